@@ -1,0 +1,80 @@
+// Arena: one block of memory, and the one walk that either measures it or carves it.
+//
+//   base                                                                      base + size
+//   | session | kv_cache layer 0 | ... | packed weights | scratch A ......... | slack |
+//                                                       | scratch B .... |    (A and B overlap)
+//
+// A walk is code that calls Take() for every piece of memory that an object needs. Run with a measuring arena it
+// adds sizes up and reports each piece as a named line; run with a carving arena the very same code hands out
+// pointers. A size is therefore never written twice, and planned bytes are used bytes. This file knows no models.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/core/status.h"
+
+namespace thimble {
+
+// Start of every piece; also the over-read that kernels may do behind the last piece.
+inline constexpr size_t kArenaAlignment = 64;
+inline constexpr size_t kArenaSlackBytes = 64;
+
+// One piece. `name` is static text, `index` the layer (or other number) it belongs to or -1. `bytes` includes the
+// padding up to the next piece. `scratch` marks pieces that overlap those of other scratch groups: the other lines,
+// and the largest end of the scratch ones, add up to the total.
+struct ArenaLine {
+  const char* name;
+  int32_t index;
+  size_t offset;
+  size_t bytes;
+  bool scratch;
+};
+
+class Arena {
+ public:
+  using LineSink = void (*)(void* context, const ArenaLine& line);
+
+  // Measures only: Take() returns nullptr, Bytes() is the need. `sink` may be null.
+  static Arena Measuring(LineSink sink = nullptr, void* sink_context = nullptr);
+  // Carves `size` bytes at `base` (64-byte aligned; the caller owns them and keeps them alive). Under
+  // AddressSanitizer everything outside the pieces taken is poisoned.
+  static Arena Carving(void* base, size_t size);
+
+  // `count` elements of T, 64-byte aligned, not initialised. nullptr when measuring or after an error.
+  template <typename T>
+  T* Take(const char* name, uint64_t count, int32_t index = -1) {
+    return static_cast<T*>(TakeBytes(name, count, sizeof(T), index));
+  }
+  void* TakeBytes(const char* name, uint64_t count, uint64_t element_bytes, int32_t index);
+
+  // Scratch with disjoint lifetimes: everything taken between BeginScratch and EndScratch starts at the same offset
+  // as in every other such pair. Pairs do not nest. All persistent pieces are taken before the first pair.
+  void BeginScratch();
+  void EndScratch();
+
+  // Takes the slack behind everything, zeroes it when carving, and ends the walk.
+  void Finish();
+
+  bool carving() const { return base_ != nullptr; }
+  // The first error: sizes that overflow, or a block that is too small (got, wanted; wanted is exact after Finish()).
+  Status status() const;
+  // Bytes taken so far; the total need after Finish().
+  size_t Bytes() const { return static_cast<size_t>(high_water_); }
+
+ private:
+  Arena() = default;
+
+  char* base_ = nullptr;
+  uint64_t size_ = 0;
+  uint64_t offset_ = 0;
+  uint64_t high_water_ = 0;
+  uint64_t scratch_start_ = 0;
+  bool in_scratch_ = false;
+  bool had_scratch_ = false;
+  bool overflow_ = false;
+  LineSink sink_ = nullptr;
+  void* sink_context_ = nullptr;
+};
+
+}  // namespace thimble

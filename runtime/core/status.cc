@@ -1,0 +1,141 @@
+// Status to text, names and exit codes. Knows nothing about models.
+#include "runtime/core/status.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+namespace thimble {
+namespace {
+
+// snprintf that appends and never passes the end.
+struct Writer {
+  char* buffer;
+  size_t capacity;
+  size_t length = 0;
+
+  void Text(const char* text) {
+    while (*text != 0 && length + 1 < capacity) buffer[length++] = *text++;
+  }
+  void Number(uint64_t value) {
+    char digits[24];
+    std::snprintf(digits, sizeof digits, "%" PRIu64, value);
+    Text(digits);
+  }
+};
+
+const char* RangeName(Code code) {
+  switch (static_cast<int32_t>(code) / 100) {
+    case 1: return "argument";
+    case 2: return "model file";
+    case 3: return "unsupported";
+    case 4: return "memory";
+    case 5: return "system";
+    case 6: return "state";
+    case 7: return "numeric";
+    default: return "ok";
+  }
+}
+
+}  // namespace
+
+Status& Status::Detail(const char* text, size_t size) {
+  size_t n = size < sizeof detail - 1 ? size : sizeof detail - 1;
+  for (size_t i = 0; i < n; ++i) detail[i] = (text[i] >= 0x20 && text[i] < 0x7f) ? text[i] : '?';
+  detail[n] = 0;
+  return *this;
+}
+
+size_t FormatStatus(const Status& s, char* buffer, size_t buffer_bytes) {
+  if (buffer_bytes == 0) return 0;
+  Writer w{buffer, buffer_bytes};
+  w.Text(RangeName(s.code));
+  w.Text(": ");
+  if (s.section[0] != 0) {
+    w.Text(s.section);
+    if (s.index != Status::kNone) {
+      w.Text(" ");
+      w.Number(static_cast<uint64_t>(s.index));
+    }
+    w.Text(s.field[0] != 0 ? ", " : ": ");
+  }
+  if (s.field[0] != 0) {
+    w.Text(s.field);
+    w.Text(": ");
+  }
+  w.Text(s.ok() ? "ok" : s.what);
+  if (s.detail[0] != 0) {
+    w.Text(" '");
+    w.Text(s.detail);
+    w.Text("'");
+  }
+  if (s.has_got || s.has_wanted || s.offset != Status::kNone) {
+    const char* separator = " (";
+    if (s.has_got) {
+      w.Text(separator);
+      w.Text("got ");
+      w.Number(s.got);
+      separator = ", ";
+    }
+    if (s.has_wanted) {
+      w.Text(separator);
+      w.Text("wanted ");
+      w.Number(s.wanted);
+      separator = ", ";
+    }
+    if (s.offset != Status::kNone) {
+      w.Text(separator);
+      w.Text("at byte ");
+      w.Number(static_cast<uint64_t>(s.offset));
+    }
+    w.Text(")");
+  }
+  w.buffer[w.length] = 0;
+  return w.length;
+}
+
+const char* CodeName(Code code) {
+  switch (code) {
+    case Code::kOk: return "ok";
+    case Code::kInvalidArgument: return "invalid-argument";
+    case Code::kOutOfRange: return "out-of-range";
+    case Code::kTextTooLong: return "text-too-long";
+    case Code::kInvalidToken: return "invalid-token";
+    case Code::kNotAModel: return "not-a-model";
+    case Code::kTruncated: return "truncated";
+    case Code::kCorrupt: return "corrupt";
+    case Code::kInvalidModel: return "invalid-model";
+    case Code::kTrailingBytes: return "trailing-bytes";
+    case Code::kUnsupported: return "unsupported";
+    case Code::kUnsupportedFeature: return "unsupported-feature";
+    case Code::kUnsupportedVersion: return "unsupported-version";
+    case Code::kUnsupportedCpu: return "unsupported-cpu";
+    case Code::kArenaTooSmall: return "arena-too-small";
+    case Code::kArenaMisaligned: return "arena-misaligned";
+    case Code::kSizeOverflow: return "size-overflow";
+    case Code::kOutOfMemory: return "out-of-memory";
+    case Code::kIo: return "io";
+    case Code::kThreads: return "threads";
+    case Code::kContextFull: return "context-full";
+    case Code::kWrongState: return "wrong-state";
+    case Code::kCancelled: return "cancelled";
+    case Code::kNotFinite: return "not-finite";
+  }
+  return "unknown";
+}
+
+int ExitCode(Code code) {
+  if (code == Code::kCancelled) return 130;
+  switch (static_cast<int32_t>(code) / 100) {
+    case 0: return 0;
+    case 1: return 2;
+    case 2: return 3;
+    case 3: return 4;
+    case 4: return 5;
+    case 5: return 6;
+    case 6: return 7;
+    default: return 3;  // numbers that are not finite come from the model's weights
+  }
+}
+
+}  // namespace thimble

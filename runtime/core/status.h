@@ -1,0 +1,129 @@
+// Status: what went wrong, as a value.
+//
+// One trivially copyable struct instead of exceptions: a code in a range that says who can fix it, static text, and
+// the place (section, index, field, offset) with what was found and what was expected. It owns nothing and
+// allocates nothing, so it can be returned from anywhere, also when memory is what ran out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace thimble {
+
+// Ranges: 1xx the caller's argument, 2xx the file's content, 3xx understood but not supported, 4xx memory,
+// 5xx the device or the operating system, 6xx the object's state, 7xx numbers.
+enum class Code : int32_t {
+  kOk = 0,
+
+  kInvalidArgument = 100,   // a value that is never legal
+  kOutOfRange = 101,        // a value outside the stated bounds
+  kTextTooLong = 102,       // text does not fit the workspace that was planned for it
+  kInvalidToken = 103,      // a token id outside the vocabulary
+
+  kNotAModel = 200,         // the file does not start as a .thimble file
+  kTruncated = 201,         // the file ends before what it announces
+  kCorrupt = 202,           // a checksum or the structure is wrong
+  kInvalidModel = 203,      // well-formed, but a field contradicts another or is out of range
+  kTrailingBytes = 204,     // the file is longer than it announces
+
+  kUnsupported = 300,           // a kind this build does not know
+  kUnsupportedFeature = 301,    // the file requires a feature by a name this build does not know
+  kUnsupportedVersion = 302,    // the container's version is newer
+  kUnsupportedCpu = 303,        // a kernel table that this CPU cannot run
+
+  kArenaTooSmall = 400,     // got = the block's size, wanted = the exact need
+  kArenaMisaligned = 401,   // the block's start is not 64-byte aligned
+  kSizeOverflow = 402,      // a size does not fit size_t
+  kOutOfMemory = 403,       // the operating system gave nothing
+
+  kIo = 500,                // open, stat, read or map failed; got = errno
+  kThreads = 501,           // the thread pool could not be created
+
+  kContextFull = 600,       // no room left in the KV cache; got = tokens wanted, wanted = tokens left
+  kWrongState = 601,        // the call does not fit the state (for example sampling before any prefill)
+  kCancelled = 602,         // the caller asked to stop
+
+  kNotFinite = 700,         // logits hold NaN or infinity
+};
+
+struct Status {
+  static constexpr int64_t kNone = -1;
+
+  Code code = Code::kOk;
+  const char* what = "";        // static: one sentence, what is wrong and, where useful, what to do
+  const char* section = "";     // static: "layer", "tensor", "segment", ...; "" if none
+  int64_t index = kNone;        // which one of the section
+  const char* field = "";       // static: the field or argument, "attention.heads"
+  int64_t offset = kNone;       // byte offset in the file
+  uint64_t got = 0;
+  uint64_t wanted = 0;
+  bool has_got = false;
+  bool has_wanted = false;
+  char detail[40] = {};         // a name taken from the file, cut and made printable; "" if none
+
+  constexpr bool ok() const { return code == Code::kOk; }
+
+  static constexpr Status Ok() { return {}; }
+  static constexpr Status Error(Code code, const char* what) {
+    Status s;
+    s.code = code;
+    s.what = what;
+    return s;
+  }
+  constexpr Status& At(const char* section_name, int64_t i = kNone) {
+    section = section_name;
+    index = i;
+    return *this;
+  }
+  constexpr Status& Field(const char* name) {
+    field = name;
+    return *this;
+  }
+  constexpr Status& Offset(uint64_t bytes) {
+    offset = static_cast<int64_t>(bytes);
+    return *this;
+  }
+  constexpr Status& Got(uint64_t v) {
+    got = v;
+    has_got = true;
+    return *this;
+  }
+  constexpr Status& Wanted(uint64_t v) {
+    wanted = v;
+    has_wanted = true;
+    return *this;
+  }
+  // Copies at most 39 bytes; bytes outside printable ASCII become '?'.
+  Status& Detail(const char* text, size_t size);
+};
+
+static_assert(std::is_trivially_copyable_v<Status>);
+
+// "file: layer 3, attention.heads: must be divisible by kv_heads (got 7, wanted 2)". Always terminates; returns the
+// length written without the terminator.
+size_t FormatStatus(const Status& status, char* buffer, size_t buffer_bytes);
+
+// "kArenaTooSmall" -> "arena-too-small"; stable names for JSON and logs.
+const char* CodeName(Code code);
+
+// The exit code that a program should end with: 0 ok, 2 argument, 3 bad model, 4 unsupported, 5 memory, 6 I/O,
+// 7 run limit, 130 cancelled.
+int ExitCode(Code code);
+
+}  // namespace thimble
+
+#define THIMBLE_RETURN_IF_ERROR(expr)                      \
+  do {                                                     \
+    if (::thimble::Status status_ = (expr); !status_.ok()) \
+      return status_;                                      \
+  } while (0)
+
+// THIMBLE_ASSIGN_OR_RETURN(auto x, MakeX());
+#define THIMBLE_ASSIGN_OR_RETURN(lhs, expr) THIMBLE_ASSIGN_OR_RETURN_I_(THIMBLE_CAT_(result_, __LINE__), lhs, expr)
+#define THIMBLE_ASSIGN_OR_RETURN_I_(tmp, lhs, expr) \
+  auto tmp = (expr);                                \
+  if (!tmp.ok()) return tmp.status();               \
+  lhs = tmp.value()
+#define THIMBLE_CAT_(a, b) THIMBLE_CAT2_(a, b)
+#define THIMBLE_CAT2_(a, b) a##b
