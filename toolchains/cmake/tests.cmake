@@ -1,0 +1,34 @@
+# thimble_add_test(NAME test_x SOURCES a.cc b.cc [LIBS thimble ...] [LABELS ...] [TIMEOUT seconds])
+#
+# One executable with Catch2's main function; every test case becomes a ctest test of the name `test_x: case`. The cases are
+# listed when ctest starts, through the emulator in a cross build, and not while building. A case that calls SKIP is
+# shown as skipped. Tests read files through two definitions:
+#   THIMBLE_GOLDEN_DIR             tests/golden, committed
+#   THIMBLE_SHARED_DATA_DEFAULT    larger data beside the checkout, may be absent; THIMBLE_SHARED_DATA in the environment wins
+
+set(THIMBLE_SHARED_DATA_DEFAULT "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH "Larger test data, may be absent")
+cmake_path(NORMAL_PATH THIMBLE_SHARED_DATA_DEFAULT)
+
+function(thimble_add_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SOURCES)
+    message(FATAL_ERROR "thimble_add_test needs NAME and SOURCES; not understood: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 600)
+  endif()
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LIBS} thimble_flags Catch2::Catch2WithMain)
+  target_compile_definitions(${arg_NAME} PRIVATE
+    "THIMBLE_SHARED_DATA_DEFAULT=\"${THIMBLE_SHARED_DATA_DEFAULT}\""
+    "THIMBLE_GOLDEN_DIR=\"${PROJECT_SOURCE_DIR}/tests/golden\"")
+  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(arg_LABELS)
+    list(APPEND properties LABELS "${arg_LABELS}")
+  endif()
+  catch_discover_tests(${arg_NAME} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+endfunction()
+
+if(THIMBLE_BUILD_TESTS)
+  include("${THIMBLE_CATCH2_DIR}/extras/Catch.cmake")
+endif()
