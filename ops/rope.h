@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace thimble {
+#include "runtime/core/kinds.h"
 
-enum class RopePairing : uint8_t { kHalfSplit = 0, kInterleaved = 1 };
+namespace thimble {
 
 // Pair i < width / 2 of a head vector, at
 //   half-split:  offset + i      and offset + i + pair_stride

@@ -1,0 +1,22 @@
+// Kinds that a file names and an operation implements; the values are those of the file. Nothing else.
+#pragma once
+
+#include <cstdint>
+
+namespace thimble {
+
+enum class Activation : uint8_t {
+  kIdentity = 0,
+  kGeluErf = 1,     // x/2 * (1 + erf(x / sqrt 2))
+  kGeluTanh = 2,    // x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
+  kSilu = 3,        // x * sigmoid(x)
+  kRelu = 4,        // max(x, 0)
+  kReluSquared = 5, // max(x, 0)^2
+  kGeluQuick = 6,   // x * sigmoid(1.702 x)
+};
+inline constexpr uint8_t kActivationCount = 7;
+
+// Which two elements of a head turn together: i and i + stride, or 2i and 2i + 1.
+enum class RopePairing : uint8_t { kHalfSplit = 0, kInterleaved = 1 };
+
+}  // namespace thimble
