@@ -1,0 +1,160 @@
+// The tokenizer segment of a .thimble file: its binary layout, and the view that reads it in place.
+//
+// All numbers little-endian, the segment starts 4-byte aligned or better (the container gives 64). The sections
+// follow each other without gaps in this order; their sizes follow from the counts, so no offset is stored:
+//
+//   bytes      type          what
+//   0          u8[4]         magic "ttok"
+//   4          u32           version, 1
+//   8          u32           kind (TokenizerKind)
+//   12         u32           split pattern (SplitPattern)
+//   16         u32           flags (TokenizerFlag)
+//   20         u32           V, pieces
+//   24         u32           B, bytes of all pieces together
+//   28         u32           I, entries of the lookup index
+//   32         u32           S, entries of the special index
+//   36         u32           M, merges
+//   40         u32           E, end-of-generation ids
+//   44..59     u32[4]        bos, eos, unk, pad: an id, or 0xffffffff for none
+//   60         u32           0
+//   64         u32[E]        end-of-generation ids: text ends when one of them is sampled
+//              u32[256]      the id that stands for a single byte, or 0xffffffff
+//              u32[V+1]      piece i is bytes [offset[i], offset[i+1]) of the last section
+//              f32[V]        scores (SentencePiece kinds; 0 elsewhere)
+//              u32[I]        ids that merging may produce, sorted by their bytes
+//              u32[S]        ids that are matched as a whole in the text, sorted by their bytes
+//              u32[4][M]     left id, right id, rank, merged id; sorted by (left, right)
+//              u8[V]         type of each piece (PieceType)
+//              u8[B]         the pieces, as the bytes that they stand for in text
+//
+// Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's printable
+// alphabet as the bytes it stands for. Control pieces keep their name ("<s>"), which is how they are written in text.
+//
+// This file must not know how text is split or merged, and never allocates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "runtime/core/result.h"
+#include "runtime/core/status.h"
+
+namespace thimble {
+
+enum class TokenizerKind : uint32_t {
+  kSpmBpe = 1,        // SentencePiece BPE: merge the adjacent pair whose piece has the best score
+  kByteLevelBpe = 2,  // GPT-2: split into words, then merge bytes by rank
+  // 3 is kept for SentencePiece unigram.
+};
+
+enum class SplitPattern : uint32_t {
+  kNone = 0,  // kinds without splitting
+  kGpt2 = 1,
+  // Further patterns (llama3, qwen2, deepseek, falcon) get the next numbers.
+};
+
+// Bits of `flags`; unknown bits are refused.
+enum TokenizerFlag : uint32_t {
+  kTokenizerAddBos = 1u << 0,                  // a text starts with bos
+  kTokenizerAddEos = 1u << 1,                  // a text ends with eos
+  kTokenizerAddDummyPrefix = 1u << 2,          // a non-empty text gets a space in front
+  kTokenizerEscapeWhitespace = 1u << 3,        // U+2581 in a text means the same as a space
+  kTokenizerRemoveExtraWhitespaces = 1u << 4,  // runs of spaces become one, none at the ends
+  kTokenizerByteFallback = 1u << 5,            // what has no piece becomes the ids of its bytes, not unk
+  kTokenizerIgnoreMerges = 1u << 6,            // a word that is a piece is taken whole, whatever the merges say
+  kTokenizerSplitDigits = 1u << 7,             // every numeric character is a word of its own
+  kTokenizerKnownFlags = (1u << 8) - 1,
+};
+
+enum class PieceType : uint8_t {
+  kNormal = 1,
+  kUnknown = 2,      // unk
+  kControl = 3,      // bos, eos, ...: no text; matched in text only when asked
+  kUserDefined = 4,  // always matched in text as a whole, before anything else
+  kUnused = 5,       // never produced
+  kByte = 6,         // one byte, used where no piece fits
+};
+
+inline constexpr uint32_t kNoToken = 0xffffffffu;
+inline constexpr uint32_t kTokenizerVersion = 1;
+inline constexpr size_t kTokenizerHeaderBytes = 64;
+inline constexpr uint32_t kMaxTokenizerPieces = 1u << 24;
+// Longest piece; bounds the memory of a detokenizer.
+inline constexpr uint32_t kMaxPieceBytes = 1u << 16;
+
+struct TokenizerMerge {
+  uint32_t left;
+  uint32_t right;
+  uint32_t rank;  // lower merges first
+  uint32_t merged;
+};
+static_assert(sizeof(TokenizerMerge) == 16);
+
+// A view into the segment. Counts are private copies and trusted; what the arrays hold may change under us (it is a
+// file), so whoever reads an id, an offset or a type from them checks it again: the accessors below do.
+struct TokenizerData {
+  TokenizerKind kind = TokenizerKind::kSpmBpe;
+  SplitPattern split = SplitPattern::kNone;
+  uint32_t flags = 0;
+  uint32_t bos = kNoToken;
+  uint32_t eos = kNoToken;
+  uint32_t unk = kNoToken;
+  uint32_t pad = kNoToken;
+  uint32_t piece_count = 0;    // V
+  uint32_t piece_bytes = 0;    // B
+  uint32_t index_count = 0;    // I
+  uint32_t special_count = 0;  // S
+  uint32_t merge_count = 0;    // M
+  uint32_t eog_count = 0;      // E
+  uint32_t max_piece_bytes = 0;
+  const uint32_t* eog_ids = nullptr;
+  const uint32_t* byte_ids = nullptr;  // [256]
+  const uint32_t* offsets = nullptr;   // [V + 1]
+  const float* scores = nullptr;       // [V]
+  const uint32_t* index = nullptr;     // [I]
+  const uint32_t* specials = nullptr;  // [S]
+  const TokenizerMerge* merges = nullptr;
+  const uint8_t* types = nullptr;  // [V]
+  const char* bytes = nullptr;     // [B]
+
+  bool Has(TokenizerFlag flag) const { return (flags & flag) != 0; }
+
+  // The bytes of a piece; empty for an id outside the vocabulary.
+  std::string_view Piece(uint32_t id) const {
+    if (id >= piece_count) return {};
+    const uint32_t begin = offsets[id];
+    const uint32_t end = offsets[id + 1];
+    if (begin > end || end > piece_bytes) return {};
+    return {bytes + begin, end - begin};
+  }
+  // kUnused for an id outside the vocabulary.
+  PieceType Type(uint32_t id) const {
+    return id < piece_count ? static_cast<PieceType>(types[id]) : PieceType::kUnused;
+  }
+  float Score(uint32_t id) const { return id < piece_count ? scores[id] : 0.0f; }
+  // kNoToken when there is none.
+  uint32_t ByteId(uint8_t byte) const {
+    const uint32_t id = byte_ids[byte];
+    return id < piece_count ? id : kNoToken;
+  }
+  // The piece with exactly these bytes among those that merging may produce, or kNoToken. O(log I).
+  uint32_t Find(std::string_view piece) const;
+  // The merge of two ids, or nullptr. O(log M). The caller checks `merged` before using it as an index.
+  const TokenizerMerge* FindMerge(uint32_t left, uint32_t right) const;
+  // The longest special piece at the start of `text`: user-defined ones, with `control` also control and unknown
+  // ones. kNoToken if none. O(length of the match * log S).
+  uint32_t FindSpecial(std::string_view text, bool control) const;
+  bool IsEndOfGeneration(uint32_t id) const;
+};
+
+// Any bytes are legal input: a view that is safe to use, or a Status with the field. `bytes` stays alive and mapped
+// for as long as the view. Checks every id, offset and type once, O(V + M); trusts no sorting (a wrong order gives
+// other ids, never another access).
+Result<TokenizerData> ParseTokenizerData(const void* bytes, size_t size);
+
+// The deep checks of `verify`: both indexes and the merges strictly sorted and free of duplicates, every byte
+// expressible, merges that build what they say. O(V + M).
+Status CheckTokenizerData(const TokenizerData& data);
+
+}  // namespace thimble
