@@ -1,0 +1,26 @@
+#!/bin/sh
+# Set-up, release build, then the shipped model: its memory plan, and a story written with it.
+#
+#   sh toolchains/demo.sh [ARGUMENTS of `thimble run`, such as -p "Lily had a boat" -n 100]
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(dirname -- "$here")
+cd -- "$root"
+. "$here/common.sh"
+
+model=targets/cli/models/stories-qmqa.thimble
+report=$root/build/memory-report.json
+
+sh "$here/setup.sh" demo
+heading "Build"
+build host thimble_cli
+thimble=build/host/bin/thimble
+
+heading "What the model will take, before it is loaded: thimble plan $model"
+"$thimble" plan "$model"
+
+heading "A story: thimble run $model"
+if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 200; fi
+"$thimble" run "$model" "$@" --memory-report "$report"
+printf '\nMemory report: %s\n' "$report"

@@ -1,0 +1,77 @@
+#!/bin/sh
+# Set-up, then builds and runs every test: this machine, this machine with sanitizers, and 64-bit ARM under qemu as three
+# processors. Ends with a table, and with ctest's closing lines over all of it. Exit status 0 when everything passed.
+#
+#   sh toolchains/test.sh                   everything
+#   sh toolchains/test.sh host host-asan    only these (host, host-asan, a53, a76, max)
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(dirname -- "$here")
+cd -- "$root"
+. "$here/common.sh"
+
+begin=$(date +%s)
+sh "$here/setup.sh" test
+configurations=${*:-host host-asan a53 a76 max}
+logs=$root/build/logs
+mkdir -p "$logs"
+: >"$logs/summary"
+: >"$logs/failed"
+status=0
+
+# One configuration: NAME BUILD-PRESET TEST-PRESET. The table's line is written whatever happens.
+run() {
+  heading "$1: build"
+  built=$(date +%s)
+  if ! build "$2"; then
+    printf '%s|%s|-|-|does not build\n' "$1" "$(($(date +%s) - built))" >>"$logs/summary"
+    status=1
+    return 0
+  fi
+  heading "$1: tests"
+  started=$(date +%s)
+  result=0
+  # The pipe must not hide ctest's exit status, and plain sh has no pipefail.
+  { ctest --preset "$3" -j "$jobs" || echo $? >"$logs/$1.status"; } 2>&1 | tee "$logs/$1.log"
+  if [ -f "$logs/$1.status" ]; then
+    rm -f -- "$logs/$1.status"
+    result=1
+    status=1
+    sed -n '/^The following tests FAILED/,/^$/p' "$logs/$1.log" | sed "s/^/$1: /" >>"$logs/failed"
+  fi
+  total=$(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$logs/$1.log" | tail -n 1)
+  failed=$(sed -n 's/.* \([0-9]*\) tests failed out of.*/\1/p' "$logs/$1.log" | tail -n 1)
+  skipped=$(grep -c '\*\*\*Skipped' "$logs/$1.log" || true)
+  verdict=passed
+  if [ $result -ne 0 ]; then verdict="${failed:-?} FAILED"; fi
+  printf '%s|%s|%s|%s|%s|%s|%s\n' "$1" $((started - built)) $(($(date +%s) - started)) \
+    "${total:-0}" "$verdict" "$skipped" "${failed:-0}" >>"$logs/summary"
+}
+
+for configuration in $configurations; do
+  case $configuration in
+    host | host-asan) run "$configuration" "$configuration" "$configuration" ;;
+    a53 | a76 | max)
+      if ! command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || [ "$(uname -m)" = aarch64 ]; then
+        printf '%s|0|0|0|not run: host is ARM or has no ARM compiler|0|0\n' "aarch64-$configuration" >>"$logs/summary"
+      else
+        run "aarch64-$configuration" rpi-aarch64 "rpi-aarch64-$configuration"
+      fi
+      ;;
+    *) echo "test: error: no configuration is called $configuration (host, host-asan, a53, a76, max)" >&2 && exit 2 ;;
+  esac
+done
+
+heading "Summary"
+awk -F'|' 'BEGIN { printf "%-16s %9s %9s %7s %8s  %s\n", "configuration", "build s", "tests s", "tests", "skipped", "result" }
+           { printf "%-16s %9s %9s %7s %8s  %s\n", $1, $2, $3, $4, $6, $5 }' "$logs/summary"
+cat "$logs/failed"
+awk -F'|' -v all=$(($(date +%s) - begin)) '
+  { total += $4; failed += $7; if ($5 == "does not build") broken = 1 }
+  END {
+    if (broken) print "\nA configuration does not build."
+    printf "\n%d%% tests passed, %d tests failed out of %d\n\nTotal Test time (real) = %.2f sec\n",
+      total ? int(100 * (total - failed) / total) : 0, failed, total, all
+  }' "$logs/summary"
+exit $status
