@@ -1,0 +1,337 @@
+// The tokenizer segment: validation and look-ups. Must not allocate, and must stay inside the segment even when its
+// bytes change after validation: the counts are copied, every id read from the file is compared before use.
+#include "format/tokenizer_data.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "runtime/core/checked.h"
+
+namespace thimble {
+
+static_assert(std::endian::native == std::endian::little, "the segment is used in place");
+
+namespace {
+
+constexpr char kMagic[4] = {'t', 't', 'o', 'k'};
+
+Status Bad(Code code, const char* field, const char* what) {
+  return Status::Error(code, what).At("tokenizer").Field(field);
+}
+
+uint32_t HeaderField(const char* bytes, size_t offset) {
+  uint32_t value;
+  std::memcpy(&value, bytes + offset, sizeof value);
+  return value;
+}
+
+Status CheckIds(const uint32_t* ids, uint32_t count, uint32_t piece_count, bool none_allowed, const char* field) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t id = ids[i];
+    if (id >= piece_count && !(none_allowed && id == kNoToken)) {
+      return Status::Error(Code::kInvalidModel, "is not an id of the vocabulary")
+          .At("tokenizer", i)
+          .Field(field)
+          .Got(id)
+          .Wanted(piece_count);
+    }
+  }
+  return Status::Ok();
+}
+
+Status CheckKind(const TokenizerData& data) {
+  switch (data.kind) {
+    case TokenizerKind::kSpmBpe:
+      if (data.split != SplitPattern::kNone) {
+        return Bad(Code::kInvalidModel, "split", "SentencePiece BPE has no split pattern");
+      }
+      if (data.merge_count != 0) {
+        return Bad(Code::kInvalidModel, "merges", "SentencePiece BPE has no merge list").Got(data.merge_count);
+      }
+      break;
+    case TokenizerKind::kByteLevelBpe:
+      if (data.split != SplitPattern::kGpt2) {
+        return Bad(Code::kUnsupported, "split", "this build does not know the split pattern")
+            .Got(static_cast<uint32_t>(data.split));
+      }
+      break;
+    default:
+      return Bad(Code::kUnsupported, "kind", "this build does not know the kind of tokenizer")
+          .Got(static_cast<uint32_t>(data.kind));
+  }
+  if ((data.flags & ~kTokenizerKnownFlags) != 0) {
+    return Bad(Code::kUnsupportedFeature, "flags", "holds a flag that this build does not know").Got(data.flags);
+  }
+  return Status::Ok();
+}
+
+Status CheckPieces(TokenizerData* data) {
+  uint32_t previous = data->offsets[0];
+  if (previous != 0) return Bad(Code::kInvalidModel, "offsets", "must start at 0").Got(previous).Wanted(0);
+  for (uint32_t i = 0; i < data->piece_count; ++i) {
+    const uint32_t end = data->offsets[i + 1];
+    if (end < previous || end > data->piece_bytes) {
+      return Bad(Code::kInvalidModel, "offsets", "must not go down or past the pieces")
+          .At("tokenizer", i + 1)
+          .Got(end)
+          .Wanted(end < previous ? previous : data->piece_bytes);
+    }
+    const uint32_t length = end - previous;
+    if (length > kMaxPieceBytes) {
+      return Bad(Code::kInvalidModel, "offsets", "a piece is too long")
+          .At("tokenizer", i)
+          .Got(length)
+          .Wanted(kMaxPieceBytes);
+    }
+    if (length > data->max_piece_bytes) data->max_piece_bytes = length;
+    const uint8_t type = data->types[i];
+    if (type < static_cast<uint8_t>(PieceType::kNormal) || type > static_cast<uint8_t>(PieceType::kByte)) {
+      return Bad(Code::kInvalidModel, "types", "this build does not know the type of a piece")
+          .At("tokenizer", i)
+          .Got(type);
+    }
+    if (!std::isfinite(data->scores[i])) {
+      return Bad(Code::kInvalidModel, "scores", "must be finite").At("tokenizer", i);
+    }
+    previous = end;
+  }
+  if (previous != data->piece_bytes) {
+    return Bad(Code::kInvalidModel, "offsets", "must end with the pieces").Got(previous).Wanted(data->piece_bytes);
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
+  const char* bytes = static_cast<const char*>(memory);
+  if (size < kTokenizerHeaderBytes) {
+    return Bad(Code::kTruncated, "header", "the segment is too short").Got(size).Wanted(kTokenizerHeaderBytes);
+  }
+  if (reinterpret_cast<uintptr_t>(bytes) % 4 != 0) {
+    return Bad(Code::kInvalidModel, "segment", "must be 4-byte aligned");
+  }
+  if (std::memcmp(bytes, kMagic, sizeof kMagic) != 0) {
+    return Bad(Code::kInvalidModel, "magic", "is not a tokenizer segment");
+  }
+  if (const uint32_t version = HeaderField(bytes, 4); version != kTokenizerVersion) {
+    return Bad(Code::kUnsupportedVersion, "version", "this build does not know the version")
+        .Got(version)
+        .Wanted(kTokenizerVersion);
+  }
+  TokenizerData data;
+  data.kind = static_cast<TokenizerKind>(HeaderField(bytes, 8));
+  data.split = static_cast<SplitPattern>(HeaderField(bytes, 12));
+  data.flags = HeaderField(bytes, 16);
+  data.piece_count = HeaderField(bytes, 20);
+  data.piece_bytes = HeaderField(bytes, 24);
+  data.index_count = HeaderField(bytes, 28);
+  data.special_count = HeaderField(bytes, 32);
+  data.merge_count = HeaderField(bytes, 36);
+  data.eog_count = HeaderField(bytes, 40);
+  const uint32_t named[4] = {HeaderField(bytes, 44), HeaderField(bytes, 48), HeaderField(bytes, 52),
+                             HeaderField(bytes, 56)};
+  data.bos = named[0];
+  data.eos = named[1];
+  data.unk = named[2];
+  data.pad = named[3];
+  if (const uint32_t reserved = HeaderField(bytes, 60); reserved != 0) {
+    return Bad(Code::kInvalidModel, "reserved", "must be 0").Got(reserved).Wanted(0);
+  }
+  THIMBLE_RETURN_IF_ERROR(CheckKind(data));
+  if (data.piece_count == 0 || data.piece_count > kMaxTokenizerPieces) {
+    return Bad(Code::kInvalidModel, "piece_count", "must be 1 or more, and not absurd")
+        .Got(data.piece_count)
+        .Wanted(kMaxTokenizerPieces);
+  }
+  // All counts are 32-bit, so this sum cannot wrap in 64 bits.
+  const uint64_t need = kTokenizerHeaderBytes + 4 * uint64_t{data.eog_count} + 4 * uint64_t{256} +
+                        4 * (uint64_t{data.piece_count} + 1) + 4 * uint64_t{data.piece_count} +
+                        4 * uint64_t{data.index_count} + 4 * uint64_t{data.special_count} +
+                        sizeof(TokenizerMerge) * uint64_t{data.merge_count} + uint64_t{data.piece_count} +
+                        uint64_t{data.piece_bytes};
+  if (need != size) {
+    return Bad(need > size ? Code::kTruncated : Code::kTrailingBytes, "counts", "contradict the segment's length")
+        .Got(size)
+        .Wanted(need);
+  }
+  const char* at = bytes + kTokenizerHeaderBytes;
+  const auto take = [&at](uint64_t count, size_t element_bytes) {
+    const char* section = at;
+    at += count * element_bytes;
+    return section;
+  };
+  data.eog_ids = reinterpret_cast<const uint32_t*>(take(data.eog_count, 4));
+  data.byte_ids = reinterpret_cast<const uint32_t*>(take(256, 4));
+  data.offsets = reinterpret_cast<const uint32_t*>(take(uint64_t{data.piece_count} + 1, 4));
+  data.scores = reinterpret_cast<const float*>(take(data.piece_count, 4));
+  data.index = reinterpret_cast<const uint32_t*>(take(data.index_count, 4));
+  data.specials = reinterpret_cast<const uint32_t*>(take(data.special_count, 4));
+  data.merges = reinterpret_cast<const TokenizerMerge*>(take(data.merge_count, sizeof(TokenizerMerge)));
+  data.types = reinterpret_cast<const uint8_t*>(take(data.piece_count, 1));
+  data.bytes = take(data.piece_bytes, 1);
+
+  const uint32_t v = data.piece_count;
+  THIMBLE_RETURN_IF_ERROR(CheckIds(named + 0, 1, v, true, "bos"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(named + 1, 1, v, true, "eos"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(named + 2, 1, v, true, "unk"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(named + 3, 1, v, true, "pad"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(data.eog_ids, data.eog_count, v, false, "end_of_generation"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(data.byte_ids, 256, v, true, "byte_ids"));
+  THIMBLE_RETURN_IF_ERROR(CheckPieces(&data));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(data.index, data.index_count, v, false, "index"));
+  THIMBLE_RETURN_IF_ERROR(CheckIds(data.specials, data.special_count, v, false, "specials"));
+  for (uint32_t i = 0; i < data.merge_count; ++i) {
+    const TokenizerMerge& merge = data.merges[i];
+    const uint32_t ids[3] = {merge.left, merge.right, merge.merged};
+    if (Status status = CheckIds(ids, 3, v, false, "merges"); !status.ok()) return status.At("tokenizer", i);
+  }
+  if (data.Has(kTokenizerAddBos) && data.bos == kNoToken) {
+    return Bad(Code::kInvalidModel, "bos", "is needed by the add_bos flag");
+  }
+  if (data.Has(kTokenizerAddEos) && data.eos == kNoToken) {
+    return Bad(Code::kInvalidModel, "eos", "is needed by the add_eos flag");
+  }
+  return data;
+}
+
+uint32_t TokenizerData::Find(std::string_view piece) const {
+  uint32_t low = 0;
+  uint32_t high = index_count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    const uint32_t id = index[middle];
+    const int order = Piece(id).compare(piece);
+    if (order == 0) return id < piece_count ? id : kNoToken;
+    if (order < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return kNoToken;
+}
+
+const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) const {
+  const uint64_t key = uint64_t{left} << 32 | right;
+  uint32_t low = 0;
+  uint32_t high = merge_count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    const uint64_t found = uint64_t{merges[middle].left} << 32 | merges[middle].right;
+    if (found == key) return &merges[middle];
+    if (found < key) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return nullptr;
+}
+
+uint32_t TokenizerData::FindSpecial(std::string_view text, bool control) const {
+  // specials[low, high) start with text[0, depth). Each step narrows them by one more byte; the shortest one, which
+  // sorts first, is a match when nothing of it is left.
+  uint32_t low = 0;
+  uint32_t high = special_count;
+  uint32_t best = kNoToken;
+  for (size_t depth = 0; depth < text.size() && low < high; ++depth) {
+    const uint8_t byte = static_cast<uint8_t>(text[depth]);
+    // First entry whose byte at `depth` is not below `bound`; one that has already ended counts as lowest.
+    const auto first_not_below = [&](uint32_t from, uint32_t to, uint32_t bound) {
+      while (from < to) {
+        const uint32_t middle = from + (to - from) / 2;
+        const std::string_view piece = Piece(specials[middle]);
+        if (piece.size() <= depth || static_cast<uint8_t>(piece[depth]) < bound) {
+          from = middle + 1;
+        } else {
+          to = middle;
+        }
+      }
+      return from;
+    };
+    low = first_not_below(low, high, byte);
+    high = first_not_below(low, high, uint32_t{byte} + 1);
+    if (low == high) break;
+    // In the wrong order that a damaged file may have a match is missed, but none is made up.
+    const uint32_t id = specials[low];
+    if (Piece(id) == text.substr(0, depth + 1) && (control || Type(id) == PieceType::kUserDefined)) best = id;
+  }
+  return best;
+}
+
+bool TokenizerData::IsEndOfGeneration(uint32_t id) const {
+  for (uint32_t i = 0; i < eog_count; ++i) {
+    if (eog_ids[i] == id) return true;
+  }
+  return false;
+}
+
+namespace {
+
+Status CheckSorted(const TokenizerData& data, const uint32_t* ids, uint32_t count, const char* field) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string_view piece = data.Piece(ids[i]);
+    if (piece.empty()) return Bad(Code::kInvalidModel, field, "holds an empty piece").At("tokenizer", i);
+    if (i > 0 && data.Piece(ids[i - 1]) >= piece) {
+      return Bad(Code::kInvalidModel, field, "must be sorted by bytes, without duplicates").At("tokenizer", i);
+    }
+  }
+  return Status::Ok();
+}
+
+bool Joins(const TokenizerData& data, const TokenizerMerge& merge) {
+  const std::string_view left = data.Piece(merge.left);
+  const std::string_view right = data.Piece(merge.right);
+  const std::string_view merged = data.Piece(merge.merged);
+  return merged.size() == left.size() + right.size() && merged.starts_with(left) && merged.ends_with(right);
+}
+
+}  // namespace
+
+Status CheckTokenizerData(const TokenizerData& data) {
+  THIMBLE_RETURN_IF_ERROR(CheckSorted(data, data.index, data.index_count, "index"));
+  THIMBLE_RETURN_IF_ERROR(CheckSorted(data, data.specials, data.special_count, "specials"));
+  for (uint32_t i = 0; i < data.index_count; ++i) {
+    const PieceType type = data.Type(data.index[i]);
+    if (type != PieceType::kNormal && type != PieceType::kUserDefined && type != PieceType::kUnused) {
+      return Bad(Code::kInvalidModel, "index", "holds a piece that merging must not produce").At("tokenizer", i);
+    }
+  }
+  for (uint32_t i = 0; i < data.special_count; ++i) {
+    const PieceType type = data.Type(data.specials[i]);
+    if (type != PieceType::kControl && type != PieceType::kUserDefined && type != PieceType::kUnknown) {
+      return Bad(Code::kInvalidModel, "specials", "holds a piece that is no special one").At("tokenizer", i);
+    }
+  }
+  for (uint32_t i = 0; i < data.merge_count; ++i) {
+    const TokenizerMerge& merge = data.merges[i];
+    if (i > 0) {
+      const TokenizerMerge& before = data.merges[i - 1];
+      if (before.left > merge.left || (before.left == merge.left && before.right >= merge.right)) {
+        return Bad(Code::kInvalidModel, "merges", "must be sorted by left and right, without duplicates")
+            .At("tokenizer", i);
+      }
+    }
+    if (!Joins(data, merge)) {
+      return Bad(Code::kInvalidModel, "merges", "the merged piece is not its two parts").At("tokenizer", i);
+    }
+  }
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    const uint32_t id = data.ByteId(static_cast<uint8_t>(byte));
+    if (id == kNoToken) {
+      if (data.kind == TokenizerKind::kSpmBpe && data.Has(kTokenizerByteFallback)) {
+        return Bad(Code::kInvalidModel, "byte_ids", "byte fallback needs an id for every byte").At("tokenizer", byte);
+      }
+      continue;
+    }
+    const std::string_view piece = data.Piece(id);
+    if (piece.size() != 1 || static_cast<uint8_t>(piece[0]) != byte) {
+      return Bad(Code::kInvalidModel, "byte_ids", "names a piece that is not this byte").At("tokenizer", byte);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace thimble
