@@ -1,0 +1,149 @@
+// Opening by read (prefix, header) and mmap (everything): what has been validated is never read again from the
+// mapping, which another process could change.
+#include "format/model_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "format/checksum.h"
+#include "format/container.h"
+#include "runtime/core/checked.h"
+
+namespace thimble {
+namespace {
+
+Status IoError(const char* what) { return Status::Error(Code::kIo, what).Got(static_cast<uint64_t>(errno)); }
+
+// A file descriptor that closes itself.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+// Reads up to `size` bytes at `offset`; *done < size at the end of the file.
+Status ReadAt(int fd, uint64_t offset, void* buffer, size_t size, size_t* done) {
+  *done = 0;
+  while (*done < size) {
+    const ssize_t n = pread(fd, static_cast<char*>(buffer) + *done, size - *done, static_cast<off_t>(offset + *done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return IoError("cannot read the model file (got is errno)");
+    if (n == 0) break;
+    *done += static_cast<size_t>(n);
+  }
+  return Status::Ok();
+}
+
+Status AllocateHeader(uint64_t bytes, void** copy) {
+  *copy = nullptr;
+  if (posix_memalign(copy, kSegmentAlignment, RoundUp(static_cast<size_t>(bytes), kSegmentAlignment)) != 0) {
+    return Status::Error(Code::kOutOfMemory, "no memory for the header").Field("header_bytes").Wanted(bytes);
+  }
+  return Status::Ok();
+}
+
+Status CheckHeaderChecksum(const Prefix& prefix, const void* header) {
+  if (ChecksumOf(header, static_cast<size_t>(prefix.header_bytes)) == prefix.header_checksum) return Status::Ok();
+  return Status::Error(Code::kCorrupt, "the header is damaged (checksum differs)")
+      .At("prefix").Field("header_checksum").Offset(offsetof(Prefix, header_checksum));
+}
+
+}  // namespace
+
+Status ModelFile::Open(const char* path) {
+  Close();
+  if (path == nullptr || path[0] == 0) return Status::Error(Code::kInvalidArgument, "no path given").Field("path");
+  const Descriptor file{open(path, O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) return IoError("cannot open the model file (got is errno)");
+  struct stat st;
+  if (fstat(file.fd, &st) != 0) return IoError("cannot stat the model file (got is errno)");
+  if (!S_ISREG(st.st_mode)) return Status::Error(Code::kNotAModel, "not a regular file").Field("path");
+  const uint64_t file_bytes = static_cast<uint64_t>(st.st_size);
+
+  uint8_t prefix_bytes[kPrefixBytes];
+  size_t got;
+  THIMBLE_RETURN_IF_ERROR(ReadAt(file.fd, 0, prefix_bytes, sizeof prefix_bytes, &got));
+  THIMBLE_ASSIGN_OR_RETURN(const Prefix prefix, ParsePrefix(prefix_bytes, got, file_bytes));
+
+  THIMBLE_RETURN_IF_ERROR(AllocateHeader(prefix.header_bytes, &header_copy_));
+  header_bytes_ = static_cast<size_t>(prefix.header_bytes);
+  Status status = ReadAt(file.fd, prefix.header_offset, header_copy_, header_bytes_, &got);
+  if (status.ok() && got < header_bytes_) {
+    status = Status::Error(Code::kTruncated, "the file ends inside its header").Got(got).Wanted(header_bytes_);
+  }
+  if (status.ok()) status = AdoptHeader(prefix, file_bytes);
+  if (status.ok()) {
+    size_t map_bytes;
+    if (!CheckedSize(file_bytes, &map_bytes)) {
+      status = Status::Error(Code::kSizeOverflow, "the file does not fit this address space").Got(file_bytes);
+    } else {
+      void* base = mmap(nullptr, map_bytes, PROT_READ, MAP_PRIVATE, file.fd, 0);
+      if (base == MAP_FAILED) {
+        status = IoError("cannot map the model file (got is errno)");
+      } else {
+        base_ = static_cast<const uint8_t*>(base);
+        size_ = file_bytes;
+        mapped_ = true;
+      }
+    }
+  }
+  if (!status.ok()) Close();
+  return status;
+}
+
+Status ModelFile::OpenMemory(const void* bytes, size_t size) {
+  Close();
+  if (bytes == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("bytes");
+  if (reinterpret_cast<uintptr_t>(bytes) % kSegmentAlignment != 0) {
+    return Status::Error(Code::kInvalidArgument, "must be 64-byte aligned").Field("bytes");
+  }
+  THIMBLE_ASSIGN_OR_RETURN(const Prefix prefix, ParsePrefix(bytes, size, size));
+  THIMBLE_RETURN_IF_ERROR(AllocateHeader(prefix.header_bytes, &header_copy_));
+  header_bytes_ = static_cast<size_t>(prefix.header_bytes);
+  std::memcpy(header_copy_, static_cast<const uint8_t*>(bytes) + prefix.header_offset, header_bytes_);
+  const Status status = AdoptHeader(prefix, size);
+  if (!status.ok()) {
+    Close();
+    return status;
+  }
+  base_ = static_cast<const uint8_t*>(bytes);
+  size_ = size;
+  return status;
+}
+
+Status ModelFile::AdoptHeader(const Prefix& prefix, uint64_t file_bytes) {
+  THIMBLE_RETURN_IF_ERROR(CheckHeaderChecksum(prefix, header_copy_));
+  THIMBLE_ASSIGN_OR_RETURN(header_, Header::Parse(header_copy_, header_bytes_, file_bytes));
+  return Status::Ok();
+}
+
+void ModelFile::Close() {
+  if (mapped_) munmap(const_cast<uint8_t*>(base_), static_cast<size_t>(size_));
+  std::free(header_copy_);
+  base_ = nullptr;
+  size_ = 0;
+  mapped_ = false;
+  header_copy_ = nullptr;
+  header_bytes_ = 0;
+  header_ = Header();
+}
+
+const uint8_t* ModelFile::Segment(uint32_t segment) const { return base_ + header_.segment(segment).offset; }
+
+const void* ModelFile::TensorData(uint32_t tensor) const {
+  return Segment(static_cast<uint32_t>(header_.tensor(tensor).data_segment));
+}
+
+const void* ModelFile::TensorScales(uint32_t tensor) const {
+  const int32_t segment = header_.tensor(tensor).scale_segment;
+  return segment < 0 ? nullptr : Segment(static_cast<uint32_t>(segment));
+}
+
+}  // namespace thimble

@@ -1,0 +1,63 @@
+// The full scan behind `thimble verify`: every byte of the payload is read once.
+#include <bit>
+#include <cstring>
+
+#include "format/checksum.h"
+#include "format/container.h"
+#include "format/model_file.h"
+#include "runtime/core/checked.h"
+
+namespace thimble {
+namespace {
+
+Status CheckPadding(const uint8_t* base, uint64_t begin, uint64_t end) {
+  for (uint64_t i = begin; i < end; ++i) {
+    if (base[i] != 0) {
+      return Status::Error(Code::kCorrupt, "bytes between segments must be zero").At("padding").Offset(i).Got(base[i]).Wanted(0);
+    }
+  }
+  return Status::Ok();
+}
+
+// Infinities and NaN have all exponent bits set: the upper half of a float is its bfloat16.
+bool IsFinite16(uint16_t upper_half) { return (upper_half & 0x7f80u) != 0x7f80u; }
+
+Status CheckFinite(const ModelFile& file, uint32_t tensor) {
+  const TensorSpec t = file.header().tensor(tensor);
+  const bool floats = t.type == WeightType::kF32;
+  const uint32_t segment = static_cast<uint32_t>(floats ? t.data_segment : t.scale_segment);
+  const uint64_t bytes = file.header().segment(segment).bytes;
+  const uint8_t* data = file.Segment(segment);
+  const size_t element = t.type == WeightType::kQ4 ? 2 : 4;
+  for (uint64_t i = 0; i < bytes; i += element) {
+    uint16_t upper;
+    std::memcpy(&upper, data + i + element - 2, sizeof upper);
+    if (!IsFinite16(upper)) {
+      return Status::Error(Code::kInvalidModel, "a weight or scale is not a finite number")
+          .At("tensor", tensor).Field(floats ? "data" : "scales").Offset(file.header().segment(segment).offset + i);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status VerifyPayload(const ModelFile& file) {
+  const Header& header = file.header();
+  uint64_t end = kPrefixBytes + file.header_copy_bytes();
+  const uint8_t* base = header.segments() > 0 ? file.Segment(0) - header.segment(0).offset : nullptr;
+  for (uint32_t i = 0; i < header.segments(); ++i) {
+    const SegmentSpec s = header.segment(i);
+    THIMBLE_RETURN_IF_ERROR(CheckPadding(base, end, s.offset));
+    const uint64_t checksum = ChecksumOf(base + s.offset, static_cast<size_t>(s.bytes));
+    if (checksum != s.checksum) {
+      return Status::Error(Code::kCorrupt, "the segment is damaged (checksum differs); copy or convert the file again")
+          .At("segment", i).Field("checksum").Offset(s.offset);
+    }
+    end = s.offset + s.bytes;
+  }
+  for (uint32_t i = 0; i < header.tensors(); ++i) THIMBLE_RETURN_IF_ERROR(CheckFinite(file, i));
+  return Status::Ok();
+}
+
+}  // namespace thimble

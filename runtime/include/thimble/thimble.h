@@ -1,0 +1,227 @@
+/* thimble: language models in one memory block whose size is known before loading.
+ *
+ *   thimble_model* model = NULL;
+ *   thimble_session* session = NULL;
+ *   thimble_options options = thimble_default_options();
+ *   thimble_plan plan;
+ *   thimble_status s = thimble_model_open("stories-qmqa.thimble", &model);
+ *   if (s.code == 0) s = thimble_plan_memory(model, &options, &plan, NULL, NULL);   // bytes, before anything is loaded
+ *   if (s.code == 0) s = thimble_session_create(model, &options, NULL, 0, &session);
+ *   if (s.code == 0) s = thimble_generate(session, "Once upon a time", 16, 100, on_text, NULL, NULL);
+ *   if (s.code != 0) fprintf(stderr, "%s\n", s.message);
+ *   thimble_session_close(session);
+ *   thimble_model_close(model);
+ *
+ * A model is read-only and may serve many sessions. A session is used by one thread at a time. Between
+ * thimble_session_create and thimble_session_close the library allocates nothing, maps nothing, opens nothing and
+ * creates no thread. No function aborts or throws for anything that a file or an argument holds.
+ */
+#ifndef THIMBLE_THIMBLE_H_
+#define THIMBLE_THIMBLE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define THIMBLE_API
+#else
+#define THIMBLE_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ----
+ * code 0 is success. 1xx the argument, 2xx the file, 3xx not supported, 4xx memory, 5xx the system, 6xx the state
+ * (601 wrong call, 600 context full), 7xx numbers. `message` names the field or argument, what was found and what was
+ * expected. exit_code is what a program should end with. */
+typedef struct thimble_status {
+  int32_t code;
+  int32_t exit_code;
+  char message[248];
+} thimble_status;
+
+/* "arena-too-small", ... stable names of codes. Static text. */
+THIMBLE_API const char* thimble_code_name(int32_t code);
+
+/* ---- model ---- */
+typedef struct thimble_model thimble_model;
+
+/* Maps the file read-only, copies and validates the header. Reads nothing of the weights. *model must be closed. */
+THIMBLE_API thimble_status thimble_model_open(const char* path, thimble_model** model);
+/* The same over bytes in memory (64-byte aligned), which the caller keeps until the model is closed. */
+THIMBLE_API thimble_status thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model);
+/* After all its sessions. NULL is allowed. */
+THIMBLE_API void thimble_model_close(thimble_model* model);
+/* Reads every byte of the payload: checksums, padding, tokenizer order, finite weights. */
+THIMBLE_API thimble_status thimble_model_verify(const thimble_model* model);
+
+typedef struct thimble_model_info {
+  const char* name;     /* owned by the model */
+  const char* family;
+  const char* chat_template; /* "" if none */
+  uint64_t file_bytes;
+  uint32_t layers;      /* L */
+  uint32_t width;       /* D */
+  uint32_t vocabulary;  /* ids below this may be sampled */
+  uint32_t outputs;     /* length of a row of logits, >= vocabulary for language models */
+  uint32_t max_positions;
+  int32_t has_tokenizer;
+  int32_t is_decoder;   /* 0: an encoder, for thimble_encode_rows or thimble_encode_image */
+  int32_t bos, eos;     /* -1 if none */
+  uint32_t image_height, image_width, image_channels; /* 0 for models that read tokens */
+} thimble_model_info;
+THIMBLE_API thimble_model_info thimble_model_get_info(const thimble_model* model);
+
+/* ---- options ---- */
+typedef enum thimble_cache_type {
+  THIMBLE_CACHE_F32 = 0,
+  THIMBLE_CACHE_F16 = 1,
+  THIMBLE_CACHE_Q8 = 2, /* int8 with a scale per row and head */
+  THIMBLE_CACHE_Q4 = 3  /* int4 with a scale per 32 elements */
+} thimble_cache_type;
+
+/* 0 temperature is greedy. Filters run in the order: repeat penalty, top-k, top-p, min-p, temperature. */
+typedef struct thimble_sampling {
+  float temperature;       /* 0.8 */
+  int32_t top_k;           /* 40; 0 = off */
+  float top_p;             /* 0.95; 1 = off */
+  float min_p;             /* 0.05; 0 = off */
+  float repeat_penalty;    /* 1.0 = off */
+  int32_t repeat_last_n;   /* 64 */
+  uint64_t seed;           /* 0 */
+} thimble_sampling;
+
+typedef struct thimble_options {
+  uint32_t struct_bytes;        /* set by thimble_default_options */
+  uint32_t context_tokens;      /* rows of the KV cache; 0 = the model's max_positions */
+  uint32_t threads;             /* 1 = no pool; 0 = 1 */
+  int32_t key_cache;            /* thimble_cache_type; f16 by default */
+  int32_t value_cache;          /* must equal key_cache where keys and values are one row */
+  uint32_t chunk_tokens;        /* tokens per prefill pass; 0 = 64; encoders: the longest input */
+  uint32_t logits_rows;         /* rows of logits computed at once for thimble_prefill_each; 0 = 1 */
+  uint32_t max_text_bytes;      /* longest text thimble_generate and thimble_encode take; 0 = 8 per context token */
+  const char* kernels;          /* "scalar", "neondot", ...; NULL = the best this CPU has */
+  thimble_sampling sampling;
+} thimble_options;
+THIMBLE_API thimble_options thimble_default_options(void);
+
+/* ---- plan ----
+ * Every byte, by name, before loading. Reads the header only. */
+typedef enum thimble_lifetime { THIMBLE_MAPPED = 0, THIMBLE_ARENA = 1, THIMBLE_OUTSIDE = 2 } thimble_lifetime;
+
+typedef struct thimble_plan_line {
+  int32_t lifetime;      /* thimble_lifetime */
+  const char* name;      /* static text: "kv_cache", "packed_weights", ... */
+  int32_t index;         /* layer or tensor, or -1 */
+  uint64_t offset;       /* in the arena, or in the file */
+  uint64_t bytes;
+  int32_t scratch;       /* 1: overlaps scratch of other phases, so that it does not add to the total */
+} thimble_plan_line;
+
+typedef struct thimble_plan {
+  uint64_t arena_bytes;               /* exactly what thimble_session_create needs */
+  uint64_t mapped_bytes;
+  uint64_t outside_bytes;             /* thread stacks, pool, header copy */
+  uint64_t kv_bytes;                  /* of the arena */
+  uint64_t packed_weight_bytes;       /* of the arena */
+  uint64_t kv_bytes_per_token;        /* all layers */
+  uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
+  uint32_t context_tokens;
+  uint32_t chunk_tokens;
+  uint32_t threads;
+  const char* kernels;                /* the table that will be used */
+} thimble_plan;
+
+typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
+/* `each` may be NULL. */
+THIMBLE_API thimble_status thimble_plan_memory(const thimble_model* model, const thimble_options* options,
+                                               thimble_plan* plan, thimble_plan_fn each, void* user);
+
+/* ---- session ---- */
+typedef struct thimble_session thimble_session;
+
+/* `arena`: 64-byte aligned block of at least plan.arena_bytes, kept by the caller until close; or NULL, then the
+ * library takes exactly plan.arena_bytes itself. Everything is read, packed and created here. */
+THIMBLE_API thimble_status thimble_session_create(const thimble_model* model, const thimble_options* options,
+                                                  void* arena, size_t arena_bytes, thimble_session** session);
+THIMBLE_API void thimble_session_close(thimble_session* session);
+
+/* Appends `count` ids to the context; logits of the last one are ready afterwards. On error nothing has changed. */
+THIMBLE_API thimble_status thimble_prefill(thimble_session* session, const int32_t* ids, size_t count);
+/* One id: thimble_prefill(session, &id, 1). */
+THIMBLE_API thimble_status thimble_decode(thimble_session* session, int32_t id);
+/* Like thimble_prefill, and calls `each` with the logits of every position in order. A false return stops after
+ * that position's chunk with THIMBLE code cancelled (602); the tokens of finished chunks stay in the context. */
+typedef int32_t (*thimble_logits_fn)(void* user, size_t position, const float* logits);
+THIMBLE_API thimble_status thimble_prefill_each(thimble_session* session, const int32_t* ids, size_t count,
+                                                thimble_logits_fn each, void* user);
+/* Encoders: the whole input at once (at most chunk_tokens rows); `each` gets the logits of every row, or of the CLS
+ * row alone. The image is [channels, height, width] floats, already normalised. */
+THIMBLE_API thimble_status thimble_encode_rows(thimble_session* session, const int32_t* ids, size_t count,
+                                               thimble_logits_fn each, void* user);
+THIMBLE_API thimble_status thimble_encode_image(thimble_session* session, const float* pixels, size_t count,
+                                                thimble_logits_fn each, void* user);
+
+/* Logits after the last prefill or decode, model outputs floats; NULL before the first. Owned by the session. */
+THIMBLE_API const float* thimble_logits(const thimble_session* session);
+/* Draws the next id with the session's sampler; does not append it. */
+THIMBLE_API thimble_status thimble_sample(thimble_session* session, int32_t* id);
+THIMBLE_API thimble_status thimble_set_sampling(thimble_session* session, const thimble_sampling* sampling);
+
+/* Tokens in the context, and room in all. */
+THIMBLE_API size_t thimble_position(const thimble_session* session);
+THIMBLE_API size_t thimble_capacity(const thimble_session* session);
+/* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. */
+THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t position);
+
+/* ---- text ----
+ * UTF-8 in and out; any bytes are legal. */
+enum { THIMBLE_ADD_BOS = 1, THIMBLE_PARSE_SPECIAL = 2 };
+/* With the session's planned workspace; text of at most max_text_bytes. THIMBLE_ADD_BOS adds BOS where the model
+ * wants one. *count is the number of ids, also when capacity is too small (then code 102). */
+THIMBLE_API thimble_status thimble_encode(thimble_session* session, const char* text, size_t text_bytes, uint32_t flags,
+                                          int32_t* ids, size_t capacity, size_t* count);
+/* The same without a session; takes working memory from malloc and gives it back. */
+THIMBLE_API thimble_status thimble_tokenize(const thimble_model* model, const char* text, size_t text_bytes,
+                                            uint32_t flags, int32_t* ids, size_t capacity, size_t* count);
+/* The bytes that stand for one id, without any streaming rule. *text is owned by the model, not terminated. */
+THIMBLE_API thimble_status thimble_piece(const thimble_model* model, int32_t id, const char** text, size_t* bytes);
+/* Ids to text, whole. *written as for count above. */
+THIMBLE_API thimble_status thimble_detokenize(const thimble_model* model, const int32_t* ids, size_t count, char* text,
+                                              size_t capacity, size_t* written);
+THIMBLE_API int32_t thimble_is_end(const thimble_model* model, int32_t id);
+
+/* Called with whole UTF-8 characters as they come; false stops (code 602). */
+typedef int32_t (*thimble_text_fn)(void* user, const char* text, size_t bytes);
+typedef struct thimble_generation {
+  size_t prompt_tokens, generated_tokens;
+  int32_t ended;          /* 1: end-of-text id, 0: max_tokens or context full */
+  uint64_t prefill_ns, decode_ns;
+} thimble_generation;
+/* Encodes, prefills, samples and streams at most max_tokens (0 = until the context is full). At position 0 a BOS is
+ * added where the model wants one. `result` may be NULL. */
+THIMBLE_API thimble_status thimble_generate(thimble_session* session, const char* prompt, size_t prompt_bytes,
+                                            size_t max_tokens, thimble_text_fn on_text, void* user,
+                                            thimble_generation* result);
+
+/* ---- profile ---- */
+typedef struct thimble_profile {
+  uint64_t steps, tokens;
+  uint64_t embed_ns, norm_ns, linear_ns, attention_ns, activation_ns, head_ns, sample_ns, total_ns;
+  uint64_t kv_bytes_read;       /* cache bytes streamed by attention */
+  uint64_t weight_bytes_read;   /* weight bytes streamed by linear layers */
+} thimble_profile;
+THIMBLE_API thimble_profile thimble_get_profile(const thimble_session* session);
+THIMBLE_API void thimble_reset_profile(thimble_session* session);
+
+/* Names of the kernel tables this CPU can run, best last, separated by spaces. Static text. */
+THIMBLE_API const char* thimble_kernel_tables(void);
+THIMBLE_API const char* thimble_version(void);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* THIMBLE_THIMBLE_H_ */
