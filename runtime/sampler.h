@@ -73,8 +73,10 @@ class Sampler {
   }
   float Penalized(const float* logits, uint32_t id) const;
   int32_t Greedy(const float* logits) const;
-  void SelectTopK(const float* logits, uint32_t k);
-  size_t FilterAndWeigh(size_t count);
+  size_t SelectTop(const float* logits, uint32_t k);
+  size_t CutTopP(size_t count);
+  size_t CutMinP(size_t count);
+  int32_t Draw(size_t count);
 
   SamplerOptions options_;
   Pcg32 random_;

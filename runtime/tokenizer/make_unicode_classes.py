@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Writes unicode_classes.inc from the Unicode Character Database; see the head of that file for the command.
+
+Input: the directory that holds UnicodeData.txt, PropList.txt and extracted/DerivedGeneralCategory.txt
+(Debian's package unicode-data installs it as /usr/share/unicode).
+"""
+import re
+import sys
+from pathlib import Path
+
+LETTER, NUMBER, SPACE = 1, 2, 3
+LAST = 0x10FFFF
+
+
+def ranges(path, wanted):
+    """Yields (first, last) of the lines 'XXXX..YYYY ; Value' whose value satisfies wanted()."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        fields = line.split("#")[0].split(";")
+        if len(fields) == 2 and wanted(fields[1].strip()):
+            first, _, last = fields[0].strip().partition("..")
+            yield int(first, 16), int(last or first, 16)
+
+
+def main():
+    root = Path(sys.argv[1])
+    categories = root / "extracted" / "DerivedGeneralCategory.txt"
+    properties = root / "PropList.txt"
+    version = re.search(r"PropList-([0-9.]+)\.txt", properties.read_text(encoding="utf-8")).group(1)
+    classes = bytearray(LAST + 2)
+    for value, path, wanted in (
+        (LETTER, categories, lambda c: c[0] == "L"),
+        (NUMBER, categories, lambda c: c[0] == "N"),
+        (SPACE, properties, lambda c: c == "White_Space"),
+    ):
+        for first, last in ranges(path, wanted):
+            for code_point in range(first, last + 1):
+                assert classes[code_point] == 0
+                classes[code_point] = value
+    starts = [c << 2 | classes[c] for c in range(LAST + 1) if c == 0 or classes[c] != classes[c - 1]]
+    print("// Generated, do not edit. Unicode " + version + ", Character Database files PropList.txt (White_Space) and")
+    print("// extracted/DerivedGeneralCategory.txt (L*, N*), as Debian's package unicode-data installs them:")
+    print("//   python3 make_unicode_classes.py /usr/share/unicode > unicode_classes.inc")
+    print("// Each entry starts a run of code points: first << 2 | class (0 other, 1 letter, 2 number, 3 white space).")
+    print('// SPDX-License-Identifier: Unicode-DFS-2016 (data)')
+    print('inline constexpr char kUnicodeVersion[] = "' + version + '";')
+    print("inline constexpr uint32_t kUnicodeRuns[] = {")
+    for i in range(0, len(starts), 10):
+        print("    " + " ".join("0x%x," % s for s in starts[i : i + 10]))
+    print("};")
+
+
+if __name__ == "__main__":
+    main()

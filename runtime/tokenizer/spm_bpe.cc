@@ -1,0 +1,169 @@
+// SentencePiece's BPE (Kudo and Richardson 2018; bpe_model.cc): characters, user-defined pieces first, then merges of
+// the adjacent pair whose piece scores best, leftmost on ties. A piece marked unused may be built on the way, and is
+// taken apart again at the end. What has no piece becomes byte pieces, or unk.
+#include <bit>
+
+#include "runtime/tokenizer/encode.h"
+#include "runtime/tokenizer/unicode.h"
+
+namespace thimble {
+namespace {
+
+constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
+constexpr uint32_t kInsideSymbol = 0xfffffffeu;             // `previous` of a byte that starts no symbol
+
+// Higher scores first: the order of floats, turned round, as unsigned numbers. -0 counts as 0.
+uint32_t PriorityOf(float score) {
+  const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
+  const uint32_t ascending = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+  return ~ascending;
+}
+
+// The text as the vocabulary knows it. Writes at most fragment.size() + 1 bytes.
+size_t Normalize(const TokenizerData& data, std::string_view fragment, char* out) {
+  const bool escape = data.Has(kTokenizerEscapeWhitespace);
+  const bool squeeze = data.Has(kTokenizerRemoveExtraWhitespaces);
+  size_t size = 0;
+  bool after_space = squeeze;
+  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix);
+  for (size_t at = 0; at < fragment.size();) {
+    char c = fragment[at];
+    size_t length = 1;
+    if (escape && fragment.substr(at, kEscapedSpace.size()) == kEscapedSpace) {
+      c = ' ';
+      length = kEscapedSpace.size();
+    }
+    at += length;
+    if (squeeze && c == ' ' && after_space) continue;
+    after_space = c == ' ';
+    if (pending_prefix) {
+      out[size++] = ' ';
+      pending_prefix = false;
+    }
+    out[size++] = c;
+  }
+  // Whatever stands at the end was written after some other character, so the prefix survives.
+  if (squeeze && size > 0 && after_space) --size;
+  return size;
+}
+
+class SpmEncoder {
+ public:
+  SpmEncoder(const TokenizerData& data, const EncodeWorkspace& workspace, std::string_view text)
+      : data_(data), symbols_(workspace.symbols), text_(text), queue_(workspace.symbols, workspace.heap) {}
+
+  void Run(IdSink* sink) {
+    Split();
+    for (uint32_t i = 0; i != kNoSymbol; i = symbols_[i].next) Consider(i);
+    uint32_t merges = 0;
+    while (!queue_.empty()) {
+      const uint32_t i = queue_.Pop();
+      const uint32_t right = MergeWithNext(symbols_, &queue_, i);
+      symbols_[right].priority = merges++;
+      if (symbols_[i].previous != kNoSymbol) Consider(symbols_[i].previous);
+      Consider(i);
+    }
+    Emit(sink);
+  }
+
+ private:
+  // A symbol's index is the offset of its first byte.
+  std::string_view Bytes(uint32_t i) const {
+    const size_t end = symbols_[i].next == kNoSymbol ? text_.size() : symbols_[i].next;
+    return text_.substr(i, end - i);
+  }
+
+  void Split() {
+    uint32_t previous = kNoSymbol;
+    for (uint32_t at = 0; at < text_.size();) {
+      const std::string_view rest = text_.substr(at);
+      uint32_t id = data_.FindSpecial(rest, false);
+      uint32_t length = 0;
+      if (id != kNoToken) {
+        length = static_cast<uint32_t>(data_.Piece(id).size());
+      } else {
+        length = DecodeUtf8(rest).bytes;
+        id = data_.Find(rest.substr(0, length));
+      }
+      // A piece that changed since it matched: keep to the text.
+      if (length == 0 || length > rest.size()) length = 1;
+      symbols_[at] = {previous, kNoSymbol, id, kNoToken, 0, kNoSymbol};
+      if (previous != kNoSymbol) symbols_[previous].next = at;
+      previous = at;
+      for (uint32_t inside = at + 1; inside < at + length; ++inside) symbols_[inside].previous = kInsideSymbol;
+      at += length;
+    }
+  }
+
+  bool Frozen(uint32_t i) const { return data_.Type(symbols_[i].id) == PieceType::kUserDefined; }
+
+  // Queues the pair that starts at i if it makes a piece, takes it off the queue if not.
+  void Consider(uint32_t i) {
+    const uint32_t right = symbols_[i].next;
+    if (right != kNoSymbol && !Frozen(i) && !Frozen(right)) {
+      const size_t end = symbols_[right].next == kNoSymbol ? text_.size() : symbols_[right].next;
+      const uint32_t merged = end - i <= data_.max_piece_bytes ? data_.Find(text_.substr(i, end - i)) : kNoToken;
+      if (merged != kNoToken) {
+        queue_.Set(i, PriorityOf(data_.Score(merged)), merged);
+        return;
+      }
+    }
+    queue_.Remove(i);
+  }
+
+  // Undoes the last merge inside symbol i; false when it is one character.
+  bool Unmerge(uint32_t i) {
+    const uint32_t end = i + static_cast<uint32_t>(Bytes(i).size());
+    uint32_t right = kNoSymbol;
+    for (uint32_t at = i + 1; at < end; ++at) {
+      if (symbols_[at].previous == kInsideSymbol) continue;
+      if (right == kNoSymbol || symbols_[at].priority > symbols_[right].priority) right = at;
+    }
+    if (right == kNoSymbol) return false;
+    symbols_[right].next = symbols_[i].next;
+    symbols_[i].next = right;
+    symbols_[i].id = data_.Find(Bytes(i));
+    symbols_[right].id = data_.Find(Bytes(right));
+    return true;
+  }
+
+  void Emit(IdSink* sink) {
+    const bool byte_fallback = data_.Has(kTokenizerByteFallback);
+    bool after_unknown = false;
+    for (uint32_t i = 0; i != kNoSymbol; i = symbols_[i].next) {
+      while (symbols_[i].id != kNoToken && data_.Type(symbols_[i].id) == PieceType::kUnused && Unmerge(i)) {
+      }
+      const uint32_t id = symbols_[i].id;
+      if (id != kNoToken) {
+        sink->Push(id);
+      } else if (byte_fallback) {
+        for (const char c : Bytes(i)) {
+          const uint32_t byte_id = data_.ByteId(static_cast<uint8_t>(c));
+          if (byte_id != kNoToken) {
+            sink->Push(byte_id);
+          } else if (data_.unk != kNoToken) {
+            sink->Push(data_.unk);
+          }
+        }
+      } else if (!after_unknown && data_.unk != kNoToken) {
+        sink->Push(data_.unk);  // one for a run of unknown characters
+      }
+      after_unknown = id == kNoToken;
+    }
+  }
+
+  const TokenizerData& data_;
+  Symbol* symbols_;
+  std::string_view text_;
+  MergeQueue queue_;
+};
+
+}  // namespace
+
+void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
+                  IdSink* sink) {
+  const size_t size = Normalize(data, fragment, workspace.text);
+  if (size > 0) SpmEncoder(data, workspace, {workspace.text, size}).Run(sink);
+}
+
+}  // namespace thimble

@@ -1,0 +1,36 @@
+// Looks characters up in the generated table of runs.
+#include "runtime/tokenizer/unicode.h"
+
+#include <iterator>
+
+namespace thimble {
+namespace {
+#include "runtime/tokenizer/unicode_classes.inc"
+}  // namespace
+
+CharClass ClassOf(uint32_t code_point) {
+  if (code_point < 0x80) {
+    const uint32_t lower = code_point | 0x20;
+    if (lower >= 'a' && lower <= 'z') return CharClass::kLetter;
+    if (code_point >= '0' && code_point <= '9') return CharClass::kNumber;
+    if (code_point == ' ' || (code_point >= 9 && code_point <= 13)) return CharClass::kSpace;
+    return CharClass::kOther;
+  }
+  if (code_point > 0x10FFFF) return CharClass::kOther;
+  // The last run that starts at or before the character; run 0 starts at 0.
+  size_t low = 0;
+  size_t high = std::size(kUnicodeRuns);
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    if (kUnicodeRuns[middle] >> 2 <= code_point) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return static_cast<CharClass>(kUnicodeRuns[low] & 3);
+}
+
+const char* UnicodeVersion() { return kUnicodeVersion; }
+
+}  // namespace thimble
