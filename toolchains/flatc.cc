@@ -1,6 +1,6 @@
 // The part of FlatBuffers' schema compiler that this project needs: reads a schema, writes its C++ header.
-// Takes flatc's own option names. A build of the whole flatc would compile forty files of other languages for the same.
-// It must not know any schema of ours.
+// Takes flatc's own option names. A build of the whole flatc would compile forty files of other languages for
+// the same. It must not know any schema of ours.
 //
 //   thimble_flatc [--scoped-enums] [--gen-mutable] [--gen-object-api] [--reflect-names] -o FOLDER SCHEMA.fbs
 

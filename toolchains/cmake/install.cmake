@@ -1,2 +1,32 @@
-# Installs the library, the public headers and what find_package(thimble) and pkg-config need.
+# Installs the library, the public headers, and what find_package(thimble) and pkg-config need.
 include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+install(TARGETS thimble EXPORT thimbleTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/include/thimble" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/thimble)
+install(EXPORT thimbleTargets NAMESPACE thimble:: DESTINATION ${package_dir})
+configure_package_config_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimbleConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/package/thimbleConfig.cmake" INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/package/thimbleConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/package/thimbleConfig.cmake" "${PROJECT_BINARY_DIR}/package/thimbleConfigVersion.cmake"
+        DESTINATION ${package_dir})
+
+# Users of the C header link with a C compiler, so the C++ runtime is named; pkg-config cannot ask the compiler.
+set(THIMBLE_PC_CXX_LIBRARY -lstdc++)
+if(ANDROID OR CMAKE_CXX_FLAGS MATCHES "-stdlib=libc\\+\\+")
+  set(THIMBLE_PC_CXX_LIBRARY -lc++)
+endif()
+# The prefix follows the file, so that an installed tree can be moved.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+           OUTPUT_VARIABLE THIMBLE_PC_UP)
+configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in" "${PROJECT_BINARY_DIR}/package/thimble.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/package/thimble.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+if(TARGET thimble_cli)
+  install(TARGETS thimble_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

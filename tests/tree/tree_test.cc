@@ -1,0 +1,235 @@
+// The rules of the source tree, checked by reading it as text: includes go down only, files stay short, every
+// folder has a README, the top level holds what was agreed. It must not know what any source file does.
+
+#include <algorithm>
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = THIMBLE_SOURCE_DIR;
+constexpr std::array kFolders = {"runtime", "ops", "format", "targets", "tests", "toolchains"};
+constexpr std::size_t kLongestFile_lines = 500;
+
+// A layer is the longest prefix that fits. `own` lists the project's paths it may include, `foreign` the
+// outside libraries; an entry that starts with '!' takes something out again.
+struct Layer {
+  std::string_view prefix;
+  std::vector<std::string_view> own;
+  std::vector<std::string_view> foreign;
+};
+
+const std::vector<Layer> kLayers = {
+    {"runtime/core/", {"runtime/core/"}, {}},
+    {"format/", {"runtime/core/", "format/", "!format/import/"}, {"flatbuffers/"}},
+    {"format/import/", {"runtime/core/", "format/"}, {"nlohmann/", "flatbuffers/"}},
+    {"ops/", {"runtime/core/", "ops/"}, {}},
+    {"ops/xnnpack/", {"runtime/core/", "ops/"}, {"xnnpack/", "xnnpack.h", "pthreadpool.h"}},
+    {"runtime/", {"runtime/", "thimble/", "format/", "!format/import/", "ops/", "!ops/xnnpack/"}, {}},
+    {"runtime/include/", {"thimble/"}, {}},
+    {"targets/", {"thimble/", "targets/"}, {}},
+    {"targets/cli/", {"thimble/", "targets/cli/", "format/"}, {"CLI/", "nlohmann/"}},
+};
+
+// Headers of outside libraries; whatever is not here and not ours is the standard library's or the system's.
+const std::vector<std::string_view> kForeign = {"xnnpack/",     "xnnpack.h", "pthreadpool.h", "fxdiv.h",
+                                                "flatbuffers/", "nlohmann/", "CLI/",          "catch2/"};
+
+// What the library's layers do without.
+const std::set<std::string_view> kHeavy = {"iostream",   "fstream", "sstream", "regex",
+                                           "functional", "locale",  "iomanip"};
+
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+bool Matches(std::string_view path, const std::vector<std::string_view>& prefixes) {
+  bool match = false;
+  for (std::string_view prefix : prefixes) {
+    if (prefix.front() == '!') {
+      if (StartsWith(path, prefix.substr(1))) return false;
+    } else {
+      match = match || StartsWith(path, prefix);
+    }
+  }
+  return match;
+}
+
+const Layer* LayerOf(std::string_view path) {
+  const Layer* best = nullptr;
+  for (const Layer& layer : kLayers) {
+    if (StartsWith(path, layer.prefix) && (best == nullptr || layer.prefix.size() > best->prefix.size()))
+      best = &layer;
+  }
+  return best;
+}
+
+bool IsHostTool(std::string_view path) {
+  return StartsWith(path, "format/import/") || StartsWith(path, "targets/");
+}
+
+bool IsSource(const fs::path& path) {
+  static const std::set<std::string> kExtensions = {".h",  ".hpp", ".cc", ".c",     ".java",
+                                                    ".kt", ".py",  ".sh", ".cmake", ".fbs"};
+  return kExtensions.count(path.extension().string()) != 0 || path.filename() == "CMakeLists.txt";
+}
+
+bool IsCpp(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".h" || extension == ".hpp" || extension == ".cc" || extension == ".c";
+}
+
+bool IsGenerated(std::string_view path) { return path.find("_generated.") != std::string_view::npos; }
+
+bool IsSkippedFolder(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.front() == '.' || name == "__pycache__" || name == "build";
+}
+
+struct File {
+  std::string path;  // from the project's root
+  std::vector<std::string> lines;
+};
+
+std::vector<File> Sources() {
+  std::vector<File> files;
+  for (const char* folder : kFolders) {
+    if (!fs::exists(kRoot / folder)) continue;
+    for (auto it = fs::recursive_directory_iterator(kRoot / folder); it != fs::recursive_directory_iterator();
+         ++it) {
+      if (it->is_directory() && IsSkippedFolder(it->path())) it.disable_recursion_pending();
+      if (!it->is_regular_file() || !IsSource(it->path())) continue;
+      File file{fs::relative(it->path(), kRoot).generic_string(), {}};
+      std::ifstream in(it->path());
+      for (std::string line; std::getline(in, line);) file.lines.push_back(line);
+      files.push_back(std::move(file));
+    }
+  }
+  return files;
+}
+
+// The name in `#include "x"` or `#include <x>`, empty for any other line.
+std::string Included(const std::string& line) {
+  std::size_t at = line.find_first_not_of(" \t");
+  if (at == std::string::npos || line[at] != '#') return "";
+  at = line.find_first_not_of(" \t", at + 1);
+  if (at == std::string::npos || line.compare(at, 7, "include") != 0) return "";
+  const std::size_t open = line.find_first_of("\"<", at);
+  const std::size_t close = line.find_first_of("\">", open + 1);
+  if (open == std::string::npos || close == std::string::npos) return "";
+  return line.substr(open + 1, close - open - 1);
+}
+
+bool IsOurs(const std::string& name) {
+  return StartsWith(name, "thimble/") ||
+         std::any_of(kFolders.begin(), kFolders.end(),
+                     [&](std::string_view f) { return StartsWith(name, std::string(f) + "/"); });
+}
+
+std::string BadInclude(const std::string& path, const std::string& name) {
+  const bool foreign = Matches(name, kForeign);
+  const Layer* layer = LayerOf(path);
+  if (layer == nullptr) return "";  // tests and toolchains may include anything
+  if (IsOurs(name)) {
+    const fs::path file = StartsWith(name, "thimble/") ? kRoot / "runtime/include" / name : kRoot / name;
+    if (!fs::exists(file)) return "is not a path from the project's root";
+    return Matches(name, layer->own) ? "" : "is not below this layer";
+  }
+  if (foreign) return Matches(name, layer->foreign) ? "" : "is a library that this layer must not see";
+  if (!IsHostTool(path) && kHeavy.count(name) != 0) return "is too heavy for the library";
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("includes go down only", "[tree]") {
+  std::size_t checked = 0;
+  for (const File& file : Sources()) {
+    if (!IsCpp(file.path)) continue;
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      const std::string name = Included(file.lines[i]);
+      if (name.empty()) continue;
+      ++checked;
+      const std::string wrong = BadInclude(file.path, name);
+      if (!wrong.empty()) FAIL_CHECK(file.path << ":" << i + 1 << ": " << name << " " << wrong);
+    }
+  }
+  CHECK(checked > 10);
+}
+
+TEST_CASE("no file is over 500 lines", "[tree]") {
+  for (const File& file : Sources()) {
+    if (IsGenerated(file.path)) continue;
+    if (file.lines.size() > kLongestFile_lines)
+      FAIL_CHECK(file.path << " has " << file.lines.size() << " lines");
+  }
+}
+
+TEST_CASE("a file starts with a comment that says what it is", "[tree]") {
+  for (const File& file : Sources()) {
+    if (!IsCpp(file.path) || IsGenerated(file.path)) continue;
+    const std::string first = file.lines.empty() ? "" : file.lines.front();
+    if (!StartsWith(first, "//") && !StartsWith(first, "/*"))
+      FAIL_CHECK(file.path << " starts with: " << first);
+  }
+}
+
+TEST_CASE("every folder has a README", "[tree]") {
+  for (const char* top : kFolders) {
+    if (!fs::exists(kRoot / top)) continue;
+    std::vector<fs::path> folders = {kRoot / top};
+    for (auto it = fs::recursive_directory_iterator(kRoot / top); it != fs::recursive_directory_iterator();
+         ++it) {
+      if (!it->is_directory()) continue;
+      const std::string path = fs::relative(it->path(), kRoot).generic_string();
+      // Fixtures are described one level up; the include folder is what gets installed, runtime/README.md
+      // describes it.
+      const bool plain = StartsWith(path, "tests/golden/") || StartsWith(path, "runtime/include");
+      if (IsSkippedFolder(it->path()) || plain) {
+        it.disable_recursion_pending();
+      } else if (!fs::is_empty(it->path())) {
+        folders.push_back(it->path());
+      }
+    }
+    for (const fs::path& folder : folders) {
+      if (!fs::exists(folder / "README.md"))
+        FAIL_CHECK(fs::relative(folder, kRoot).generic_string() << " has no README.md");
+    }
+  }
+}
+
+TEST_CASE("nothing else lies at the top level", "[tree]") {
+  const std::set<std::string> files = {"CMakeLists.txt", "CMakePresets.json", "CMakeUserPresets.json",
+                                       "README.md",      "CHANGELOG.md",      "LICENSE"};
+  for (const auto& entry : fs::directory_iterator(kRoot)) {
+    const std::string name = entry.path().filename().string();
+    const bool agreed = entry.is_directory() ? name == "build" || std::find(kFolders.begin(), kFolders.end(),
+                                                                            name) != kFolders.end()
+                                             : files.count(name) != 0;
+    if (name.front() != '.' && !agreed) FAIL_CHECK(name << " is outside the agreed top level");
+  }
+}
+
+TEST_CASE("nothing is left open and no machine's paths are written down", "[tree]") {
+  // Put together here, so that this file does not find itself.
+  const std::vector<std::string> open = {std::string("TO") + "DO", std::string("FIX") + "ME"};
+  const std::vector<std::string> paths = {std::string("/wo") + "rk/", std::string("/ho") + "me/",
+                                          std::string("/ro") + "ot/"};
+  for (const File& file : Sources()) {
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      const auto has = [&](const std::string& text) { return file.lines[i].find(text) != std::string::npos; };
+      if (std::any_of(open.begin(), open.end(), has))
+        FAIL_CHECK(file.path << ":" << i + 1 << ": left open: " << file.lines[i]);
+      if (std::any_of(paths.begin(), paths.end(), has))
+        FAIL_CHECK(file.path << ":" << i + 1 << ": machine path: " << file.lines[i]);
+    }
+  }
+}
