@@ -1,5 +1,6 @@
-# 64-bit ARM Linux (Raspberry Pi 3 and later) with Debian's cross compiler. Programs and tests run under qemu's user mode;
-# the emulated processor is chosen at run time by the environment variable QEMU_CPU (cortex-a53, cortex-a76, max, ...).
+# 64-bit ARM Linux (Raspberry Pi 3 and later) with Debian's cross compiler. Programs and tests run under
+# qemu's user mode; the emulated processor is chosen at run time by the environment variable QEMU_CPU
+# (cortex-a53, cortex-a76, max, ...).
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 

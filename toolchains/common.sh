@@ -3,8 +3,8 @@
 
 heading() { printf '\n=== %s\n' "$*"; }
 
-# As many compilers at a time as there are processors, but no more than memory allows: the largest of our files takes
-# about 700 MB in the compiler.
+# As many compilers at a time as there are processors, but no more than memory allows: the largest of our
+# files takes about 700 MB in the compiler.
 jobs=$(nproc 2>/dev/null || echo 1)
 memory_kb=$(sed -n 's/^MemTotal:[^0-9]*\([0-9]*\).*/\1/p' /proc/meminfo 2>/dev/null || echo 0)
 if [ "${memory_kb:-0}" -gt 0 ] && [ $((memory_kb / 700000)) -lt "$jobs" ]; then

@@ -8,8 +8,8 @@
 #   2. the archive lies in the folder named by THIMBLE_SOURCES
 #   3. the source pool of the Debian mirror that this machine's own apt uses
 #   4. the upstream repository at the pinned commit, through git
-# An archive with a wrong SHA-256 ends the script; unpacking goes to a temporary name and is then renamed, so that
-# .deps/<name> is whole or absent.
+# An archive with a wrong SHA-256 ends the script; unpacking goes to a temporary name and is then renamed, so
+# that .deps/<name> is whole or absent.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -25,8 +25,8 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Base addresses of the Debian archives that apt is set up with, one per line. `apt-get indextargets` knows only what
-# was updated at least once; `update --print-uris` also works before that.
+# Base addresses of the Debian archives that apt is set up with, one per line. `apt-get indextargets` knows
+# only what was updated at least once; `update --print-uris` also works before that.
 mirrors() {
   command -v apt-get >/dev/null 2>&1 || return 0
   {
@@ -38,8 +38,9 @@ mirrors() {
   } | while read -r uri; do
     case $uri in
       mirror+file:*)
-        sed -e 's/[#[:space:]].*//' -e '/^$/d' -e 's,/*$,/,' "$(printf '%s' "${uri#mirror+file:}" | sed 's,/*$,,')" \
-          2>/dev/null || true ;;
+        list_file=$(printf '%s' "${uri#mirror+file:}" | sed 's,/*$,,')
+        sed -e 's/[#[:space:]].*//' -e '/^$/d' -e 's,/*$,/,' "$list_file" 2>/dev/null || true
+        ;;
       cdrom:*) ;;
       *) printf '%s\n' "$uri" ;;
     esac
@@ -64,13 +65,14 @@ check_sum() { # FILE WANTED WHERE
        file   $(basename -- "$1")
        wanted $2
        got    $got
-       Nothing was unpacked. Remove the file, or correct dependencies.lock if the pinned version was meant to change."
+       Nothing was unpacked. Remove the file, or correct dependencies.lock if a new version was meant."
 }
 
 # An archive may or may not have one folder around everything; .deps/<name> never has it.
 unpack() { # ARCHIVE
   mkdir "$work/unpacked"
-  tar --no-same-owner -xf "$1" -C "$work/unpacked" || die "$name: the archive $(basename -- "$1") cannot be unpacked (is xz-utils installed?)"
+  tar --no-same-owner -xf "$1" -C "$work/unpacked" ||
+    die "$name: $(basename -- "$1") cannot be unpacked (is xz-utils installed?)"
   tree=$work/unpacked
   set -- "$tree"/* "$tree"/.[!.]*
   # Without a match the second pattern stands for itself.

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Makes a machine ready to build: installs what is missing from the distribution, then brings the pinned sources.
+# Makes a machine ready to build: installs what is missing from the distribution, then brings the pinned
+# sources.
 #
 #   sh toolchains/setup.sh demo     compiler, CMake, Ninja
 #   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode and pkg-config
 #
-# Debian 12 and 13 and Raspberry Pi OS are known by name; elsewhere the tools must be there already. When nothing is
-# missing it asks neither for a network nor for root.
+# Debian 12 and 13 and Raspberry Pi OS are known by name; elsewhere the tools must be there already. When
+# nothing is missing it asks neither for a network nor for root.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -39,7 +40,10 @@ find_missing() {
 # Debian 13 folded the static emulators into qemu-user.
 qemu_package=qemu-user-static
 if [ -r /etc/os-release ]; then
-  debian=$(. /etc/os-release && case " ${ID:-} ${ID_LIKE:-} " in *" debian "*) printf '%s' "${VERSION_ID:-0}" ;; esac)
+  debian=$(
+    . /etc/os-release
+    case " ${ID:-} ${ID_LIKE:-} " in *" debian "*) printf '%s' "${VERSION_ID:-0}" ;; esac
+  )
   case $debian in '' | *[!0-9]*) ;; *) if [ "$debian" -ge 13 ]; then qemu_package=qemu-user; fi ;; esac
 fi
 
@@ -58,7 +62,7 @@ if [ -n "$missing" ]; then
   export DEBIAN_FRONTEND=noninteractive
   # shellcheck disable=SC2086  # $missing is a list of words
   {
-    $as_root apt-get -q update || say "the package lists could not be renewed; trying with those that are here"
+    $as_root apt-get -q update || say "the package lists could not be renewed; trying with the old ones"
     $as_root apt-get -q install -y --no-install-recommends $missing || die "apt-get could not install$missing"
   }
   find_missing

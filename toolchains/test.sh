@@ -1,6 +1,7 @@
 #!/bin/sh
-# Set-up, then builds and runs every test: this machine, this machine with sanitizers, and 64-bit ARM under qemu as three
-# processors. Ends with a table, and with ctest's closing lines over all of it. Exit status 0 when everything passed.
+# Set-up, then builds and runs every test: this machine, this machine with sanitizers, and 64-bit ARM under
+# qemu as three processors. Ends with a table, and with ctest's closing lines over all of it. Exit status 0
+# when everything passed.
 #
 #   sh toolchains/test.sh                   everything
 #   sh toolchains/test.sh host host-asan    only these (host, host-asan, a53, a76, max)
@@ -54,18 +55,24 @@ for configuration in $configurations; do
     host | host-asan) run "$configuration" "$configuration" "$configuration" ;;
     a53 | a76 | max)
       if ! command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || [ "$(uname -m)" = aarch64 ]; then
-        printf '%s|0|0|0|not run: host is ARM or has no ARM compiler|0|0\n' "aarch64-$configuration" >>"$logs/summary"
+        printf '%s|0|0|0|not run: this machine is ARM, or has no ARM compiler|0|0\n' \
+          "aarch64-$configuration" >>"$logs/summary"
       else
         run "aarch64-$configuration" rpi-aarch64 "rpi-aarch64-$configuration"
       fi
       ;;
-    *) echo "test: error: no configuration is called $configuration (host, host-asan, a53, a76, max)" >&2 && exit 2 ;;
+    *)
+      echo "test: error: no configuration is called $configuration (host, host-asan, a53, a76, max)" >&2
+      exit 2
+      ;;
   esac
 done
 
 heading "Summary"
-awk -F'|' 'BEGIN { printf "%-16s %9s %9s %7s %8s  %s\n", "configuration", "build s", "tests s", "tests", "skipped", "result" }
-           { printf "%-16s %9s %9s %7s %8s  %s\n", $1, $2, $3, $4, $6, $5 }' "$logs/summary"
+{
+  echo 'configuration|build s|tests s|tests|result|skipped'
+  cat "$logs/summary"
+} | awk -F'|' '{ printf "%-16s %9s %9s %7s %8s  %s\n", $1, $2, $3, $4, $6, $5 }'
 cat "$logs/failed"
 awk -F'|' -v all=$(($(date +%s) - begin)) '
   { total += $4; failed += $7; if ($5 == "does not build") broken = 1 }

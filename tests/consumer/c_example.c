@@ -1,4 +1,4 @@
-/* The smallest C program with thimble: size first, then a model in a block of one's own, then text as it comes. */
+/* The smallest C program: the size first, then a model in a block of one's own, then text as it comes. */
 #include <stdio.h>
 #include <stdlib.h>
 

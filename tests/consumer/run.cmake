@@ -1,6 +1,8 @@
 # Installs the build to a temporary prefix and uses it as a stranger would, in three ways. Run by ctest:
-#   cmake -D BUILD_DIR=... -D SOURCE_DIR=... -D WORK_DIR=... -D MODEL=... -D CC=... -D CXX=... -D GENERATOR=... -D WAY=... -P run.cmake
-# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (what a shared library made of it would export).
+#   cmake -D BUILD_DIR=... -D SOURCE_DIR=... -D WORK_DIR=... -D MODEL=... -D CC=... -D CXX=... -D GENERATOR=...
+#         -D WAY=... -P run.cmake
+# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (what a shared library made of it
+# would export).
 cmake_minimum_required(VERSION 3.25)
 
 function(step)
@@ -28,8 +30,8 @@ endif()
 file(GLOB_RECURSE pc "${prefix}/thimble.pc")
 get_filename_component(pc_dir "${pc}" DIRECTORY)
 set(ENV{PKG_CONFIG_PATH} "${pc_dir}")
-execute_process(COMMAND pkg-config --cflags --libs thimble OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE
-                COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND pkg-config --cflags --libs thimble
+                OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(flags UNIX_COMMAND "${flags}")
 
 if(WAY STREQUAL "pkg-config")
@@ -39,8 +41,10 @@ if(WAY STREQUAL "pkg-config")
   step("${build}/c_example")
 elseif(WAY STREQUAL "symbols")
   file(GLOB_RECURSE library "${prefix}/libthimble.a")
-  step("${CXX}" -shared -Wl,--whole-archive "${library}" -Wl,--no-whole-archive -o "${build}/libthimble.so" -lm -pthread)
-  execute_process(COMMAND nm -D --defined-only "${build}/libthimble.so" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  step("${CXX}" -shared -Wl,--whole-archive "${library}" -Wl,--no-whole-archive -lm -pthread
+       -o "${build}/libthimble.so")
+  execute_process(COMMAND nm -D --defined-only "${build}/libthimble.so"
+                  OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^\n]+" symbols "${symbols}")
   set(own 0)
   foreach(symbol IN LISTS symbols)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# fetch.sh against a lock file of its own, in a folder with a space in its name: every way of getting an archive, and what
-# is left behind when its checksum is wrong.
+# fetch.sh against a lock file of its own, in a folder with a space in its name: every way of getting an
+# archive, and what is left behind when its checksum is wrong.
 #
 #   sh fetch_test.sh TOOLCHAINS_FOLDER WORK_FOLDER
 set -eu
@@ -16,7 +16,8 @@ unset THIMBLE_SOURCES THIMBLE_DEPS_DIR || true
 fail() { echo "FAILED: $*" >&2; exit 1; }
 fetch() { sh "$work/project/toolchains/fetch.sh" "$@" >"$work/log" 2>&1; }
 lock() { # NAME ARCHIVE SHA256 UPSTREAM
-  printf '# a comment\n\n%s 1.0 %s pool/main/n/none/%s %s\n' "$1" "$3" "$2" "$4" >"$work/project/toolchains/dependencies.lock"
+  printf '# a comment\n\n%s 1.0 %s pool/main/n/none/%s %s\n' "$1" "$3" "$2" "$4" \
+    >"$work/project/toolchains/dependencies.lock"
 }
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
 
@@ -66,7 +67,8 @@ if command -v git >/dev/null 2>&1; then
   git -C "$work/repository" -c user.name=test -c user.email=test@example.org commit -q -m "One file"
   lock cloned none.tar "$wrong" "file://$work/repository@$(git -C "$work/repository" rev-parse HEAD)"
   fetch || fail "from upstream"
-  [ "$(cat "$deps/cloned/file")" = upstream ] && [ ! -e "$deps/cloned/.git" ] || fail "upstream's files are not there"
+  [ "$(cat "$deps/cloned/file")" = upstream ] || fail "upstream's file is not there"
+  [ ! -e "$deps/cloned/.git" ] || fail "upstream's history was kept"
 fi
 
 for left in "$deps"/.part.*; do

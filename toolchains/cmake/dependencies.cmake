@@ -1,5 +1,5 @@
-# Targets for the sources that toolchains/fetch.sh unpacked. Nothing is downloaded here, and nothing of a dependency's own
-# build is used: the few files that we compile are listed.
+# Targets for the sources that toolchains/fetch.sh unpacked. Nothing is downloaded here, and nothing of a
+# dependency's own build is used: the few files that we compile are listed.
 #
 #   thimble_dep_flatbuffers   include directory (format)
 #   thimble_dep_json          include directory (format/import, targets/cli, tests)
@@ -12,15 +12,16 @@
 function(thimble_dependency_dir name variable)
   set(dir "${THIMBLE_DEPS_DIR}/${name}")
   if(NOT EXISTS "${dir}/.thimble-sha256")
-    message(FATAL_ERROR "The sources of ${name} are not in ${THIMBLE_DEPS_DIR}: run `sh toolchains/fetch.sh` first "
-                        "(or set THIMBLE_DEPS_DIR to a folder that it filled).")
+    message(FATAL_ERROR "The sources of ${name} are not in ${THIMBLE_DEPS_DIR}: run `sh toolchains/fetch.sh` "
+                        "first (or set THIMBLE_DEPS_DIR to a folder that it filled).")
   endif()
   # A lock file that moved on since the last fetch is an error here, not a strange one in the compiler later.
   file(STRINGS "${PROJECT_SOURCE_DIR}/toolchains/dependencies.lock" line REGEX "^${name}[ ]")
   file(READ "${dir}/.thimble-sha256" sha256)
   string(STRIP "${sha256}" sha256)
   if(NOT line MATCHES " ${sha256} ")
-    message(FATAL_ERROR "The sources of ${name} in ${THIMBLE_DEPS_DIR} are not the pinned ones: run `sh toolchains/fetch.sh`.")
+    message(FATAL_ERROR "The sources of ${name} in ${THIMBLE_DEPS_DIR} are not the pinned ones: run "
+                        "`sh toolchains/fetch.sh`.")
   endif()
   set(${variable} "${dir}" PARENT_SCOPE)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${dir}/.thimble-sha256")
@@ -31,7 +32,8 @@ function(thimble_header_dependency target dir)
   target_include_directories(${target} SYSTEM INTERFACE "${dir}")
 endfunction()
 
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/toolchains/dependencies.lock")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  "${PROJECT_SOURCE_DIR}/toolchains/dependencies.lock")
 thimble_dependency_dir(xnnpack THIMBLE_XNNPACK_DIR)
 thimble_dependency_dir(pthreadpool THIMBLE_PTHREADPOOL_DIR)
 thimble_dependency_dir(fxdiv THIMBLE_FXDIV_DIR)
@@ -47,7 +49,8 @@ endif()
 
 if(THIMBLE_BUILD_TESTS)
   thimble_dependency_dir(catch2 THIMBLE_CATCH2_DIR)
-  # One translation unit instead of a hundred; the headers are those of src/, so that tests include only what they use.
+  # One translation unit instead of a hundred; the headers are those of src/, so that tests include only what
+  # they use.
   set(CATCH_CONFIG_DEFAULT_REPORTER "console")
   set(CATCH_CONFIG_CONSOLE_WIDTH 110)
   configure_file("${THIMBLE_CATCH2_DIR}/src/catch2/catch_user_config.hpp.in"
@@ -64,8 +67,10 @@ if(NOT CMAKE_CROSSCOMPILING)
   set(flatbuffers_sources code_generators idl_gen_cpp idl_gen_text idl_parser util)
   list(TRANSFORM flatbuffers_sources PREPEND "${THIMBLE_FLATBUFFERS_DIR}/src/")
   list(TRANSFORM flatbuffers_sources APPEND ".cpp")
-  add_executable(thimble_flatc EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/toolchains/flatc.cc" ${flatbuffers_sources})
+  add_executable(thimble_flatc EXCLUDE_FROM_ALL
+    "${PROJECT_SOURCE_DIR}/toolchains/flatc.cc" ${flatbuffers_sources})
   target_link_libraries(thimble_flatc PRIVATE thimble_dep_flatbuffers)
-  target_include_directories(thimble_flatc PRIVATE "${THIMBLE_FLATBUFFERS_DIR}" "${THIMBLE_FLATBUFFERS_DIR}/src")
+  target_include_directories(thimble_flatc PRIVATE
+    "${THIMBLE_FLATBUFFERS_DIR}" "${THIMBLE_FLATBUFFERS_DIR}/src")
   target_compile_options(thimble_flatc PRIVATE -w -O0 -g0)
 endif()

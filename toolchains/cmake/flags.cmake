@@ -1,7 +1,8 @@
-# Compile flags of our own targets, as two INTERFACE targets, so that neither dependencies nor embedders inherit them.
+# Compile flags of our own targets, as two INTERFACE targets, so that neither dependencies nor embedders
+# inherit them.
 #
-#   thimble_flags           everything we write: language, warnings, no contraction of a*b+c (sums must be the same
-#                           on every machine), includes by path from the project's root
+#   thimble_flags           everything we write: language, warnings, no contraction of a*b+c (sums must be
+#                           the same on every machine), includes by path from the project's root
 #   thimble_library_flags   the layers that end in libthimble.a: also no exceptions, no RTTI, hidden symbols
 
 add_library(thimble_flags INTERFACE)
@@ -24,7 +25,8 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_C_STANDARD 11)
 
-# Sanitizers are for the whole build, dependencies included: half-instrumented C++ containers give false reports.
+# Sanitizers are for the whole build, dependencies included: half-instrumented C++ containers give false
+# reports.
 if(THIMBLE_SANITIZE)
   add_compile_options("-fsanitize=${THIMBLE_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options("-fsanitize=${THIMBLE_SANITIZE}")

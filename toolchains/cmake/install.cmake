@@ -13,10 +13,12 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimbleCon
   "${PROJECT_BINARY_DIR}/package/thimbleConfig.cmake" INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/package/thimbleConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
-install(FILES "${PROJECT_BINARY_DIR}/package/thimbleConfig.cmake" "${PROJECT_BINARY_DIR}/package/thimbleConfigVersion.cmake"
+install(FILES "${PROJECT_BINARY_DIR}/package/thimbleConfig.cmake"
+              "${PROJECT_BINARY_DIR}/package/thimbleConfigVersion.cmake"
         DESTINATION ${package_dir})
 
-# Users of the C header link with a C compiler, so the C++ runtime is named; pkg-config cannot ask the compiler.
+# Users of the C header link with a C compiler, so the C++ runtime is named; pkg-config cannot ask the
+# compiler.
 set(THIMBLE_PC_CXX_LIBRARY -lstdc++)
 if(ANDROID OR CMAKE_CXX_FLAGS MATCHES "-stdlib=libc\\+\\+")
   set(THIMBLE_PC_CXX_LIBRARY -lc++)
@@ -24,7 +26,8 @@ endif()
 # The prefix follows the file, so that an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
            OUTPUT_VARIABLE THIMBLE_PC_UP)
-configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in" "${PROJECT_BINARY_DIR}/package/thimble.pc" @ONLY)
+configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in"
+               "${PROJECT_BINARY_DIR}/package/thimble.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/package/thimble.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 if(TARGET thimble_cli)

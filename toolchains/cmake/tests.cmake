@@ -1,12 +1,14 @@
 # thimble_add_test(NAME test_x SOURCES a.cc b.cc [LIBS thimble ...] [LABELS ...] [TIMEOUT seconds])
 #
-# One executable with Catch2's main function; every test case becomes a ctest test of the name `test_x: case`. The cases are
-# listed when ctest starts, through the emulator in a cross build, and not while building. A case that calls SKIP is
-# shown as skipped. Tests read files through two definitions:
+# One executable with Catch2's main function; every test case becomes a ctest test of the name `test_x: case`.
+# The cases are listed when ctest starts, through the emulator in a cross build, and not while building. A
+# case that calls SKIP is shown as skipped. Tests read files through two definitions:
 #   THIMBLE_GOLDEN_DIR             tests/golden, committed
-#   THIMBLE_SHARED_DATA_DEFAULT    larger data beside the checkout, may be absent; THIMBLE_SHARED_DATA in the environment wins
+#   THIMBLE_SHARED_DATA_DEFAULT    larger data beside the checkout, may be absent; the environment variable
+#                                  THIMBLE_SHARED_DATA wins
 
-set(THIMBLE_SHARED_DATA_DEFAULT "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH "Larger test data, may be absent")
+set(THIMBLE_SHARED_DATA_DEFAULT "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
+    "Larger test data, may be absent")
 cmake_path(NORMAL_PATH THIMBLE_SHARED_DATA_DEFAULT)
 
 function(thimble_add_test)
@@ -26,7 +28,8 @@ function(thimble_add_test)
   if(arg_LABELS)
     list(APPEND properties LABELS "${arg_LABELS}")
   endif()
-  catch_discover_tests(${arg_NAME} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+  catch_discover_tests(${arg_NAME} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST
+                       PROPERTIES ${properties})
 endfunction()
 
 if(THIMBLE_BUILD_TESTS)
