@@ -142,7 +142,7 @@ wanted() { # NAME LIST...
 }
 
 for each; do
-  grep -q "^$each[[:space:]]" "$lock" || die "no dependency is called $each; see $lock"
+  grep -q "^${each}[[:space:]]" "$lock" || die "no dependency is called $each; see $lock"
 done
 exec 3<"$lock"
 while read -r name version sha256 pool upstream <&3; do
