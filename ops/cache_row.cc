@@ -1,0 +1,138 @@
+// Cache rows. int8 rows use max |x| / 127 as scale: a search gains nothing at 8 bits. int4 groups search the scale, as
+// rounding error at 4 bits is what a user would see: the extreme value goes to -8 (one step more than +7 gives), and a
+// few scales around that one are tried for the least squared error.
+#include "ops/cache_row.h"
+
+#include <cstring>
+
+#include "ops/vec4.h"
+#include "runtime/core/float16.h"
+
+namespace thimble {
+namespace {
+
+// Round to nearest even, for |x| < 2^22, by pushing the fraction out of the mantissa; any value for NaN.
+int32_t RoundToInt(float x) { return std::bit_cast<int32_t>(x + 12582912.0f) - 0x4b400000; }
+
+int32_t Clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
+
+void EncodeQ8(const float* x, size_t d, uint8_t* row) {
+  float largest = 0.0f;
+  for (size_t i = 0; i < d; ++i) {
+    const float magnitude = x[i] < 0.0f ? -x[i] : x[i];
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  // Below, 1 / scale would overflow: such a row is zero for all that reads it.
+  const bool zero = !(largest > 1e-30f);
+  const float scale = zero ? 0.0f : largest / 127.0f;
+  const float inverse = zero ? 0.0f : 127.0f / largest;
+  std::memcpy(row, &scale, sizeof scale);
+  for (size_t i = 0; i < d; ++i) {
+    row[4 + i] = static_cast<uint8_t>(Clamp(RoundToInt(x[i] * inverse), -127, 127));
+  }
+}
+
+// Quantises a group with `scale`, which is what will be read back; returns the squared error.
+float QuantiseQ4(const float* x, size_t count, float scale, uint8_t* q) {
+  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+  float error = 0.0f;
+  for (size_t i = 0; i < count; ++i) {
+    float v = x[i] * inverse;
+    v = v < -8.0f ? -8.0f : v > 7.0f ? 7.0f : v;
+    const int32_t n = Clamp(RoundToInt(v), -8, 7);
+    const float difference = static_cast<float>(n) * scale - x[i];
+    error += difference * difference;
+    q[i] = static_cast<uint8_t>(n + 8);
+  }
+  return error;
+}
+
+void EncodeQ4(const float* x, size_t d, uint8_t* row) {
+  uint8_t* nibbles = row + 2 * CeilDiv(d, kCacheQ4Group);
+  std::memset(nibbles, 0, CeilDiv(d, 2));
+  for (size_t begin = 0, group = 0; begin < d; begin += kCacheQ4Group, ++group) {
+    const size_t count = d - begin < kCacheQ4Group ? d - begin : kCacheQ4Group;
+    float extreme = 0.0f;
+    for (size_t i = 0; i < count; ++i) {
+      const float v = x[begin + i], magnitude = v < 0.0f ? -v : v;
+      if (magnitude > (extreme < 0.0f ? -extreme : extreme)) extreme = v;
+    }
+    uint8_t best[kCacheQ4Group], trial[kCacheQ4Group];
+    uint16_t best_scale = 0;
+    float best_error = QuantiseQ4(x + begin, count, 0.0f, best);
+    // 1 / 8.6 ... 1 / 6.6 of the extreme: smaller scales clip it a little, larger ones waste steps.
+    constexpr float kDivisors[] = {-8.0f, -8.6f, -8.3f, -7.7f, -7.3f, -7.0f, -6.6f, 7.0f, 7.4f, 7.8f};
+    for (const float divisor : kDivisors) {
+      const uint16_t scale = FloatToHalf(extreme / divisor);
+      if ((scale & 0x7c00) == 0x7c00) continue;  // infinity or NaN: keep what is finite
+      const float error = QuantiseQ4(x + begin, count, HalfToFloat(scale), trial);
+      if (error < best_error) {
+        best_error = error;
+        best_scale = scale;
+        std::memcpy(best, trial, count);
+      }
+    }
+    std::memcpy(row + 2 * group, &best_scale, sizeof best_scale);
+    for (size_t i = 0; i < count; ++i) {
+      const size_t e = begin + i;
+      nibbles[e / 2] = static_cast<uint8_t>(nibbles[e / 2] | best[i] << (e % 2 * 4));
+    }
+  }
+}
+
+void DecodeQ4(const uint8_t* row, size_t d, float* x) {
+  const uint8_t* nibbles = row + 2 * CeilDiv(d, kCacheQ4Group);
+  for (size_t begin = 0, group = 0; begin < d; begin += kCacheQ4Group, ++group) {
+    uint16_t half;
+    std::memcpy(&half, row + 2 * group, sizeof half);
+    const float scale = HalfToFloat(half);
+    const size_t end = begin + kCacheQ4Group < d ? begin + kCacheQ4Group : d;
+    size_t e = begin;
+    for (; e + 2 <= end; e += 2) {
+      const int32_t byte = nibbles[e / 2];
+      x[e] = static_cast<float>((byte & 15) - 8) * scale;
+      x[e + 1] = static_cast<float>((byte >> 4) - 8) * scale;
+    }
+    if (e < end) x[e] = static_cast<float>((nibbles[e / 2] & 15) - 8) * scale;
+  }
+}
+
+}  // namespace
+
+void EncodeCacheRow(CacheType type, const float* x, size_t d, void* row) {
+  uint8_t* bytes = static_cast<uint8_t*>(row);
+  switch (type) {
+    case CacheType::kF32: std::memcpy(bytes, x, 4 * d); return;
+    case CacheType::kF16:
+      for (size_t i = 0; i < d; ++i) {
+        const uint16_t half = FloatToHalf(x[i]);
+        std::memcpy(bytes + 2 * i, &half, sizeof half);
+      }
+      return;
+    case CacheType::kQ8: EncodeQ8(x, d, bytes); return;
+    case CacheType::kQ4: EncodeQ4(x, d, bytes); return;
+  }
+}
+
+void DecodeCacheRow(CacheType type, const void* row, size_t d, float* x) {
+  const uint8_t* bytes = static_cast<const uint8_t*>(row);
+  switch (type) {
+    case CacheType::kF32: std::memcpy(x, bytes, 4 * d); return;
+    case CacheType::kF16:
+      for (size_t i = 0; i < d; ++i) {
+        uint16_t half;
+        std::memcpy(&half, bytes + 2 * i, sizeof half);
+        x[i] = HalfToFloat(half);
+      }
+      return;
+    case CacheType::kQ8: {
+      float scale;
+      std::memcpy(&scale, bytes, sizeof scale);
+      for (size_t i = 0; i < d; ++i) x[i] = static_cast<float>(static_cast<int8_t>(bytes[4 + i])) * scale;
+      return;
+    }
+    case CacheType::kQ4: DecodeQ4(bytes, d, x); return;
+  }
+}
+
+}  // namespace thimble

@@ -1,0 +1,58 @@
+// Cuts linear layers into tiles of a fixed size and hands them to the thread pool. The tile size belongs to the kernel and
+// never depends on the number of threads.
+#include "ops/linear.h"
+
+#include "ops/thread_pool.h"
+
+namespace thimble {
+namespace {
+
+struct Region {
+  const LinearJob* jobs;
+  const RowBatch* x;
+  size_t row_tiles;
+  // Tasks of job i: [first_task[i], first_task[i + 1]).
+  size_t first_task[kMaxLinearJobs + 1];
+};
+
+size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+
+void RunTask(void* context, size_t task, size_t) {
+  const Region& region = *static_cast<const Region*>(context);
+  size_t i = 0;
+  while (task >= region.first_task[i + 1]) ++i;
+  const LinearJob& job = region.jobs[i];
+  const LinearKernel& kernel = *job.op->kernel;
+  task -= region.first_task[i];
+  // Neighbouring tasks share columns: with more rows than one tile holds, the weights are still in the cache.
+  const size_t row = task % region.row_tiles * kernel.row_tile;
+  const size_t column = task / region.row_tiles * kernel.column_tile;
+  kernel.run({.op = job.op,
+              .x = region.x,
+              .y = job.y,
+              .y_stride = job.y_stride,
+              .row_begin = row,
+              .row_end = Least(row + kernel.row_tile, region.x->t),
+              .column_begin = column,
+              .column_end = Least(column + kernel.column_tile, job.op->rows.n)});
+}
+
+}  // namespace
+
+void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool) {
+  if (x.t == 0) return;
+  // All jobs of a region take the same rows, so their kernels are of one table and share the row tile.
+  Region region = {.jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
+  for (size_t i = 0; i < job_count; ++i) {
+    const size_t column_tiles = CeilDiv(jobs[i].op->rows.n, jobs[i].op->kernel->column_tile);
+    region.first_task[i + 1] = region.first_task[i] + region.row_tiles * column_tiles;
+  }
+  ParallelFor(pool, region.first_task[job_count], RunTask, &region);
+}
+
+void RunLinear(const Linear& op, const RowBatch& x, float* y, size_t y_stride, ThreadPool* pool) {
+  const LinearJob job = {.op = &op, .y = y, .y_stride = y_stride};
+  RunLinears(&job, 1, x, pool);
+}
+
+}  // namespace thimble

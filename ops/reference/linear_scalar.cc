@@ -1,0 +1,101 @@
+// Portable linear kernels. Integer sums are exact; the float steps are in the order of the qd8 kernels (per block for
+// kQ4, then the row's scale, then the bias), so that tables differ only by rounding.
+#include "ops/reference/linear_scalar.h"
+
+#include "ops/embed.h"
+#include "ops/vec4.h"
+#include "runtime/core/float16.h"
+
+namespace thimble {
+namespace {
+
+constexpr uint32_t kRowTile = 16;
+constexpr uint32_t kColumnTile = 32;
+
+uint64_t NothingPacked(uint32_t, uint32_t, uint32_t) { return 0; }
+
+void DecodeRow(const Linear& op, uint32_t row, float factor, float* out) {
+  DecodeWeightRow(op.rows, row, factor, out);
+}
+
+float BiasOf(const Linear& op, size_t column) { return op.bias != nullptr ? op.bias[column] : 0.0f; }
+
+void RunF32(const LinearTile& tile) {
+  const size_t k = tile.op->rows.k;
+  const float* w = static_cast<const float*>(tile.op->rows.data);
+  for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
+    for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
+      tile.y[t * tile.y_stride + n] = Dot(tile.x->x + t * tile.x->x_stride, w + n * k, k) + BiasOf(*tile.op, n);
+    }
+  }
+}
+
+// Sum of (q[i] - zero_point) * w[i]. No overflow for k up to 2^31 / (255 * 127).
+int32_t DotInt8(const int8_t* q, int32_t zero_point, const int8_t* w, size_t k) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < k; ++i) sum += (q[i] - zero_point) * w[i];
+  return sum;
+}
+
+void RunQ8(const LinearTile& tile) {
+  const size_t k = tile.op->rows.k, q_stride = QuantisedRowBytes(k);
+  const int8_t* w = static_cast<const int8_t*>(tile.op->rows.data);
+  const float* scales = static_cast<const float*>(tile.op->rows.scales);
+  for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
+    for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
+      const RowQuantisation quantisation = tile.x->quantisation[t];
+      const int32_t sum = DotInt8(tile.x->q + t * q_stride, quantisation.zero_point, w + n * k, k);
+      tile.y[t * tile.y_stride + n] =
+          static_cast<float>(sum) * quantisation.scale * scales[n] + BiasOf(*tile.op, n);
+    }
+  }
+}
+
+void RunQ4(const LinearTile& tile) {
+  const size_t k = tile.op->rows.k, q_stride = QuantisedRowBytes(k);
+  const size_t block = tile.op->rows.block, blocks = CeilDiv(k, block);
+  const uint8_t* w = static_cast<const uint8_t*>(tile.op->rows.data);
+  const uint16_t* scales = static_cast<const uint16_t*>(tile.op->rows.scales);
+  for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
+    float sums[kRowTile] = {};
+    for (size_t b = 0; b < blocks; ++b) {
+      // A block of weights is unpacked once for all rows of the tile.
+      int8_t unpacked[128];
+      const uint8_t* packed = w + (n * blocks + b) * (block / 2);
+      for (size_t i = 0; i < block / 2; ++i) {
+        unpacked[2 * i] = static_cast<int8_t>((packed[i] & 15) - 8);
+        unpacked[2 * i + 1] = static_cast<int8_t>((packed[i] >> 4) - 8);
+      }
+      const float scale = Bfloat16ToFloat(scales[n * blocks + b]);
+      for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
+        const int32_t sum = DotInt8(tile.x->q + t * q_stride + b * block, tile.x->quantisation[t].zero_point, unpacked,
+                                    block);
+        sums[t - tile.row_begin] += static_cast<float>(sum) * scale;
+      }
+    }
+    for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
+      tile.y[t * tile.y_stride + n] =
+          sums[t - tile.row_begin] * tile.x->quantisation[t].scale + BiasOf(*tile.op, n);
+    }
+  }
+}
+
+constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(const LinearTile&)) {
+  return {.name = name,
+          .layout = {.version = 1, .type = type, .packer = "portable", .nr = 1, .kr = 1, .sr = 1, .planes = 1},
+          .quantised_rows = type != WeightType::kF32,
+          .row_tile = kRowTile,
+          .column_tile = kColumnTile,
+          .packed_bytes = NothingPacked,
+          .pack = nullptr,
+          .run = run,
+          .decode_row = DecodeRow};
+}
+
+}  // namespace
+
+constinit const LinearKernel kLinearF32Scalar = Scalar("f32_gemm__scalar", WeightType::kF32, RunF32);
+constinit const LinearKernel kLinearQ8Scalar = Scalar("qd8_f32_qc8w_gemm__scalar", WeightType::kQ8, RunQ8);
+constinit const LinearKernel kLinearQ4Scalar = Scalar("qd8_f32_qb4w_gemm__scalar", WeightType::kQ4, RunQ4);
+
+}  // namespace thimble

@@ -1,0 +1,92 @@
+// Turns a pair of XNNPACK GEMM microkernels (one for single rows, one for up to MR rows) into a LinearKernel. Included by
+// the tables of ops/xnnpack alone; compiled without instruction set flags, since it only calls.
+#pragma once
+
+#include <limits>
+
+#include "ops/xnnpack/pack.h"
+#include "xnnpack/gemm.h"
+
+namespace thimble {
+
+static_assert(sizeof(RowQuantisation) == sizeof(xnn_qd8_quantization_params));
+static_assert(offsetof(RowQuantisation, scale) == offsetof(xnn_qd8_quantization_params, inv_scale));
+
+// Rows of a task: a multiple of every MR below, so that only a batch's last rows meet a partial tile, which is where
+// QuantiseRows() repeats the parameters. Columns: 64 rows of weights stay in the second-level cache for all row tiles.
+inline constexpr uint32_t kGemmRowTile = 120;
+inline constexpr uint32_t kGemmColumnTile = 64;
+
+template <WeightType kType, PackShape kShape, uint32_t kMr, auto* kGemmOne, auto* kGemmMany>
+struct Gemm {
+  static_assert(kGemmRowTile % kMr == 0 && kGemmColumnTile % kShape.nr == 0);
+
+  static uint64_t Bytes(uint32_t n, uint32_t k, uint32_t block) { return PackedBytes(kType, kShape, n, k, block); }
+
+  static void Pack(const WeightRows& rows, const float* bias, void* packed) {
+    PackWeights(kShape, rows, bias, packed);
+  }
+
+  static void DecodeRow(const Linear& op, uint32_t row, float factor, float* out) {
+    DecodePackedRow(kShape, op, row, factor, out);
+  }
+
+  static void Run(const LinearTile& tile) {
+    const WeightRows& rows = tile.op->rows;
+    const char* w = static_cast<const char*>(tile.op->packed) +
+                    tile.column_begin / kShape.nr *
+                        static_cast<size_t>(PackedTileBytes(kType, kShape, rows.k, rows.block));
+    const size_t columns = tile.column_end - tile.column_begin;
+    const size_t y_stride_bytes = tile.y_stride * sizeof(float);
+    constexpr size_t kTileStrideBytes = kShape.nr * sizeof(float);
+    for (size_t t = tile.row_begin; t < tile.row_end; t += kMr) {
+      const size_t mr = tile.row_end - t < kMr ? tile.row_end - t : kMr;
+      const auto gemm = mr == 1 ? kGemmOne : kGemmMany;
+      float* y = tile.y + t * tile.y_stride + tile.column_begin;
+      if constexpr (kType == WeightType::kF32) {
+        gemm(mr, columns, rows.k * sizeof(float), tile.x->x + t * tile.x->x_stride, tile.x->x_stride * sizeof(float),
+             reinterpret_cast<const float*>(w), y, y_stride_bytes, kTileStrideBytes, &kNoLimits);
+      } else {
+        const size_t q_stride = QuantisedRowBytes(rows.k);
+        const int8_t* q = tile.x->q + t * q_stride;
+        const auto* quantisation =
+            reinterpret_cast<const xnn_qd8_quantization_params*>(tile.x->quantisation + t);
+        if constexpr (kType == WeightType::kQ8) {
+          gemm(mr, columns, rows.k, q, q_stride, w, y, y_stride_bytes, kTileStrideBytes, &kNoLimits, quantisation);
+        } else {
+          const xnn_f32_qb4w_minmax_params params = {{kNoLimits.scalar.min, kNoLimits.scalar.max, rows.block}};
+          gemm(mr, columns, RoundUp(rows.k, rows.block), q, q_stride, w, y, y_stride_bytes, kTileStrideBytes, &params,
+               quantisation);
+        }
+      }
+    }
+  }
+
+  static constexpr LinearKernel Kernel(const char* name) {
+    constexpr bool kQ4 = kType == WeightType::kQ4;
+    constexpr const char* kPacker = kType == WeightType::kF32 ? "xnn_f32_gemm_goi"
+                                    : kQ4                     ? "xnn_qs8_qb4w_gemm_goi"
+                                                              : "xnn_qs8_gemm_goi";
+    return {.name = name,
+            .layout = {.version = 1,
+                       .type = kType,
+                       .packer = kPacker,
+                       .nr = kShape.nr,
+                       .kr = kShape.kr,
+                       .sr = kShape.sr,
+                       .planes = kQ4 ? 2u : 1u},
+            .quantised_rows = kType != WeightType::kF32,
+            .row_tile = kGemmRowTile,
+            .column_tile = kGemmColumnTile,
+            .packed_bytes = Bytes,
+            .pack = Pack,
+            .run = Run,
+            .decode_row = DecodeRow};
+  }
+
+ private:
+  static constexpr xnn_f32_minmax_params kNoLimits = {
+      {-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity()}};
+};
+
+}  // namespace thimble

@@ -1,0 +1,182 @@
+// The thread pool over pthreadpool. Three things are ours: the threads have small stacks of a stated size, they exist
+// before pthreadpool asks for them (it does not look at pthread_create's result and would wait forever), and waiting
+// spins briefly (pool_threads.c).
+#include "ops/thread_pool.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <pthreadpool.h>
+#include <unistd.h>
+
+#include "runtime/core/checked.h"
+
+extern "C" {
+size_t ThimblePoolBlockBytes(size_t threads);
+int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument);
+}
+
+namespace thimble {
+namespace {
+
+// Kernels keep their tiles in registers and small arrays; 64 KiB is several times what any task was seen to use.
+// Sanitizers need far more.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kStackBytes = 1024 * 1024;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+constexpr size_t kStackBytes = 1024 * 1024;
+#else
+constexpr size_t kStackBytes = 64 * 1024;
+#endif
+#else
+constexpr size_t kStackBytes = 64 * 1024;
+#endif
+
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+size_t StackBytes() {
+  // glibc's minimum includes the registers that a signal saves, which grow with the vector length.
+  size_t bytes = kStackBytes;
+#if defined(_SC_MINSIGSTKSZ)
+  const long signal_bytes = sysconf(_SC_MINSIGSTKSZ);
+  if (signal_bytes > 0) bytes += static_cast<size_t>(signal_bytes);
+#endif
+#if defined(PTHREAD_STACK_MIN)
+  if (bytes < static_cast<size_t>(PTHREAD_STACK_MIN)) bytes = static_cast<size_t>(PTHREAD_STACK_MIN);
+#endif
+  return RoundUp(bytes, PageBytes());
+}
+
+// Threads that wait to be told what to run. Lives on the creator's stack: pthreadpool_create() returns only when every
+// thread has started.
+struct Parking {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+  size_t threads = 0;   // created
+  size_t given = 0;     // handed to pthreadpool
+  size_t left = 0;      // threads that no longer look at this
+  bool closed = false;  // the others are to end
+  struct Slot {
+    Parking* parking;
+    pthread_t thread;
+    void* (*start)(void*);
+    void* argument;
+  } slots[kMaxThreads];
+};
+
+thread_local Parking* parking_of_this_thread = nullptr;
+
+void* Park(void* argument) {
+  Parking::Slot* slot = static_cast<Parking::Slot*>(argument);
+  Parking* parking = slot->parking;
+  pthread_mutex_lock(&parking->mutex);
+  while (slot->start == nullptr && !parking->closed) pthread_cond_wait(&parking->changed, &parking->mutex);
+  void* (*const start)(void*) = slot->start;
+  void* const start_argument = slot->argument;
+  ++parking->left;
+  pthread_cond_broadcast(&parking->changed);
+  pthread_mutex_unlock(&parking->mutex);
+  return start != nullptr ? start(start_argument) : nullptr;
+}
+
+bool CreateParked(Parking* parking, size_t count) {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  bool ok = pthread_attr_setstacksize(&attributes, StackBytes()) == 0 &&
+            pthread_attr_setguardsize(&attributes, PageBytes()) == 0;
+  for (size_t i = 0; ok && i < count; ++i) {
+    parking->slots[i] = {.parking = parking, .thread = {}, .start = nullptr, .argument = nullptr};
+    ok = pthread_create(&parking->slots[i].thread, &attributes, Park, &parking->slots[i]) == 0;
+    if (ok) ++parking->threads;
+  }
+  pthread_attr_destroy(&attributes);
+  return ok;
+}
+
+// Ends the threads that were not given away and waits until none looks at `parking`.
+void Close(Parking* parking) {
+  pthread_mutex_lock(&parking->mutex);
+  parking->closed = true;
+  pthread_cond_broadcast(&parking->changed);
+  while (parking->left != parking->threads) pthread_cond_wait(&parking->changed, &parking->mutex);
+  pthread_mutex_unlock(&parking->mutex);
+  for (size_t i = parking->given; i < parking->threads; ++i) pthread_join(parking->slots[i].thread, nullptr);
+  pthread_cond_destroy(&parking->changed);
+  pthread_mutex_destroy(&parking->mutex);
+}
+
+pthreadpool_t Unwrap(ThreadPool* pool) { return reinterpret_cast<pthreadpool_t>(pool); }
+
+}  // namespace
+
+Result<ThreadPool*> CreateThreadPool(size_t threads) {
+  if (threads == 0 || threads > kMaxThreads) {
+    return Status::Error(Code::kOutOfRange, "the number of threads is out of range")
+        .Field("threads")
+        .Got(threads)
+        .Wanted(kMaxThreads);
+  }
+  if (threads == 1) return static_cast<ThreadPool*>(nullptr);
+  Parking parking;
+  pthreadpool_t pool = nullptr;
+  if (CreateParked(&parking, threads - 1)) {
+    parking_of_this_thread = &parking;
+    pool = pthreadpool_create(threads);
+    parking_of_this_thread = nullptr;
+  }
+  Close(&parking);
+  if (pool == nullptr) {
+    return Status::Error(Code::kThreads, "the operating system gave no threads").Field("threads").Got(threads);
+  }
+  return reinterpret_cast<ThreadPool*>(pool);
+}
+
+void DestroyThreadPool(ThreadPool* pool) {
+  if (pool != nullptr) pthreadpool_destroy(Unwrap(pool));
+}
+
+void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
+                 void* context) {
+  if (pool == nullptr || tasks <= 1) {
+    for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
+    return;
+  }
+  // The flag that hands the worker's number to a task comes with the function; its arguments are (context, worker, task).
+  struct Call {
+    void (*fn)(void* context, size_t task, size_t worker);
+    void* context;
+  } call = {fn, context};
+  pthreadpool_parallelize_1d_with_thread(
+      Unwrap(pool),
+      [](void* argument, size_t worker, size_t task) {
+        const Call* c = static_cast<const Call*>(argument);
+        c->fn(c->context, task, worker);
+      },
+      &call, tasks, 0);
+}
+
+size_t WorkerCount(const ThreadPool* pool) {
+  return pool == nullptr ? 1 : pthreadpool_get_threads_count(Unwrap(const_cast<ThreadPool*>(pool)));
+}
+
+size_t ThreadPoolBytes(size_t threads) { return threads <= 1 ? 0 : ThimblePoolBlockBytes(threads); }
+
+size_t ThreadStackBytes(size_t threads) {
+  // glibc puts the guard inside the size that was asked for up to 2.26 and outside since; count it.
+  return threads <= 1 ? 0 : (threads - 1) * (StackBytes() + PageBytes());
+}
+
+}  // namespace thimble
+
+// What pthreadpool's pthread_create() calls are compiled to (pool_threads.c).
+extern "C" int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t*, void* (*start)(void*), void* argument) {
+  thimble::Parking* parking = thimble::parking_of_this_thread;
+  pthread_mutex_lock(&parking->mutex);
+  thimble::Parking::Slot* slot = &parking->slots[parking->given++];
+  slot->start = start;
+  slot->argument = argument;
+  *thread = slot->thread;
+  pthread_cond_broadcast(&parking->changed);
+  pthread_mutex_unlock(&parking->mutex);
+  return 0;
+}
