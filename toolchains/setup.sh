@@ -42,7 +42,7 @@ qemu_package=qemu-user-static
 if [ -r /etc/os-release ]; then
   debian=$(
     . /etc/os-release
-    case " ${ID:-} ${ID_LIKE:-} " in *" debian "*) printf '%s' "${VERSION_ID:-0}" ;; esac
+    case " ${ID:-} ${ID_LIKE:-} " in *" debian "*) printf '%s' "${VERSION_ID:-99}" ;; esac
   )
   case $debian in '' | *[!0-9]*) ;; *) if [ "$debian" -ge 13 ]; then qemu_package=qemu-user; fi ;; esac
 fi
