@@ -29,6 +29,8 @@ struct TokenizerModel {
   uint32_t unk = kNoToken;
   uint32_t pad = kNoToken;
   std::vector<uint32_t> eog;  // eos is added when it is missing
+
+  bool Has(TokenizerFlag flag) const { return (flags & flag) != 0; }
 };
 
 // The segment. Throws ImportError when the model contradicts itself (counts, ids out of range, duplicate pieces or

@@ -1,0 +1,194 @@
+// Reads tokenizer.json of the Hugging Face tokenizers library: byte-level BPE. Every part of the pipeline (normalizer,
+// pre_tokenizer, model, post_processor) is either understood or refused by name.
+#include <nlohmann/json.hpp>
+
+#include "format/import/import_error.h"
+#include "format/import/tokenizers/byte_level.h"
+#include "format/import/tokenizers/json_fields.h"
+#include "format/import/tokenizers/special_tokens.h"
+#include "format/import/tokenizers/tokenizers.h"
+
+namespace thimble {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kGpt2Pattern[] =
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+[[noreturn]] void Refuse(const std::string& text) {
+  throw ImportError(Code::kUnsupported, text + " is not supported");
+}
+
+void ReadByteLevel(const json& step, const std::string& name, bool has_split) {
+  if (BoolMember(step, "add_prefix_space", true, name)) Refuse(name + ".add_prefix_space true");
+  const bool uses_pattern = BoolMember(step, "use_regex", true, name);
+  if (uses_pattern && has_split) Refuse(name + ".use_regex true after another Split");
+  if (!uses_pattern && !has_split) Refuse(name + ".use_regex false without a Split");
+}
+
+void ReadSplit(const json& step, const std::string& name) {
+  const json& pattern = Member(step, "pattern", name);
+  const std::string regex = StringMember(pattern, "Regex", name + ".pattern");
+  if (regex != kGpt2Pattern) Refuse(name + ".pattern " + pattern.dump());
+  if (StringMember(step, "behavior", name) != "Isolated") Refuse(name + ".behavior");
+  if (BoolMember(step, "invert", false, name)) Refuse(name + ".invert true");
+}
+
+// Digits one by one, if at all, and GPT-2's pattern either as a step of its own or inside of ByteLevel.
+void ReadPreTokenizer(const json& pre_tokenizer, TokenizerModel* model) {
+  if (pre_tokenizer.is_null()) Refuse("pre_tokenizer null");
+  json steps = json::array({pre_tokenizer});
+  std::string name = "pre_tokenizer";
+  if (StringMember(pre_tokenizer, "type", name) == "Sequence") {
+    steps = Member(pre_tokenizer, "pretokenizers", name);
+    name += ".pretokenizers";
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, name + " must be an array");
+  }
+  bool has_split = false;
+  bool has_byte_level = false;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const std::string step_name = name + "[" + std::to_string(i) + "]";
+    const std::string type = StringMember(steps[i], "type", step_name);
+    if (has_byte_level) Refuse(step_name + " (" + type + " after ByteLevel)");
+    if (type == "Digits" && i == 0) {
+      if (!BoolMember(steps[i], "individual_digits", false, step_name)) {
+        Refuse(step_name + ".individual_digits false");
+      }
+      model->flags |= kTokenizerSplitDigits;
+    } else if (type == "Split" && !has_split) {
+      ReadSplit(steps[i], step_name);
+      has_split = true;
+    } else if (type == "ByteLevel") {
+      ReadByteLevel(steps[i], step_name, has_split);
+      has_byte_level = true;
+    } else {
+      Refuse(step_name + ".type " + type);
+    }
+  }
+  if (!has_byte_level) Refuse("pre_tokenizer without ByteLevel");
+}
+
+std::vector<std::pair<std::string, std::string>> ReadMerges(const json& merges) {
+  if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
+  std::vector<std::pair<std::string, std::string>> pairs;
+  pairs.reserve(merges.size());
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const std::string name = "model.merges[" + std::to_string(i) + "]";
+    const json& merge = merges[i];
+    if (merge.is_string()) {
+      pairs.push_back(SplitMerge(merge.get_ref<const std::string&>(), name));
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      pairs.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+    } else {
+      throw ImportError(Code::kInvalidModel, name + " must be a string or a pair of strings");
+    }
+  }
+  return pairs;
+}
+
+TokenizerModel ReadModel(const json& model, uint64_t max_id) {
+  const std::string type = StringMember(model, "type", "model");
+  if (type != "BPE") Refuse("model.type \"" + type + "\"");
+  if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
+  if (BoolMember(model, "byte_fallback", false, "model")) Refuse("model.byte_fallback true");
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!StringMember(model, key, "model").empty()) Refuse(std::string("model.") + key);
+  }
+  TokenizerModel result = MakeByteLevelModel(ReadVocabulary(Member(model, "vocab", "model"), "model.vocab"),
+                                             ReadMerges(Member(model, "merges", "model")), max_id);
+  if (BoolMember(model, "ignore_merges", false, "model")) result.flags |= kTokenizerIgnoreMerges;
+  return result;
+}
+
+// {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}, alone or in a
+// sequence; ByteLevel beside it only trims offsets.
+void ReadPostProcessor(const json& processor, TokenizerModel* model) {
+  if (processor.is_null()) return;
+  const std::string type = StringMember(processor, "type", "post_processor");
+  if (type == "ByteLevel") return;
+  if (type == "Sequence") {
+    const json& steps = Member(processor, "processors", "post_processor");
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, "post_processor.processors must be an array");
+    for (const json& step : steps) {
+      if (StringMember(step, "type", "post_processor.processors") == "Sequence") Refuse("post_processor in itself");
+      ReadPostProcessor(step, model);
+    }
+    return;
+  }
+  if (type != "TemplateProcessing") Refuse("post_processor.type " + type);
+  const json& single = Member(processor, "single", "post_processor");
+  if (!single.is_array()) throw ImportError(Code::kInvalidModel, "post_processor.single must be an array");
+  bool after_text = false;
+  for (const json& part : single) {
+    const json& special = Member(part, "SpecialToken", "post_processor.single");
+    if (special.is_null()) {
+      if (after_text) Refuse("post_processor.single with two sequences");
+      after_text = true;
+      continue;
+    }
+    const std::string name = StringMember(special, "id", "post_processor.single");
+    const uint32_t id = FindSpecialPiece(*model, name);
+    if (id == kNoToken) {
+      throw ImportError(Code::kInvalidModel, "post_processor.single names \"" + name + "\", which is no added token");
+    }
+    const TokenizerFlag flag = after_text ? kTokenizerAddEos : kTokenizerAddBos;
+    if (model->Has(flag)) Refuse("post_processor.single with several special tokens on one side");
+    model->flags |= flag;
+    (after_text ? model->eos : model->bos) = id;
+  }
+}
+
+void NameSpecials(const json& model_json, TokenizerModel* model) {
+  if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
+    model->unk = FindSpecialPiece(*model, unk);
+  }
+  // The file names neither bos nor eos; tokenizer_config.json beside it does.
+  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"}) {
+    if (model->eos == kNoToken) model->eos = FindSpecialPiece(*model, name);
+  }
+  AddEndOfGenerationByName(model);
+}
+
+}  // namespace
+
+void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
+  if (added.is_null()) return;
+  if (!added.is_array()) throw ImportError(Code::kInvalidModel, "added_tokens must be an array");
+  for (size_t i = 0; i < added.size(); ++i) {
+    const std::string name = "added_tokens[" + std::to_string(i) + "]";
+    const json& token = added[i];
+    const uint32_t id = IdValue(Member(token, "id", name), name + ".id");
+    if (id > max_id) throw ImportError(Code::kInvalidModel, name + ".id is too high for this file");
+    const std::string content = StringMember(token, "content", name);
+    if (content.empty()) throw ImportError(Code::kInvalidModel, name + ".content is missing or empty");
+    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
+      if (BoolMember(token, key, false, name)) Refuse(name + "." + key + " true");
+    }
+    if (id >= model->pieces.size()) {
+      model->pieces.resize(size_t{id} + 1);
+      model->types.resize(size_t{id} + 1, PieceType::kUnused);
+      if (!model->scores.empty()) model->scores.resize(size_t{id} + 1);
+    }
+    model->pieces[id] = content;
+    if (model->types[id] != PieceType::kUnknown) {
+      const bool special = BoolMember(token, "special", false, name);
+      model->types[id] = special ? PieceType::kControl : PieceType::kUserDefined;
+    }
+  }
+}
+
+TokenizerModel ReadTokenizerJson(std::string_view text) {
+  const json root = ParseJson(text, "tokenizer.json");
+  const json& normalizer = Member(root, "normalizer", "tokenizer.json");
+  if (!normalizer.is_null()) Refuse("normalizer " + StringMember(normalizer, "type", "normalizer"));
+  const json& model_json = Member(root, "model", "tokenizer.json");
+  TokenizerModel model = ReadModel(model_json, text.size());
+  ReadPreTokenizer(Member(root, "pre_tokenizer", "tokenizer.json"), &model);
+  AddTokens(Member(root, "added_tokens", "tokenizer.json"), text.size(), &model);
+  ReadPostProcessor(Member(root, "post_processor", "tokenizer.json"), &model);
+  NameSpecials(model_json, &model);
+  return model;
+}
+
+}  // namespace thimble
