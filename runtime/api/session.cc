@@ -1,0 +1,133 @@
+// C API: sessions. Creation is the only place that takes memory and threads; closing gives both back.
+#include <cstdlib>
+
+#include "runtime/api/handles.h"
+
+using namespace thimble;
+
+namespace {
+
+Status CheckBlock(const void* block, size_t size, size_t need) {
+  if (reinterpret_cast<uintptr_t>(block) % kArenaAlignment != 0) {
+    return Status::Error(Code::kArenaMisaligned, "the arena must be 64-byte aligned").Field("arena");
+  }
+  if (size < need) {
+    return Status::Error(Code::kArenaTooSmall, "the arena is too small; give it exactly the planned bytes or more")
+        .Field("arena_bytes").Got(size).Wanted(need);
+  }
+  return Status::Ok();
+}
+
+Status CreateSession(const thimble_model* model, const thimble_options& options, void* block, size_t block_bytes,
+                     thimble_session** session) {
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model->file.header(), options));
+
+  Engine measured;
+  Arena measure = Arena::Measuring();
+  Engine::WalkArena(model->file, resolved, model->tokenizer_ref(), measure, &measured);
+  THIMBLE_RETURN_IF_ERROR(measure.status());
+  const size_t need = measure.Bytes();
+
+  void* owned = nullptr;
+  if (block == nullptr) {
+    if (posix_memalign(&owned, kArenaAlignment, need) != 0) {
+      return Status::Error(Code::kOutOfMemory, "the system has no block of the planned size").Field("arena_bytes").Wanted(need);
+    }
+    block = owned;
+    block_bytes = need;
+  }
+  Status status = CheckBlock(block, block_bytes, need);
+  Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads) : Result<ThreadPool*>(status);
+  if (!pool.ok()) {
+    std::free(owned);
+    return pool.status();
+  }
+  // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
+  Arena carve = Arena::Carving(block, need);
+  Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_ref(), carve, nullptr);
+  engine->SetPool(pool.value());
+  engine->SetOwnedBlock(owned);
+  *session = static_cast<thimble_session*>(engine);
+  return Status::Ok();
+}
+
+}  // namespace
+
+extern "C" {
+
+thimble_status thimble_session_create(const thimble_model* model, const thimble_options* options, void* arena,
+                                      size_t arena_bytes, thimble_session** session) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  *session = nullptr;
+  if (model == nullptr) return ToC(NullArgument("model"));
+  if (options == nullptr) return ToC(NullArgument("options"));
+  return ToC(CreateSession(model, *options, arena, arena_bytes, session));
+}
+
+void thimble_session_close(thimble_session* session) {
+  if (session == nullptr) return;
+  DestroyThreadPool(session->pool());
+  // The session itself lies in the block.
+  std::free(session->owned_block());
+}
+
+thimble_status thimble_prefill(thimble_session* session, const int32_t* ids, size_t count) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->Prefill(ids, count, nullptr, nullptr));
+}
+
+thimble_status thimble_decode(thimble_session* session, int32_t id) { return thimble_prefill(session, &id, 1); }
+
+thimble_status thimble_prefill_each(thimble_session* session, const int32_t* ids, size_t count, thimble_logits_fn each,
+                                    void* user) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  if (each == nullptr) return ToC(NullArgument("each"));
+  return ToC(session->Prefill(ids, count, each, user));
+}
+
+thimble_status thimble_encode_rows(thimble_session* session, const int32_t* ids, size_t count, thimble_logits_fn each,
+                                   void* user) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->EncodeRows(ids, count, each, user));
+}
+
+thimble_status thimble_encode_image(thimble_session* session, const float* pixels, size_t count, thimble_logits_fn each,
+                                    void* user) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->EncodeImage(pixels, count, each, user));
+}
+
+const float* thimble_logits(const thimble_session* session) { return session == nullptr ? nullptr : session->logits(); }
+
+thimble_status thimble_sample(thimble_session* session, int32_t* id) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  if (id == nullptr) return ToC(NullArgument("id"));
+  const Result<int32_t> result = session->Sample();
+  if (result.ok()) *id = result.value();
+  return ToC(result.status());
+}
+
+thimble_status thimble_set_sampling(thimble_session* session, const thimble_sampling* sampling) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  if (sampling == nullptr) return ToC(NullArgument("sampling"));
+  const Result<SamplerOptions> options = ResolveSampling(*sampling);
+  return ToC(options.ok() ? session->sampler().SetOptions(options.value()) : options.status());
+}
+
+size_t thimble_position(const thimble_session* session) { return session == nullptr ? 0 : session->position(); }
+size_t thimble_capacity(const thimble_session* session) { return session == nullptr ? 0 : session->capacity(); }
+
+thimble_status thimble_rewind(thimble_session* session, size_t position) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->Rewind(position));
+}
+
+thimble_profile thimble_get_profile(const thimble_session* session) {
+  return session == nullptr ? thimble_profile{} : const_cast<thimble_session*>(session)->profile();
+}
+
+void thimble_reset_profile(thimble_session* session) {
+  if (session != nullptr) session->profile() = {};
+}
+
+}  // extern "C"

@@ -1,0 +1,152 @@
+#include "runtime/engine.h"
+
+#include <new>
+#include <type_traits>
+
+#include "runtime/tokenizer/detokenizer.h"
+#include "runtime/tokenizer/tokenizer.h"
+
+namespace thimble {
+
+// The arena is given back as one block: nothing in it may need a destructor.
+static_assert(std::is_trivially_destructible_v<Engine>);
+static_assert(std::is_trivially_destructible_v<LayerOp>);
+
+Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, Arena& arena,
+                          Engine* measured) {
+  Engine* place = arena.Take<Engine>("session", 1);
+  Engine* engine = place != nullptr ? new (place) Engine() : measured;
+  size_t text_workspace_bytes = 0;
+  if (tokenizer.data != nullptr) {
+    engine->tokenizer_ = tokenizer.data;
+    engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer.data));
+    text_workspace_bytes = EncodeWorkspaceBytes(*tokenizer.data, options.max_text_bytes);
+  }
+  if (file.header().is_decoder()) {
+    engine->sampler_ = Sampler::Carve(arena, file.header().model().vocabulary, options.sampler);
+  }
+  WalkNetwork(file, options, text_workspace_bytes, arena, &engine->network_);
+  arena.Finish();
+  return place;
+}
+
+Status Engine::CheckIds(const int32_t* ids, size_t count, size_t room) const {
+  if (ids == nullptr || count == 0) return Status::Error(Code::kInvalidArgument, "at least one id is needed").Field("ids");
+  if (count > room) {
+    return Status::Error(Code::kContextFull, "no room left in the context; ask for more context_tokens, or rewind")
+        .Field("ids").Got(count).Wanted(room);
+  }
+  const uint32_t limit = network_.embedding.rows.n;
+  for (size_t i = 0; i < count; ++i) {
+    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= limit) {
+      return Status::Error(Code::kInvalidToken, "no such token").At("ids", static_cast<int64_t>(i))
+          .Got(static_cast<uint64_t>(static_cast<int64_t>(ids[i]))).Wanted(limit);
+    }
+  }
+  return Status::Ok();
+}
+
+void Engine::CountStep(size_t tokens, uint64_t start_ns) {
+  ++profile_.steps;
+  profile_.tokens += tokens;
+  profile_.weight_bytes_read += network_.weight_bytes_per_step;
+  profile_.total_ns += NowNs() - start_ns;
+}
+
+bool Engine::EmitLogits(size_t rows, thimble_logits_fn each, void* user) {
+  const size_t tile = network_.options.logits_rows, V = network_.model.outputs;
+  for (size_t first = 0; first < rows; first += tile) {
+    const size_t n = rows - first < tile ? rows - first : tile;
+    ComputeLogits(MakeStep(rows), first, n);
+    last_row_ = n - 1;
+    for (size_t i = 0; i < n; ++i) {
+      if (each(user, position_ + first + i, network_.buffers.logits + i * V) == 0) return false;
+    }
+  }
+  return true;
+}
+
+Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
+  if (!network_.file->header().is_decoder()) {
+    return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
+  }
+  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
+  for (size_t done = 0; done < count;) {
+    const uint64_t start_ns = NowNs();
+    const size_t chunk = network_.options.chunk_tokens;
+    const size_t t = count - done < chunk ? count - done : chunk;
+    const Step step = MakeStep(t);
+    EmbedTokens(step, ids + done);
+    RunLayers(step);
+    bool go_on = true;
+    if (each != nullptr) {
+      go_on = EmitLogits(t, each, user);
+      has_logits_ = go_on;
+    } else if (done + t == count) {
+      ComputeLogits(step, t - 1, 1);
+      last_row_ = 0;
+      has_logits_ = true;
+    }
+    for (size_t i = 0; i < t; ++i) sampler_.Accept(ids[done + i]);
+    position_ += t;
+    done += t;
+    CountStep(t, start_ns);
+    if (!go_on) return Status::Error(Code::kCancelled, "stopped by the caller").Got(done).Wanted(count);
+  }
+  return Status::Ok();
+}
+
+Status Engine::EmitEncoded(size_t rows, thimble_logits_fn each, void* user) {
+  const uint64_t start_ns = NowNs();
+  RunLayers(MakeStep(rows));
+  const size_t wanted = network_.model.output.rows == OutputRows::kFirst ? 1 : rows;
+  has_logits_ = EmitLogits(wanted, each, user);
+  CountStep(rows, start_ns);
+  return has_logits_ ? Status::Ok() : Status::Error(Code::kCancelled, "stopped by the caller");
+}
+
+Status Engine::EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
+  if (network_.file->header().is_decoder() || network_.embedding.kernel == nullptr) {
+    return Status::Error(Code::kWrongState, "this model does not encode token rows");
+  }
+  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
+  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, network_.options.chunk_tokens));
+  EmbedTokens(MakeStep(count), ids);
+  return EmitEncoded(count, each, user);
+}
+
+Status Engine::EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user) {
+  const InputSpec& in = network_.model.input;
+  if (in.kind != InputKind::kPatches) return Status::Error(Code::kWrongState, "this model does not read images");
+  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
+  const size_t wanted = size_t{in.image_channels} * in.image_height * in.image_width;
+  if (pixels == nullptr || count != wanted) {
+    return Status::Error(Code::kInvalidArgument, "pixels must be [channels, height, width]").Field("pixels")
+        .Got(count).Wanted(wanted);
+  }
+  const size_t patches = CeilDiv(in.image_width, in.patch) * CeilDiv(in.image_height, in.patch);
+  if (patches + 1 > network_.options.chunk_tokens) {
+    return Status::Error(Code::kContextFull, "the image has more patches than chunk_tokens").Field("pixels")
+        .Got(patches + 1).Wanted(network_.options.chunk_tokens);
+  }
+  EmbedImage(MakeStep(patches + 1), pixels);
+  return EmitEncoded(patches + 1, each, user);
+}
+
+Result<int32_t> Engine::Sample() {
+  if (!has_logits_) return Status::Error(Code::kWrongState, "nothing to sample from; prefill first");
+  const ScopedTimer timer(&profile_.sample_ns);
+  return sampler_.Sample(logits());
+}
+
+Status Engine::Rewind(size_t position) {
+  if (position > position_) {
+    return Status::Error(Code::kOutOfRange, "cannot rewind forwards").Field("position").Got(position).Wanted(position_);
+  }
+  // The logits belong to the last token; they stay valid when nothing is forgotten.
+  if (position < position_) has_logits_ = false;
+  position_ = position;
+  return Status::Ok();
+}
+
+}  // namespace thimble

@@ -1,0 +1,70 @@
+// A session: the network in its arena, the position in its context, the sampler, the counters. Lives in the first
+// piece of its own arena. Every public call ends up here; this is where ids and room are checked, and the last place
+// that can fail.
+#pragma once
+
+#include "format/tokenizer_data.h"
+#include "ops/thread_pool.h"
+#include "runtime/forward.h"
+#include "runtime/network.h"
+#include "runtime/sampler.h"
+
+namespace thimble {
+
+// What a file offers beside its numbers. `data` is null where there is no tokenizer.
+struct TokenizerRef {
+  const TokenizerData* data = nullptr;
+};
+
+class Engine {
+ public:
+  // THE walk. Measuring: returns null and *measured describes the engine. Carving without error: returns the engine,
+  // at the arena's start. `pool` has options.threads workers.
+  static Engine* WalkArena(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, Arena& arena,
+                           Engine* measured);
+
+  const Network& network() const { return network_; }
+  const TokenizerData* tokenizer() const { return tokenizer_; }
+  Sampler& sampler() { return sampler_; }
+  thimble_profile& profile() { return profile_; }
+  size_t position() const { return position_; }
+  size_t capacity() const { return network_.options.context_tokens; }
+  char* detokenizer_buffer() const { return detokenizer_buffer_; }
+
+  // Set once after carving; the engine does not own them in the C++ sense, Close() of the API gives them back.
+  void SetPool(ThreadPool* pool) { pool_ = pool; }
+  ThreadPool* pool() const { return pool_; }
+  void SetOwnedBlock(void* block) { owned_block_ = block; }
+  void* owned_block() const { return owned_block_; }
+
+  // Decoders. On error nothing has changed. `each` null: only the last token's logits are computed.
+  Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
+  // Encoders.
+  Status EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
+  Status EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user);
+  // Null before the first Prefill and after a Rewind.
+  const float* logits() const { return has_logits_ ? network_.buffers.logits + last_row_ * network_.model.outputs : nullptr; }
+  Result<int32_t> Sample();
+  Status Rewind(size_t position);
+
+ private:
+  Step MakeStep(size_t t) { return {&network_, pool_, &profile_, t, position_}; }
+  Status CheckIds(const int32_t* ids, size_t count, size_t room) const;
+  // Calls `each` for rows [0, rows) of the current pass. False: stopped.
+  bool EmitLogits(size_t rows, thimble_logits_fn each, void* user);
+  Status EmitEncoded(size_t rows, thimble_logits_fn each, void* user);
+  void CountStep(size_t tokens, uint64_t start_ns);
+
+  Network network_;
+  Sampler sampler_;
+  const TokenizerData* tokenizer_ = nullptr;
+  ThreadPool* pool_ = nullptr;
+  void* owned_block_ = nullptr;
+  char* detokenizer_buffer_ = nullptr;
+  thimble_profile profile_ = {};
+  size_t position_ = 0;
+  size_t last_row_ = 0;
+  bool has_logits_ = false;
+};
+
+}  // namespace thimble

@@ -1,0 +1,121 @@
+// The step, top to bottom: embedding, layers, head.
+#include "runtime/forward.h"
+
+#include <cstring>
+
+#include "ops/activation.h"
+#include "ops/elementwise.h"
+#include "ops/norm.h"
+
+namespace thimble {
+
+const float* NormRows(const NormOp& norm, const float* x, size_t rows, size_t width, float* out) {
+  switch (norm.kind) {
+    case NormKind::kNone: return x;
+    case NormKind::kLayerNorm: LayerNorm(x, width, rows, width, norm.weight, norm.bias, norm.eps, out, width); break;
+    case NormKind::kRmsNorm: RmsNorm(x, width, rows, width, norm.weight, norm.weight_offset, norm.eps, out, width); break;
+  }
+  return out;
+}
+
+RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, bool quantise) {
+  const Buffers& b = step.network->buffers;
+  if (!quantise) return FloatRows(x, width, rows, width);
+  return QuantiseRows(x, width, rows, width, b.quantised, b.quantisation, step.pool);
+}
+
+void EmbedTokens(const Step& step, const int32_t* ids) {
+  const Network& n = *step.network;
+  const ScopedTimer timer(&step.profile->embed_ns);
+  const size_t D = n.model.width;
+  for (size_t i = 0; i < step.t; ++i) {
+    float* x = n.buffers.x + i * D;
+    DecodeLinearRow(n.embedding, static_cast<uint32_t>(ids[i]), n.model.input.scale, x);
+    if (n.positions != nullptr) AddInPlace(x, n.positions + (step.position + i) * D, D);
+  }
+}
+
+void EmbedImage(const Step& step, const float* pixels) {
+  const Network& n = *step.network;
+  const ScopedTimer timer(&step.profile->embed_ns);
+  const InputSpec& in = n.model.input;
+  const size_t D = n.model.width, patch = in.patch, patch_values = n.patch_projection.rows.k;
+  const size_t across = CeilDiv(in.image_width, patch);
+  // Patch (row, column) is [channels, patch, patch]; what lies outside the image is zero.
+  for (size_t p = 0; p + 1 < step.t; ++p) {
+    float* out = n.buffers.patches + p * patch_values;
+    std::memset(out, 0, patch_values * sizeof(float));
+    const size_t top = p / across * patch, left = p % across * patch;
+    for (size_t c = 0; c < in.image_channels; ++c) {
+      for (size_t i = 0; i < patch && top + i < in.image_height; ++i) {
+        for (size_t j = 0; j < patch && left + j < in.image_width; ++j) {
+          out[(c * patch + i) * patch + j] = pixels[(c * in.image_height + top + i) * in.image_width + left + j];
+        }
+      }
+    }
+  }
+  std::memcpy(n.buffers.x, n.cls, D * sizeof(float));
+  const RowBatch rows = PrepareRows(step, n.buffers.patches, step.t - 1, patch_values, n.patch_projection.kernel->quantised_rows);
+  RunLinear(n.patch_projection, rows, n.buffers.x + D, D, step.pool);
+  if (n.positions != nullptr) AddInPlace(n.buffers.x, n.positions, step.t * D);
+}
+
+void RunFeedForward(const Step& step, const LayerOp& layer) {
+  const Network& n = *step.network;
+  const Buffers& b = n.buffers;
+  const FfnOp& f = layer.ffn;
+  if (f.spec.kind == FfnKind::kNone) return;
+  const size_t T = step.t, D = n.model.width, F = f.spec.width;
+  const float* h;
+  {
+    const ScopedTimer timer(&step.profile->norm_ns);
+    h = NormRows(layer.ffn_norm, b.x, T, D, b.h);
+  }
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    const bool gated = f.spec.kind == FfnKind::kGated;
+    const RowBatch rows = PrepareRows(step, h, T, D, f.up.kernel->quantised_rows || (gated && f.gate.kernel->quantised_rows));
+    const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
+    RunLinears(jobs, gated ? 2 : 1, rows, step.pool);
+  }
+  {
+    const ScopedTimer timer(&step.profile->activation_ns);
+    if (f.spec.kind == FfnKind::kGated) {
+      ActivateGated(f.spec.activation, b.gate, b.up, b.up, T * F);
+    } else {
+      Activate(f.spec.activation, b.up, T * F);
+    }
+  }
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantised_rows), b.y, D, step.pool);
+  }
+  const ScopedTimer timer(&step.profile->norm_ns);
+  AddInPlace(b.x, NormRows(layer.ffn_post_norm, b.y, T, D, b.h), T * D);
+}
+
+void RunLayers(const Step& step) {
+  const Network& n = *step.network;
+  for (uint32_t i = 0; i < n.layer_count; ++i) {
+    if (n.layers[i].own_rope.shape.width > 0) FillRopeTable(n.layers[i].own_rope, step.position, step.t);
+  }
+  for (uint32_t i = 0; i < n.layer_count; ++i) {
+    const LayerOp& layer = n.layers[i];
+    RunAttention(step, layer);
+    RunFeedForward(step, layer);
+    if (layer.output_scale != 1.0f) ScaleInPlace(n.buffers.x, layer.output_scale, step.t * n.model.width);
+  }
+}
+
+void ComputeLogits(const Step& step, size_t first, size_t rows) {
+  const Network& n = *step.network;
+  const Buffers& b = n.buffers;
+  const ScopedTimer timer(&step.profile->head_ns);
+  const size_t D = n.model.width, V = n.model.outputs;
+  const float* h = NormRows(n.output_norm, b.x + first * D, rows, D, b.h);
+  RunLinear(n.head, PrepareRows(step, h, rows, D, n.head.kernel->quantised_rows), b.logits, V, step.pool);
+  if (n.model.output.scale != 1.0f) ScaleInPlace(b.logits, n.model.output.scale, rows * V);
+  if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, b.logits, rows * V);
+}
+
+}  // namespace thimble

@@ -1,0 +1,150 @@
+// The attention block of a layer: norm, projections, q/k/v norms, rotation, append to the cache, attention over all
+// rows, output projection, residual. The sharing and rotation modes of format/spec.h meet here and nowhere else.
+#include <cstring>
+
+#include "ops/attention.h"
+#include "ops/elementwise.h"
+#include "ops/norm.h"
+#include "runtime/forward.h"
+
+namespace thimble {
+namespace {
+
+// The query of head h is the key row of its group, as projected.
+void CopyKeysToQueries(const AttentionSpec& a, size_t T, const float* k, float* q) {
+  const size_t d = a.head_width, group = a.heads / a.kv_heads;
+  for (size_t row = 0; row < T * a.heads; ++row) {
+    const size_t token = row / a.heads, head = row % a.heads;
+    std::memcpy(q + row * d, k + (token * a.kv_heads + head / group) * d, d * sizeof(float));
+  }
+}
+
+// In place, over whole rows or over each head.
+void NormHeads(const NormOp& norm, float* x, size_t T, size_t heads, size_t d) {
+  if (norm.scope == NormScope::kHead) {
+    NormRows(norm, x, T * heads, d, x);
+  } else {
+    NormRows(norm, x, T, heads * d, x);
+  }
+}
+
+void RotateHeads(const RopeTable& rope, size_t position, size_t T, size_t heads, size_t d, float* x) {
+  for (size_t i = 0; i < T; ++i) {
+    const size_t row = rope.Offset(position + i, position);
+    for (size_t head = 0; head < heads; ++head) {
+      ApplyRope(rope.shape, rope.cos + row, rope.sin + row, x + (i * heads + head) * d);
+    }
+  }
+}
+
+// b.q, b.k, b.v [T, heads * d] from the normed rows.
+void Project(const Step& step, const AttentionOp& a, const float* h) {
+  const Buffers& b = step.network->buffers;
+  const size_t q_width = size_t{a.spec.heads} * a.spec.head_width, kv_width = size_t{a.spec.kv_heads} * a.spec.head_width;
+  LinearJob jobs[3];
+  size_t count = 0;
+  bool quantise = false;
+  auto add = [&](const Linear& op, float* y, size_t width) {
+    if (op.kernel == nullptr) return;
+    jobs[count++] = {&op, y, width};
+    quantise = quantise || op.kernel->quantised_rows;
+  };
+  add(a.q, b.q, q_width);
+  add(a.k, b.k, kv_width);
+  add(a.v, b.v, kv_width);
+  RunLinears(jobs, count, PrepareRows(step, h, step.t, step.network->model.width, quantise), step.pool);
+}
+
+AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
+  const AttentionSpec& s = a.spec;
+  const Buffers& b = step.network->buffers;
+  AttentionArgs args;
+  args.t = step.t;
+  args.heads = s.heads;
+  args.kv_heads = s.kv_heads;
+  args.d = s.head_width;
+  args.q = b.q;
+  args.q_stride = size_t{s.heads} * s.head_width;
+  args.out = b.heads;
+  args.out_stride = args.q_stride;
+  args.keys = a.cache.keys;
+  args.values = a.cache.values;
+  args.first_position = step.position;
+  args.positions = step.position + step.t;
+  args.causal = s.causal;
+  args.window = s.window;
+  args.scale = s.scale;
+  args.softcap = s.softcap;
+  args.sinks = a.sinks;
+  args.position_bias = a.score_bias;
+  args.key_gain = a.key_gain;
+  if (a.rope == nullptr) return args;
+  args.rope = a.rope->shape;
+  if (s.rotation == KeyRotation::kOnRead) {
+    args.key_cos = a.rope->cos;
+    args.key_sin = a.rope->sin;
+  } else if (s.rotation == KeyRotation::kOnWriteInverseOutput) {
+    args.out_cos = a.rope->cos;
+    args.out_sin = a.rope->sin;
+  }
+  return args;
+}
+
+// Cache bytes that this call streams: every visible row once per pass.
+uint64_t CacheBytesRead(const AttentionArgs& args) {
+  size_t rows = args.positions;
+  if (args.window != 0 && args.causal && rows > args.window + args.t) rows = args.window + args.t;
+  size_t row_bytes = args.keys.position_bytes;
+  if (args.values.base != args.keys.base) row_bytes += args.values.position_bytes;
+  return uint64_t{rows} * args.kv_heads * row_bytes;
+}
+
+}  // namespace
+
+void RunAttention(const Step& step, const LayerOp& layer) {
+  const Network& n = *step.network;
+  const Buffers& b = n.buffers;
+  const AttentionOp& a = layer.attention;
+  const AttentionSpec& s = a.spec;
+  const size_t T = step.t, D = n.model.width, H = s.heads, G = s.kv_heads, d = s.head_width;
+  const float* h;
+  {
+    const ScopedTimer timer(&step.profile->norm_ns);
+    h = NormRows(layer.attention_norm, b.x, T, D, b.h);
+  }
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    Project(step, a, h);
+  }
+  {
+    const ScopedTimer timer(&step.profile->attention_ns);
+    const bool own_rows = s.cache_source == -1;
+    const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
+    if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(s, T, b.k, b.q);
+    NormHeads(a.q_norm, b.q, T, H, d);
+    if (own_rows) {
+      NormHeads(a.k_norm, b.k, T, G, d);
+      NormHeads(a.v_norm, b.v, T, G, d);
+    }
+    if (a.rope != nullptr) RotateHeads(*a.rope, step.position, T, H, d, b.q);
+    if (rotate_rows) {
+      RotateHeads(*a.rope, step.position, T, G, d, b.k);
+      // Values that are turned back with the query's position carry their own; a shared row was just rotated.
+      if (s.rotation == KeyRotation::kOnWriteInverseOutput && !SharesKeyAndValue(s.sharing)) {
+        RotateHeads(*a.rope, step.position, T, G, d, b.v);
+      }
+    }
+    if (own_rows) AppendRows(a.cache, G, d, step.position, T, b.k, b.v);
+    const AttentionArgs args = MakeArgs(step, a);
+    Attention(args, b.attention_scratch, step.pool);
+    step.profile->kv_bytes_read += CacheBytesRead(args);
+  }
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantised_rows), b.y, D, step.pool);
+  }
+  const ScopedTimer timer(&step.profile->norm_ns);
+  AddInPlace(b.x, NormRows(layer.attention_post_norm, b.y, T, D, b.h), T * D);
+}
+
+}  // namespace thimble

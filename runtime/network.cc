@@ -1,0 +1,227 @@
+// The walk, in the order of the memory: layers' tables, cache, packed weights, activations, scratch.
+#include "runtime/network.h"
+
+#include "ops/attention.h"
+#include "runtime/core/checked.h"
+
+namespace thimble {
+namespace {
+
+uint64_t Max(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+// The widest of every kind of row over all layers, so that one set of buffers serves them all.
+struct Widths {
+  uint64_t q = 0, kv = 0, ffn = 0, quantised_input = 0;
+  uint64_t attention_scratch_bytes = 0;
+  bool gated = false;
+};
+
+class Walk {
+ public:
+  Walk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network)
+      : file_(file), header_(file.header()), options_(options), arena_(arena), network_(network) {}
+
+  void Layers();
+  void InputAndOutput();
+  void Activations(size_t text_workspace_bytes);
+
+ private:
+  const float* Vector(int32_t tensor) const {
+    return tensor == kNoTensor ? nullptr : static_cast<const float*>(file_.TensorData(static_cast<uint32_t>(tensor)));
+  }
+  NormOp Norm(const NormSpec& spec) const {
+    return {spec.kind, spec.scope, spec.eps, spec.weight_offset, Vector(spec.weight), Vector(spec.bias)};
+  }
+  // Weights where the kernel reads them in place, or a packed copy in the arena.
+  Linear MakeLinear(const LinearSpec& spec, int32_t layer);
+  WeightRows Rows(uint32_t tensor) const;
+  void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
+  void Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op);
+  void Measure(const LayerSpec& spec);
+
+  const ModelFile& file_;
+  const Header& header_;
+  const EngineOptions& options_;
+  Arena& arena_;
+  Network* network_;
+  Widths widths_;
+};
+
+WeightRows Walk::Rows(uint32_t tensor) const {
+  const TensorSpec t = header_.tensor(tensor);
+  return {t.type, t.rows, t.cols, t.block, file_.TensorData(tensor), file_.TensorScales(tensor)};
+}
+
+Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
+  Linear linear;
+  if (spec.weight == kNoTensor) return linear;
+  linear.rows = Rows(static_cast<uint32_t>(spec.weight));
+  linear.kernel = options_.kernels->Kernel(linear.rows.type);
+  linear.bias = Vector(spec.bias);
+  if (linear.kernel->quantised_rows) widths_.quantised_input = Max(widths_.quantised_input, linear.rows.k);
+  const uint64_t packed_bytes = linear.kernel->packed_bytes(linear.rows.n, linear.rows.k, linear.rows.block);
+  if (packed_bytes == 0) {
+    uint64_t data = 0, scales = 0;
+    (void)WeightDataBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &data);
+    (void)WeightScaleBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &scales);
+    network_->weight_bytes_per_step += data + scales;
+    return linear;
+  }
+  void* packed = arena_.TakeBytes("packed_weights", packed_bytes, 1, layer);
+  network_->packed_weight_bytes += packed_bytes;
+  network_->weight_bytes_per_step += packed_bytes;
+  if (packed == nullptr) return linear;
+  linear.kernel->pack(linear.rows, linear.bias, packed);
+  linear.packed = packed;
+  // From here on the mapped rows are not read: their pages never count as this process's memory again.
+  linear.rows.data = nullptr;
+  linear.rows.scales = nullptr;
+  return linear;
+}
+
+void Walk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
+  if (a.rotation == KeyRotation::kNone) return;
+  const bool all = a.rotation == KeyRotation::kOnRead;
+  for (uint32_t i = 0; i < layer; ++i) {
+    const AttentionSpec other = header_.layer(i).attention;
+    if (other.rotation != KeyRotation::kNone && (other.rotation == KeyRotation::kOnRead) == all && SameRope(a.rope, other.rope)) {
+      if (network_->layers != nullptr) op->attention.rope = &network_->layers[i].own_rope;
+      return;
+    }
+  }
+  op->own_rope = TakeRopeTable(arena_, a.rope, Vector(a.rope.freq_divisors), all,
+                               all ? options_.context_tokens : options_.chunk_tokens, static_cast<int32_t>(layer));
+  if (network_->layers != nullptr) op->attention.rope = &network_->layers[layer].own_rope;
+}
+
+void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
+  const int32_t index = static_cast<int32_t>(layer);
+  AttentionOp& a = op->attention;
+  a.spec = spec;
+  TakeRope(spec, layer, op);
+  if (spec.cache_source == -1) {
+    const size_t before = arena_.Bytes();
+    a.cache = TakeLayerCache(arena_, spec, options_, index);
+    network_->kv_bytes += arena_.Bytes() - before;
+  } else if (network_->layers != nullptr) {
+    a.cache = network_->layers[spec.cache_source].attention.cache;
+  }
+  network_->kv_bytes_per_token += LayerCacheBytesPerToken(spec, options_);
+  a.q = MakeLinear(spec.q, index);
+  a.k = MakeLinear(spec.k, index);
+  a.v = MakeLinear(spec.v, index);
+  a.o = MakeLinear(spec.o, index);
+  a.q_norm = Norm(spec.q_norm);
+  a.k_norm = Norm(spec.k_norm);
+  a.v_norm = Norm(spec.v_norm);
+  a.key_gain = Vector(spec.key_gain);
+  a.sinks = Vector(spec.sinks);
+  a.score_bias = Vector(spec.score_bias);
+}
+
+void Walk::Measure(const LayerSpec& spec) {
+  const AttentionSpec& a = spec.attention;
+  widths_.q = Max(widths_.q, uint64_t{a.heads} * a.head_width);
+  widths_.kv = Max(widths_.kv, uint64_t{a.kv_heads} * a.head_width);
+  widths_.ffn = Max(widths_.ffn, spec.ffn.width);
+  widths_.gated = widths_.gated || spec.ffn.kind == FfnKind::kGated;
+  widths_.attention_scratch_bytes = Max(
+      widths_.attention_scratch_bytes, AttentionScratchBytes(options_.threads, a.heads, a.kv_heads, a.head_width));
+}
+
+void Walk::Layers() {
+  network_->layer_count = header_.model().layers;
+  network_->layers = arena_.Take<LayerOp>("layers", network_->layer_count);
+  for (uint32_t i = 0; i < network_->layer_count; ++i) {
+    const LayerSpec spec = header_.layer(i);
+    LayerOp op;
+    Measure(spec);
+    Attention(spec.attention, i, &op);
+    const int32_t index = static_cast<int32_t>(i);
+    op.ffn.spec = spec.ffn;
+    op.ffn.gate = MakeLinear(spec.ffn.gate, index);
+    op.ffn.up = MakeLinear(spec.ffn.up, index);
+    op.ffn.down = MakeLinear(spec.ffn.down, index);
+    op.attention_norm = Norm(spec.attention_norm);
+    op.attention_post_norm = Norm(spec.attention_post_norm);
+    op.ffn_norm = Norm(spec.ffn_norm);
+    op.ffn_post_norm = Norm(spec.ffn_post_norm);
+    op.output_scale = spec.output_scale;
+    if (network_->layers != nullptr) network_->layers[i] = op;
+  }
+}
+
+void Walk::InputAndOutput() {
+  const ModelSpec& m = header_.model();
+  network_->positions = Vector(m.input.positions);
+  network_->cls = Vector(m.input.cls);
+  network_->patch_projection = MakeLinear(m.input.patch_projection, -1);
+  network_->output_norm = Norm(m.output.norm);
+  if (m.output.tied) {
+    network_->head = MakeLinear({m.input.table, m.output.head.bias}, -1);
+    network_->embedding = network_->head;  // stored once, also when packed
+    return;
+  }
+  network_->head = MakeLinear(m.output.head, -1);
+  if (m.input.kind == InputKind::kTokens) {
+    // Only looked up, row by row: the scalar kernel reads it in place.
+    network_->embedding.rows = Rows(static_cast<uint32_t>(m.input.table));
+    network_->embedding.kernel = AllKernelTables()[0]->Kernel(network_->embedding.rows.type);
+  }
+}
+
+void Walk::Activations(size_t text_workspace_bytes) {
+  const ModelSpec& m = header_.model();
+  const uint64_t t = options_.chunk_tokens;
+  Buffers& b = network_->buffers;
+  b.x = arena_.Take<float>("residual", t * m.width);
+  b.h = arena_.Take<float>("normed", t * m.width);
+  b.y = arena_.Take<float>("block_output", t * m.width);
+  if (widths_.quantised_input > 0) {
+    b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, QuantisedRowBytes(widths_.quantised_input), -1));
+    b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
+  }
+  b.logits = arena_.Take<float>("logits", uint64_t{options_.logits_rows} * m.outputs);
+  if (text_workspace_bytes > 0) b.ids = arena_.Take<int32_t>("prompt_ids", options_.context_tokens);
+
+  arena_.BeginScratch();
+  b.q = arena_.Take<float>("attention.q", t * widths_.q);
+  b.k = arena_.Take<float>("attention.k", t * widths_.kv);
+  b.v = arena_.Take<float>("attention.v", t * widths_.kv);
+  b.heads = arena_.Take<float>("attention.heads", t * widths_.q);
+  b.attention_scratch = arena_.TakeBytes("attention.tiles", widths_.attention_scratch_bytes, 1, -1);
+  arena_.EndScratch();
+
+  arena_.BeginScratch();
+  if (widths_.gated) b.gate = arena_.Take<float>("ffn.gate", t * widths_.ffn);
+  b.up = arena_.Take<float>("ffn.up", t * widths_.ffn);
+  arena_.EndScratch();
+
+  if (m.input.kind == InputKind::kPatches) {
+    arena_.BeginScratch();
+    b.patches = arena_.Take<float>("input.patches", t * network_->patch_projection.rows.k);
+    arena_.EndScratch();
+  }
+  if (text_workspace_bytes > 0) {
+    arena_.BeginScratch();
+    b.text = arena_.TakeBytes("text", text_workspace_bytes, 1, -1);
+    b.text_bytes = text_workspace_bytes;
+    arena_.EndScratch();
+  }
+}
+
+}  // namespace
+
+void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
+                 Network* network) {
+  *network = Network();
+  network->file = &file;
+  network->options = options;
+  network->model = file.header().model();
+  Walk walk(file, options, arena, network);
+  walk.Layers();
+  walk.InputAndOutput();
+  walk.Activations(text_workspace_bytes);
+}
+
+}  // namespace thimble

@@ -1,0 +1,97 @@
+// A model made ready to run: every tensor resolved to a pointer, every buffer to a place in the arena. Built by ONE
+// walk that measures or carves (WalkNetwork); what is needed is written there and nowhere else.
+#pragma once
+
+#include "format/model_file.h"
+#include "ops/linear.h"
+#include "runtime/core/arena.h"
+#include "runtime/kv_cache.h"
+#include "runtime/options.h"
+#include "runtime/rope_table.h"
+
+namespace thimble {
+
+struct NormOp {
+  NormKind kind = NormKind::kNone;
+  NormScope scope = NormScope::kRow;
+  float eps = 0;
+  float weight_offset = 0;
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+};
+
+struct AttentionOp {
+  AttentionSpec spec;
+  Linear q, k, v, o;                       // kernel null where absent
+  NormOp q_norm, k_norm, v_norm;
+  const float* key_gain = nullptr;
+  const float* sinks = nullptr;
+  const float* score_bias = nullptr;
+  const RopeTable* rope = nullptr;         // null without rotation
+  LayerCache cache;                        // own rows, or those of cache_source
+};
+
+struct FfnOp {
+  FfnSpec spec;
+  Linear gate, up, down;
+};
+
+struct LayerOp {
+  NormOp attention_norm, attention_post_norm, ffn_norm, ffn_post_norm;
+  AttentionOp attention;
+  FfnOp ffn;
+  RopeTable own_rope;                      // used by this and later layers with the same rotation
+  float output_scale = 1.0f;
+};
+
+// Activations. T = chunk_tokens; widths are the largest of any layer. The groups are scratch with disjoint lifetimes.
+struct Buffers {
+  float* x = nullptr;                      // [T, D] residual stream
+  float* h = nullptr;                      // [T, D] normed rows
+  float* y = nullptr;                      // [T, D] what a block adds
+  int8_t* quantised = nullptr;             // one batch of quantised rows, whatever its width
+  RowQuantisation* quantisation = nullptr;
+  float* logits = nullptr;                 // [logits_rows, outputs]
+  int32_t* ids = nullptr;                  // [context_tokens] a prompt's ids
+
+  // attention
+  float* q = nullptr;                      // [T, H d]
+  float* k = nullptr;                      // [T, G d]
+  float* v = nullptr;
+  float* heads = nullptr;                  // [T, H d] what the heads give
+  void* attention_scratch = nullptr;
+  // feed-forward
+  float* gate = nullptr;                   // [T, F]
+  float* up = nullptr;
+  // image input
+  float* patches = nullptr;                // [patches, channels * patch * patch]
+  // text
+  void* text = nullptr;
+  size_t text_bytes = 0;
+};
+
+struct Network {
+  const ModelFile* file = nullptr;
+  EngineOptions options;
+  ModelSpec model;
+  LayerOp* layers = nullptr;
+  uint32_t layer_count = 0;
+  Linear embedding;                        // kernel null for image models
+  Linear patch_projection;                 // kernel null for token models
+  const float* positions = nullptr;        // [max_positions, D]
+  const float* cls = nullptr;
+  NormOp output_norm;
+  Linear head;
+  Buffers buffers;
+  uint64_t packed_weight_bytes = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t kv_bytes_per_token = 0;
+  uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included
+};
+
+// text_workspace_bytes: what encoding max_text_bytes takes (0 without tokenizer). When carving packs weights and fills
+// *network; when measuring the pointers stay null. Sizes are checked by the arena.
+void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
+                 Network* network);
+
+}  // namespace thimble

@@ -1,0 +1,117 @@
+// Every option, in the order of the public struct.
+#include "runtime/options.h"
+
+#include "ops/thread_pool.h"
+
+namespace thimble {
+namespace {
+
+Status OptionError(Code code, const char* what, const char* field) {
+  return Status::Error(code, what).At("options").Field(field);
+}
+
+// The trained number of positions is a limit where something is stored per position.
+bool HasPositionTable(const Header& header) {
+  if (header.model().input.positions != kNoTensor) return true;
+  for (uint32_t i = 0; i < header.model().layers; ++i) {
+    if (header.layer(i).attention.score_bias != kNoTensor) return true;
+  }
+  return false;
+}
+
+Status ResolveContext(const Header& header, uint32_t asked, uint32_t* out) {
+  const uint32_t trained = header.model().max_positions;
+  *out = asked == 0 ? trained : asked;
+  if (*out > kMaxPositions) return OptionError(Code::kOutOfRange, "too long", "context_tokens").Got(*out).Wanted(kMaxPositions);
+  if (*out > trained && HasPositionTable(header)) {
+    return OptionError(Code::kOutOfRange, "the model has learned positions for fewer tokens", "context_tokens")
+        .Got(*out).Wanted(trained);
+  }
+  return Status::Ok();
+}
+
+Status ResolveCache(const Header& header, const thimble_options& options, EngineOptions* out) {
+  if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
+    return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(static_cast<uint32_t>(options.key_cache));
+  }
+  if (options.value_cache < 0 || options.value_cache >= kCacheTypeCount) {
+    return OptionError(Code::kOutOfRange, "no such cache type", "value_cache").Got(static_cast<uint32_t>(options.value_cache));
+  }
+  out->key_cache = static_cast<CacheType>(options.key_cache);
+  out->value_cache = static_cast<CacheType>(options.value_cache);
+  if (out->key_cache == out->value_cache) return Status::Ok();
+  for (uint32_t i = 0; i < header.model().layers; ++i) {
+    if (SharesKeyAndValue(header.layer(i).attention.sharing)) {
+      return OptionError(Code::kInvalidArgument, "must equal key_cache: one row is key and value in this model", "value_cache")
+          .Got(static_cast<uint32_t>(options.value_cache)).Wanted(static_cast<uint32_t>(options.key_cache));
+    }
+  }
+  return Status::Ok();
+}
+
+Status ResolveKernels(const char* name, const KernelTable** out) {
+  const CpuFeatures cpu = DetectCpu();
+  if (name == nullptr) {
+    *out = BestKernelTable(cpu);
+    return Status::Ok();
+  }
+  size_t length = 0;
+  while (name[length] != 0 && length < 32) ++length;
+  *out = FindKernelTable(name);
+  if (*out == nullptr) {
+    return OptionError(Code::kUnsupported, "this build has no kernel table of that name", "kernels").Detail(name, length);
+  }
+  if (!(*out)->supported(cpu)) {
+    return OptionError(Code::kUnsupportedCpu, "this CPU cannot run the kernel table", "kernels").Detail(name, length);
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<SamplerOptions> ResolveSampling(const thimble_sampling& s) {
+  if (s.top_k < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.top_k");
+  if (s.repeat_last_n < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.repeat_last_n");
+  SamplerOptions out;
+  out.temperature = s.temperature;
+  out.top_k = static_cast<uint32_t>(s.top_k);
+  out.top_p = s.top_p;
+  out.min_p = s.min_p;
+  out.repeat_penalty = s.repeat_penalty;
+  out.repeat_last_n = static_cast<uint32_t>(s.repeat_last_n);
+  out.seed = s.seed;
+  THIMBLE_RETURN_IF_ERROR(CheckSamplerOptions(out));
+  return out;
+}
+
+Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options& options) {
+  if (options.struct_bytes != sizeof(thimble_options)) {
+    return OptionError(Code::kInvalidArgument, "start from thimble_default_options()", "struct_bytes")
+        .Got(options.struct_bytes).Wanted(sizeof(thimble_options));
+  }
+  EngineOptions out;
+  THIMBLE_RETURN_IF_ERROR(ResolveContext(header, options.context_tokens, &out.context_tokens));
+
+  out.threads = options.threads == 0 ? 1 : options.threads;
+  if (out.threads > kMaxThreads) return OptionError(Code::kOutOfRange, "too many", "threads").Got(out.threads).Wanted(kMaxThreads);
+
+  THIMBLE_RETURN_IF_ERROR(ResolveCache(header, options, &out));
+
+  // An encoder sees its whole input at once; a decoder may take it in pieces.
+  const uint32_t default_chunk = header.is_decoder() ? 64 : out.context_tokens;
+  out.chunk_tokens = options.chunk_tokens == 0 ? default_chunk : options.chunk_tokens;
+  if (out.chunk_tokens > out.context_tokens) out.chunk_tokens = out.context_tokens;
+
+  out.logits_rows = options.logits_rows == 0 ? 1 : options.logits_rows;
+  if (out.logits_rows > out.chunk_tokens) out.logits_rows = out.chunk_tokens;
+
+  const uint32_t default_text = out.context_tokens > UINT32_MAX / 8 ? UINT32_MAX : out.context_tokens * 8;
+  out.max_text_bytes = options.max_text_bytes == 0 ? default_text : options.max_text_bytes;
+  if (header.model().tokenizer_segment < 0) out.max_text_bytes = 0;
+
+  THIMBLE_RETURN_IF_ERROR(ResolveKernels(options.kernels, &out.kernels));
+  THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(options.sampling));
+  return out;
+}
+
+}  // namespace thimble

@@ -1,0 +1,33 @@
+// What a session is built for, after every option has been checked and every default filled in. Below this point no
+// option can be wrong.
+#pragma once
+
+#include "format/header.h"
+#include "ops/cache_row.h"
+#include "ops/kernel_table.h"
+#include "runtime/core/result.h"
+#include "runtime/include/thimble/thimble.h"
+#include "runtime/sampler.h"
+
+namespace thimble {
+
+struct EngineOptions {
+  uint32_t context_tokens = 0;   // P at most
+  uint32_t chunk_tokens = 0;     // T at most
+  uint32_t logits_rows = 0;
+  uint32_t threads = 0;
+  uint32_t max_text_bytes = 0;
+  CacheType key_cache = CacheType::kF16;
+  CacheType value_cache = CacheType::kF16;
+  const KernelTable* kernels = nullptr;
+  SamplerOptions sampler;
+};
+
+Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options& options);
+Result<SamplerOptions> ResolveSampling(const thimble_sampling& sampling);
+
+// One stored row is key and value.
+constexpr bool SharesKeyAndValue(Sharing s) { return s == Sharing::kKV || s == Sharing::kQKV; }
+constexpr bool SharesQueryAndKey(Sharing s) { return s == Sharing::kQK || s == Sharing::kQKV; }
+
+}  // namespace thimble

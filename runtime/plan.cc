@@ -1,0 +1,81 @@
+#include "runtime/plan.h"
+
+#include "format/container.h"
+
+namespace thimble {
+namespace {
+
+struct Lines {
+  thimble_plan_fn each;
+  void* user;
+
+  void Add(thimble_lifetime lifetime, const char* name, int32_t index, uint64_t offset, uint64_t bytes, bool scratch) const {
+    if (each == nullptr || bytes == 0) return;
+    const thimble_plan_line line = {lifetime, name, index, offset, bytes, scratch};
+    each(user, &line);
+  }
+};
+
+void AddArenaLine(void* context, const ArenaLine& line) {
+  static_cast<const Lines*>(context)->Add(THIMBLE_ARENA, line.name, line.index, line.offset, line.bytes, line.scratch);
+}
+
+// The file in at most three stretches that add up to its length.
+void AddMapped(const ModelFile& file, const Lines& lines) {
+  const Header& header = file.header();
+  const uint64_t weights = header.segment(0).offset;
+  uint64_t end = file.file_bytes();
+  lines.Add(THIMBLE_MAPPED, "header", -1, 0, weights, false);
+  const int32_t tokenizer = header.model().tokenizer_segment;
+  if (tokenizer > 0 && static_cast<uint32_t>(tokenizer) + 1 == header.segments()) {
+    const uint64_t start = header.segment(static_cast<uint32_t>(tokenizer)).offset;
+    lines.Add(THIMBLE_MAPPED, "tokenizer", -1, start, end - start, false);
+    end = start;
+  }
+  lines.Add(THIMBLE_MAPPED, "weights", -1, weights, end - weights, false);
+}
+
+// Separate keys and values for all query heads, fp16.
+uint64_t BaselineBytesPerToken(const Header& header) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < header.model().layers; ++i) {
+    const AttentionSpec a = header.layer(i).attention;
+    bytes += uint64_t{2} * a.heads * a.head_width * CacheRowBytes(CacheType::kF16, 1);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Status PlanMemory(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, size_t handle_bytes,
+                  thimble_plan* plan, thimble_plan_fn each, void* user) {
+  Lines lines = {each, user};
+  AddMapped(file, lines);
+  Engine engine;
+  Arena arena = Arena::Measuring(AddArenaLine, &lines);
+  Engine::WalkArena(file, options, tokenizer, arena, &engine);
+  THIMBLE_RETURN_IF_ERROR(arena.status());
+
+  const uint64_t header_copy = RoundUp(file.header_copy_bytes(), kSegmentAlignment);
+  const uint64_t pool = ThreadPoolBytes(options.threads), stacks = ThreadStackBytes(options.threads);
+  lines.Add(THIMBLE_OUTSIDE, "model_handle", -1, 0, handle_bytes, false);
+  lines.Add(THIMBLE_OUTSIDE, "header_copy", -1, 0, header_copy, false);
+  lines.Add(THIMBLE_OUTSIDE, "thread_pool", -1, 0, pool, false);
+  lines.Add(THIMBLE_OUTSIDE, "thread_stacks", -1, 0, stacks, false);
+
+  *plan = {};
+  plan->arena_bytes = arena.Bytes();
+  plan->mapped_bytes = file.file_bytes();
+  plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
+  plan->kv_bytes = engine.network().kv_bytes;
+  plan->packed_weight_bytes = engine.network().packed_weight_bytes;
+  plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
+  plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());
+  plan->context_tokens = options.context_tokens;
+  plan->chunk_tokens = options.chunk_tokens;
+  plan->threads = options.threads;
+  plan->kernels = options.kernels->name;
+  return Status::Ok();
+}
+
+}  // namespace thimble

@@ -1,0 +1,12 @@
+// The memory plan: the engine's walk with a measuring arena, and what lies outside of the arena.
+#pragma once
+
+#include "runtime/engine.h"
+
+namespace thimble {
+
+// handle_bytes: the model's handle, which the API allocates. `each` may be null.
+Status PlanMemory(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, size_t handle_bytes,
+                  thimble_plan* plan, thimble_plan_fn each, void* user);
+
+}  // namespace thimble

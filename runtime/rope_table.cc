@@ -1,0 +1,37 @@
+#include "runtime/rope_table.h"
+
+namespace thimble {
+
+RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_divisors, bool all_positions, uint64_t rows,
+                        int32_t layer) {
+  RopeTable table;
+  table.shape.width = spec.width;
+  table.shape.offset = spec.offset;
+  table.shape.pairing = spec.pairing;
+  table.shape.pair_stride = spec.pair_stride;
+  table.shape.theta = spec.theta;
+  table.shape.denominator = spec.denominator;
+  table.shape.position_scale = spec.position_scale;
+  table.shape.magnitude = static_cast<double>(spec.magnitude);
+  table.shape.freq_divisors = freq_divisors;
+  table.all_positions = all_positions;
+  const uint64_t pairs = spec.width / 2;
+  table.cos = arena.Take<float>("rope_cos", rows * pairs, layer);
+  table.sin = arena.Take<float>("rope_sin", rows * pairs, layer);
+  return table;
+}
+
+void FillRopeTable(const RopeTable& table, size_t first, size_t t) {
+  for (size_t position = first; position < first + t; ++position) {
+    const size_t offset = table.Offset(position, first);
+    FillRopeRow(table.shape, static_cast<uint32_t>(position), table.cos + offset, table.sin + offset);
+  }
+}
+
+bool SameRope(const RopeSpec& a, const RopeSpec& b) {
+  return a.width == b.width && a.offset == b.offset && a.pair_stride == b.pair_stride && a.denominator == b.denominator &&
+         a.pairing == b.pairing && a.theta == b.theta && a.position_scale == b.position_scale && a.magnitude == b.magnitude &&
+         a.freq_divisors == b.freq_divisors;
+}
+
+}  // namespace thimble
