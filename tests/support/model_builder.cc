@@ -1,0 +1,229 @@
+#include "tests/support/model_builder.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "runtime/core/float16.h"
+
+namespace thimble::test {
+namespace {
+
+// Round-to-nearest quantisation, enough for tests; `values` become what was stored.
+void Quantise(const TensorSpec& t, std::vector<float>& values, std::vector<uint8_t>& data, std::vector<uint8_t>& scales) {
+  uint64_t data_bytes = 0, scale_bytes = 0;
+  if (!WeightDataBytes(t.type, t.rows, t.cols, t.block, &data_bytes) ||
+      !WeightScaleBytes(t.type, t.rows, t.cols, t.block, &scale_bytes)) {
+    throw std::runtime_error("tensor too large");
+  }
+  data.assign(data_bytes, t.type == WeightType::kQ4 ? 0x88 : 0);
+  scales.assign(scale_bytes, 0);
+  if (t.type == WeightType::kF32) {
+    std::memcpy(data.data(), values.data(), data_bytes);
+    return;
+  }
+  const uint32_t block = t.type == WeightType::kQ8 ? t.cols : t.block;
+  const uint32_t blocks = static_cast<uint32_t>(CeilDiv(t.cols, block));
+  uint64_t row_bytes = 0;
+  (void)WeightRowBytes(t.type, t.cols, t.block, &row_bytes);
+  for (uint32_t r = 0; r < t.rows; ++r) {
+    for (uint32_t b = 0; b < blocks; ++b) {
+      const uint32_t begin = b * block, end = std::min(t.cols, begin + block);
+      float largest = 0;
+      for (uint32_t c = begin; c < end; ++c) largest = std::max(largest, std::fabs(values[size_t{r} * t.cols + c]));
+      float scale = largest / (t.type == WeightType::kQ8 ? 127.0f : 7.0f);
+      if (t.type == WeightType::kQ4) {
+        const uint16_t stored = FloatToBfloat16(scale);
+        scale = Bfloat16ToFloat(stored);
+        std::memcpy(scales.data() + (size_t{r} * blocks + b) * 2, &stored, 2);
+      } else {
+        std::memcpy(scales.data() + size_t{r} * 4, &scale, 4);
+      }
+      for (uint32_t c = begin; c < end; ++c) {
+        float& v = values[size_t{r} * t.cols + c];
+        const int q = scale > 0 ? static_cast<int>(std::lround(v / scale)) : 0;
+        if (t.type == WeightType::kQ8) {
+          const int clamped = std::max(-127, std::min(127, q));
+          data[size_t{r} * t.cols + c] = static_cast<uint8_t>(static_cast<int8_t>(clamped));
+          v = static_cast<float>(clamped) * scale;
+        } else {
+          const int clamped = std::max(-8, std::min(7, q));
+          uint8_t& byte = data[r * row_bytes + c / 2];
+          const uint8_t nibble = static_cast<uint8_t>(clamped + 8);
+          byte = c % 2 == 0 ? static_cast<uint8_t>((byte & 0xf0) | nibble) : static_cast<uint8_t>((byte & 0x0f) | (nibble << 4));
+          v = static_cast<float>(clamped) * scale;
+        }
+      }
+    }
+  }
+}
+
+struct TemporaryFolder {
+  std::filesystem::path path;
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "thimble-test-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    path = pattern;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+};
+
+}  // namespace
+
+ModelBuilder::ModelBuilder(uint32_t width, uint32_t vocabulary, uint32_t max_positions, uint64_t seed) : random_(seed) {
+  description_.name = "random";
+  description_.family = "test";
+  description_.spec.width = width;
+  description_.spec.outputs = description_.spec.vocabulary = vocabulary;
+  description_.spec.max_positions = max_positions;
+}
+
+ModelBuilder& ModelBuilder::Weights(WeightType type, uint32_t block) {
+  type_ = type;
+  block_ = block;
+  return *this;
+}
+
+int32_t ModelBuilder::Add(const std::string& name, const TensorSpec& spec, std::vector<float> values) {
+  std::vector<uint8_t> data, scales;
+  Quantise(spec, values, data, scales);
+  description_.tensors.push_back({name, spec});
+  values_.push_back(std::move(values));
+  data_.push_back(std::move(data));
+  scales_.push_back(std::move(scales));
+  return static_cast<int32_t>(values_.size()) - 1;
+}
+
+int32_t ModelBuilder::AddMatrix(const std::string& name, uint32_t rows, uint32_t cols, float scale) {
+  std::vector<float> v(size_t{rows} * cols);
+  for (float& x : v) x = scale * (static_cast<float>(random_() >> 40) * 0x1p-23f - 1.0f);
+  return Add(name, {.type = type_, .rows = rows, .cols = cols, .block = block_}, std::move(v));
+}
+
+int32_t ModelBuilder::AddVector(const std::string& name, uint32_t n, float centre, float spread) {
+  std::vector<float> v(n);
+  for (float& x : v) x = centre + spread * (static_cast<float>(random_() >> 40) * 0x1p-23f - 1.0f);
+  return Add(name, {.type = WeightType::kF32, .rows = 1, .cols = n}, std::move(v));
+}
+
+LinearSpec ModelBuilder::AddLinear(const std::string& name, uint32_t n, uint32_t k, bool bias) {
+  LinearSpec spec;
+  spec.weight = AddMatrix(name + ".weight", n, k, 1.7f / std::sqrt(static_cast<float>(k)));
+  if (bias) spec.bias = AddVector(name + ".bias", n, 0, 0.2f);
+  return spec;
+}
+
+NormSpec ModelBuilder::AddNorm(NormKind kind, uint32_t width, NormScope scope, float weight_offset) {
+  NormSpec spec;
+  spec.kind = kind;
+  spec.scope = scope;
+  spec.eps = 1e-5f;
+  if (kind == NormKind::kNone) return spec;
+  spec.weight_offset = weight_offset;
+  spec.weight = AddVector("norm.weight", width, 1.0f - weight_offset, 0.3f);
+  if (kind == NormKind::kLayerNorm) spec.bias = AddVector("norm.bias", width, 0, 0.3f);
+  return spec;
+}
+
+LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, FfnKind ffn, Activation activation, uint32_t ffn_width, NormKind norm,
+                                  bool bias) {
+  const uint32_t D = description_.spec.width, q_width = a.heads * a.head_width, kv_width = a.kv_heads * a.head_width;
+  const bool own_q = a.sharing == Sharing::kNone || a.sharing == Sharing::kKV;
+  const bool own_v = a.sharing == Sharing::kNone || a.sharing == Sharing::kQK;
+  if (own_q) a.q = AddLinear("q", q_width, D, bias);
+  if (a.cache_source == -1) {
+    a.k = AddLinear("k", kv_width, D, bias);
+    if (own_v) a.v = AddLinear("v", kv_width, D, bias);
+  }
+  a.o = AddLinear("o", D, q_width, bias);
+  if (a.scale == 0) a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_width));
+  LayerSpec layer;
+  layer.attention_norm = AddNorm(norm, D);
+  layer.attention = a;
+  layer.ffn.kind = ffn;
+  if (ffn != FfnKind::kNone) {
+    layer.ffn_norm = AddNorm(norm, D);
+    layer.ffn.activation = activation;
+    layer.ffn.width = ffn_width;
+    layer.ffn.up = AddLinear("up", ffn_width, D, bias);
+    if (ffn == FfnKind::kGated) layer.ffn.gate = AddLinear("gate", ffn_width, D, bias);
+    layer.ffn.down = AddLinear("down", D, ffn_width, bias);
+  }
+  description_.layers.push_back(layer);
+  return description_.layers.back();
+}
+
+void ModelBuilder::Finish(bool learned_positions, bool tied, NormKind norm) {
+  ModelSpec& m = description_.spec;
+  m.input.table = AddMatrix("embedding", m.outputs, m.width, 1.0f);
+  if (learned_positions) {
+    const WeightType type = type_;
+    const uint32_t block = block_;
+    Weights(WeightType::kF32);
+    m.input.positions = AddMatrix("positions", m.max_positions, m.width, 0.5f);
+    Weights(type, block);
+  }
+  m.output.norm = AddNorm(norm, m.width);
+  m.output.tied = tied;
+  if (!tied) m.output.head = AddLinear("head", m.outputs, m.width, false);
+}
+
+std::vector<uint8_t> ModelBuilder::Bytes() const {
+  ModelDescription copy = description_;
+  uint64_t file_bytes = 0;
+  std::vector<SegmentSpec> segments = LayOut(copy, &file_bytes);
+  std::vector<uint8_t> out(file_bytes);
+  auto put = [&](int32_t segment, const std::vector<uint8_t>& bytes) {
+    if (segment < 0) return;
+    SegmentSpec& s = segments[static_cast<size_t>(segment)];
+    std::memcpy(out.data() + s.offset, bytes.data(), bytes.size());
+    s.checksum = ChecksumOf(bytes.data(), bytes.size());
+  };
+  for (size_t i = 0; i < copy.tensors.size(); ++i) {
+    put(copy.tensors[i].spec.data_segment, data_[i]);
+    put(copy.tensors[i].spec.scale_segment, scales_[i]);
+  }
+  put(copy.spec.tokenizer_segment, copy.tokenizer);
+  const std::vector<uint8_t> header = HeaderBytes(copy, segments, file_bytes);
+  std::memcpy(out.data(), header.data(), header.size());
+  return out;
+}
+
+void ModelBuilder::WriteFile(const std::string& path) const {
+  ModelWriter writer(path, description_);
+  for (size_t i = 0; i < data_.size(); ++i) writer.WriteTensor(i, data_[i].data(), scales_[i].data());
+  writer.Finish();
+}
+
+AlignedBytes::AlignedBytes(size_t size) : data_(nullptr), size_(size) {
+  void* block = nullptr;
+  if (posix_memalign(&block, 64, size > 0 ? size : 64) != 0) throw std::bad_alloc();
+  data_ = static_cast<uint8_t*>(block);
+}
+
+AlignedBytes::AlignedBytes(const std::vector<uint8_t>& bytes) : AlignedBytes(bytes.size()) {
+  if (!bytes.empty()) std::memcpy(data_, bytes.data(), bytes.size());
+}
+
+AlignedBytes::~AlignedBytes() { std::free(data_); }
+
+std::string TemporaryPath(const std::string& name) {
+  static const TemporaryFolder folder;
+  return (folder.path / name).string();
+}
+
+std::string SharedDataPath(const std::string& relative) {
+  const char* given = std::getenv("THIMBLE_SHARED_DATA");
+  const std::string path = std::string(given != nullptr ? given : THIMBLE_SHARED_DATA_DEFAULT) + "/" + relative;
+  return std::filesystem::exists(path) ? path : "";
+}
+
+}  // namespace thimble::test
