@@ -31,8 +31,8 @@ struct AttentionArgs {
   float* out = nullptr;                          // [T, H * d], rows out_stride floats apart; not q
   size_t out_stride = 0;
 
-  CacheRows keys;
-  CacheRows values;           // values.base == keys.base: one row is both (then keys.type etc. are used for both)
+  CacheRows keys = {};
+  CacheRows values = {};         // values.base == keys.base: one row is both (then keys.type etc. are used for both)
 
   size_t first_position = 0;  // of query row 0
   size_t positions = 0;       // rows in the cache, those of this pass included
@@ -46,7 +46,7 @@ struct AttentionArgs {
   // What turns a stored row into the key (the value stays as it is): factor key_gain [d] or null, then rotation by
   // row j of the tables [positions, rope.width / 2] or null.
   const float* key_gain = nullptr;
-  RopeShape rope;
+  RopeShape rope = {};
   const float* key_cos = nullptr;
   const float* key_sin = nullptr;
   // Row i of these tables [T, rope.width / 2] turns the output of query i back, or null.

@@ -108,7 +108,7 @@ struct LinearKernel {
 // there. `bias` [n] or null; inside `packed` too, and read from there then.
 struct Linear {
   const LinearKernel* kernel = nullptr;
-  WeightRows rows;
+  WeightRows rows = {};
   const float* bias = nullptr;
   const void* packed = nullptr;
 };

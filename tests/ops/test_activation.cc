@@ -1,0 +1,84 @@
+// Activations against double formulas, plain and gated, every tail, and extremes.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <limits>
+
+#include "ops/activation.h"
+#include "tests/ops/support.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+double Reference(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kIdentity: return x;
+    case Activation::kGeluErf: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Activation::kGeluTanh: {
+      const double u = std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
+      return x / (1.0 + std::exp(-2.0 * u));
+    }
+    case Activation::kSilu: return x / (1.0 + std::exp(-x));
+    case Activation::kRelu: return x > 0 ? x : 0;
+    case Activation::kReluSquared: return x > 0 ? x * x : 0;
+    case Activation::kGeluQuick: return x / (1.0 + std::exp(-1.702 * x));
+  }
+  return 0;
+}
+
+constexpr Activation kAll[] = {Activation::kIdentity,    Activation::kGeluErf, Activation::kGeluTanh,
+                               Activation::kSilu,        Activation::kRelu,    Activation::kReluSquared,
+                               Activation::kGeluQuick};
+
+}  // namespace
+
+TEST_CASE("activations agree with their formulas") {
+  Random random(2);
+  for (const Activation activation : kAll) {
+    Worst plain, gated;
+    for (size_t count = 0; count < 40; ++count) {
+      const std::vector<float> x = random.Normals(count, count % 3 == 0 ? 8.0f : 1.5f);
+      const std::vector<float> up = random.Normals(count);
+      std::vector<float> y = x, z(count);
+      Activate(activation, y.data(), count);
+      ActivateGated(activation, x.data(), up.data(), z.data(), count);
+      std::vector<float> in_place = x;
+      ActivateGated(activation, in_place.data(), up.data(), in_place.data(), count);
+      CHECK(SameBits(in_place, z));
+      for (size_t i = 0; i < count; ++i) {
+        const double reference = Reference(activation, static_cast<double>(x[i]));
+        plain.See(std::fabs(y[i] - reference) / (1e-3 + std::fabs(reference)));
+        gated.See(std::fabs(z[i] - reference * static_cast<double>(up[i])) / (1e-3 + std::fabs(reference * up[i])));
+      }
+    }
+    INFO("activation " << static_cast<int>(activation));
+    CHECK(plain.error < 2e-6);
+    CHECK(gated.error < 2e-6);
+  }
+}
+
+TEST_CASE("activations of large numbers are finite") {
+  for (const Activation activation : kAll) {
+    std::vector<float> x = {-1e4f, 1e4f, -300.0f, 300.0f, -0.0f};
+    Activate(activation, x.data(), x.size());
+    for (const float v : x) CHECK(std::isfinite(v));
+    std::vector<float> nan = {std::numeric_limits<float>::quiet_NaN()};
+    Activate(activation, nan.data(), 1);
+    CHECK(std::isnan(nan[0]));
+  }
+}
+
+TEST_CASE("softcap is cap * tanh(x / cap)") {
+  Random random(3);
+  for (const float cap : {0.5f, 30.0f, 50.0f}) {
+    const std::vector<float> x = random.Normals(101, 60.0f);
+    std::vector<float> y = x;
+    Softcap(cap, y.data(), y.size());
+    Worst worst;
+    for (size_t i = 0; i < x.size(); ++i) {
+      worst.See(std::fabs(y[i] - static_cast<double>(cap) * std::tanh(static_cast<double>(x[i] / cap))) / cap);
+    }
+    CHECK(worst.error < 5e-7);
+  }
+}

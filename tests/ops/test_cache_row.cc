@@ -1,0 +1,105 @@
+// Cache rows: sizes, error bounds, odd widths, extremes, unaligned places.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <limits>
+
+#include "ops/cache_row.h"
+#include "tests/ops/support.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+constexpr CacheType kTypes[] = {CacheType::kF32, CacheType::kF16, CacheType::kQ8, CacheType::kQ4};
+
+std::vector<float> RoundTrip(CacheType type, const std::vector<float>& x) {
+  // One byte in, so that nothing is aligned; the block ends with the row.
+  Block block(1 + CacheRowBytes(type, x.size()));
+  uint8_t* row = block.As<uint8_t>() + 1;
+  EncodeCacheRow(type, x.data(), x.size(), row);
+  std::vector<float> y(x.size());
+  DecodeCacheRow(type, row, x.size(), y.data());
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("cache rows have the stated sizes") {
+  CHECK(CacheRowBytes(CacheType::kF32, 64) == 256);
+  CHECK(CacheRowBytes(CacheType::kF16, 64) == 128);
+  CHECK(CacheRowBytes(CacheType::kQ8, 64) == 68);
+  CHECK(CacheRowBytes(CacheType::kQ4, 64) == 36);
+  CHECK(CacheRowBytes(CacheType::kQ4, 7) == 6);
+  CHECK(CacheRowBytes(CacheType::kQ4, 33) == 21);
+}
+
+TEST_CASE("cache rows come back within their error bounds") {
+  Random random(8);
+  Worst f16, q8, q4;
+  double q4_error = 0, q4_power = 0;
+  for (size_t d = 1; d <= 260; d += random.Integer(1, 5)) {
+    const float factor = random.Pick({1.0f, 1e-3f, 300.0f});
+    const std::vector<float> x = random.Normals(d, factor);
+    float largest = 0;
+    for (const float v : x) largest = std::fmax(largest, std::fabs(v));
+    CHECK(SameBits(RoundTrip(CacheType::kF32, x), x));
+    const std::vector<float> half = RoundTrip(CacheType::kF16, x), eight = RoundTrip(CacheType::kQ8, x),
+                             four = RoundTrip(CacheType::kQ4, x);
+    for (size_t i = 0; i < d; ++i) {
+      f16.See(std::fabs(half[i] - x[i]) / (std::fabs(x[i]) * 0x1p-11 + 3e-8));
+      q8.See(std::fabs(eight[i] - x[i]) / (largest / 127.0));
+      const size_t group = i / kCacheQ4Group * kCacheQ4Group;
+      float group_largest = 0;
+      for (size_t j = group; j < d && j < group + kCacheQ4Group; ++j) {
+        group_largest = std::fmax(group_largest, std::fabs(x[j]));
+      }
+      // Clipping an extreme may cost more than half a step.
+      q4.See(std::fabs(four[i] - x[i]) / group_largest);
+      q4_error += std::pow((four[i] - x[i]) / factor, 2);
+      q4_power += std::pow(x[i] / factor, 2);
+    }
+  }
+  CHECK(f16.error <= 1.0);
+  CHECK(q8.error <= 0.501);
+  CHECK(q4.error <= 0.22);
+  // Root mean square of the error against that of normal numbers.
+  CHECK(std::sqrt(q4_error / q4_power) < 0.085);
+}
+
+TEST_CASE("cache rows of zeros, of one value and of extremes") {
+  for (const CacheType type : kTypes) {
+    for (const size_t d : std::vector<size_t>{1, 5, 32, 64, 100}) {
+      const std::vector<float> zeros(d, 0.0f);
+      CHECK(SameBits(RoundTrip(type, zeros), zeros));
+      for (const float value : {1.0f, -3.5f, 1e4f, -1e-3f}) {
+        const std::vector<float> y = RoundTrip(type, std::vector<float>(d, value));
+        for (const float v : y) CHECK(std::fabs(v / value - 1.0f) < 2e-3f);
+      }
+      // Nothing that a broken model may produce is undefined, whatever comes back.
+      const float infinity = std::numeric_limits<float>::infinity();
+      RoundTrip(type, std::vector<float>(d, std::numeric_limits<float>::quiet_NaN()));
+      RoundTrip(type, std::vector<float>(d, infinity));
+      RoundTrip(type, std::vector<float>(d, -infinity));
+      RoundTrip(type, std::vector<float>(d, std::numeric_limits<float>::max()));
+      RoundTrip(type, std::vector<float>(d, std::numeric_limits<float>::denorm_min()));
+    }
+  }
+}
+
+TEST_CASE("the search of int4 scales beats the plain scale") {
+  Random random(9);
+  double searched = 0, plain = 0;
+  for (size_t round = 0; round < 200; ++round) {
+    const std::vector<float> x = random.Normals(kCacheQ4Group);
+    const std::vector<float> y = RoundTrip(CacheType::kQ4, x);
+    float largest = 0;
+    for (const float v : x) largest = std::fmax(largest, std::fabs(v));
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float scale = largest / 7.0f;
+      searched += std::pow(y[i] - x[i], 2);
+      plain += std::pow(std::nearbyint(x[i] / scale) * scale - x[i], 2);
+    }
+  }
+  CHECK(searched < 0.8 * plain);
+}

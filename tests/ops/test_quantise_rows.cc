@@ -1,0 +1,66 @@
+// Dynamic quantisation of rows: error of half a step, zero exactly represented, padding, repeated parameters.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <limits>
+
+#include "tests/ops/weights.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+TEST_CASE("quantised rows are within half a step") {
+  Random random(12);
+  Worst worst;
+  for (size_t round = 0; round < 60; ++round) {
+    const size_t t = random.Integer(1, 20), k = random.Integer(1, 300);
+    std::vector<float> x = random.Normals(t * k, random.Pick({1.0f, 1e-6f, 1e6f}));
+    const float shift = random.Pick({0.0f, 0.0f, 5.0f, -1e6f});
+    for (float& v : x) v += shift;
+    const Rows rows(x, t, k);
+    const RowBatch& b = rows.batch();
+    size_t wrong = 0;
+    for (size_t r = 0; r < t; ++r) {
+      const RowQuantisation p = b.quantisation[r];
+      wrong += p.zero_point < -128 || p.zero_point > 127 || !(p.scale > 0);
+      const int8_t* q = b.q + r * QuantisedRowBytes(k);
+      for (size_t i = 0; i < k; ++i) {
+        // The zero point is rounded too, which may cost the far end another half step.
+        worst.See(std::fabs((q[i] - p.zero_point) * double{p.scale} - x[r * k + i]) / double{p.scale});
+      }
+      for (size_t i = k; i < QuantisedRowBytes(k); ++i) wrong += q[i] != 0;
+    }
+    for (size_t r = t; r < QuantisedParameterCount(t); ++r) {
+      wrong += b.quantisation[r].zero_point != b.quantisation[t - 1].zero_point;
+      wrong += b.quantisation[r].scale != b.quantisation[t - 1].scale;
+    }
+    CHECK(wrong == 0);
+  }
+  CHECK(worst.error < 1.01);
+}
+
+TEST_CASE("rows of zeros, of tiny numbers and of nonsense are quantised to something") {
+  const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float value : {0.0f, 1e-40f, 3e38f, -3e38f, infinity, -infinity, nan}) {
+    std::vector<float> x(37, value);
+    x[3] = 1.0f;
+    const Rows rows(x, 1, x.size());
+    CHECK(rows.batch().quantisation[0].zero_point >= -128);
+    CHECK(rows.batch().quantisation[0].zero_point <= 127);
+  }
+  const Rows zeros(std::vector<float>(40, 0.0f), 1, 40);
+  for (size_t i = 0; i < 40; ++i) CHECK(zeros.batch().q[i] == zeros.batch().quantisation[0].zero_point);
+}
+
+TEST_CASE("quantised rows are the same for every thread count") {
+  Random random(13);
+  const size_t t = 45, k = 77;
+  const std::vector<float> x = random.Normals(t * k);
+  const Rows one(x, t, k);
+  for (const size_t threads : std::vector<size_t>{2, 4}) {
+    Pool pool(threads);
+    const Rows many(x, t, k, pool.get());
+    CHECK(std::memcmp(one.batch().q, many.batch().q, QuantisedRowsBytes(t, k)) == 0);
+    CHECK(std::memcmp(one.batch().quantisation, many.batch().quantisation,
+                      QuantisedParameterCount(t) * sizeof(RowQuantisation)) == 0);
+  }
+}

@@ -1,0 +1,60 @@
+// The pool: every task once, worker numbers in range, limits, what it says that it takes.
+#include <catch2/catch_test_macros.hpp>
+#include <atomic>
+
+#include "tests/ops/support.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+struct Counter {
+  std::vector<std::atomic<int>> calls;
+  std::atomic<size_t> largest_worker{0};
+  explicit Counter(size_t n) : calls(n) {}
+};
+
+void Count(void* context, size_t task, size_t worker) {
+  Counter& c = *static_cast<Counter*>(context);
+  ++c.calls[task];
+  size_t seen = c.largest_worker;
+  while (worker > seen && !c.largest_worker.compare_exchange_weak(seen, worker)) {
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every task runs once, on a worker in range") {
+  for (const size_t threads : std::vector<size_t>{1, 2, 3, 4, 8}) {
+    Pool pool(threads);
+    CHECK(WorkerCount(pool.get()) == threads);
+    for (const size_t tasks : std::vector<size_t>{0, 1, 2, 3, 7, 100, 1000}) {
+      Counter counter(tasks);
+      ParallelFor(pool.get(), tasks, Count, &counter);
+      size_t wrong = 0;
+      for (const auto& c : counter.calls) wrong += c != 1;
+      CHECK(wrong == 0);
+      CHECK(counter.largest_worker < threads);
+    }
+  }
+}
+
+TEST_CASE("pools come and go") {
+  for (int i = 0; i < 20; ++i) Pool pool(2 + i % 3);
+}
+
+TEST_CASE("thread counts out of range are refused") {
+  CHECK(CreateThreadPool(0).status().code == Code::kOutOfRange);
+  CHECK(CreateThreadPool(kMaxThreads + 1).status().code == Code::kOutOfRange);
+  CHECK(CreateThreadPool(1).value() == nullptr);
+  DestroyThreadPool(nullptr);
+}
+
+TEST_CASE("one thread takes nothing, more take a little each") {
+  CHECK(ThreadPoolBytes(1) == 0);
+  CHECK(ThreadStackBytes(1) == 0);
+  CHECK(ThreadPoolBytes(2) > 0);
+  CHECK(ThreadPoolBytes(4) < 2000);
+  CHECK(ThreadStackBytes(3) == 2 * ThreadStackBytes(2));
+}
