@@ -1,0 +1,206 @@
+#include "tests/runtime/oracle.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace thimble::test {
+namespace {
+
+using Row = std::vector<double>;
+using Rows = std::vector<Row>;
+
+class Oracle {
+ public:
+  explicit Oracle(const ModelBuilder& m) : m_(m), d_(const_cast<ModelBuilder&>(m).description()) {}
+
+  Rows Run(Rows x) const {
+    std::vector<Rows> keys(d_.layers.size()), values(d_.layers.size());
+    for (size_t l = 0; l < d_.layers.size(); ++l) {
+      const LayerSpec& layer = d_.layers[l];
+      const Rows attended = Attend(layer.attention, Norm(layer.attention_norm, x), l, keys, values);
+      Add(x, Norm(layer.attention_post_norm, attended));
+      if (layer.ffn.kind != FfnKind::kNone) Add(x, Norm(layer.ffn_post_norm, FeedForward(layer.ffn, Norm(layer.ffn_norm, x))));
+      for (Row& r : x) for (double& v : r) v *= layer.output_scale;
+    }
+    const OutputSpec& out = d_.spec.output;
+    LinearSpec head = out.head;
+    if (out.tied) head.weight = d_.spec.input.table;
+    Rows logits = Apply(head, Norm(out.norm, x));
+    for (Row& r : logits) for (double& v : r) v = Cap(v * out.scale, out.softcap);
+    return logits;
+  }
+
+  Rows Embed(const std::vector<int32_t>& ids) const {
+    const size_t D = d_.spec.width;
+    Rows x;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Row r(D);
+      for (size_t c = 0; c < D; ++c) {
+        r[c] = static_cast<double>(V(d_.spec.input.table)[static_cast<size_t>(ids[i]) * D + c]) * d_.spec.input.scale;
+        if (d_.spec.input.positions != kNoTensor) r[c] += V(d_.spec.input.positions)[i * D + c];
+      }
+      x.push_back(r);
+    }
+    return x;
+  }
+
+ private:
+  const std::vector<float>& V(int32_t t) const { return m_.values(t); }
+  static double Cap(double v, double cap) { return cap > 0 ? cap * std::tanh(v / cap) : v; }
+  static void Add(Rows& x, const Rows& y) {
+    for (size_t i = 0; i < x.size(); ++i) for (size_t c = 0; c < x[i].size(); ++c) x[i][c] += y[i][c];
+  }
+
+  Rows Apply(const LinearSpec& linear, const Rows& x) const {
+    const TensorSpec& t = d_.tensors[static_cast<size_t>(linear.weight)].spec;
+    Rows out;
+    for (const Row& r : x) {
+      Row y(t.rows);
+      for (size_t n = 0; n < t.rows; ++n) {
+        y[n] = linear.bias == kNoTensor ? 0.0 : V(linear.bias)[n];
+        for (size_t k = 0; k < t.cols; ++k) y[n] += r[k] * V(linear.weight)[n * t.cols + k];
+      }
+      out.push_back(y);
+    }
+    return out;
+  }
+
+  void NormSpan(const NormSpec& n, double* x, size_t width) const {
+    double mean = 0, square = 0;
+    if (n.kind == NormKind::kLayerNorm) {
+      for (size_t i = 0; i < width; ++i) mean += x[i] / static_cast<double>(width);
+    }
+    for (size_t i = 0; i < width; ++i) square += (x[i] - mean) * (x[i] - mean) / static_cast<double>(width);
+    for (size_t i = 0; i < width; ++i) {
+      const double w = n.weight == kNoTensor ? 1.0 : n.weight_offset + static_cast<double>(V(n.weight)[i]);
+      x[i] = (x[i] - mean) / std::sqrt(square + n.eps) * w + (n.bias == kNoTensor ? 0.0 : V(n.bias)[i]);
+    }
+  }
+  Rows Norm(const NormSpec& n, Rows x, size_t head_width = 0) const {
+    if (n.kind == NormKind::kNone) return x;
+    for (Row& r : x) {
+      const size_t width = n.scope == NormScope::kHead ? head_width : r.size();
+      for (size_t start = 0; start < r.size(); start += width) NormSpan(n, r.data() + start, width);
+    }
+    return x;
+  }
+
+  // Turns the head vector at x by the position's angles; sign -1 turns it back.
+  void Rotate(const RopeSpec& r, double position, double sign, double* x) const {
+    for (uint32_t i = 0; i < r.width / 2; ++i) {
+      double angle = position * r.position_scale * std::pow(r.theta, -2.0 * i / r.denominator);
+      if (r.freq_divisors != kNoTensor) angle /= V(r.freq_divisors)[i];
+      const double c = std::cos(angle) * r.magnitude, s = sign * std::sin(angle) * r.magnitude;
+      const bool half = r.pairing == RopePairing::kHalfSplit;
+      double& a = x[r.offset + (half ? i : 2 * i)];
+      double& b = x[r.offset + (half ? i + r.pair_stride : 2 * i + 1)];
+      const double a0 = a, b0 = b;
+      a = a0 * c - b0 * s;
+      b = a0 * s + b0 * c;
+    }
+  }
+
+  Rows Attend(const AttentionSpec& a, const Rows& h, size_t l, std::vector<Rows>& keys, std::vector<Rows>& values) const {
+    const size_t T = h.size(), d = a.head_width, H = a.heads, G = a.kv_heads;
+    const bool kv = a.sharing == Sharing::kKV || a.sharing == Sharing::kQKV;
+    const bool qk = a.sharing == Sharing::kQK || a.sharing == Sharing::kQKV;
+    Rows k, v, q;
+    if (a.cache_source != -1) {
+      k = keys[static_cast<size_t>(a.cache_source)];
+      v = values[static_cast<size_t>(a.cache_source)];
+      q = Apply(a.q, h);
+    } else {
+      const Rows projected = Apply(a.k, h);
+      q = qk ? Rows(T, Row(H * d)) : Apply(a.q, h);
+      if (qk) {
+        for (size_t i = 0; i < T; ++i) for (size_t c = 0; c < H * d; ++c) q[i][c] = projected[i][c / d / (H / G) * d + c % d];
+      }
+      k = Norm(a.k_norm, projected, d);
+      v = kv ? k : Norm(a.v_norm, Apply(a.v, h), d);
+    }
+    q = Norm(a.q_norm, q, d);
+    const bool write = a.rotation == KeyRotation::kOnWrite || a.rotation == KeyRotation::kOnWriteInverseOutput;
+    const bool rotate_values = a.rotation == KeyRotation::kOnWriteInverseOutput || (kv && a.rotation == KeyRotation::kOnWrite);
+    if (a.rotation != KeyRotation::kNone) {
+      for (size_t i = 0; i < T; ++i) for (size_t head = 0; head < H; ++head) Rotate(a.rope, static_cast<double>(i), 1, &q[i][head * d]);
+    }
+    if (write && a.cache_source == -1) {
+      for (size_t i = 0; i < T; ++i) {
+        for (size_t g = 0; g < G; ++g) {
+          Rotate(a.rope, static_cast<double>(i), 1, &k[i][g * d]);
+          if (rotate_values) Rotate(a.rope, static_cast<double>(i), 1, &v[i][g * d]);
+        }
+      }
+    }
+    keys[l] = k;
+    values[l] = v;
+    // What the stored rows become as keys.
+    Rows read = k;
+    for (size_t i = 0; i < T; ++i) {
+      for (size_t g = 0; g < G; ++g) {
+        if (a.key_gain != kNoTensor) for (size_t c = 0; c < d; ++c) read[i][g * d + c] *= V(a.key_gain)[c];
+        if (a.rotation == KeyRotation::kOnRead) Rotate(a.rope, static_cast<double>(i), 1, &read[i][g * d]);
+      }
+    }
+    Rows out(T, Row(H * d, 0.0));
+    for (size_t i = 0; i < T; ++i) {
+      for (size_t head = 0; head < H; ++head) {
+        const size_t g = head / (H / G);
+        Row score(T, -INFINITY);
+        double largest = a.sinks != kNoTensor ? static_cast<double>(V(a.sinks)[head]) : -INFINITY;
+        for (size_t j = 0; j < T; ++j) {
+          if (a.causal && j > i) continue;
+          if (a.window != 0 && (i > j ? i - j : j - i) >= a.window) continue;
+          double dot = 0;
+          for (size_t c = 0; c < d; ++c) dot += q[i][head * d + c] * read[j][g * d + c];
+          score[j] = Cap(dot * a.scale, a.softcap) + (a.score_bias != kNoTensor ? V(a.score_bias)[j] : 0.0f);
+          largest = std::max(largest, score[j]);
+        }
+        double sum = a.sinks != kNoTensor ? std::exp(static_cast<double>(V(a.sinks)[head]) - largest) : 0.0;
+        for (double& s : score) sum += s = std::exp(s - largest);
+        for (size_t j = 0; j < T; ++j) for (size_t c = 0; c < d; ++c) out[i][head * d + c] += score[j] / sum * v[j][g * d + c];
+        if (a.rotation == KeyRotation::kOnWriteInverseOutput) Rotate(a.rope, static_cast<double>(i), -1, &out[i][head * d]);
+      }
+    }
+    return Apply(a.o, out);
+  }
+
+  static double Act(Activation activation, double x) {
+    switch (activation) {
+      case Activation::kIdentity: return x;
+      case Activation::kGeluErf: return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
+      case Activation::kGeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+      case Activation::kSilu: return x / (1 + std::exp(-x));
+      case Activation::kRelu: return std::max(x, 0.0);
+      case Activation::kReluSquared: return std::max(x, 0.0) * std::max(x, 0.0);
+      case Activation::kGeluQuick: return x / (1 + std::exp(-1.702 * x));
+    }
+    return x;
+  }
+  Rows FeedForward(const FfnSpec& f, const Rows& h) const {
+    Rows up = Apply(f.up, h);
+    const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h) : Rows();
+    for (size_t i = 0; i < up.size(); ++i) {
+      for (size_t c = 0; c < up[i].size(); ++c) {
+        up[i][c] = gate.empty() ? Act(f.activation, up[i][c]) : Act(f.activation, gate[i][c]) * up[i][c];
+      }
+    }
+    return Apply(f.down, up);
+  }
+
+  const ModelBuilder& m_;
+  const ModelDescription& d_;
+};
+
+}  // namespace
+
+std::vector<std::vector<double>> OracleLogits(const ModelBuilder& model, const std::vector<int32_t>& ids) {
+  const Oracle oracle(model);
+  return oracle.Run(oracle.Embed(ids));
+}
+
+std::vector<std::vector<double>> OracleFromRows(const ModelBuilder& model, std::vector<std::vector<double>> rows) {
+  return Oracle(model).Run(std::move(rows));
+}
+
+}  // namespace thimble::test
