@@ -1,0 +1,47 @@
+// A checkpoint: named tensors with shapes whose numbers can be read as floats, piece by piece. Safetensors, llama2.c
+// files and whatever comes later look the same from here. It must not know what the names mean.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace thimble {
+
+struct SourceTensor {
+  std::string name;
+  std::string dtype;            // as the file calls it: "F32", "BF16", ...
+  std::vector<uint64_t> shape;  // [] for a scalar
+  uint64_t elements = 0;        // product of the shape, checked against the file's bytes
+};
+
+// "[3, 4]"
+std::string ShapeText(const std::vector<uint64_t>& shape);
+
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+
+  const std::vector<SourceTensor>& tensors() const { return tensors_; }
+  std::optional<size_t> Find(const std::string& name) const;
+
+  // Of all files together.
+  virtual uint64_t bytes() const = 0;
+  // The file that holds a tensor, for messages.
+  virtual const std::string& FileOf(size_t tensor) const = 0;
+  // Elements [first, first + count) in row-major order. Throws ImportError for a range outside the tensor, a type that
+  // is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
+  virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;
+
+ protected:
+  // Throws for a name that is there already.
+  size_t Add(SourceTensor tensor, const std::string& file);
+
+ private:
+  std::vector<SourceTensor> tensors_;
+  std::map<std::string, size_t> by_name_;
+};
+
+}  // namespace thimble

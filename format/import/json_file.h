@@ -1,0 +1,24 @@
+// JSON of model directories, read strictly: bounded size, no duplicate keys, errors that name the file and the place.
+// It must not know what any key means.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace thimble {
+
+using Json = nlohmann::json;
+
+// `file` is for messages. Throws ImportError (kInvalidModel) for malformed text, duplicate keys, or no object on top.
+Json ParseJsonObject(std::string_view text, const std::string& file);
+
+// The same of a whole file; kIo when it cannot be read, kOutOfRange when it is larger than `limit_bytes`.
+Json ReadJsonObject(const std::filesystem::path& path, uint64_t limit_bytes = 64u << 20);
+
+// The whole file as bytes, with the same errors.
+std::string ReadSmallFile(const std::filesystem::path& path, uint64_t limit_bytes);
+
+}  // namespace thimble
