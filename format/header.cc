@@ -44,7 +44,7 @@ Status CheckSegments(const fb::Header& header, uint64_t header_end, uint64_t fil
   }
   for (uint32_t i = 0; i < count; ++i) {
     const SegmentSpec s = DecodeSegment(header, i);
-    uint64_t start;
+    uint64_t start = 0;
     if (!CheckedAlignUp(end, i == 0 ? kFirstSegmentAlignment : kSegmentAlignment, &start) || s.offset != start) {
       return Status::Error(Code::kInvalidModel, "segments must follow each other at the next aligned byte")
           .At("segment", i).Field("offset").Got(s.offset).Wanted(start);
