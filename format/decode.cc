@@ -89,6 +89,23 @@ Status DecodeFfn(const fb::Ffn* f, FfnSpec* out) {
   return Status::Ok();
 }
 
+Status DecodePacking(const fb::Packing* packing, PackingSpec* out) {
+  *out = {};
+  if (packing == nullptr) return Status::Ok();
+  const flatbuffers::String* packer = packing->packer();
+  if (packer == nullptr || packer->size() == 0 || packer->size() > PackingSpec::kMaxPacker) {
+    return Status::Error(Code::kInvalidModel, "a packer's name has 1 to 31 bytes").Field("packing.packer")
+        .Got(packer == nullptr ? 0 : packer->size());
+  }
+  std::memcpy(out->packer, packer->data(), packer->size());
+  out->version = packing->version();
+  out->nr = packing->nr();
+  out->kr = packing->kr();
+  out->sr = packing->sr();
+  out->planes = packing->planes();
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status DecodeModel(const fb::Header& h, ModelSpec* out) {
@@ -137,15 +154,16 @@ Status DecodeLayer(const fb::Header& header, uint32_t layer, LayerSpec* out) {
 Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) {
   const fb::Tensor* t = header.tensors()->Get(tensor);
   Status status = DecodeEnum(t->type(), WeightType::kQ4, "type", &out->type);
-  if (status.ok() && t->packing() != 0) {
-    status = Status::Error(Code::kUnsupported, "a packing this build does not know; convert the model again")
-                 .Field("packing").Got(t->packing()).Wanted(0);
-  }
+  if (status.ok()) status = DecodePacking(t->packing(), &out->packing);
   out->rows = t->rows();
   out->cols = t->cols();
   out->block = t->block();
   out->data_segment = t->data_segment();
   out->scale_segment = t->scale_segment();
+  if (out->packing.packed() && out->data_segment >= 0 && header.segments() != nullptr &&
+      static_cast<uint32_t>(out->data_segment) < header.segments()->size()) {
+    out->packed_bytes = header.segments()->Get(static_cast<uint32_t>(out->data_segment))->bytes();
+  }
   return status.ok() ? status : status.At("tensor", tensor);
 }
 

@@ -5,6 +5,7 @@
 // d head width, F feed-forward width, V vocabulary rows. This file knows neither FlatBuffers nor kernels.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/core/kinds.h"
@@ -138,7 +139,18 @@ struct ModelSpec {
   int32_t tokenizer_segment = -1;
 };
 
-// Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors have a scale segment.
+// The byte order of a packed tensor: a kernel's layout (ops/linear.h), every field of it. An empty packer means portable
+// rows. A packed tensor holds scales and the bias of its linear layer inside its data segment.
+struct PackingSpec {
+  static constexpr size_t kMaxPacker = 31;
+  char packer[kMaxPacker + 1] = {};
+  uint32_t version = 0, nr = 0, kr = 0, sr = 0, planes = 0;
+
+  bool packed() const { return packer[0] != 0; }
+};
+
+// Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors in portable rows have a scale
+// segment.
 struct TensorSpec {
   WeightType type = WeightType::kF32;
   uint32_t rows = 0;
@@ -146,6 +158,8 @@ struct TensorSpec {
   uint32_t block = 0;              // kQ4: elements per scale
   int32_t data_segment = -1;
   int32_t scale_segment = -1;
+  PackingSpec packing{};
+  uint64_t packed_bytes = 0;       // for the writer: size of the data segment of a packed tensor
 };
 
 // Bytes [offset, offset + bytes) of the file; offset is a multiple of 64. checksum is XXH64 with seed 0.

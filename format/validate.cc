@@ -28,6 +28,11 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
     return bad("no such segment", "data_segment").Got(static_cast<uint64_t>(t.data_segment)).Wanted(segments);
   }
   const uint64_t stored = DecodeSegment(header, static_cast<uint32_t>(t.data_segment)).bytes;
+  if (t.packing.packed()) {
+    // Its exact size is the layout's business, checked where layouts are known (runtime/packing.cc).
+    if (t.scale_segment != -1) return bad("a packed tensor holds its scales itself", "scale_segment");
+    return Status::Ok();
+  }
   if (stored != data_bytes) return bad("segment size differs from shape", "data_segment").Got(stored).Wanted(data_bytes);
   if (scale_bytes == 0) {
     if (t.scale_segment != -1) return bad("f32 tensors have no scales", "scale_segment");
@@ -53,6 +58,8 @@ Status CheckInput(const Rules& rules, const ModelSpec& m) {
     if (table.cols != m.width || table.rows < m.vocabulary || table.rows > kMaxVocabulary) {
       return rules.Bad("shape differs from [vocabulary or more, width]", "input.table").Got(table.rows).Wanted(m.vocabulary);
     }
+    // Looking up rows needs portable ones, or the head's kernel, which reads its own packing.
+    if (table.packing.packed() && !m.output.tied) return rules.Bad("must be stored as rows", "input.table");
     return Status::Ok();
   }
   THIMBLE_RETURN_IF_ERROR(rules.Range(in.image_height, 1, kMaxImageSide, "input.image_height"));

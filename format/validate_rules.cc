@@ -35,7 +35,9 @@ Status Rules::Tensor(int32_t index, const char* field, TensorSpec* out) const {
 Status Rules::FloatMatrix(int32_t index, const char* field, uint64_t rows, uint64_t cols) const {
   TensorSpec t;
   THIMBLE_RETURN_IF_ERROR(Tensor(index, field, &t));
-  if (t.type != WeightType::kF32) return Bad("must be stored as f32", field).Got(static_cast<uint64_t>(t.type));
+  if (t.type != WeightType::kF32 || t.packing.packed()) {
+    return Bad("must be stored as rows of f32", field).Got(static_cast<uint64_t>(t.type));
+  }
   if (t.rows != rows) return Bad("wrong number of rows", field).Got(t.rows).Wanted(rows);
   if (t.cols != cols) return Bad("wrong number of columns", field).Got(t.cols).Wanted(cols);
   return Status::Ok();

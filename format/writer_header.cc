@@ -83,6 +83,11 @@ Offset<fb::Output> Pack(FlatBufferBuilder& b, const OutputSpec& o) {
   return fb::CreateOutput(b, norm, &head, o.tied, o.scale, o.softcap, static_cast<uint8_t>(o.rows));
 }
 
+Offset<fb::Packing> Pack(FlatBufferBuilder& b, const PackingSpec& p) {
+  if (!p.packed()) return 0;
+  return fb::CreatePacking(b, b.CreateString(p.packer), p.version, p.nr, p.kr, p.sr, p.planes);
+}
+
 }  // namespace
 
 std::vector<SegmentSpec> LayOut(ModelDescription& d, uint64_t* file_bytes) {
@@ -98,8 +103,9 @@ std::vector<SegmentSpec> LayOut(ModelDescription& d, uint64_t* file_bytes) {
         !WeightScaleBytes(t.spec.type, t.spec.rows, t.spec.cols, t.spec.block, &scales) || data == 0) {
       throw WriteError(Code::kInvalidModel, "tensor " + t.name + ": impossible shape or block");
     }
-    t.spec.data_segment = add(data);
-    t.spec.scale_segment = scales > 0 ? add(scales) : -1;
+    const bool packed = t.spec.packing.packed();
+    t.spec.data_segment = add(packed ? t.spec.packed_bytes : data);
+    t.spec.scale_segment = scales > 0 && !packed ? add(scales) : -1;
   }
   d.spec.tokenizer_segment = d.tokenizer.empty() ? -1 : add(d.tokenizer.size());
   d.spec.layers = static_cast<uint32_t>(d.layers.size());
@@ -125,8 +131,10 @@ std::vector<uint8_t> HeaderBytes(const ModelDescription& d, const std::vector<Se
   for (const LayerSpec& l : d.layers) layers.push_back(Pack(b, l));
   std::vector<Offset<fb::Tensor>> tensors;
   for (const NamedTensor& t : d.tensors) {
-    tensors.push_back(fb::CreateTensor(b, b.CreateString(t.name), static_cast<uint8_t>(t.spec.type), t.spec.rows, t.spec.cols,
-                                       t.spec.block, t.spec.data_segment, t.spec.scale_segment));
+    const auto name = b.CreateString(t.name);
+    const auto packing = Pack(b, t.spec.packing);
+    tensors.push_back(fb::CreateTensor(b, name, static_cast<uint8_t>(t.spec.type), t.spec.rows, t.spec.cols, t.spec.block,
+                                       t.spec.data_segment, t.spec.scale_segment, packing));
   }
   std::vector<fb::Segment> packed_segments;
   for (const SegmentSpec& s : segments) packed_segments.emplace_back(s.offset, s.bytes, s.checksum);

@@ -20,6 +20,9 @@ struct Linear;
 
 struct Segment;
 
+struct Packing;
+struct PackingBuilder;
+
 struct Tensor;
 struct TensorBuilder;
 
@@ -102,6 +105,117 @@ FLATBUFFERS_MANUALLY_ALIGNED_STRUCT(8) Segment FLATBUFFERS_FINAL_CLASS {
 };
 FLATBUFFERS_STRUCT_END(Segment, 24);
 
+struct Packing FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef PackingBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_PACKER = 4,
+    VT_VERSION = 6,
+    VT_NR = 8,
+    VT_KR = 10,
+    VT_SR = 12,
+    VT_PLANES = 14
+  };
+  const ::flatbuffers::String *packer() const {
+    return GetPointer<const ::flatbuffers::String *>(VT_PACKER);
+  }
+  uint32_t version() const {
+    return GetField<uint32_t>(VT_VERSION, 0);
+  }
+  uint32_t nr() const {
+    return GetField<uint32_t>(VT_NR, 0);
+  }
+  uint32_t kr() const {
+    return GetField<uint32_t>(VT_KR, 0);
+  }
+  uint32_t sr() const {
+    return GetField<uint32_t>(VT_SR, 0);
+  }
+  uint32_t planes() const {
+    return GetField<uint32_t>(VT_PLANES, 0);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyOffset(verifier, VT_PACKER) &&
+           verifier.VerifyString(packer()) &&
+           VerifyField<uint32_t>(verifier, VT_VERSION, 4) &&
+           VerifyField<uint32_t>(verifier, VT_NR, 4) &&
+           VerifyField<uint32_t>(verifier, VT_KR, 4) &&
+           VerifyField<uint32_t>(verifier, VT_SR, 4) &&
+           VerifyField<uint32_t>(verifier, VT_PLANES, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct PackingBuilder {
+  typedef Packing Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_packer(::flatbuffers::Offset<::flatbuffers::String> packer) {
+    fbb_.AddOffset(Packing::VT_PACKER, packer);
+  }
+  void add_version(uint32_t version) {
+    fbb_.AddElement<uint32_t>(Packing::VT_VERSION, version, 0);
+  }
+  void add_nr(uint32_t nr) {
+    fbb_.AddElement<uint32_t>(Packing::VT_NR, nr, 0);
+  }
+  void add_kr(uint32_t kr) {
+    fbb_.AddElement<uint32_t>(Packing::VT_KR, kr, 0);
+  }
+  void add_sr(uint32_t sr) {
+    fbb_.AddElement<uint32_t>(Packing::VT_SR, sr, 0);
+  }
+  void add_planes(uint32_t planes) {
+    fbb_.AddElement<uint32_t>(Packing::VT_PLANES, planes, 0);
+  }
+  explicit PackingBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<Packing> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<Packing>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<Packing> CreatePacking(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    ::flatbuffers::Offset<::flatbuffers::String> packer = 0,
+    uint32_t version = 0,
+    uint32_t nr = 0,
+    uint32_t kr = 0,
+    uint32_t sr = 0,
+    uint32_t planes = 0) {
+  PackingBuilder builder_(_fbb);
+  builder_.add_planes(planes);
+  builder_.add_sr(sr);
+  builder_.add_kr(kr);
+  builder_.add_nr(nr);
+  builder_.add_version(version);
+  builder_.add_packer(packer);
+  return builder_.Finish();
+}
+
+inline ::flatbuffers::Offset<Packing> CreatePackingDirect(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    const char *packer = nullptr,
+    uint32_t version = 0,
+    uint32_t nr = 0,
+    uint32_t kr = 0,
+    uint32_t sr = 0,
+    uint32_t planes = 0) {
+  auto packer__ = packer ? _fbb.CreateString(packer) : 0;
+  return thimble::fb::CreatePacking(
+      _fbb,
+      packer__,
+      version,
+      nr,
+      kr,
+      sr,
+      planes);
+}
+
 struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef TensorBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -135,8 +249,8 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t scale_segment() const {
     return GetField<int32_t>(VT_SCALE_SEGMENT, -1);
   }
-  uint8_t packing() const {
-    return GetField<uint8_t>(VT_PACKING, 0);
+  const thimble::fb::Packing *packing() const {
+    return GetPointer<const thimble::fb::Packing *>(VT_PACKING);
   }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
@@ -148,7 +262,8 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<uint32_t>(verifier, VT_BLOCK, 4) &&
            VerifyField<int32_t>(verifier, VT_DATA_SEGMENT, 4) &&
            VerifyField<int32_t>(verifier, VT_SCALE_SEGMENT, 4) &&
-           VerifyField<uint8_t>(verifier, VT_PACKING, 1) &&
+           VerifyOffset(verifier, VT_PACKING) &&
+           verifier.VerifyTable(packing()) &&
            verifier.EndTable();
   }
 };
@@ -178,8 +293,8 @@ struct TensorBuilder {
   void add_scale_segment(int32_t scale_segment) {
     fbb_.AddElement<int32_t>(Tensor::VT_SCALE_SEGMENT, scale_segment, -1);
   }
-  void add_packing(uint8_t packing) {
-    fbb_.AddElement<uint8_t>(Tensor::VT_PACKING, packing, 0);
+  void add_packing(::flatbuffers::Offset<thimble::fb::Packing> packing) {
+    fbb_.AddOffset(Tensor::VT_PACKING, packing);
   }
   explicit TensorBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
@@ -201,15 +316,15 @@ inline ::flatbuffers::Offset<Tensor> CreateTensor(
     uint32_t block = 0,
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
-    uint8_t packing = 0) {
+    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0) {
   TensorBuilder builder_(_fbb);
+  builder_.add_packing(packing);
   builder_.add_scale_segment(scale_segment);
   builder_.add_data_segment(data_segment);
   builder_.add_block(block);
   builder_.add_cols(cols);
   builder_.add_rows(rows);
   builder_.add_name(name);
-  builder_.add_packing(packing);
   builder_.add_type(type);
   return builder_.Finish();
 }
@@ -223,7 +338,7 @@ inline ::flatbuffers::Offset<Tensor> CreateTensorDirect(
     uint32_t block = 0,
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
-    uint8_t packing = 0) {
+    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   return thimble::fb::CreateTensor(
       _fbb,

@@ -4,6 +4,7 @@
 #include "ops/kernel_table.h"
 #include "ops/thread_pool.h"
 #include "runtime/api/handles.h"
+#include "runtime/packing.h"
 #include "runtime/plan.h"
 
 using namespace thimble;
@@ -41,6 +42,7 @@ thimble_status OpenWith(thimble_model** out, OpenFile open_file) {
   thimble_model* model = new (std::nothrow) thimble_model;
   if (model == nullptr) return ToC(Status::Error(Code::kOutOfMemory, "no memory for the model's handle"));
   Status status = open_file(model->file);
+  if (status.ok()) status = CheckPackedTensors(model->file.header());
   if (status.ok()) status = AdoptTokenizer(model);
   if (!status.ok()) {
     delete model;
