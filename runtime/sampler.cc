@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace thimble {
 namespace {
@@ -119,7 +120,10 @@ void Sampler::Accept(int32_t id) {
 float Sampler::Penalized(const float* logits, uint32_t id) const {
   const float logit = logits[id];
   if (recent_count_ == 0 || recent_uses_[id] == 0) return logit;
-  return logit > 0.0f ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+  const float changed = logit > 0.0f ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+  // Stays finite whatever the penalty is: infinities would make differences of logits meaningless.
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  return std::clamp(changed, -kLargest, kLargest);
 }
 
 int32_t Sampler::Greedy(const float* logits) const {

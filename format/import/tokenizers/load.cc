@@ -147,7 +147,8 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
       const std::string bytes = ReadFile(tokenizer_json);
       Named(tokenizer_json, [&] {
         const json root = ParseJson(bytes, "tokenizer.json");
-        AddTokens(Member(root, "added_tokens", "tokenizer.json"), bytes.size(), &model);
+        AddTokens(Member(root, "added_tokens", "tokenizer.json"), model.pieces.size() + bytes.size(),
+                  &model);
         return 0;
       });
       AddEndOfGenerationByName(&model);

@@ -130,7 +130,7 @@ void DecodePieces(TokenizerModel* model) {
           throw ImportError(Code::kUnsupported, name + "holds a plain space, which no text can become");
         }
         for (size_t at = 0; (at = piece.find(kEscapedSpace, at)) != std::string::npos; ++at) {
-          piece.replace(at, kEscapedSpace.size(), " ");
+          piece.replace(at, kEscapedSpace.size(), 1, ' ');
         }
         break;
       }
