@@ -1,5 +1,6 @@
-// The tokenizer segment: validation and look-ups. Must not allocate, and must stay inside the segment even when its
-// bytes change after validation: the counts are copied, every id read from the file is compared before use.
+// The tokenizer segment: validation and look-ups. Must not allocate, and must stay inside the segment even
+// when its bytes change after validation: the counts are copied, every id read from the file is compared
+// before use.
 #include "format/tokenizer_data.h"
 
 #include <bit>
@@ -26,7 +27,8 @@ uint32_t HeaderField(const char* bytes, size_t offset) {
   return value;
 }
 
-Status CheckIds(const uint32_t* ids, uint32_t count, uint32_t piece_count, bool none_allowed, const char* field) {
+Status CheckIds(const uint32_t* ids, uint32_t count, uint32_t piece_count, bool none_allowed,
+                const char* field) {
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t id = ids[i];
     if (id >= piece_count && !(none_allowed && id == kNoToken)) {
@@ -47,7 +49,8 @@ Status CheckKind(const TokenizerData& data) {
         return Bad(Code::kInvalidModel, "split", "SentencePiece BPE has no split pattern");
       }
       if (data.merge_count != 0) {
-        return Bad(Code::kInvalidModel, "merges", "SentencePiece BPE has no merge list").Got(data.merge_count);
+        return Bad(Code::kInvalidModel, "merges", "SentencePiece BPE has no merge list")
+            .Got(data.merge_count);
       }
       break;
     case TokenizerKind::kByteLevelBpe:
@@ -61,7 +64,8 @@ Status CheckKind(const TokenizerData& data) {
           .Got(static_cast<uint32_t>(data.kind));
   }
   if ((data.flags & ~kTokenizerKnownFlags) != 0) {
-    return Bad(Code::kUnsupportedFeature, "flags", "holds a flag that this build does not know").Got(data.flags);
+    return Bad(Code::kUnsupportedFeature, "flags", "holds a flag that this build does not know")
+        .Got(data.flags);
   }
   return Status::Ok();
 }
@@ -97,7 +101,9 @@ Status CheckPieces(TokenizerData* data) {
     previous = end;
   }
   if (previous != data->piece_bytes) {
-    return Bad(Code::kInvalidModel, "offsets", "must end with the pieces").Got(previous).Wanted(data->piece_bytes);
+    return Bad(Code::kInvalidModel, "offsets", "must end with the pieces")
+        .Got(previous)
+        .Wanted(data->piece_bytes);
   }
   return Status::Ok();
 }
@@ -107,7 +113,9 @@ Status CheckPieces(TokenizerData* data) {
 Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   const char* bytes = static_cast<const char*>(memory);
   if (size < kTokenizerHeaderBytes) {
-    return Bad(Code::kTruncated, "header", "the segment is too short").Got(size).Wanted(kTokenizerHeaderBytes);
+    return Bad(Code::kTruncated, "header", "the segment is too short")
+        .Got(size)
+        .Wanted(kTokenizerHeaderBytes);
   }
   if (reinterpret_cast<uintptr_t>(bytes) % 4 != 0) {
     return Bad(Code::kInvalidModel, "segment", "must be 4-byte aligned");
@@ -152,7 +160,8 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
                         sizeof(TokenizerMerge) * uint64_t{data.merge_count} + uint64_t{data.piece_count} +
                         uint64_t{data.piece_bytes};
   if (need != size) {
-    return Bad(need > size ? Code::kTruncated : Code::kTrailingBytes, "counts", "contradict the segment's length")
+    return Bad(need > size ? Code::kTruncated : Code::kTrailingBytes, "counts",
+               "contradict the segment's length")
         .Got(size)
         .Wanted(need);
   }
@@ -231,8 +240,8 @@ const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) co
 }
 
 uint32_t TokenizerData::FindSpecial(std::string_view text, bool control) const {
-  // specials[low, high) start with text[0, depth). Each step narrows them by one more byte; the shortest one, which
-  // sorts first, is a match when nothing of it is left.
+  // specials[low, high) start with text[0, depth). Each step narrows them by one more byte; the shortest
+  // one, which sorts first, is a match when nothing of it is left.
   uint32_t low = 0;
   uint32_t high = special_count;
   uint32_t best = kNoToken;
@@ -275,7 +284,8 @@ Status CheckSorted(const TokenizerData& data, const uint32_t* ids, uint32_t coun
     const std::string_view piece = data.Piece(ids[i]);
     if (piece.empty()) return Bad(Code::kInvalidModel, field, "holds an empty piece").At("tokenizer", i);
     if (i > 0 && data.Piece(ids[i - 1]) >= piece) {
-      return Bad(Code::kInvalidModel, field, "must be sorted by bytes, without duplicates").At("tokenizer", i);
+      return Bad(Code::kInvalidModel, field, "must be sorted by bytes, without duplicates")
+          .At("tokenizer", i);
     }
   }
   return Status::Ok();
@@ -296,7 +306,8 @@ Status CheckTokenizerData(const TokenizerData& data) {
   for (uint32_t i = 0; i < data.index_count; ++i) {
     const PieceType type = data.Type(data.index[i]);
     if (type != PieceType::kNormal && type != PieceType::kUserDefined && type != PieceType::kUnused) {
-      return Bad(Code::kInvalidModel, "index", "holds a piece that merging must not produce").At("tokenizer", i);
+      return Bad(Code::kInvalidModel, "index", "holds a piece that merging must not produce")
+          .At("tokenizer", i);
     }
   }
   for (uint32_t i = 0; i < data.special_count; ++i) {
@@ -322,13 +333,15 @@ Status CheckTokenizerData(const TokenizerData& data) {
     const uint32_t id = data.ByteId(static_cast<uint8_t>(byte));
     if (id == kNoToken) {
       if (data.kind == TokenizerKind::kSpmBpe && data.Has(kTokenizerByteFallback)) {
-        return Bad(Code::kInvalidModel, "byte_ids", "byte fallback needs an id for every byte").At("tokenizer", byte);
+        return Bad(Code::kInvalidModel, "byte_ids", "byte fallback needs an id for every byte")
+            .At("tokenizer", byte);
       }
       continue;
     }
     const std::string_view piece = data.Piece(id);
     if (piece.size() != 1 || static_cast<uint8_t>(piece[0]) != byte) {
-      return Bad(Code::kInvalidModel, "byte_ids", "names a piece that is not this byte").At("tokenizer", byte);
+      return Bad(Code::kInvalidModel, "byte_ids", "names a piece that is not this byte")
+          .At("tokenizer", byte);
     }
   }
   return Status::Ok();

@@ -1,7 +1,8 @@
 // The tokenizer segment of a .thimble file: its binary layout, and the view that reads it in place.
 //
-// All numbers little-endian, the segment starts 4-byte aligned or better (the container gives 64). The sections
-// follow each other without gaps in this order; their sizes follow from the counts, so no offset is stored:
+// All numbers little-endian, the segment starts 4-byte aligned or better (the container gives 64). The
+// sections follow each other without gaps in this order; their sizes follow from the counts, so no offset
+// is stored:
 //
 //   bytes      type          what
 //   0          u8[4]         magic "ttok"
@@ -27,8 +28,9 @@
 //              u8[V]         type of each piece (PieceType)
 //              u8[B]         the pieces, as the bytes that they stand for in text
 //
-// Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's printable
-// alphabet as the bytes it stands for. Control pieces keep their name ("<s>"), which is how they are written in text.
+// Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's
+// printable alphabet as the bytes it stands for. Control pieces keep their name ("<s>"), which is how they
+// are written in text.
 //
 // This file must not know how text is split or merged, and never allocates.
 #pragma once
@@ -62,8 +64,8 @@ enum TokenizerFlag : uint32_t {
   kTokenizerEscapeWhitespace = 1u << 3,        // U+2581 in a text means the same as a space
   kTokenizerRemoveExtraWhitespaces = 1u << 4,  // runs of spaces become one, none at the ends
   kTokenizerByteFallback = 1u << 5,            // what has no piece becomes the ids of its bytes, not unk
-  kTokenizerIgnoreMerges = 1u << 6,            // a word that is a piece is taken whole, whatever the merges say
-  kTokenizerSplitDigits = 1u << 7,             // every numeric character is a word of its own
+  kTokenizerIgnoreMerges = 1u << 6,  // a word that is a piece is taken whole, whatever the merges say
+  kTokenizerSplitDigits = 1u << 7,   // every numeric character is a word of its own
   kTokenizerKnownFlags = (1u << 8) - 1,
 };
 
@@ -91,8 +93,9 @@ struct TokenizerMerge {
 };
 static_assert(sizeof(TokenizerMerge) == 16);
 
-// A view into the segment. Counts are private copies and trusted; what the arrays hold may change under us (it is a
-// file), so whoever reads an id, an offset or a type from them checks it again: the accessors below do.
+// A view into the segment. Counts are private copies and trusted; what the arrays hold may change under us
+// (it is a file), so whoever reads an id, an offset or a type from them checks it again: the accessors
+// below do.
 struct TokenizerData {
   TokenizerKind kind = TokenizerKind::kSpmBpe;
   SplitPattern split = SplitPattern::kNone;
@@ -142,15 +145,15 @@ struct TokenizerData {
   uint32_t Find(std::string_view piece) const;
   // The merge of two ids, or nullptr. O(log M). The caller checks `merged` before using it as an index.
   const TokenizerMerge* FindMerge(uint32_t left, uint32_t right) const;
-  // The longest special piece at the start of `text`: user-defined ones, with `control` also control and unknown
-  // ones. kNoToken if none. O(length of the match * log S).
+  // The longest special piece at the start of `text`: user-defined ones, with `control` also control and
+  // unknown ones. kNoToken if none. O(length of the match * log S).
   uint32_t FindSpecial(std::string_view text, bool control) const;
   bool IsEndOfGeneration(uint32_t id) const;
 };
 
-// Any bytes are legal input: a view that is safe to use, or a Status with the field. `bytes` stays alive and mapped
-// for as long as the view. Checks every id, offset and type once, O(V + M); trusts no sorting (a wrong order gives
-// other ids, never another access).
+// Any bytes are legal input: a view that is safe to use, or a Status with the field. `bytes` stays alive
+// and mapped for as long as the view. Checks every id, offset and type once, O(V + M); trusts no sorting (a
+// wrong order gives other ids, never another access).
 Result<TokenizerData> ParseTokenizerData(const void* bytes, size_t size);
 
 // The deep checks of `verify`: both indexes and the merges strictly sorted and free of duplicates, every byte

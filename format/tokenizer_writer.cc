@@ -11,7 +11,9 @@
 namespace thimble {
 namespace {
 
-[[noreturn]] void Fail(const std::string& text) { throw ImportError(Code::kInvalidModel, "tokenizer " + text); }
+[[noreturn]] void Fail(const std::string& text) {
+  throw ImportError(Code::kInvalidModel, "tokenizer " + text);
+}
 
 // A piece as it may be shown in a message.
 std::string Shown(std::string_view piece) {
@@ -28,8 +30,8 @@ bool IsSpecial(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUserDefined || type == PieceType::kUnknown;
 }
 
-// Ids of the pieces that `wanted` picks, sorted by bytes. The lowest of equal ones stays; equal pieces that text can
-// become are an error, because two readers of the file could then disagree.
+// Ids of the pieces that `wanted` picks, sorted by bytes. The lowest of equal ones stays; equal pieces that
+// text can become are an error, because two readers of the file could then disagree.
 std::vector<uint32_t> SortedIds(const TokenizerModel& model, bool (*wanted)(PieceType), const char* name) {
   std::vector<uint32_t> ids;
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
@@ -57,7 +59,8 @@ std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
       Fail("merges[" + std::to_string(rank) + "]: an id is outside the vocabulary");
     }
     if (model.pieces[merge.left] + model.pieces[merge.right] != model.pieces[merge.merged]) {
-      Fail("merges[" + std::to_string(rank) + "]: " + Shown(model.pieces[merge.merged]) + " is not the two parts");
+      Fail("merges[" + std::to_string(rank) + "]: " + Shown(model.pieces[merge.merged]) +
+           " is not the two parts");
     }
     merges.push_back({merge.left, merge.right, rank, merge.merged});
   }
@@ -66,8 +69,8 @@ std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
   });
   for (size_t i = 1; i < merges.size(); ++i) {
     if (merges[i].left == merges[i - 1].left && merges[i].right == merges[i - 1].right) {
-      Fail("merges[" + std::to_string(merges[i].rank) + "] repeats merges[" + std::to_string(merges[i - 1].rank) +
-           "]");
+      Fail("merges[" + std::to_string(merges[i].rank) + "] repeats merges[" +
+           std::to_string(merges[i - 1].rank) + "]");
     }
   }
   return merges;

@@ -33,8 +33,9 @@ struct TokenizerModel {
   bool Has(TokenizerFlag flag) const { return (flags & flag) != 0; }
 };
 
-// The segment. Throws ImportError when the model contradicts itself (counts, ids out of range, duplicate pieces or
-// merges, a merge whose parts do not make its result). The result passes ParseTokenizerData and CheckTokenizerData.
+// The segment. Throws ImportError when the model contradicts itself (counts, ids out of range, duplicate
+// pieces or merges, a merge whose parts do not make its result). The result passes ParseTokenizerData and
+// CheckTokenizerData.
 std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model);
 
 }  // namespace thimble

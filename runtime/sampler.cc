@@ -1,5 +1,5 @@
-// Sampling. Exponentials and random numbers are computed here, in double and without library functions, because a
-// last-bit difference between two C libraries would choose another token from the same seed.
+// Sampling. Exponentials and random numbers are computed here, in double and without library functions,
+// because a last-bit difference between two C libraries would choose another token from the same seed.
 #include "runtime/sampler.h"
 
 #include <algorithm>
@@ -11,8 +11,9 @@
 namespace thimble {
 namespace {
 
-// e^x for x <= 0: x = k ln 2 + r with |r| <= ln 2 / 2, then a Taylor polynomial, whose first left out term is below
-// 2^-57 of the sum. Deterministic: additions and multiplications only, in this order (Cody and Waite 1980).
+// e^x for x <= 0: x = k ln 2 + r with |r| <= ln 2 / 2, then a Taylor polynomial, whose first left out term
+// is below 2^-57 of the sum. Deterministic: additions and multiplications only, in this order (Cody and
+// Waite 1980).
 double ExpNegative(double x) {
   if (x < -700.0) return 0.0;
   constexpr double kLog2E = 1.4426950408889634074;
@@ -76,7 +77,8 @@ Sampler Sampler::Carve(Arena& arena, uint32_t vocabulary, const SamplerOptions& 
   sampler.recent_capacity_ = options.repeat_last_n;
   sampler.candidates_ = arena.Take<Candidate>("sampler candidates", sampler.candidate_capacity_);
   sampler.recent_ = arena.Take<uint32_t>("sampler recent tokens", sampler.recent_capacity_);
-  sampler.recent_uses_ = arena.Take<uint32_t>("sampler penalties", sampler.recent_capacity_ > 0 ? vocabulary : 0);
+  sampler.recent_uses_ =
+      arena.Take<uint32_t>("sampler penalties", sampler.recent_capacity_ > 0 ? vocabulary : 0);
   if (arena.carving() && arena.status().ok()) sampler.Reset();
   return sampler;
 }
@@ -85,7 +87,9 @@ Status Sampler::SetOptions(const SamplerOptions& options) {
   THIMBLE_RETURN_IF_ERROR(CheckSamplerOptions(options));
   const uint32_t wanted = options.top_k == 0 ? vocabulary_ : std::min(options.top_k, vocabulary_);
   if (wanted > candidate_capacity_) {
-    return Bad("top_k", "is wider than the memory that was planned for it").Got(wanted).Wanted(candidate_capacity_);
+    return Bad("top_k", "is wider than the memory that was planned for it")
+        .Got(wanted)
+        .Wanted(candidate_capacity_);
   }
   if (options.repeat_last_n > recent_capacity_) {
     return Bad("repeat_last_n", "is more than the memory that was planned for it")
@@ -135,8 +139,8 @@ int32_t Sampler::Greedy(const float* logits) const {
   return static_cast<int32_t>(best.id);
 }
 
-// The k best, in a heap whose front is the worst of them, then sorted best first; all tokens in order of their ids
-// when all are kept.
+// The k best, in a heap whose front is the worst of them, then sorted best first; all tokens in order of
+// their ids when all are kept.
 size_t Sampler::SelectTop(const float* logits, uint32_t k) {
   for (uint32_t id = 0; id < k; ++id) candidates_[id] = {Penalized(logits, id), id};
   if (k == vocabulary_) return k;
@@ -152,8 +156,8 @@ size_t Sampler::SelectTop(const float* logits, uint32_t k) {
   return k;
 }
 
-// Keeps the best that together have the probability top_p (the one that reaches it is kept). Only as many are sorted
-// as are kept.
+// Keeps the best that together have the probability top_p (the one that reaches it is kept). Only as many
+// are sorted as are kept.
 size_t Sampler::CutTopP(size_t count) {
   if (options_.top_p >= 1.0f) return count;
   const auto worse = [](const Candidate& a, const Candidate& b) { return Better(b, a); };

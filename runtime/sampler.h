@@ -1,6 +1,6 @@
-// Chooses the next token from logits. Deterministic: the same options, seed, history and logits give the same id on
-// every CPU (own random numbers and exponential, fixed order of sums). Allocates nothing after Carve. It must not
-// know models; the caller passes the number of real tokens.
+// Chooses the next token from logits. Deterministic: the same options, seed, history and logits give the
+// same id on every CPU (own random numbers and exponential, fixed order of sums). Allocates nothing after
+// Carve. It must not know models; the caller passes the number of real tokens.
 //
 // Order of the filters: repetition penalty, top-k, top-p, min-p, temperature.
 #pragma once
@@ -14,10 +14,10 @@
 namespace thimble {
 
 struct SamplerOptions {
-  float temperature = 0.8f;     // >= 0; 0 takes the likeliest token (the lowest id on ties)
-  uint32_t top_k = 40;          // keep the k likeliest; 0 keeps all
-  float top_p = 0.95f;          // (0, 1]; keep the likeliest that together have this probability; 1 keeps all
-  float min_p = 0.05f;          // [0, 1]; drop what is less likely than min_p times the likeliest; 0 drops none
+  float temperature = 0.8f;  // >= 0; 0 takes the likeliest token (the lowest id on ties)
+  uint32_t top_k = 40;       // keep the k likeliest; 0 keeps all
+  float top_p = 0.95f;       // (0, 1]; keep the likeliest that together have this probability; 1 keeps all
+  float min_p = 0.05f;       // [0, 1]; drop what is less likely than min_p times the likeliest; 0 drops none
   float repeat_penalty = 1.0f;  // > 0; logits of recent tokens are divided by it (multiplied when negative)
   uint32_t repeat_last_n = 64;  // how many tokens are recent; 0 switches the penalty off
   uint64_t seed = 0;
@@ -45,19 +45,21 @@ class Sampler {
   static constexpr uint32_t kMaxRepeatLastN = 1u << 20;
 
   Sampler() = default;
-  // Takes the sampler's memory from the arena; run with a measuring arena it only measures. `options` were checked.
-  // top_k and repeat_last_n fix how much is taken (8 bytes per candidate, 4 per recent token, 4 per token of the
-  // vocabulary for the penalty). Ready to use when the arena carved without error.
+  // Takes the sampler's memory from the arena; run with a measuring arena it only measures. `options` were
+  // checked. top_k and repeat_last_n fix how much is taken (8 bytes per candidate, 4 per recent token, 4
+  // per token of the vocabulary for the penalty). Ready to use when the arena carved without error.
   static Sampler Carve(Arena& arena, uint32_t vocabulary, const SamplerOptions& options);
 
-  // Other options within the memory that was taken: kOutOfRange for a wider top_k or repeat_last_n. Restarts the
-  // random numbers at the seed and forgets the recent tokens.
+  // Other options within the memory that was taken: kOutOfRange for a wider top_k or repeat_last_n.
+  // Restarts the random numbers at the seed and forgets the recent tokens.
   Status SetOptions(const SamplerOptions& options);
   // Restarts the random numbers at the seed and forgets the recent tokens.
   void Reset();
-  // Notes a token as recent: those of the prompt and each one that was chosen. Ids outside the vocabulary are ignored.
+  // Notes a token as recent: those of the prompt and each one that was chosen. Ids outside the vocabulary
+  // are ignored.
   void Accept(int32_t id);
-  // Chooses from logits[0, vocabulary). Does not Accept. kNotFinite (got = the id) when a logit is NaN or infinite.
+  // Chooses from logits[0, vocabulary). Does not Accept. kNotFinite (got = the id) when a logit is NaN or
+  // infinite.
   Result<int32_t> Sample(const float* logits);
 
   const SamplerOptions& options() const { return options_; }
@@ -85,9 +87,9 @@ class Sampler {
   uint32_t recent_capacity_ = 0;
   uint32_t recent_count_ = 0;
   uint32_t recent_next_ = 0;
-  Candidate* candidates_ = nullptr;   // [candidate_capacity_]
-  uint32_t* recent_ = nullptr;        // [recent_capacity_], a ring
-  uint32_t* recent_uses_ = nullptr;   // [vocabulary_], times that a token is in the ring
+  Candidate* candidates_ = nullptr;  // [candidate_capacity_]
+  uint32_t* recent_ = nullptr;       // [recent_capacity_], a ring
+  uint32_t* recent_uses_ = nullptr;  // [vocabulary_], times that a token is in the ring
 };
 
 }  // namespace thimble

@@ -22,7 +22,9 @@ class ImportError : public std::runtime_error {
   const std::string& text() const { return text_; }
   const std::string& file() const { return file_; }
   // The same error, with the file named if none was.
-  ImportError In(const std::string& file) const { return ImportError(code_, text_, file_.empty() ? file : file_); }
+  ImportError In(const std::string& file) const {
+    return ImportError(code_, text_, file_.empty() ? file : file_);
+  }
 
  private:
   Code code_;

@@ -1,5 +1,5 @@
-// Byte-level BPE (Radford et al. 2019): words by the split pattern, then within each word the adjacent pair with the
-// lowest rank merges first, leftmost on ties.
+// Byte-level BPE (Radford et al. 2019): words by the split pattern, then within each word the adjacent pair
+// with the lowest rank merges first, leftmost on ties.
 #include "runtime/tokenizer/encode.h"
 #include "runtime/tokenizer/split_gpt2.h"
 
@@ -17,12 +17,13 @@ void Consider(const TokenizerData& data, Symbol* symbols, MergeQueue* queue, uin
   queue->Remove(i);
 }
 
-void EncodeWord(const TokenizerData& data, std::string_view word, const EncodeWorkspace& workspace, IdSink* sink) {
+void EncodeWord(const TokenizerData& data, std::string_view word, const EncodeWorkspace& workspace,
+                IdSink* sink) {
   if (data.Has(kTokenizerIgnoreMerges)) {
     if (const uint32_t id = data.Find(word); id != kNoToken) return sink->Push(id);
   }
-  // A byte without an id is unk, or nothing at all where the vocabulary has none: the same as in the library that
-  // these vocabularies come from. Only bytes that no UTF-8 holds are affected in practice.
+  // A byte without an id is unk, or nothing at all where the vocabulary has none: the same as in the
+  // library that these vocabularies come from. Only bytes that no UTF-8 holds are affected in practice.
   Symbol* symbols = workspace.symbols;
   uint32_t count = 0;
   for (const char c : word) {

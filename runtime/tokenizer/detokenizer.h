@@ -1,5 +1,5 @@
-// Token ids to text, as a stream: one id in, the text that is certain now out. Never gives half a UTF-8 character;
-// fixed memory. It must not know models or terminals.
+// Token ids to text, as a stream: one id in, the text that is certain now out. Never gives half a UTF-8
+// character; fixed memory. It must not know models or terminals.
 #pragma once
 
 #include <cstddef>
@@ -26,10 +26,11 @@ class Detokenizer {
 
   Detokenizer() = default;
   // `buffer` holds at least BufferBytes(data) and outlives the detokenizer.
-  Detokenizer(const TokenizerData& data, char* buffer, size_t buffer_bytes, const DetokenizerOptions& options = {});
+  Detokenizer(const TokenizerData& data, char* buffer, size_t buffer_bytes,
+              const DetokenizerOptions& options = {});
 
-  // The text that this id completes; valid until the next call. May be empty. An unfinished UTF-8 character is held
-  // back until an id finishes it or shows that it is none; bytes that are no UTF-8 pass unchanged.
+  // The text that this id completes; valid until the next call. May be empty. An unfinished UTF-8 character
+  // is held back until an id finishes it or shows that it is none; bytes that are no UTF-8 pass unchanged.
   // kInvalidToken for an id outside the vocabulary (nothing changes then).
   Result<std::string_view> Push(int32_t id);
   // What is still held; call once at the end. Afterwards the state is as after construction.

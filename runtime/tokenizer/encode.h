@@ -30,7 +30,8 @@ struct EncodeWorkspace {
 };
 
 // `fragment` holds no control pieces. Its ids go to the sink.
-void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace, IdSink* sink);
+void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
+                  IdSink* sink);
 void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
                    IdSink* sink);
 

@@ -1,7 +1,7 @@
-// The heart of both BPE kinds: a linked list of symbols in the caller's memory and a queue of the adjacent pairs that
-// can merge, best first, leftmost among equals. The queue holds at most one entry per symbol (the pair that starts
-// there) and knows where it is, so an entry is replaced in place: fixed memory, O(log n) per merge.
-// It must not know vocabularies.
+// The heart of both BPE kinds: a linked list of symbols in the caller's memory and a queue of the adjacent
+// pairs that can merge, best first, leftmost among equals. The queue holds at most one entry per symbol
+// (the pair that starts there) and knows where it is, so an entry is replaced in place: fixed memory, O(log
+// n) per merge. It must not know vocabularies.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@ struct Symbol {
   uint32_t next;       // kNoSymbol at the end
   uint32_t id;         // the piece, or kNoToken
   uint32_t merged;     // the piece that merging with `next` gives; valid while queued
-  uint32_t priority;   // lower merges first; valid while queued. After death: when it merged into its left neighbour
+  uint32_t priority;   // lower merges first; valid while queued. After death: when it merged into its left
+                       // neighbour
   uint32_t heap_slot;  // where in the heap the pair is, kNoSymbol while it is not queued
 };
 static_assert(sizeof(Symbol) == 24);

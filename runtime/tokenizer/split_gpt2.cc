@@ -1,5 +1,5 @@
-// GPT-2's split pattern (Radford et al. 2019, encoder.py). Bytes that are no UTF-8 are symbols: neither letter,
-// number nor space.
+// GPT-2's split pattern (Radford et al. 2019, encoder.py). Bytes that are no UTF-8 are symbols: neither
+// letter, number nor space.
 #include "runtime/tokenizer/split_gpt2.h"
 
 #include "runtime/tokenizer/unicode.h"

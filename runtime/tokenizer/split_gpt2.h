@@ -10,8 +10,8 @@ namespace thimble {
 
 class Gpt2Splitter {
  public:
-  // split_digits: every \p{N} is a word of its own and ends the text before it, as the Digits pre-tokenizer in front
-  // of the pattern does it.
+  // split_digits: every \p{N} is a word of its own and ends the text before it, as the Digits pre-tokenizer
+  // in front of the pattern does it.
   Gpt2Splitter(std::string_view text, bool split_digits) : text_(text), split_digits_(split_digits) {}
 
   // False at the end of the text; words are never empty and together are the text.

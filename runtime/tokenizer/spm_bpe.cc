@@ -1,6 +1,6 @@
-// SentencePiece's BPE (Kudo and Richardson 2018; bpe_model.cc): characters, user-defined pieces first, then merges of
-// the adjacent pair whose piece scores best, leftmost on ties. A piece marked unused may be built on the way, and is
-// taken apart again at the end. What has no piece becomes byte pieces, or unk.
+// SentencePiece's BPE (Kudo and Richardson 2018; bpe_model.cc): characters, user-defined pieces first, then
+// merges of the adjacent pair whose piece scores best, leftmost on ties. A piece marked unused may be built
+// on the way, and is taken apart again at the end. What has no piece becomes byte pieces, or unk.
 #include <bit>
 
 #include "runtime/tokenizer/encode.h"
@@ -90,7 +90,8 @@ class SpmEncoder {
       symbols_[at] = {previous, kNoSymbol, id, kNoToken, 0, kNoSymbol};
       if (previous != kNoSymbol) symbols_[previous].next = at;
       previous = at;
-      for (uint32_t inside = at + 1; inside < at + length; ++inside) symbols_[inside].previous = kInsideSymbol;
+      for (uint32_t inside = at + 1; inside < at + length; ++inside)
+        symbols_[inside].previous = kInsideSymbol;
       at += length;
     }
   }
@@ -102,7 +103,8 @@ class SpmEncoder {
     const uint32_t right = symbols_[i].next;
     if (right != kNoSymbol && !Frozen(i) && !Frozen(right)) {
       const size_t end = symbols_[right].next == kNoSymbol ? text_.size() : symbols_[right].next;
-      const uint32_t merged = end - i <= data_.max_piece_bytes ? data_.Find(text_.substr(i, end - i)) : kNoToken;
+      const uint32_t merged =
+          end - i <= data_.max_piece_bytes ? data_.Find(text_.substr(i, end - i)) : kNoToken;
       if (merged != kNoToken) {
         queue_.Set(i, PriorityOf(data_.Score(merged)), merged);
         return;

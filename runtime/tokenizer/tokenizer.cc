@@ -10,8 +10,8 @@ namespace {
 // Symbols are numbered with 31 bits, which leaves room for the markers.
 constexpr size_t kMaxTextBytes = 0x7ffffff0;
 
-// Per byte of text: a symbol and a place in the heap; SentencePiece also keeps the normalised text, which may be one
-// byte longer than the text.
+// Per byte of text: a symbol and a place in the heap; SentencePiece also keeps the normalised text, which
+// may be one byte longer than the text.
 size_t BytesPerSymbol(const TokenizerData& data) {
   return sizeof(Symbol) + sizeof(uint32_t) + (data.kind == TokenizerKind::kSpmBpe ? 1 : 0);
 }
@@ -45,14 +45,14 @@ size_t EncodeTextBytes(const TokenizerData& data, size_t workspace_bytes) {
 }
 
 size_t EncodeMaxIds(const TokenizerData& data, size_t text_bytes) {
-  // At most one id per byte of normalised text, bos and eos. A special piece of one byte followed by text brings one
-  // more id for the space in front of that text: two bytes become three ids.
+  // At most one id per byte of normalised text, bos and eos. A special piece of one byte followed by text
+  // brings one more id for the space in front of that text: two bytes become three ids.
   const size_t prefixes = data.Has(kTokenizerAddDummyPrefix) ? 1 + text_bytes / 2 : 0;
   return text_bytes + prefixes + 2;
 }
 
-Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options, void* workspace_memory,
-              size_t workspace_bytes, int32_t* ids, size_t capacity, size_t* count) {
+Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options,
+              void* workspace_memory, size_t workspace_bytes, int32_t* ids, size_t capacity, size_t* count) {
   *count = 0;
   const size_t most = EncodeTextBytes(data, workspace_bytes);
   if (text.size() > most) {
@@ -69,8 +69,8 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
 
   IdSink sink{ids, capacity};
   if (options.add_bos && data.Has(kTokenizerAddBos)) sink.Push(data.bos);
-  // Control pieces cut the text. User-defined ones do so in byte-level BPE; SentencePiece matches them itself, inside
-  // the fragment, because they do not start a new text there.
+  // Control pieces cut the text. User-defined ones do so in byte-level BPE; SentencePiece matches them
+  // itself, inside the fragment, because they do not start a new text there.
   const bool cut_at_user_defined = data.kind == TokenizerKind::kByteLevelBpe;
   size_t begin = 0;
   size_t at = 0;

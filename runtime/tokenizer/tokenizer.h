@@ -1,8 +1,8 @@
 // Text to token ids. Works on the mapped tokenizer segment and a workspace that the caller planned; allocates
 // nothing, recurses nowhere, and takes near-linear time on any input. It must not know models or sessions.
 //
-// Text is bytes. Bytes that are not UTF-8 are legal: each becomes the id of that byte (or unk where the vocabulary
-// has none), so that decoding gives the same bytes back.
+// Text is bytes. Bytes that are not UTF-8 are legal: each becomes the id of that byte (or unk where the
+// vocabulary has none), so that decoding gives the same bytes back.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +30,10 @@ size_t EncodeTextBytes(const TokenizerData& data, size_t workspace_bytes);
 // The most ids that a text of this many bytes can become.
 size_t EncodeMaxIds(const TokenizerData& data, size_t text_bytes);
 
-// Writes the ids of `text` to ids[0, *count). `workspace` is 4-byte aligned.
-// kTextTooLong, field "text": the workspace is too small (got = text bytes, wanted = the most that it takes).
-// kTextTooLong, field "ids": capacity is too small; *count and `wanted` are the exact number, `got` the capacity, and
-// the ids that fit are written.
+// Writes the ids of `text` to ids[0, *count). `workspace` is 4-byte aligned. kTextTooLong, field "text":
+// the workspace is too small (got = text bytes, wanted = the most that it takes). kTextTooLong, field
+// "ids": capacity is too small; *count and `wanted` are the exact number, `got` the capacity, and the ids
+// that fit are written.
 Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options, void* workspace,
               size_t workspace_bytes, int32_t* ids, size_t capacity, size_t* count);
 

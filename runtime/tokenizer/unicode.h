@@ -1,5 +1,5 @@
-// UTF-8 and the three character classes that split patterns ask for. Inline and free of tables typed by hand; it
-// must not know tokenizers.
+// UTF-8 and the three character classes that split patterns ask for. Inline and free of tables typed by
+// hand; it must not know tokenizers.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,8 @@ namespace thimble {
 
 enum class CharClass : uint8_t { kOther = 0, kLetter = 1, kNumber = 2, kSpace = 3 };
 
-// \p{L}, \p{N} and \s (White_Space) of the Unicode version that UnicodeVersion() names. O(log runs), O(1) in ASCII.
+// \p{L}, \p{N} and \s (White_Space) of the Unicode version that UnicodeVersion() names. O(log runs), O(1)
+// in ASCII.
 CharClass ClassOf(uint32_t code_point);
 const char* UnicodeVersion();
 
@@ -20,9 +21,9 @@ struct Utf8Char {
   bool valid;
 };
 
-// What a lead byte asks for: how many bytes follow, and the range of the first of them, which is what rules out
-// overlong forms, surrogates and numbers past U+10FFFF (Unicode standard, table 3-7). continuation_bytes is 0 for
-// ASCII and for bytes that start nothing.
+// What a lead byte asks for: how many bytes follow, and the range of the first of them, which is what rules
+// out overlong forms, surrogates and numbers past U+10FFFF (Unicode standard, table 3-7).
+// continuation_bytes is 0 for ASCII and for bytes that start nothing.
 struct Utf8Lead {
   uint32_t continuation_bytes;
   uint8_t first_min;

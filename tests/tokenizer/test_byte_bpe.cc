@@ -29,7 +29,8 @@ std::vector<Char> Chars(std::string_view text) {
   std::vector<Char> chars;
   while (!text.empty()) {
     const Utf8Char c = DecodeUtf8(text);
-    chars.push_back({c.valid ? ClassOf(c.code_point) : CharClass::kOther, std::string(text.substr(0, c.bytes))});
+    chars.push_back(
+        {c.valid ? ClassOf(c.code_point) : CharClass::kOther, std::string(text.substr(0, c.bytes))});
     text.remove_prefix(c.bytes);
   }
   return chars;
@@ -41,7 +42,8 @@ size_t SlowMatch(const std::vector<Char>& chars, size_t at) {
   for (const char* contraction : {"s", "t", "re", "ve", "m", "ll", "d"}) {
     size_t length = 1;
     bool matches = is(at, "'");
-    for (const char* c = contraction; *c != 0; ++c) matches = matches && is(at + length++, std::string(1, *c).c_str());
+    for (const char* c = contraction; *c != 0; ++c)
+      matches = matches && is(at + length++, std::string(1, *c).c_str());
     if (matches) return length;
   }
   for (const CharClass kind : {CharClass::kLetter, CharClass::kNumber, CharClass::kOther}) {
@@ -93,7 +95,8 @@ std::vector<int32_t> SlowEncode(const LoadedTokenizer& tokenizer, std::string_vi
       for (size_t i = 0; i + 1 < symbols.size(); ++i) {
         const TokenizerMerge* merge = nullptr;
         for (uint32_t m = 0; m < data.merge_count; ++m) {
-          if (data.merges[m].left == symbols[i] && data.merges[m].right == symbols[i + 1]) merge = &data.merges[m];
+          if (data.merges[m].left == symbols[i] && data.merges[m].right == symbols[i + 1])
+            merge = &data.merges[m];
         }
         if (merge != nullptr && (best == nullptr || merge->rank < best->rank)) {
           best = merge;
@@ -110,7 +113,8 @@ std::vector<int32_t> SlowEncode(const LoadedTokenizer& tokenizer, std::string_vi
 }
 
 constexpr char kText[] =
-    "She said, \"I'll go there, they've 123 apples\". The other one, the one that they're with, said 'no'. aaaa abab "
+    "She said, \"I'll go there, they've 123 apples\". The other one, the one that they're with, said 'no'. "
+    "aaaa abab "
     "the the then there where  were   we'd seen them\n\nbabab aab 12 1234";
 
 }  // namespace
@@ -126,8 +130,10 @@ TEST_CASE("GPT-2's pattern on known texts") {
   CHECK(Split("x123!? y") == Words{"x", "123", "!?", " y"});
   CHECK(Split("'S 'D") == Words{"'", "S", " '", "D"});
   CHECK(Split("!'s") == Words{"!'", "s"});
-  CHECK(Split("\xc2\xa0" "a") == Words{"\xc2\xa0", "a"});
-  CHECK(Split("\xff\xfe" "a") == Words{"\xff\xfe", "a"});
+  CHECK(Split("\xc2\xa0"
+              "a") == Words{"\xc2\xa0", "a"});
+  CHECK(Split("\xff\xfe"
+              "a") == Words{"\xff\xfe", "a"});
   CHECK(Split("a  12b", true) == Words{"a", "  ", "1", "2", "b"});
   CHECK(Split("12", true) == Words{"1", "2"});
   CHECK(Split("'s1's", true) == Words{"'s", "1", "'s"});
@@ -200,11 +206,13 @@ TEST_CASE("Byte-level BPE: bytes without a piece are unk or nothing") {
   const LoadedTokenizer dropping(model);
   CHECK(dropping.Encode("axb") == std::vector<int32_t>{dropping.Id("ab")});
   model.unk = model.eos;
-  CHECK(LoadedTokenizer(model).Encode("axb") == std::vector<int32_t>{'a', static_cast<int32_t>(model.eos), 'b'});
+  CHECK(LoadedTokenizer(model).Encode("axb") ==
+        std::vector<int32_t>{'a', static_cast<int32_t>(model.eos), 'b'});
 }
 
 TEST_CASE("Byte-level BPE: 1 MB of one character takes near-linear time") {
-  const LoadedTokenizer tokenizer(SmallByteBpe({{"a", "a"}, {"aa", "aa"}, {" ", " "}, {"1", "1"}, {"11", "1"}}));
+  const LoadedTokenizer tokenizer(
+      SmallByteBpe({{"a", "a"}, {"aa", "aa"}, {" ", " "}, {"1", "1"}, {"11", "1"}}));
   for (const char* piece : {"a", "z", " ", "1", "\xc3\xa9", "\xff", "'s"}) {
     double seconds[2];
     for (int i = 0; i < 2; ++i) {

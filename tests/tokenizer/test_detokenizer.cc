@@ -1,4 +1,5 @@
-// Streaming detokenisation: whole characters only, the rule of the leading space, control pieces, fixed memory.
+// Streaming detokenisation: whole characters only, the rule of the leading space, control pieces, fixed
+// memory.
 #include <catch2/catch_test_macros.hpp>
 
 #include "runtime/tokenizer/detokenizer.h"
@@ -75,7 +76,9 @@ TEST_CASE("Detokenizer: single bytes come out as soon as they are certain") {
   CHECK(stream.Push(0x82) == "\xf0\x9f\x99\x82");
   // What turns out to be no character passes unchanged.
   CHECK(stream.Push(0xE2).empty());
-  CHECK(stream.Push('a') == "\xe2" "a");
+  CHECK(stream.Push('a') ==
+        "\xe2"
+        "a");
   CHECK(stream.Push(0xE0).empty());
   CHECK(stream.Push(0x80) == "\xe0\x80");  // overlong
   CHECK(stream.Push(0xFF) == "\xff");
@@ -89,7 +92,8 @@ TEST_CASE("Detokenizer: any bytes pass unchanged") {
   const LoadedTokenizer tokenizer(SmallByteBpe({}));
   Pcg32 random(2);
   for (int round = 0; round < 200; ++round) {
-    const std::string text = RandomText(&random, round % 2 == 0 ? RandomKind::kBytes : RandomKind::kUnicode, 50);
+    const std::string text =
+        RandomText(&random, round % 2 == 0 ? RandomKind::kBytes : RandomKind::kUnicode, 50);
     std::vector<int32_t> ids;
     for (const char c : text) ids.push_back(static_cast<uint8_t>(c));
     REQUIRE(Stream(tokenizer).All(ids) == text);

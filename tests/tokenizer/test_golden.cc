@@ -49,8 +49,9 @@ void CheckCases(const LoadedTokenizer& tokenizer, const std::vector<Case>& cases
   }
 }
 
-// A byte-level tokenizer.json whose ids differ from the vectors' vocabulary only in the order of the merges would
-// not pass; so the vectors' own vocabulary is read from the head of its GGUF file, which holds arrays of strings.
+// A byte-level tokenizer.json whose ids differ from the vectors' vocabulary only in the order of the merges
+// would not pass; so the vectors' own vocabulary is read from the head of its GGUF file, which holds arrays
+// of strings.
 class GgufStrings {
  public:
   explicit GgufStrings(std::string bytes) : bytes_(std::move(bytes)) {}

@@ -50,7 +50,9 @@ std::string Refusal(const std::function<void()>& read, Code code) {
   return {};
 }
 
-bool Contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 // Protobuf, by hand.
 std::string Varint(uint64_t value) {
@@ -84,7 +86,11 @@ struct SpmFile {
       std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
       bytes += Piece(name, 0, 6);
     }
-    bytes += Piece("\xe2\x96\x81", -5, 1) + Piece("a", -6, 1) + Piece("\xe2\x96\x81" "a", -1, 1);
+    bytes += Piece("\xe2\x96\x81", -5, 1) + Piece("a", -6, 1) +
+             Piece(
+                 "\xe2\x96\x81"
+                 "a",
+                 -1, 1);
     return bytes + extra + BytesField(2, trainer) + BytesField(3, normalizer);
   }
 };
@@ -101,7 +107,9 @@ json SmallTokenizerJson() {
     vocab[piece] = id++;
   }
   vocab["ab"] = id++;
-  vocab["\xc4\xa0" "ab"] = id++;
+  vocab
+      ["\xc4\xa0"
+       "ab"] = id++;
   return {{"version", "1.0"},
           {"added_tokens", json::array({{{"id", 258}, {"content", "<|end|>"}, {"special", true}},
                                         {{"id", 259}, {"content", "<tool>"}, {"special", false}}})},
@@ -137,11 +145,13 @@ TEST_CASE("SentencePiece model: what it refuses, by name") {
   const Code unsupported = Code::kUnsupported;
   CHECK(Contains(refusal([](SpmFile* f) { f->trainer = ""; }, unsupported), "unigram"));
   CHECK(Contains(refusal([](SpmFile* f) { f->trainer = IntField(3, 3); }, unsupported), "word"));
-  CHECK(Contains(refusal([](SpmFile* f) { f->trainer += IntField(24, 1); }, unsupported), "whitespace_as_suffix"));
+  CHECK(Contains(refusal([](SpmFile* f) { f->trainer += IntField(24, 1); }, unsupported),
+                 "whitespace_as_suffix"));
   CHECK(Contains(refusal([](SpmFile* f) { f->normalizer = BytesField(1, "nmt_nfkc") + BytesField(2, "xx"); },
                          unsupported),
                  "nmt_nfkc"));
-  CHECK(Contains(refusal([](SpmFile* f) { f->normalizer += IntField(5, 0); }, unsupported), "escape_whitespaces"));
+  CHECK(Contains(refusal([](SpmFile* f) { f->normalizer += IntField(5, 0); }, unsupported),
+                 "escape_whitespaces"));
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = Piece("a b", 0, 1); }, unsupported), "pieces[262]"));
   const Code invalid = Code::kInvalidModel;
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = Piece("", 0, 1); }, invalid), "empty"));
@@ -149,7 +159,8 @@ TEST_CASE("SentencePiece model: what it refuses, by name") {
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = Piece("<0xZZ>", 0, 6); }, invalid), "<0xNN>"));
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = Piece("x", NAN, 1); }, invalid), "score"));
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = IntField(1, 7); }, invalid), "wire type"));
-  CHECK(Contains(refusal([](SpmFile* f) { f->extra = Varint(1 << 3 | 2) + Varint(1u << 30); }, invalid), "remain"));
+  CHECK(Contains(refusal([](SpmFile* f) { f->extra = Varint(1 << 3 | 2) + Varint(1u << 30); }, invalid),
+                 "remain"));
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = Varint(7 << 3 | 4); }, invalid), "wire type 4"));
   CHECK(Contains(refusal([](SpmFile* f) { f->extra = std::string(20, '\xff'); }, invalid), "64 bits"));
   Refusal([] { ReadSentencePieceModel(""); }, invalid);
@@ -199,8 +210,10 @@ TEST_CASE("tokenizer.json: a small one") {
       {"type", "Sequence"},
       {"pretokenizers",
        json::array({{{"type", "Split"},
-                     {"pattern", {{"Regex", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
-                                            "\\s+(?!\\S)|\\s+"}}},
+                     {"pattern",
+                      {{"Regex",
+                        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
+                        "\\s+(?!\\S)|\\s+"}}},
                      {"behavior", "Isolated"},
                      {"invert", false}},
                     {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}})}};
@@ -214,20 +227,28 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
     return Refusal([&] { WriteTokenizerSegment(ReadTokenizerJson(file.dump())); }, code);
   };
   const Code unsupported = Code::kUnsupported;
-  CHECK(Contains(refusal([](json& f) { f["normalizer"] = {{"type", "NFC"}}; }, unsupported), "normalizer NFC"));
+  CHECK(Contains(refusal(
+                     [](json& f) {
+                       f["normalizer"] = {{"type", "NFC"}};
+                     },
+                     unsupported),
+                 "normalizer NFC"));
   CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"] = nullptr; }, unsupported), "pre_tokenizer"));
-  CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }, unsupported), "Metaspace"));
+  CHECK(
+      Contains(refusal([](json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }, unsupported), "Metaspace"));
   CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }, unsupported),
                  "add_prefix_space"));
-  CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
-  CHECK(Contains(refusal([](json& f) {
-                   f["pre_tokenizer"] = {
-                       {"type", "Sequence"},
-                       {"pretokenizers", json::array({{{"type", "Split"},
-                                                       {"pattern", {{"Regex", "\\d{1,3}"}}},
-                                                       {"behavior", "Isolated"}}})}};
-                 },
-                         unsupported),
+  CHECK(
+      Contains(refusal([](json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
+  CHECK(Contains(refusal(
+                     [](json& f) {
+                       f["pre_tokenizer"] = {
+                           {"type", "Sequence"},
+                           {"pretokenizers", json::array({{{"type", "Split"},
+                                                           {"pattern", {{"Regex", "\\d{1,3}"}}},
+                                                           {"behavior", "Isolated"}}})}};
+                     },
+                     unsupported),
                  "pattern"));
   CHECK(Contains(refusal([](json& f) { f["model"]["type"] = "Unigram"; }, unsupported), "Unigram"));
   CHECK(Contains(refusal([](json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "byte_fallback"));
@@ -312,14 +333,16 @@ TEST_CASE("LoadTokenizer recognises files and directories, and names what is amb
   {
     Directory directory;
     directory.Write("tokenizer.json", whole);
-    directory.Write("tokenizer_config.json",
-                    R"({"bos_token": {"content": "<|end|>"}, "eos_token": "<|end|>", "add_bos_token": true})");
+    directory.Write(
+        "tokenizer_config.json",
+        R"({"bos_token": {"content": "<|end|>"}, "eos_token": "<|end|>", "add_bos_token": true})");
     const TokenizerModel model = LoadTokenizer(directory.path());
     CHECK(model.bos == 258);
     CHECK(model.eos == 258);
     CHECK(model.Has(kTokenizerAddBos));
     directory.Write("tokenizer.bin", "x");
-    CHECK(Contains(Refusal([&] { LoadTokenizer(directory.path()); }, Code::kInvalidArgument), "tokenizer.bin"));
+    CHECK(
+        Contains(Refusal([&] { LoadTokenizer(directory.path()); }, Code::kInvalidArgument), "tokenizer.bin"));
   }
   {
     Directory directory;

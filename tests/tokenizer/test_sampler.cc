@@ -60,14 +60,16 @@ std::map<int32_t, double> Reference(const std::vector<float>& logits, const std:
   for (size_t id = 0; id < logits.size(); ++id) items.push_back({logits[id], static_cast<int32_t>(id)});
   const size_t window = std::min<size_t>(recent.size(), options.repeat_last_n);
   std::vector<bool> penalized(logits.size());
-  for (size_t i = recent.size() - window; i < recent.size(); ++i) penalized[static_cast<size_t>(recent[i])] = true;
+  for (size_t i = recent.size() - window; i < recent.size(); ++i)
+    penalized[static_cast<size_t>(recent[i])] = true;
   for (Item& item : items) {
     if (!penalized[static_cast<size_t>(item.id)]) continue;
     const float logit = static_cast<float>(item.logit);
     item.logit = logit > 0 ? logit / options.repeat_penalty : logit * options.repeat_penalty;
   }
-  std::sort(items.begin(), items.end(),
-            [](const Item& a, const Item& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; });
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  });
   if (options.top_k > 0) items.resize(std::min<size_t>(options.top_k, items.size()));
   const auto probabilities = [&](double temperature) {
     std::vector<double> p;
@@ -104,7 +106,8 @@ std::vector<float> RandomLogits(Pcg32* random, size_t count) {
 
 TEST_CASE("PCG32 gives the numbers of its reference") {
   Pcg32 random(42, 54);
-  for (const uint32_t expected : {0xa15c02b7u, 0x7b47f409u, 0xba1d3330u, 0x83d2f293u, 0xbfa4784bu, 0xcbed606eu}) {
+  for (const uint32_t expected :
+       {0xa15c02b7u, 0x7b47f409u, 0xba1d3330u, 0x83d2f293u, 0xbfa4784bu, 0xcbed606eu}) {
     CHECK(random.Next() == expected);
   }
   for (int i = 0; i < 1000; ++i) {
@@ -122,7 +125,12 @@ TEST_CASE("Sampling draws what the filters leave, as often as they say") {
       {.temperature = 1, .top_k = 0, .top_p = 0.7f, .min_p = 0},
       {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0.2f},
       {.temperature = 2, .top_k = 0, .top_p = 0.9f, .min_p = 0.1f},
-      {.temperature = 0.3f, .top_k = 20, .top_p = 0.99f, .min_p = 0.01f, .repeat_penalty = 1.5f, .repeat_last_n = 3},
+      {.temperature = 0.3f,
+       .top_k = 20,
+       .top_p = 0.99f,
+       .min_p = 0.01f,
+       .repeat_penalty = 1.5f,
+       .repeat_last_n = 3},
       {.temperature = 1, .top_k = 1000, .top_p = 1, .min_p = 0, .repeat_penalty = 3, .repeat_last_n = 64},
       {.temperature = 1, .top_k = 0, .top_p = 0.0001f, .min_p = 0},
       {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 1}};
@@ -234,11 +242,14 @@ TEST_CASE("Extreme logits and options still give a token") {
   for (const SamplerOptions& options :
        {SamplerOptions{.temperature = 1e-38f}, SamplerOptions{.temperature = huge},
         SamplerOptions{.temperature = 1, .repeat_penalty = huge}, SamplerOptions{.repeat_penalty = 1e-38f},
-        SamplerOptions{.top_k = 0, .top_p = 1e-38f}, SamplerOptions{.temperature = 0, .repeat_penalty = huge}}) {
+        SamplerOptions{.top_k = 0, .top_p = 1e-38f},
+        SamplerOptions{.temperature = 0, .repeat_penalty = huge}}) {
     OwnedSampler sampler(4, options);
     for (const int32_t id : {0, 1, 2, 3}) sampler->Accept(id);
-    for (const std::vector<float>& logits :
-         {std::vector<float>{huge, -huge, huge, 0}, {-huge, -huge, -huge, -huge}, {1, 2, 3, 4}, {0, 0, 0, 0}}) {
+    for (const std::vector<float>& logits : {std::vector<float>{huge, -huge, huge, 0},
+                                             {-huge, -huge, -huge, -huge},
+                                             {1, 2, 3, 4},
+                                             {0, 0, 0, 0}}) {
       const int32_t id = sampler.Take(logits);
       CHECK((id >= 0 && id < 4));
     }
@@ -257,7 +268,8 @@ TEST_CASE("Options are checked at the door, by name") {
   for (const float bad : {nan, infinity, -0.1f}) CHECK(field({.temperature = bad}) == "temperature");
   for (const float bad : {nan, infinity, -0.1f, 0.0f, 1.01f}) CHECK(field({.top_p = bad}) == "top_p");
   for (const float bad : {nan, -0.1f, 1.01f}) CHECK(field({.min_p = bad}) == "min_p");
-  for (const float bad : {nan, infinity, -1.0f, 0.0f}) CHECK(field({.repeat_penalty = bad}) == "repeat_penalty");
+  for (const float bad : {nan, infinity, -1.0f, 0.0f})
+    CHECK(field({.repeat_penalty = bad}) == "repeat_penalty");
   CHECK(field({.repeat_last_n = 0xFFFFFFFF}) == "repeat_last_n");
   OwnedSampler sampler(100, {.top_k = 40, .repeat_last_n = 8});
   CHECK(sampler->SetOptions({.top_k = 0, .repeat_last_n = 8}).field == std::string("top_k"));

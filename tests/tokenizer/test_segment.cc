@@ -13,7 +13,8 @@ using namespace thimble::testing;
 namespace {
 
 TokenizerModel SmallModel(bool spm) {
-  TokenizerModel model = spm ? SmallSpm({"ab", "a", "b", "abab", " "}) : SmallByteBpe({{"a", "b"}, {"ab", "ab"}});
+  TokenizerModel model =
+      spm ? SmallSpm({"ab", "a", "b", "abab", " "}) : SmallByteBpe({{"a", "b"}, {"ab", "ab"}});
   model.eog = {5};
   if (spm) model.types[260] = PieceType::kUserDefined;
   return model;
@@ -163,12 +164,13 @@ TEST_CASE("Tokenizer segment: bytes that change after loading break nothing but 
       std::vector<uint32_t> workspace(EncodeWorkspaceBytes(data.value(), 20) / 4 + 1);
       int32_t ids[200];
       size_t count = 0;
-      const Status status = Encode(data.value(), "abab<|end|>b\xff  a", {.parse_special = true}, workspace.data(),
-                                   workspace.size() * 4, ids, 200, &count);
+      const Status status = Encode(data.value(), "abab<|end|>b\xff  a", {.parse_special = true},
+                                   workspace.data(), workspace.size() * 4, ids, 200, &count);
       CHECK((status.ok() || status.code == Code::kTextTooLong));
       std::vector<char> buffer(Detokenizer::BufferBytes(data.value()));
       Detokenizer detokenizer(data.value(), buffer.data(), buffer.size());
-      for (int32_t id = 0; id < static_cast<int32_t>(data.value().piece_count); ++id) (void)detokenizer.Push(id);
+      for (int32_t id = 0; id < static_cast<int32_t>(data.value().piece_count); ++id)
+        (void)detokenizer.Push(id);
     }
   }
 }

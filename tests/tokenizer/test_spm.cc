@@ -14,15 +14,18 @@ namespace {
 using Ids = std::vector<int32_t>;
 
 TokenizerModel Words() {
-  return SmallSpm({" t", "he", " a", "in", " the", "er", " s", "ab", "abab", "aa", "bb", " ", "a", "b", "e", "h", "i",
-                   "n", "r", "s", "t", "\xc3\xa9", "t\xc3\xa9", "  ", "    ", "aaaa"});
+  return SmallSpm({" t", "he", " a", "in",       " the",      "er", " s",   "ab",  "abab",
+                   "aa", "bb", " ",  "a",        "b",         "e",  "h",    "i",   "n",
+                   "r",  "s",  "t",  "\xc3\xa9", "t\xc3\xa9", "  ", "    ", "aaaa"});
 }
 
-// llama2.c's rule: characters (or their bytes), then the best pair of all, the first on ties, again and again.
+// llama2.c's rule: characters (or their bytes), then the best pair of all, the first on ties, again and
+// again.
 Ids SlowEncode(const LoadedTokenizer& tokenizer, std::string_view text) {
   const TokenizerData& data = tokenizer.data();
   std::vector<std::string> symbols;
-  const std::string padded = text.empty() ? "" : " " + std::string(text);
+  std::string padded(text.empty() ? 0 : 1, ' ');
+  padded += text;
   for (size_t at = 0; at < padded.size();) {
     const uint32_t bytes = DecodeUtf8(std::string_view(padded).substr(at)).bytes;
     symbols.push_back(padded.substr(at, bytes));

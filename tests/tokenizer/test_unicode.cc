@@ -1,4 +1,5 @@
-// The generated character classes: samples, and everything against the Unicode files where they are installed.
+// The generated character classes: samples, and everything against the Unicode files where they are
+// installed.
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
 #include <map>
@@ -12,18 +13,18 @@ using namespace thimble;
 
 TEST_CASE("Character classes: samples") {
   const std::map<uint32_t, CharClass> samples = {
-      {'a', CharClass::kLetter},     {'Z', CharClass::kLetter},     {'0', CharClass::kNumber},
-      {'_', CharClass::kOther},      {' ', CharClass::kSpace},      {'\n', CharClass::kSpace},
-      {'\v', CharClass::kSpace},     {0x1C, CharClass::kOther},     {0x85, CharClass::kSpace},
-      {0xA0, CharClass::kSpace},     {0xAA, CharClass::kLetter},    {0xB2, CharClass::kNumber},
-      {0xBD, CharClass::kNumber},    {0xD7, CharClass::kOther},     {0x301, CharClass::kOther},
-      {0x430, CharClass::kLetter},   {0x660, CharClass::kNumber},   {0x200B, CharClass::kOther},
-      {0x2003, CharClass::kSpace},   {0x2028, CharClass::kSpace},   {0x2160, CharClass::kNumber},
-      {0x3000, CharClass::kSpace},   {0x3042, CharClass::kLetter},  {0x4E00, CharClass::kLetter},
-      {0x9FFF, CharClass::kLetter},  {0xAC00, CharClass::kLetter},  {0xD7A3, CharClass::kLetter},
-      {0xD800, CharClass::kOther},   {0xE000, CharClass::kOther},   {0xFEFF, CharClass::kOther},
-      {0xFFFD, CharClass::kOther},   {0x1D7D8, CharClass::kNumber}, {0x1F600, CharClass::kOther},
-      {0x20000, CharClass::kLetter}, {0x323AF, CharClass::kLetter}, {0x10FFFF, CharClass::kOther},
+      {'a', CharClass::kLetter},     {'Z', CharClass::kLetter},      {'0', CharClass::kNumber},
+      {'_', CharClass::kOther},      {' ', CharClass::kSpace},       {'\n', CharClass::kSpace},
+      {'\v', CharClass::kSpace},     {0x1C, CharClass::kOther},      {0x85, CharClass::kSpace},
+      {0xA0, CharClass::kSpace},     {0xAA, CharClass::kLetter},     {0xB2, CharClass::kNumber},
+      {0xBD, CharClass::kNumber},    {0xD7, CharClass::kOther},      {0x301, CharClass::kOther},
+      {0x430, CharClass::kLetter},   {0x660, CharClass::kNumber},    {0x200B, CharClass::kOther},
+      {0x2003, CharClass::kSpace},   {0x2028, CharClass::kSpace},    {0x2160, CharClass::kNumber},
+      {0x3000, CharClass::kSpace},   {0x3042, CharClass::kLetter},   {0x4E00, CharClass::kLetter},
+      {0x9FFF, CharClass::kLetter},  {0xAC00, CharClass::kLetter},   {0xD7A3, CharClass::kLetter},
+      {0xD800, CharClass::kOther},   {0xE000, CharClass::kOther},    {0xFEFF, CharClass::kOther},
+      {0xFFFD, CharClass::kOther},   {0x1D7D8, CharClass::kNumber},  {0x1F600, CharClass::kOther},
+      {0x20000, CharClass::kLetter}, {0x323AF, CharClass::kLetter},  {0x10FFFF, CharClass::kOther},
       {0x110000, CharClass::kOther}, {0xFFFFFFFF, CharClass::kOther}};
   for (const auto& [code_point, kind] : samples) {
     INFO("U+" << std::hex << code_point);
@@ -37,7 +38,8 @@ TEST_CASE("Character classes equal the Unicode files") {
   if (!properties || !categories) SKIP("the package unicode-data is not installed");
   std::string line;
   std::getline(properties, line);
-  if (line.find(UnicodeVersion()) == std::string::npos) SKIP("another Unicode version is installed: " << line);
+  if (line.find(UnicodeVersion()) == std::string::npos)
+    SKIP("another Unicode version is installed: " << line);
   std::vector<CharClass> expected(0x110000, CharClass::kOther);
   const auto read = [&](std::ifstream& stream, auto class_of) {
     while (std::getline(stream, line)) {
@@ -54,9 +56,8 @@ TEST_CASE("Character classes equal the Unicode files") {
       }
     }
   };
-  read(properties, [](const std::string& name) {
-    return name == "White_Space" ? CharClass::kSpace : CharClass::kOther;
-  });
+  read(properties,
+       [](const std::string& name) { return name == "White_Space" ? CharClass::kSpace : CharClass::kOther; });
   read(categories, [](const std::string& name) {
     return name[0] == 'L' ? CharClass::kLetter : name[0] == 'N' ? CharClass::kNumber : CharClass::kOther;
   });
@@ -72,12 +73,14 @@ TEST_CASE("UTF-8: every code point, and what is none") {
     const Utf8Char decoded = DecodeUtf8(text + "\x80");
     const bool surrogate = c >= 0xD800 && c < 0xE000;
     if (decoded.valid == surrogate) FAIL("U+" << std::hex << c);
-    if (decoded.valid && (decoded.code_point != c || decoded.bytes != text.size())) FAIL("U+" << std::hex << c);
+    if (decoded.valid && (decoded.code_point != c || decoded.bytes != text.size()))
+      FAIL("U+" << std::hex << c);
     // Cut short it is nothing.
     if (text.size() > 1 && DecodeUtf8(std::string_view(text).substr(0, text.size() - 1)).valid) FAIL(c);
   }
-  for (const char* text : {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
-                           "\xf5\x80\x80\x80", "\xff", "\xc3(", "\xe2\x82(", "\xed\xa0\x80"}) {
+  for (const char* text :
+       {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80", "\xff", "\xc3(", "\xe2\x82(", "\xed\xa0\x80"}) {
     CHECK(!DecodeUtf8(text).valid);
     CHECK(DecodeUtf8(text).bytes == 1);
   }

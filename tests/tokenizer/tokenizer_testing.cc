@@ -26,7 +26,8 @@ size_t Scaled(size_t full, size_t reduced) {
 
 std::string SharedPath(const std::string& name) {
   const char* directory = std::getenv("THIMBLE_SHARED_DATA");
-  const std::string path = std::string(directory != nullptr ? directory : THIMBLE_SHARED_DATA_DEFAULT) + "/" + name;
+  const std::string path =
+      std::string(directory != nullptr ? directory : THIMBLE_SHARED_DATA_DEFAULT) + "/" + name;
   if (!std::filesystem::exists(path)) SKIP("shared data is absent: " << name);
   return path;
 }
@@ -139,8 +140,8 @@ TokenizerModel LearnByteBpe(std::string_view text, size_t merges) {
     learnt.push_back(best->first);
     std::vector<std::string> next;
     for (size_t i = 0; i < symbols.size(); ++i) {
-      const bool joins = i + 1 < symbols.size() && symbols[i] == best->first.first &&
-                         symbols[i + 1] == best->first.second;
+      const bool joins =
+          i + 1 < symbols.size() && symbols[i] == best->first.first && symbols[i + 1] == best->first.second;
       next.push_back(joins ? symbols[i] + symbols[i + 1] : symbols[i]);
       if (joins) ++i;
     }
@@ -169,10 +170,12 @@ void AppendUtf8(uint32_t code_point, std::string* text) {
 }
 
 std::string RandomText(Pcg32* random, RandomKind kind, size_t characters) {
-  // Scripts and symbols that exercise every class: accents, marks, CJK, digits of other scripts, odd spaces, emoji.
-  static constexpr uint32_t kStarts[] = {0x20,   0x41,   0x61,   0xA0,   0xC0,   0x300,  0x391,  0x430, 0x5D0,
-                                         0x660,  0x905,  0x1780, 0x2000, 0x2028, 0x2150, 0x2460, 0x3000, 0x3041,
-                                         0x4E00, 0xAC00, 0xFB00, 0xFF10, 0x1D7CE, 0x1F600, 0x20000, 0xE000};
+  // Scripts and symbols that exercise every class: accents, marks, CJK, digits of other scripts, odd
+  // spaces, emoji.
+  static constexpr uint32_t kStarts[] = {0x20,   0x41,    0x61,    0xA0,    0xC0,   0x300,  0x391,
+                                         0x430,  0x5D0,   0x660,   0x905,   0x1780, 0x2000, 0x2028,
+                                         0x2150, 0x2460,  0x3000,  0x3041,  0x4E00, 0xAC00, 0xFB00,
+                                         0xFF10, 0x1D7CE, 0x1F600, 0x20000, 0xE000};
   static constexpr char kSpaces[] = " \t\n\r  \n ";
   std::string text;
   for (size_t i = 0; i < characters; ++i) {

@@ -1,5 +1,5 @@
-// What the tokenizer tests share: a loaded tokenizer with its own workspace, small vocabularies built on the spot, and
-// random text.
+// What the tokenizer tests share: a loaded tokenizer with its own workspace, small vocabularies built on
+// the spot, and random text.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,11 @@ class LoadedTokenizer {
   TokenizerData data_;
 };
 
-// SentencePiece BPE: unk, <s>, </s>, the 256 bytes (if byte_fallback), then the pieces, each scoring minus its place.
+// SentencePiece BPE: unk, <s>, </s>, the 256 bytes (if byte_fallback), then the pieces, each scoring minus
+// its place.
 TokenizerModel SmallSpm(const std::vector<std::string>& pieces, bool byte_fallback = true);
-// Byte-level BPE: the 256 bytes, then what the merges build, then <|end|> (control) and <|user|> (user-defined).
+// Byte-level BPE: the 256 bytes, then what the merges build, then <|end|> (control) and <|user|>
+// (user-defined).
 TokenizerModel SmallByteBpe(const std::vector<std::pair<std::string, std::string>>& merges);
 // A byte-level vocabulary learnt from `text` the slow way.
 TokenizerModel LearnByteBpe(std::string_view text, size_t merges);

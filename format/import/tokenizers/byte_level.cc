@@ -10,8 +10,8 @@
 namespace thimble {
 namespace {
 
-// Code points 0..323 of the alphabet to bytes, -1 for what is not in it: printable Latin-1 stands for itself, the
-// other 68 bytes follow from U+0100 on in their order.
+// Code points 0..323 of the alphabet to bytes, -1 for what is not in it: printable Latin-1 stands for
+// itself, the other 68 bytes follow from U+0100 on in their order.
 std::array<int, 324> MakeAlphabet() {
   std::array<int, 324> bytes;
   bytes.fill(-1);
@@ -47,7 +47,8 @@ bool DecodeByteAlphabet(std::string_view piece, std::string* bytes) {
 }
 
 TokenizerModel MakeByteLevelModel(const ByteLevelVocabulary& vocabulary,
-                                  const std::vector<std::pair<std::string, std::string>>& merges, uint64_t max_id) {
+                                  const std::vector<std::pair<std::string, std::string>>& merges,
+                                  uint64_t max_id) {
   TokenizerModel model;
   model.kind = TokenizerKind::kByteLevelBpe;
   model.split = SplitPattern::kGpt2;

@@ -29,8 +29,8 @@ TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view 
   const nlohmann::json vocab = ParseJson(vocab_json, "vocab.json");
   TokenizerModel model =
       MakeByteLevelModel(ReadVocabulary(vocab, "vocab.json"), ReadMerges(merges_text), vocab_json.size());
-  // The only special piece of GPT-2 is bos, eos and unk in one; the pair of files does not say so. As unk it would
-  // stand for bytes without a piece, of which there are none.
+  // The only special piece of GPT-2 is bos, eos and unk in one; the pair of files does not say so. As unk
+  // it would stand for bytes without a piece, of which there are none.
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
     if (model.pieces[id] != "<|endoftext|>") continue;
     model.types[id] = PieceType::kControl;

@@ -30,7 +30,8 @@ inline const nlohmann::json& Member(const nlohmann::json& object, const char* ke
 inline bool BoolMember(const nlohmann::json& object, const char* key, bool absent, const std::string& name) {
   const nlohmann::json& value = Member(object, key, name);
   if (value.is_null()) return absent;
-  if (!value.is_boolean()) throw ImportError(Code::kInvalidModel, name + "." + key + " must be true or false");
+  if (!value.is_boolean())
+    throw ImportError(Code::kInvalidModel, name + "." + key + " must be true or false");
   return value.get<bool>();
 }
 

@@ -1,5 +1,6 @@
-// Reads llama2.c's tokenizer.bin: the longest piece's length (i32), then for each id its score (f32), its length (i32) and
-// its bytes, with U+2581 already turned into a space. Ids 0, 1, 2 are unk, bos, eos and 3..258 the bytes, by convention.
+// Reads llama2.c's tokenizer.bin: the longest piece's length (i32), then for each id its score (f32), its
+// length (i32) and its bytes, with U+2581 already turned into a space. Ids 0, 1, 2 are unk, bos, eos and
+// 3..258 the bytes, by convention.
 #include <cmath>
 #include <cstring>
 

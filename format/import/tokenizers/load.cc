@@ -17,7 +17,8 @@ using nlohmann::json;
 
 std::string ReadFile(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) throw ImportError(Code::kIo, "is not a readable file", path.string());
+  if (!fs::is_regular_file(path, error))
+    throw ImportError(Code::kIo, "is not a readable file", path.string());
   std::ifstream stream(path, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
   if (!stream) throw ImportError(Code::kIo, "cannot be read", path.string());
@@ -84,11 +85,13 @@ TokenizerModel LoadFile(const fs::path& path) {
     return Named(path, [&] { return ReadSentencePieceModel(bytes); });
   }
   // A vocabulary maps pieces to numbers; a tokenizer.json has an object called model.
-  const bool whole = Named(path, [&] { return Member(ParseJson(bytes, "JSON"), "model", "JSON").is_object(); });
+  const bool whole =
+      Named(path, [&] { return Member(ParseJson(bytes, "JSON"), "model", "JSON").is_object(); });
   if (whole) return Named(path, [&] { return ReadTokenizerJson(bytes); });
   const fs::path merges = Beside(path, {"merges.txt", "vocab.bpe"}, ".bpe");
   if (merges.empty()) {
-    throw ImportError(Code::kInvalidArgument, "has no \"model\", and no merges.txt is beside it", path.string());
+    throw ImportError(Code::kInvalidArgument, "has no \"model\", and no merges.txt is beside it",
+                      path.string());
   }
   return ReadPair(path, merges);
 }
@@ -131,8 +134,8 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
   const fs::path merges = directory / "merges.txt";
   const fs::path config = directory / "tokenizer_config.json";
   if (Exists(llama2c) && (Exists(tokenizer_json) || Exists(sentencepiece) || Exists(vocab))) {
-    throw ImportError(Code::kInvalidArgument, "holds tokenizer.bin and another tokenizer: name one of the files",
-                      directory.string());
+    throw ImportError(Code::kInvalidArgument,
+                      "holds tokenizer.bin and another tokenizer: name one of the files", directory.string());
   }
   TokenizerModel model;
   if (Exists(sentencepiece)) {
@@ -147,8 +150,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
       const std::string bytes = ReadFile(tokenizer_json);
       Named(tokenizer_json, [&] {
         const json root = ParseJson(bytes, "tokenizer.json");
-        AddTokens(Member(root, "added_tokens", "tokenizer.json"), model.pieces.size() + bytes.size(),
-                  &model);
+        AddTokens(Member(root, "added_tokens", "tokenizer.json"), model.pieces.size() + bytes.size(), &model);
         return 0;
       });
       AddEndOfGenerationByName(&model);
@@ -160,18 +162,22 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
   } else if (Exists(llama2c)) {
     model = LoadFile(llama2c);
   } else {
-    throw ImportError(Code::kInvalidArgument,
-                      "holds none of tokenizer.json, tokenizer.model, vocab.json with merges.txt, tokenizer.bin",
-                      directory.string());
+    throw ImportError(
+        Code::kInvalidArgument,
+        "holds none of tokenizer.json, tokenizer.model, vocab.json with merges.txt, tokenizer.bin",
+        directory.string());
   }
   if (Exists(config)) {
     const std::string bytes = ReadFile(config);
     Named(config, [&] {
       const json root = ParseJson(bytes, "tokenizer_config");
       const std::string kind = StringMember(root, "tokenizer_class", "tokenizer_config");
-      // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's pattern.
-      if (!Exists(tokenizer_json) && !Exists(sentencepiece) && !kind.empty() && !kind.starts_with("GPT2Tokenizer")) {
-        throw ImportError(Code::kUnsupported, "tokenizer_class " + kind + " without tokenizer.json is not supported");
+      // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's
+      // pattern.
+      if (!Exists(tokenizer_json) && !Exists(sentencepiece) && !kind.empty() &&
+          !kind.starts_with("GPT2Tokenizer")) {
+        throw ImportError(Code::kUnsupported,
+                          "tokenizer_class " + kind + " without tokenizer.json is not supported");
       }
       ApplyConfig(root, &model);
       return 0;

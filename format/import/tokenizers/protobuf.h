@@ -1,5 +1,6 @@
-// A strict reader of protobuf's wire format: enough for the few messages that we read, and nothing more. Every length
-// is checked against the bytes that remain; what it cannot read is an ImportError. It must not know any message.
+// A strict reader of protobuf's wire format: enough for the few messages that we read, and nothing more.
+// Every length is checked against the bytes that remain; what it cannot read is an ImportError. It must not
+// know any message.
 #pragma once
 
 #include <bit>
@@ -72,11 +73,13 @@ class ProtoReader {
 
  private:
   void Expect(Wire wire) const {
-    if (wire_ != wire) Fail("field " + std::to_string(field_) + " has the wrong wire type " + std::to_string(wire_));
+    if (wire_ != wire)
+      Fail("field " + std::to_string(field_) + " has the wrong wire type " + std::to_string(wire_));
   }
   std::string_view Take(uint64_t size) {
     if (size > rest_.size()) {
-      Fail("a field announces " + std::to_string(size) + " bytes, " + std::to_string(rest_.size()) + " remain");
+      Fail("a field announces " + std::to_string(size) + " bytes, " + std::to_string(rest_.size()) +
+           " remain");
     }
     const std::string_view taken = rest_.substr(0, size);
     rest_.remove_prefix(size);

@@ -1,5 +1,5 @@
-// Reads a SentencePiece model (sentencepiece_model.proto). What would change ids and is not supported (unigram, a
-// normaliser other than identity, white space as suffix) is refused by name.
+// Reads a SentencePiece model (sentencepiece_model.proto). What would change ids and is not supported
+// (unigram, a normaliser other than identity, white space as suffix) is refused by name.
 #include <cmath>
 #include <cstdio>
 
@@ -151,7 +151,8 @@ uint32_t IdOf(const TokenizerModel& model, int64_t id, PieceType type) {
 uint8_t ParseBytePiece(std::string_view piece, const std::string& name) {
   unsigned value = 0;
   char end = 0;
-  if (piece.size() == 6 && std::sscanf(std::string(piece).c_str(), "<0x%2X%c", &value, &end) == 2 && end == '>') {
+  if (piece.size() == 6 && std::sscanf(std::string(piece).c_str(), "<0x%2X%c", &value, &end) == 2 &&
+      end == '>') {
     return static_cast<uint8_t>(value);
   }
   throw ImportError(Code::kInvalidModel, name + "is a byte piece but not written as <0xNN>");
@@ -184,12 +185,14 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes) {
   if (trainer.model_type != 2) {
     const char* names[] = {"", "unigram", "bpe", "word", "char"};
     const bool known = trainer.model_type >= 1 && trainer.model_type <= 4;
-    refuse("trainer_spec.model_type " + (known ? names[trainer.model_type] : std::to_string(trainer.model_type)) +
+    refuse("trainer_spec.model_type " +
+           (known ? names[trainer.model_type] : std::to_string(trainer.model_type)) +
            " is not supported (only bpe is)");
   }
   if (trainer.whitespace_as_suffix) refuse("trainer_spec.treat_whitespace_as_suffix is not supported");
   if (normalizer.charsmap_bytes != 0) {
-    refuse("normalizer_spec.precompiled_charsmap (" + normalizer.name + ") is not supported (only identity is)");
+    refuse("normalizer_spec.precompiled_charsmap (" + normalizer.name +
+           ") is not supported (only identity is)");
   }
   if (denormalizer.charsmap_bytes != 0) refuse("denormalizer_spec.precompiled_charsmap is not supported");
   if (!normalizer.escape_whitespaces) refuse("normalizer_spec.escape_whitespaces false is not supported");

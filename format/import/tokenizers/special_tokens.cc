@@ -14,8 +14,8 @@ uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name) {
 }
 
 void AddEndOfGenerationByName(TokenizerModel* model) {
-  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>",
-                           "<end_of_turn>", "<turn|>", "</s>", "<eos>", "<EOT>"}) {
+  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>",
+                           "<|end|>", "<end_of_turn>", "<turn|>", "</s>", "<eos>", "<EOT>"}) {
     const uint32_t id = FindSpecialPiece(*model, name);
     if (id != kNoToken) model->eog.push_back(id);
   }

@@ -16,11 +16,12 @@ uint8_t ParseBytePiece(std::string_view piece, const std::string& name);
 // The id of the special (control, user-defined or unknown) piece of this name, or kNoToken.
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name);
 
-// Adds to model->eog the special pieces whose name is known to end a turn or a text ("<|im_end|>", "<|eot_id|>", ...).
+// Adds to model->eog the special pieces whose name is known to end a turn or a text ("<|im_end|>",
+// "<|eot_id|>", ...).
 void AddEndOfGenerationByName(TokenizerModel* model);
 
-// The array "added_tokens" of a tokenizer.json (null is legal): new or renamed pieces, control where "special" is
-// true, user-defined elsewhere.
+// The array "added_tokens" of a tokenizer.json (null is legal): new or renamed pieces, control where
+// "special" is true, user-defined elsewhere.
 void AddTokens(const nlohmann::json& added, uint64_t max_id, TokenizerModel* model);
 
 }  // namespace thimble

@@ -1,5 +1,5 @@
-// Reads tokenizer.json of the Hugging Face tokenizers library: byte-level BPE. Every part of the pipeline (normalizer,
-// pre_tokenizer, model, post_processor) is either understood or refused by name.
+// Reads tokenizer.json of the Hugging Face tokenizers library: byte-level BPE. Every part of the pipeline
+// (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
 #include <nlohmann/json.hpp>
 
 #include "format/import/import_error.h"
@@ -101,17 +101,19 @@ TokenizerModel ReadModel(const json& model, uint64_t max_id) {
   return result;
 }
 
-// {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]}, alone or in a
-// sequence; ByteLevel beside it only trims offsets.
+// {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
+// alone or in a sequence; ByteLevel beside it only trims offsets.
 void ReadPostProcessor(const json& processor, TokenizerModel* model) {
   if (processor.is_null()) return;
   const std::string type = StringMember(processor, "type", "post_processor");
   if (type == "ByteLevel") return;
   if (type == "Sequence") {
     const json& steps = Member(processor, "processors", "post_processor");
-    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, "post_processor.processors must be an array");
+    if (!steps.is_array())
+      throw ImportError(Code::kInvalidModel, "post_processor.processors must be an array");
     for (const json& step : steps) {
-      if (StringMember(step, "type", "post_processor.processors") == "Sequence") Refuse("post_processor in itself");
+      if (StringMember(step, "type", "post_processor.processors") == "Sequence")
+        Refuse("post_processor in itself");
       ReadPostProcessor(step, model);
     }
     return;
@@ -130,7 +132,8 @@ void ReadPostProcessor(const json& processor, TokenizerModel* model) {
     const std::string name = StringMember(special, "id", "post_processor.single");
     const uint32_t id = FindSpecialPiece(*model, name);
     if (id == kNoToken) {
-      throw ImportError(Code::kInvalidModel, "post_processor.single names \"" + name + "\", which is no added token");
+      throw ImportError(Code::kInvalidModel,
+                        "post_processor.single names \"" + name + "\", which is no added token");
     }
     const TokenizerFlag flag = after_text ? kTokenizerAddEos : kTokenizerAddBos;
     if (model->Has(flag)) Refuse("post_processor.single with several special tokens on one side");

@@ -1,5 +1,5 @@
-// Reads other people's tokenizer files into a TokenizerModel. Host only. Every malformed or unsupported input throws
-// ImportError with the file and the field; nothing that changes ids is ignored.
+// Reads other people's tokenizer files into a TokenizerModel. Host only. Every malformed or unsupported
+// input throws ImportError with the file and the field; nothing that changes ids is ignored.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,11 @@
 
 namespace thimble {
 
-// Recognises the kind by name and content. `path` is one of the files below, or a directory that holds exactly one
-// kind: tokenizer.json, or tokenizer.model, or vocab.json with merges.txt, or tokenizer.bin. A tokenizer.model that
-// lies beside a tokenizer.json is preferred where it is supported, as both describe the same ids; any other mixture
-// is refused by name. In a directory tokenizer_config.json (bos, eos, add_bos_token, ...) is honoured.
+// Recognises the kind by name and content. `path` is one of the files below, or a directory that holds
+// exactly one kind: tokenizer.json, or tokenizer.model, or vocab.json with merges.txt, or tokenizer.bin. A
+// tokenizer.model that lies beside a tokenizer.json is preferred where it is supported, as both describe
+// the same ids; any other mixture is refused by name. In a directory tokenizer_config.json (bos, eos,
+// add_bos_token, ...) is honoured.
 TokenizerModel LoadTokenizer(const std::filesystem::path& path);
 
 // SentencePiece .model (BPE).
