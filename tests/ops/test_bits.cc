@@ -1,0 +1,116 @@
+// The portable operations give the same bits on every machine: checksums of their results, committed. A change of an
+// algorithm changes its number here on purpose; a compiler or a CPU must not.
+#include <catch2/catch_test_macros.hpp>
+
+#include "ops/activation.h"
+#include "ops/norm.h"
+#include "ops/reference/linear_scalar.h"
+#include "ops/softmax.h"
+#include "tests/ops/attention_case.h"
+#include "tests/ops/weights.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+class Checksum {
+ public:
+  void Add(const void* data, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) {
+      value_ = (value_ ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3u;
+    }
+  }
+  void Add(const std::vector<float>& v) { Add(v.data(), v.size() * sizeof(float)); }
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 0xcbf29ce484222325u;  // FNV-1a
+};
+
+}  // namespace
+
+TEST_CASE("activations have the same bits everywhere") {
+  Random random(40);
+  Checksum sum;
+  for (uint8_t a = 0; a < kActivationCount; ++a) {
+    std::vector<float> x = random.Normals(1001, 4.0f);
+    Activate(static_cast<Activation>(a), x.data(), x.size());
+    sum.Add(x);
+  }
+  std::vector<float> x = random.Normals(1001, 40.0f);
+  Softcap(30.0f, x.data(), x.size());
+  sum.Add(x);
+  Softmax(x.data(), x.size());
+  sum.Add(x);
+  CHECK(sum.value() == 0x26ad0c75d28abbfdu);
+}
+
+TEST_CASE("norms have the same bits everywhere") {
+  Random random(41);
+  Checksum sum;
+  for (const size_t width : std::vector<size_t>{7, 64, 333}) {
+    const std::vector<float> x = random.Normals(width), w = random.Normals(width), b = random.Normals(width);
+    std::vector<float> y(width);
+    LayerNorm(x.data(), width, 1, width, w.data(), b.data(), 1e-5f, y.data(), width);
+    sum.Add(y);
+    RmsNorm(x.data(), width, 1, width, w.data(), 1.0f, 1e-6f, y.data(), width);
+    sum.Add(y);
+  }
+  CHECK(sum.value() == 0x87851ae037ffab4u);
+}
+
+TEST_CASE("position tables have the same bits everywhere") {
+  Checksum sum;
+  const RopeShape shape = {.width = 64, .pair_stride = 32, .theta = 500000.0, .denominator = 64, .magnitude = 1.1};
+  std::vector<float> cos(32), sin(32);
+  for (uint32_t position = 0; position < 100000; position += 997) {
+    FillRopeRow(shape, position, cos.data(), sin.data());
+    sum.Add(cos);
+    sum.Add(sin);
+  }
+  CHECK(sum.value() == 0x74be21800022f10eu);
+}
+
+TEST_CASE("cache rows have the same bits everywhere") {
+  Random random(42);
+  Checksum sum;
+  for (size_t round = 0; round < 50; ++round) {
+    for (uint8_t type = 0; type < kCacheTypeCount; ++type) {
+      const size_t d = random.Integer(1, 130);
+      const std::vector<float> x = random.Normals(d);
+      std::vector<uint8_t> row(CacheRowBytes(static_cast<CacheType>(type), d));
+      EncodeCacheRow(static_cast<CacheType>(type), x.data(), d, row.data());
+      sum.Add(row.data(), row.size());
+      std::vector<float> y(d);
+      DecodeCacheRow(static_cast<CacheType>(type), row.data(), d, y.data());
+      sum.Add(y);
+    }
+  }
+  CHECK(sum.value() == 0xcdf9ea2677a871b0u);
+}
+
+TEST_CASE("the scalar layers have the same bits everywhere") {
+  Random random(43);
+  Checksum sum;
+  for (const LinearKernel* kernel : {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar}) {
+    const uint32_t n = 50, k = 201;
+    const size_t t = 19;
+    const Weights weights(random, kernel->layout.type, n, k, 32);
+    const std::vector<float> bias = random.Normals(n);
+    const Layer layer(kernel, weights, bias.data());
+    const Rows rows(random.Normals(t * k), t, k);
+    std::vector<float> y(t * n);
+    RunLinear(layer.op(), rows.batch(), y.data(), n, nullptr);
+    sum.Add(rows.batch().q, QuantisedRowsBytes(t, k));
+    sum.Add(y);
+  }
+  CHECK(sum.value() == 0x9f95fd4df99d73a8u);
+}
+
+TEST_CASE("attention has the same bits everywhere") {
+  Random random(44);
+  Checksum sum;
+  for (size_t round = 0; round < 12; ++round) sum.Add(AttentionCase(random, RandomAttention(random, 400)).Run(nullptr));
+  CHECK(sum.value() == 0xba660e7779d450e3u);
+}
