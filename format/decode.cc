@@ -93,8 +93,10 @@ Status DecodePacking(const fb::Packing* packing, PackingSpec* out) {
   *out = {};
   if (packing == nullptr) return Status::Ok();
   const flatbuffers::String* packer = packing->packer();
-  if (packer == nullptr || packer->size() == 0 || packer->size() > PackingSpec::kMaxPacker) {
-    return Status::Error(Code::kInvalidModel, "a packer's name has 1 to 31 bytes").Field("packing.packer")
+  // A zero byte would end the name early, and an empty one means portable rows.
+  if (packer == nullptr || packer->size() == 0 || packer->size() > PackingSpec::kMaxPacker ||
+      std::memchr(packer->data(), 0, packer->size()) != nullptr) {
+    return Status::Error(Code::kInvalidModel, "a packer's name has 1 to 31 bytes, none of them zero").Field("packing.packer")
         .Got(packer == nullptr ? 0 : packer->size());
   }
   std::memcpy(out->packer, packer->data(), packer->size());

@@ -46,8 +46,22 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
   return Status::Ok();
 }
 
+// What belongs to the other kind of input must be absent: what is not validated must not be there to be used.
+Status CheckAbsentInput(const Rules& rules, const InputSpec& in) {
+  if (in.kind == InputKind::kPatches) {
+    return in.table == kNoTensor ? Status::Ok() : rules.Bad("images are not looked up in a table", "input.table");
+  }
+  THIMBLE_RETURN_IF_ERROR(rules.Range(in.image_height, 0, 0, "input.image_height"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(in.image_width, 0, 0, "input.image_width"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(in.image_channels, 0, 0, "input.image_channels"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(in.patch, 0, 0, "input.patch"));
+  THIMBLE_RETURN_IF_ERROR(rules.NoLinear(in.patch_projection, "input.patch_projection"));
+  return in.cls == kNoTensor ? Status::Ok() : rules.Bad("tokens have no CLS row of their own", "input.cls");
+}
+
 Status CheckInput(const Rules& rules, const ModelSpec& m) {
   const InputSpec& in = m.input;
+  THIMBLE_RETURN_IF_ERROR(CheckAbsentInput(rules, in));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(in.scale, "input.scale"));
   if (in.positions != kNoTensor) {
     THIMBLE_RETURN_IF_ERROR(rules.FloatMatrix(in.positions, "input.positions", m.max_positions, m.width));

@@ -29,8 +29,11 @@ Status CheckRope(const Rules& rules, const AttentionSpec& a) {
     return rules.Bad("the rotated elements pass the head's end", "attention.rope.offset").Got(end).Wanted(a.head_width);
   }
   THIMBLE_RETURN_IF_ERROR(rules.Range(r.denominator, 1, 1u << 20, "attention.rope.denominator"));
-  THIMBLE_RETURN_IF_ERROR(rules.Positive(r.theta, "attention.rope.theta"));
-  THIMBLE_RETURN_IF_ERROR(rules.Positive(r.position_scale, "attention.rope.position_scale"));
+  // Bounds within which angles stay numbers that sine and cosine can be computed of.
+  if (!(r.theta >= 1.0 && r.theta <= 1e30)) return rules.Bad("must be between 1 and 1e30", "attention.rope.theta");
+  if (!(r.position_scale > 0.0 && r.position_scale <= 32.0)) {
+    return rules.Bad("must be above 0 and at most 32", "attention.rope.position_scale");
+  }
   THIMBLE_RETURN_IF_ERROR(rules.Positive(r.magnitude, "attention.rope.magnitude"));
   return rules.OptionalVector(r.freq_divisors, "attention.rope.freq_divisors", r.width / 2);
 }

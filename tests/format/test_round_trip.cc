@@ -1,0 +1,278 @@
+// What a description says is what the reader gives back: every field of every table, for every kind of model.
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "format/container.h"
+#include "format/decode.h"
+#include "format/model_file.h"
+#include "tests/format/header_image.h"
+#include "tests/support/model_zoo.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+// Every field by name, floats by their bits.
+class Dump {
+ public:
+  template <typename T>
+  Dump& Field(const char* name, T value) {
+    out_ << name << '=';
+    if constexpr (std::is_enum_v<T>) {
+      out_ << static_cast<int>(value);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      out_ << std::hexfloat << value << std::defaultfloat;
+    } else {
+      out_ << value;
+    }
+    out_ << ' ';
+    return *this;
+  }
+  Dump& Linear(const char* name, const LinearSpec& l) { return Open(name).Field("weight", l.weight).Field("bias", l.bias).Close(); }
+  Dump& Norm(const char* name, const NormSpec& n) {
+    return Open(name).Field("kind", n.kind).Field("scope", n.scope).Field("eps", n.eps).Field("weight_offset", n.weight_offset)
+        .Field("weight", n.weight).Field("bias", n.bias).Close();
+  }
+  Dump& Rope(const RopeSpec& r) {
+    return Open("rope").Field("width", r.width).Field("offset", r.offset).Field("pair_stride", r.pair_stride)
+        .Field("denominator", r.denominator).Field("pairing", r.pairing).Field("theta", r.theta)
+        .Field("position_scale", r.position_scale).Field("magnitude", r.magnitude).Field("freq_divisors", r.freq_divisors).Close();
+  }
+  Dump& Attention(const AttentionSpec& a) {
+    Open("attention").Field("heads", a.heads).Field("kv_heads", a.kv_heads).Field("head_width", a.head_width)
+        .Field("sharing", a.sharing).Field("rotation", a.rotation).Field("causal", a.causal).Field("window", a.window)
+        .Field("scale", a.scale).Field("softcap", a.softcap).Rope(a.rope);
+    Linear("q", a.q).Linear("k", a.k).Linear("v", a.v).Linear("o", a.o);
+    Norm("q_norm", a.q_norm).Norm("k_norm", a.k_norm).Norm("v_norm", a.v_norm);
+    return Field("key_gain", a.key_gain).Field("sinks", a.sinks).Field("score_bias", a.score_bias)
+        .Field("cache_source", a.cache_source).Close();
+  }
+  Dump& Layer(const LayerSpec& l) {
+    Norm("attention_norm", l.attention_norm).Attention(l.attention).Norm("attention_post_norm", l.attention_post_norm);
+    Norm("ffn_norm", l.ffn_norm).Open("ffn").Field("kind", l.ffn.kind).Field("activation", l.ffn.activation)
+        .Field("width", l.ffn.width).Linear("gate", l.ffn.gate).Linear("up", l.ffn.up).Linear("down", l.ffn.down).Close();
+    return Norm("ffn_post_norm", l.ffn_post_norm).Field("output_scale", l.output_scale);
+  }
+  Dump& Model(const ModelSpec& m) {
+    Field("width", m.width).Field("layers", m.layers).Field("outputs", m.outputs).Field("vocabulary", m.vocabulary)
+        .Field("max_positions", m.max_positions).Field("tokenizer_segment", m.tokenizer_segment);
+    Open("input").Field("kind", m.input.kind).Field("table", m.input.table).Field("scale", m.input.scale)
+        .Field("positions", m.input.positions).Field("image_height", m.input.image_height)
+        .Field("image_width", m.input.image_width).Field("image_channels", m.input.image_channels)
+        .Field("patch", m.input.patch).Linear("patch_projection", m.input.patch_projection).Field("cls", m.input.cls).Close();
+    return Open("output").Norm("norm", m.output.norm).Linear("head", m.output.head).Field("tied", m.output.tied)
+        .Field("scale", m.output.scale).Field("softcap", m.output.softcap).Field("rows", m.output.rows).Close();
+  }
+  Dump& Tensor(const TensorSpec& t) {
+    return Open("tensor").Field("type", t.type).Field("rows", t.rows).Field("cols", t.cols).Field("block", t.block)
+        .Field("data_segment", t.data_segment).Field("scale_segment", t.scale_segment).Field("packed_bytes", t.packed_bytes)
+        .Field("packer", t.packing.packer).Field("version", t.packing.version).Field("nr", t.packing.nr)
+        .Field("kr", t.packing.kr).Field("sr", t.packing.sr).Field("planes", t.packing.planes).Close();
+  }
+  std::string Text() const { return out_.str(); }
+
+ private:
+  Dump& Open(const char* name) {
+    out_ << name << "{ ";
+    return *this;
+  }
+  Dump& Close() {
+    out_ << "} ";
+    return *this;
+  }
+  std::ostringstream out_;
+};
+
+// A different value in every field, whether or not it means anything.
+struct Distinct {
+  int32_t next = 1;
+  int32_t I() { return next++; }
+  uint32_t U() { return static_cast<uint32_t>(next++); }
+  float F() { return static_cast<float>(next++) + 0.5f; }
+  LinearSpec Linear() { return {I(), I()}; }
+  NormSpec Norm() {
+    NormSpec n;
+    n.kind = I() % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
+    n.scope = I() % 2 == 0 ? NormScope::kRow : NormScope::kHead;
+    n.eps = F();
+    n.weight_offset = F();
+    n.weight = I();
+    n.bias = I();
+    return n;
+  }
+  LayerSpec Layer() {
+    LayerSpec l;
+    AttentionSpec& a = l.attention;
+    l.attention_norm = Norm();
+    a.heads = U(), a.kv_heads = U(), a.head_width = U();
+    a.sharing = Sharing::kQK;
+    a.rotation = KeyRotation::kOnWriteInverseOutput;
+    a.causal = I() % 2 == 0;
+    a.window = U(), a.scale = F(), a.softcap = F();
+    a.rope = {U(), U(), U(), U(), RopePairing::kInterleaved, F(), F(), F(), I()};
+    a.q = Linear(), a.k = Linear(), a.v = Linear(), a.o = Linear();
+    a.q_norm = Norm(), a.k_norm = Norm(), a.v_norm = Norm();
+    a.key_gain = I(), a.sinks = I(), a.score_bias = I(), a.cache_source = I();
+    l.attention_post_norm = Norm();
+    l.ffn_norm = Norm();
+    l.ffn = {FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
+    l.ffn_post_norm = Norm();
+    l.output_scale = F();
+    return l;
+  }
+};
+
+ModelDescription DistinctDescription() {
+  Distinct d;
+  ModelDescription m;
+  m.name = "name";
+  m.tensors = {{"t", {.rows = 3, .cols = 5}},
+               {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64}},
+               {"p", {.type = WeightType::kQ8, .rows = 2, .cols = 70, .packing = {"some packer", 1, 2, 3, 4, 5}, .packed_bytes = 9}}};
+  m.layers = {d.Layer(), d.Layer(), d.Layer()};
+  ModelSpec& s = m.spec;
+  s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();
+  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I()};
+  s.output.norm = d.Norm();
+  s.output.head = d.Linear();
+  s.output.tied = true;
+  s.output.scale = d.F(), s.output.softcap = d.F();
+  s.output.rows = OutputRows::kFirst;
+  m.tokenizer = {1, 2, 3};
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("round trip: every field by itself, before its meaning is checked") {
+  ModelDescription d = DistinctDescription();
+  const HeaderImage image(d);
+  uint64_t file_bytes;
+  (void)LayOut(d, &file_bytes);  // as the writer does: fills in segments and the number of layers
+  ModelSpec model;
+  REQUIRE(DecodeModel(image.root(), &model).ok());
+  CHECK(Dump().Model(model).Text() == Dump().Model(d.spec).Text());
+  for (uint32_t i = 0; i < 3; ++i) {
+    LayerSpec layer;
+    REQUIRE(DecodeLayer(image.root(), i, &layer).ok());
+    CHECK(Dump().Layer(layer).Text() == Dump().Layer(d.layers[i]).Text());
+  }
+  for (uint32_t i = 0; i < 3; ++i) {
+    TensorSpec tensor;
+    REQUIRE(DecodeTensor(image.root(), i, &tensor).ok());
+    CHECK(Dump().Tensor(tensor).Text() == Dump().Tensor(d.tensors[i].spec).Text());
+  }
+}
+
+TEST_CASE("round trip: every model of the zoo through a file") {
+  for (const ZooModel& z : ModelZoo()) {
+    INFO(z.name);
+    ModelBuilder m = z.builder;
+    const std::string path = TemporaryPath("round_trip.thimble");
+    m.WriteFile(path);
+
+    // The writer's file is byte for byte what the tests build in memory.
+    std::ifstream in(path, std::ios::binary);
+    const std::vector<uint8_t> on_disk{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    const std::vector<uint8_t> bytes = m.Bytes();
+    REQUIRE(on_disk == bytes);
+
+    ModelFile file;
+    const Status opened = file.Open(path.c_str());
+    REQUIRE(PlaceOf(opened) == "");
+    REQUIRE(opened.ok());
+    CHECK(VerifyPayload(file).ok());
+    CHECK_FALSE(file.in_memory());
+    CHECK(file.file_bytes() == bytes.size());
+
+    ModelDescription d = m.description();
+    uint64_t file_bytes;
+    const std::vector<SegmentSpec> segments = LayOut(d, &file_bytes);
+    CHECK(file_bytes == bytes.size());
+    const Header& h = file.header();
+    CHECK(h.name() == d.name);
+    CHECK(h.family() == d.family);
+    CHECK(h.chat_template() == d.chat_template);
+    REQUIRE(h.metadata() == d.metadata.size());
+    for (uint32_t i = 0; i < h.metadata(); ++i) {
+      CHECK(h.metadata_key(i) == d.metadata[i].first);
+      CHECK(h.metadata_value(i) == d.metadata[i].second);
+    }
+    if (d.spec.output.norm.kind == NormKind::kNone) d.spec.output.norm = {};
+    CHECK(Dump().Model(h.model()).Text() == Dump().Model(d.spec).Text());
+    for (uint32_t i = 0; i < h.model().layers; ++i) {
+      LayerSpec expected = d.layers[i];
+      // What is absent has no fields.
+      if (expected.ffn.kind == FfnKind::kNone) expected.ffn = {};
+      for (NormSpec* n : {&expected.attention_norm, &expected.ffn_norm}) {
+        if (n->kind == NormKind::kNone) *n = {};
+      }
+      CHECK(Dump().Layer(h.layer(i)).Text() == Dump().Layer(expected).Text());
+    }
+    REQUIRE(h.tensors() == d.tensors.size());
+    for (uint32_t i = 0; i < h.tensors(); ++i) {
+      CHECK(h.tensor_name(i) == d.tensors[i].name);
+      CHECK(Dump().Tensor(h.tensor(i)).Text() == Dump().Tensor(d.tensors[i].spec).Text());
+    }
+    REQUIRE(h.segments() == segments.size());
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < h.segments(); ++i) {
+      CHECK(h.segment(i).offset == segments[i].offset);
+      CHECK(h.segment(i).bytes == segments[i].bytes);
+      CHECK(h.segment(i).offset % (i == 0 ? kFirstSegmentAlignment : kSegmentAlignment) == 0);
+      CHECK(h.segment(i).offset >= end);
+      end = h.segment(i).offset + h.segment(i).bytes;
+    }
+    CHECK(end == bytes.size());
+    CHECK(h.is_decoder() == (z.name != "image" && z.name.substr(0, 7) != "encoder"));
+    if (h.model().tokenizer_segment >= 0) {
+      const uint32_t s = static_cast<uint32_t>(h.model().tokenizer_segment);
+      REQUIRE(h.segment(s).bytes == d.tokenizer.size());
+      CHECK(std::memcmp(file.Segment(s), d.tokenizer.data(), d.tokenizer.size()) == 0);
+    }
+  }
+}
+
+TEST_CASE("round trip: a description without names, tokenizer or metadata") {
+  ModelBuilder m = ZooEntry("none_unrotated");
+  ModelDescription& d = m.description();
+  d.name = d.family = d.chat_template = "";
+  d.metadata.clear();
+  d.tokenizer.clear();
+  for (NamedTensor& t : d.tensors) t.name = "";
+  const AlignedBytes bytes(m.Bytes());
+  ModelFile file;
+  REQUIRE(file.OpenMemory(bytes.data(), bytes.size()).ok());
+  CHECK(file.in_memory());
+  CHECK(file.header().name().empty());
+  CHECK(file.header().metadata() == 0);
+  CHECK(file.header().tensor_name(0).empty());
+  CHECK(file.header().model().tokenizer_segment == -1);
+  CHECK(VerifyPayload(file).ok());
+}
+
+TEST_CASE("opening: arguments") {
+  const std::vector<uint8_t> raw = ZooEntry("none_unrotated").Bytes();
+  std::vector<uint8_t> shifted(raw.size() + 128);
+  uint8_t* aligned = shifted.data() + (64 - reinterpret_cast<uintptr_t>(shifted.data()) % 64) % 64;
+  std::memcpy(aligned + 1, raw.data(), raw.size());
+  ModelFile file;
+  const Status misaligned = file.OpenMemory(aligned + 1, raw.size());
+  CHECK(misaligned.code == Code::kInvalidArgument);
+  CHECK(std::string(misaligned.field) == "bytes");
+  CHECK(file.OpenMemory(nullptr, 100).code == Code::kInvalidArgument);
+  CHECK(file.Open(nullptr).code == Code::kInvalidArgument);
+  CHECK(file.Open("").code == Code::kInvalidArgument);
+  const Status missing = file.Open(TemporaryPath("not-there").c_str());
+  CHECK(missing.code == Code::kIo);
+  CHECK(missing.got == ENOENT);
+  CHECK(file.Open(TemporaryPath(".").c_str()).code == Code::kNotAModel);
+  // A failed opening leaves a file that can be opened.
+  const AlignedBytes bytes(raw);
+  CHECK(file.OpenMemory(bytes.data(), bytes.size()).ok());
+  CHECK(file.OpenMemory(bytes.data(), bytes.size()).ok());
+}

@@ -1,0 +1,178 @@
+#include "tests/support/model_zoo.h"
+
+#include <stdexcept>
+
+#include "tests/support/tiny_tokenizer.h"
+
+namespace thimble::test {
+namespace {
+
+constexpr uint32_t kWidth = 16, kVocabulary = 44, kPositions = 24, kHeadWidth = 8;
+
+AttentionSpec Heads(uint32_t heads, uint32_t kv_heads, Sharing sharing = Sharing::kNone,
+                    KeyRotation rotation = KeyRotation::kNone) {
+  AttentionSpec a;
+  a.heads = heads;
+  a.kv_heads = kv_heads;
+  a.head_width = kHeadWidth;
+  a.sharing = sharing;
+  a.rotation = rotation;
+  if (rotation == KeyRotation::kNone) return a;
+  a.rope.width = kHeadWidth;
+  a.rope.pair_stride = kHeadWidth / 2;
+  a.rope.denominator = kHeadWidth;
+  a.rope.theta = 100.0;
+  return a;
+}
+
+class Zoo {
+ public:
+  ModelBuilder Start() { return ModelBuilder(kWidth, kVocabulary, kPositions, ++seed_); }
+
+  void Add(const std::string& name, ModelBuilder builder, bool learned_positions, bool tied, NormKind norm) {
+    builder.Finish(learned_positions, tied, norm);
+    builder.description().tokenizer = TinyTokenizer(kVocabulary);
+    AddFinished(name, std::move(builder));
+  }
+  void AddFinished(const std::string& name, ModelBuilder builder) {
+    builder.description().name = name;
+    builder.description().chat_template = "{{ messages }}";
+    builder.description().metadata = {{"source", "random"}, {"seed", std::to_string(seed_)}};
+    models_.push_back({name, std::move(builder)});
+  }
+  std::vector<ZooModel> Take() { return std::move(models_); }
+
+ private:
+  std::vector<ZooModel> models_;
+  uint64_t seed_ = 100;
+};
+
+void AddSharingAndRotation(Zoo& zoo) {
+  const char* sharing_names[] = {"none", "q_k", "k_v", "q_k_v"};
+  const char* rotation_names[] = {"unrotated", "on_write", "on_read", "inverse"};
+  const uint32_t kv_heads[] = {4, 2, 1};
+  for (int i = 0; i < 16; ++i) {
+    const Sharing sharing = static_cast<Sharing>(i / 4);
+    const KeyRotation rotation = static_cast<KeyRotation>(i % 4);
+    ModelBuilder m = zoo.Start();
+    m.Weights(static_cast<WeightType>(i % 3), i % 3 == 2 ? 32 : 0);
+    const FfnKind ffn = i % 5 == 4 ? FfnKind::kNone : i % 2 == 0 ? FfnKind::kPlain : FfnKind::kGated;
+    const NormKind norm = i % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
+    const Activation activation = static_cast<Activation>(i % kActivationCount);
+    for (int layer = 0; layer < 2; ++layer) {
+      m.AddLayer(Heads(4, kv_heads[i % 3], sharing, rotation), ffn, activation, 24, norm, i % 4 < 2);
+    }
+    zoo.Add(std::string(sharing_names[i / 4]) + "_" + rotation_names[i % 4], std::move(m), rotation == KeyRotation::kNone,
+            i % 3 != 0, norm);
+  }
+}
+
+void AddFeatures(Zoo& zoo) {
+  {
+    // Everything that Gemma-like models have, layers of two kinds.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    for (int layer = 0; layer < 3; ++layer) {
+      AttentionSpec a = Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite);
+      a.softcap = 20.0f;
+      a.window = layer == 2 ? 0 : 5;
+      a.rope.theta = layer == 2 ? 1000.0 : 100.0;
+      a.q_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead, 1.0f);
+      a.k_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead, 1.0f);
+      a.v_norm = m.AddNorm(NormKind::kRmsNorm, 2 * kHeadWidth);
+      LayerSpec& l = m.AddLayer(a, FfnKind::kGated, Activation::kGeluTanh, 40, NormKind::kRmsNorm, false);
+      l.attention_post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
+      l.ffn_post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
+      l.output_scale = 0.75f;
+    }
+    m.description().spec.input.scale = 4.0f;
+    m.description().spec.output.softcap = 30.0f;
+    m.description().spec.output.scale = 0.5f;
+    zoo.Add("post_norms", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
+    ModelBuilder m = zoo.Start();
+    AttentionSpec a = Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead);
+    a.key_gain = m.AddVector("key_gain", kHeadWidth, 1.0f, 0.5f);
+    a.sinks = m.AddVector("sinks", 4, 0, 1.0f);
+    a.score_bias = m.AddVector("score_bias", kPositions, 0, 1.0f);
+    a.rope.width = 4;
+    a.rope.offset = 2;
+    a.rope.pairing = RopePairing::kInterleaved;
+    a.rope.pair_stride = 0;
+    a.rope.magnitude = 1.2f;
+    a.rope.position_scale = 0.25;
+    a.rope.freq_divisors = m.AddVector("freq_divisors", 2, 2.0f, 0.5f);
+    m.AddLayer(a, FfnKind::kGated, Activation::kSilu, 24, NormKind::kRmsNorm, true);
+    zoo.Add("gain_and_sinks", std::move(m), false, false, NormKind::kRmsNorm);
+  }
+  {
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ4, 64);
+    AttentionSpec a = Heads(2, 1, Sharing::kNone, KeyRotation::kOnWrite);
+    m.AddLayer(a, FfnKind::kPlain, Activation::kRelu, 24, NormKind::kLayerNorm, true);
+    a.cache_source = 0;
+    m.AddLayer(a, FfnKind::kPlain, Activation::kReluSquared, 48, NormKind::kLayerNorm, true);
+    AttentionSpec own = Heads(1, 1, Sharing::kKV);
+    m.AddLayer(own, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kNone, false);
+    zoo.Add("cache_source", std::move(m), true, true, NormKind::kNone);
+  }
+  for (const bool cls : {false, true}) {
+    ModelBuilder m = zoo.Start();
+    AttentionSpec a = Heads(4, cls ? 1 : 4, cls ? Sharing::kQKV : Sharing::kQK);
+    a.causal = false;
+    m.AddLayer(a, FfnKind::kPlain, Activation::kGeluErf, 24, NormKind::kLayerNorm, true);
+    m.description().spec.output.rows = cls ? OutputRows::kFirst : OutputRows::kEvery;
+    zoo.Add(cls ? "encoder_first_row" : "encoder_rows", std::move(m), true, !cls, NormKind::kLayerNorm);
+  }
+  {
+    // The image is no multiple of the patch.
+    ModelBuilder m(kWidth, 5, 13, 300);
+    m.Weights(WeightType::kQ8);
+    AttentionSpec a = Heads(4, 1, Sharing::kKV);
+    a.causal = false;
+    m.AddLayer(a, FfnKind::kPlain, Activation::kGeluQuick, 24, NormKind::kLayerNorm, true);
+    ModelSpec& s = m.description().spec;
+    s.input.kind = InputKind::kPatches;
+    s.input.image_height = 11;
+    s.input.image_width = 14;
+    s.input.image_channels = 3;
+    s.input.patch = 4;
+    s.input.patch_projection = m.AddLinear("patch", kWidth, 3 * 4 * 4, true);
+    s.input.cls = m.AddVector("cls", kWidth, 0, 1.0f);
+    m.Weights(WeightType::kF32);
+    s.input.positions = m.AddMatrix("positions", 13, kWidth, 0.5f);
+    s.output.norm = m.AddNorm(NormKind::kLayerNorm, kWidth);
+    s.output.head = m.AddLinear("head", 5, kWidth, true);
+    s.output.rows = OutputRows::kFirst;
+    zoo.AddFinished("image", std::move(m));
+  }
+  {
+    // Rows behind the vocabulary, as tables that were padded have them; a byte-level tokenizer.
+    ModelBuilder m(kWidth, 272, kPositions, 301);
+    m.Weights(WeightType::kQ8);
+    m.description().spec.vocabulary = 261;
+    m.AddLayer(Heads(2, 2), FfnKind::kPlain, Activation::kGeluTanh, 24, NormKind::kLayerNorm, true);
+    m.Finish(true, true, NormKind::kLayerNorm);
+    m.description().tokenizer = TinyTokenizer(261, TokenizerKind::kByteLevelBpe);
+    zoo.AddFinished("byte_level", std::move(m));
+  }
+}
+
+}  // namespace
+
+std::vector<ZooModel> ModelZoo() {
+  Zoo zoo;
+  AddSharingAndRotation(zoo);
+  AddFeatures(zoo);
+  return zoo.Take();
+}
+
+ModelBuilder ZooEntry(const std::string& name) {
+  for (ZooModel& m : ModelZoo()) {
+    if (m.name == name) return std::move(m.builder);
+  }
+  throw std::runtime_error("no model " + name);
+}
+
+}  // namespace thimble::test
