@@ -10,7 +10,7 @@ cd -- "$root"
 . "$here/common.sh"
 
 model=targets/cli/models/stories-qmqa.thimble
-report=$root/build/memory-report.json
+report=$root/build/memory-report.txt
 
 sh "$here/setup.sh" demo
 heading "Build"
@@ -21,6 +21,6 @@ heading "What the model will take, before it is loaded: thimble plan $model"
 "$thimble" plan "$model"
 
 heading "A story: thimble run $model"
-if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 200; fi
+if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 200 -s 1; fi
+# Ends with tokens per second, what was taken beside what was planned, and where the memory report lies.
 "$thimble" run "$model" "$@" --memory-report "$report"
-printf '\nMemory report: %s\n' "$report"

@@ -29,7 +29,3 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${CMAKE_INSTALL_FU
 configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in"
                "${PROJECT_BINARY_DIR}/package/thimble.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/package/thimble.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-
-if(TARGET thimble_cli)
-  install(TARGETS thimble_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
