@@ -6,7 +6,7 @@
 // quantise once per layer input with QuantiseRows() and share the RowBatch between all layers that read it.
 //
 // Results are bit-identical for any number of threads, and a row's result does not depend on the other rows in its
-// batch. Nothing here can fail or allocates.
+// batch. Nothing here can fail or allocates. Integer sums hold 32 bits: quantised layers have k <= 65536.
 #pragma once
 
 #include <cstddef>

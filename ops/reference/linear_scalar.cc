@@ -30,23 +30,35 @@ void RunF32(const LinearTile& tile) {
   }
 }
 
-// Sum of (q[i] - zero_point) * w[i]. No overflow for k up to 2^31 / (255 * 127).
-int32_t DotInt8(const int8_t* q, int32_t zero_point, const int8_t* w, size_t k) {
-  int32_t sum = 0;
-  for (size_t i = 0; i < k; ++i) sum += (q[i] - zero_point) * w[i];
+// Sum of q[i] * w[i]. Unsigned, so that an intermediate sum may wrap as it does in the microkernels.
+uint32_t DotInt8(const int8_t* q, const int8_t* w, size_t k) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < k; ++i) sum += static_cast<uint32_t>(static_cast<int32_t>(q[i]) * w[i]);
   return sum;
+}
+
+uint32_t SumInt8(const int8_t* w, size_t k) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < k; ++i) sum += static_cast<uint32_t>(static_cast<int32_t>(w[i]));
+  return sum;
+}
+
+// Sum of (q[i] - zero_point) * w[i], as the float that everything goes on with.
+float CentredDot(const int8_t* q, int32_t zero_point, const int8_t* w, uint32_t w_sum, size_t k) {
+  const uint32_t sum = DotInt8(q, w, k) - static_cast<uint32_t>(zero_point) * w_sum;
+  return static_cast<float>(static_cast<int32_t>(sum));
 }
 
 void RunQ8(const LinearTile& tile) {
   const size_t k = tile.op->rows.k, q_stride = QuantisedRowBytes(k);
-  const int8_t* w = static_cast<const int8_t*>(tile.op->rows.data);
   const float* scales = static_cast<const float*>(tile.op->rows.scales);
   for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
+    const int8_t* w = static_cast<const int8_t*>(tile.op->rows.data) + n * k;
+    const uint32_t w_sum = SumInt8(w, k);
     for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
-      const RowQuantisation quantisation = tile.x->quantisation[t];
-      const int32_t sum = DotInt8(tile.x->q + t * q_stride, quantisation.zero_point, w + n * k, k);
-      tile.y[t * tile.y_stride + n] =
-          static_cast<float>(sum) * quantisation.scale * scales[n] + BiasOf(*tile.op, n);
+      const RowQuantisation p = tile.x->quantisation[t];
+      const float sum = CentredDot(tile.x->q + t * q_stride, p.zero_point, w, w_sum, k);
+      tile.y[t * tile.y_stride + n] = sum * p.scale * scales[n] + BiasOf(*tile.op, n);
     }
   }
 }
@@ -66,11 +78,12 @@ void RunQ4(const LinearTile& tile) {
         unpacked[2 * i] = static_cast<int8_t>((packed[i] & 15) - 8);
         unpacked[2 * i + 1] = static_cast<int8_t>((packed[i] >> 4) - 8);
       }
+      const uint32_t w_sum = SumInt8(unpacked, block);
       const float scale = Bfloat16ToFloat(scales[n * blocks + b]);
       for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
-        const int32_t sum = DotInt8(tile.x->q + t * q_stride + b * block, tile.x->quantisation[t].zero_point, unpacked,
-                                    block);
-        sums[t - tile.row_begin] += static_cast<float>(sum) * scale;
+        const int8_t* q = tile.x->q + t * q_stride + b * block;
+        const float sum = CentredDot(q, tile.x->quantisation[t].zero_point, unpacked, w_sum, block);
+        sums[t - tile.row_begin] += sum * scale;
       }
     }
     for (size_t t = tile.row_begin; t < tile.row_end; ++t) {

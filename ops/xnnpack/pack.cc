@@ -1,4 +1,4 @@
-// Packs and unpacks. One function per layout says where element (channel, k) lives; packing writes through it and
+// Packs and unpacks. One function per layout says where a group of elements lives; packing writes through it and
 // decoding reads through it, so that they cannot disagree.
 #include "ops/xnnpack/pack.h"
 
@@ -9,25 +9,15 @@
 namespace thimble {
 namespace {
 
-// Byte offset of element k of channel j inside the [K / kr][nr][kr] bytes of a tile.
-size_t PlaceInTile(PackShape s, size_t j, size_t k) {
-  const size_t stretch = size_t{s.kr} * s.sr;
-  // Channel j finds group (g + j) % sr of a stretch at place g; so group h lies at place (h - j) % sr.
-  const size_t group = k % stretch / s.kr;
-  const size_t place = (group + size_t{s.sr} * s.nr - j) % s.sr;
-  return ((k / stretch * s.sr + place) * s.nr + j) * s.kr + k % s.kr;
+// Byte offset of group g (elements g * kr and on) of channel j inside the [K / kr][nr][kr] bytes of a tile.
+size_t GroupPlace(PackShape s, size_t j, size_t g) {
+  // Channel j finds group (place + j) % sr of a stretch at `place`.
+  const size_t place = g / s.sr * s.sr + (g % s.sr + size_t{s.sr} * s.nr - j) % s.sr;
+  return (place * s.nr + j) * s.kr;
 }
 
-// For kQ4: byte, and whether the high half, of element k of channel j inside one block's bytes.
-struct NibblePlace {
-  size_t byte;
-  bool high;
-};
-
-NibblePlace PlaceInBlock(PackShape s, size_t j, size_t k) {
-  const size_t pair = k / (2 * s.kr), inside = k % (2 * s.kr);
-  return {.byte = (pair * s.nr + j) * s.kr + inside % s.kr, .high = inside >= s.kr};
-}
+// For kQ4: byte offset of pair p (elements p * 2 kr and on, the first kr in the low halves) inside one block's bytes.
+size_t PairPlace(PackShape s, size_t j, size_t p) { return (p * s.nr + j) * s.kr; }
 
 uint64_t PaddedK(WeightType type, PackShape s, uint64_t k, uint64_t block) {
   if (type == WeightType::kF32) return k;
@@ -63,11 +53,11 @@ void PackQ8(PackShape s, const WeightRows& rows, size_t first, size_t count, uin
   uint8_t* tail = bytes + s.nr * PaddedK(WeightType::kQ8, s, rows.k, 0);
   for (size_t j = 0; j < count; ++j) {
     const int8_t* row = w + (first + j) * rows.k;
-    int32_t sum = 0;
-    for (size_t k = 0; k < rows.k; ++k) {
-      bytes[PlaceInTile(s, j, k)] = static_cast<uint8_t>(row[k]);
-      sum += row[k];
+    for (size_t k = 0, g = 0; k < rows.k; k += s.kr, ++g) {
+      std::memcpy(bytes + GroupPlace(s, j, g), row + k, rows.k - k < s.kr ? rows.k - k : s.kr);
     }
+    int32_t sum = 0;
+    for (size_t k = 0; k < rows.k; ++k) sum += row[k];
     Put(tile, j, -sum);
     Put(tail, j, scales[first + j]);
   }
@@ -84,13 +74,18 @@ void PackQ4(PackShape s, const WeightRows& rows, size_t first, size_t count, uin
       const uint8_t* from = w + ((first + j) * blocks + b) * (block / 2);
       uint8_t* to = bytes + b * Q4BlockBytes(s, block);
       const float scale = Bfloat16ToFloat(scales[(first + j) * blocks + b]);
-      int32_t sum = 0;
-      for (size_t k = 0; k < block; ++k) {
-        const uint8_t nibble = from[k / 2] >> (k % 2 * 4) & 15;
-        const NibblePlace place = PlaceInBlock(s, j, k);
-        // Flipping the top bit turns the unsigned nibble with zero point 8 into a signed one.
-        to[place.byte] = static_cast<uint8_t>(to[place.byte] | (nibble ^ 8) << (place.high ? 4 : 0));
-        sum += nibble - 8;
+      uint8_t nibbles[128];
+      int32_t sum = -8 * static_cast<int32_t>(block);
+      for (size_t k = 0; k < block; k += 2) {
+        nibbles[k] = from[k / 2] & 15;
+        nibbles[k + 1] = from[k / 2] >> 4;
+        sum += nibbles[k] + nibbles[k + 1];
+      }
+      for (size_t p = 0; p < block / (2 * s.kr); ++p) {
+        uint8_t* pair = to + PairPlace(s, j, p);
+        const uint8_t* low = nibbles + p * 2 * s.kr;
+        // Flipping the top bits turns unsigned nibbles with zero point 8 into signed ones.
+        for (size_t i = 0; i < s.kr; ++i) pair[i] = static_cast<uint8_t>((low[i] | low[i + s.kr] << 4) ^ 0x88);
       }
       Put(to + s.nr * (block / 2), j, FloatToBfloat16(scale * 0.0625f));
       scaled_sum += static_cast<double>(sum) * static_cast<double>(scale);
@@ -147,7 +142,8 @@ void DecodePackedRow(PackShape s, const Linear& op, uint32_t row, float factor, 
       const uint8_t* bytes = tile + s.nr * sizeof(int32_t);
       const float scale = Get<float>(tile + tile_bytes - s.nr * 2 * sizeof(float), j) * factor;
       for (size_t k = 0; k < rows.k; ++k) {
-        out[k] = static_cast<float>(static_cast<int8_t>(bytes[PlaceInTile(s, j, k)])) * scale;
+        const uint8_t byte = bytes[GroupPlace(s, j, k / s.kr) + k % s.kr];
+        out[k] = static_cast<float>(static_cast<int8_t>(byte)) * scale;
       }
       return;
     }
@@ -155,8 +151,9 @@ void DecodePackedRow(PackShape s, const Linear& op, uint32_t row, float factor, 
       const size_t block = rows.block;
       for (size_t k = 0; k < rows.k; ++k) {
         const uint8_t* bytes = tile + s.nr * sizeof(float) + k / block * Q4BlockBytes(s, block);
-        const NibblePlace place = PlaceInBlock(s, j, k % block);
-        const int32_t nibble = (bytes[place.byte] >> (place.high ? 4 : 0) & 15) ^ 8;
+        const size_t inside = k % block % (2 * s.kr);
+        const uint8_t byte = bytes[PairPlace(s, j, k % block / (2 * s.kr)) + inside % s.kr];
+        const int32_t nibble = (inside < s.kr ? byte & 15 : byte >> 4) ^ 8;
         const float scale = Bfloat16ToFloat(Get<uint16_t>(bytes + s.nr * (block / 2), j)) * 16.0f * factor;
         out[k] = static_cast<float>(nibble - 8) * scale;
       }

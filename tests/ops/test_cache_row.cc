@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/cache_row.h"
+#include "runtime/core/float16.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;
@@ -65,6 +66,19 @@ TEST_CASE("cache rows come back within their error bounds") {
   CHECK(q4.error <= 0.22);
   // Root mean square of the error against that of normal numbers.
   CHECK(std::sqrt(q4_error / q4_power) < 0.085);
+}
+
+TEST_CASE("every half comes back as the one that core knows") {
+  std::vector<uint16_t> halves(65536);
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<uint16_t>(i);
+  std::vector<float> x(halves.size());
+  DecodeCacheRow(CacheType::kF16, halves.data(), x.size(), x.data());
+  size_t wrong = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float expected = HalfToFloat(halves[i]);
+    wrong += std::memcmp(&x[i], &expected, sizeof expected) != 0;
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("cache rows of zeros, of one value and of extremes") {
