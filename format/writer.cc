@@ -96,7 +96,8 @@ void ModelWriter::Append(const void* bytes, size_t size) {
 }
 
 void ModelWriter::EndSegment() {
-  if (open_segment_ == -1 || open_bytes_ != segments_[open_segment_].bytes) {
+  if (open_segment_ == -1) throw WriteError(Code::kWrongState, "no segment is open");
+  if (open_bytes_ != segments_[open_segment_].bytes) {
     throw WriteError(Code::kWrongState, "segment " + std::to_string(open_segment_) + " has " + std::to_string(open_bytes_) +
                                             " bytes, expected " + std::to_string(segments_[open_segment_].bytes));
   }
