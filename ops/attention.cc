@@ -20,6 +20,8 @@ namespace {
 constexpr size_t kTileRows = 32;
 constexpr size_t kChunkRows = 256;
 constexpr size_t kQueryRows = 16;  // (query, head) pairs that share a decoded tile, or one group if that is more
+// Multiplications below which waking other threads costs more than they save.
+constexpr size_t kWorthSharing = size_t{1} << 18;
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
@@ -331,6 +333,7 @@ size_t AttentionScratchBytes(size_t workers, size_t heads, size_t kv_heads, size
 
 void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool) {
   if (args.t == 0) return;
+  if (2 * args.t * args.heads * args.d * args.positions < kWorthSharing) pool = nullptr;
   const size_t workers = WorkerCount(pool);
   Context c = {.args = &args,
                .layout = Layout(workers, args.heads, args.kv_heads, args.d),

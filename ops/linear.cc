@@ -15,6 +15,10 @@ struct Region {
   size_t first_task[kMaxLinearJobs + 1];
 };
 
+// Multiplications below which waking other threads costs more than they save. By shape alone, and without any effect
+// on results.
+constexpr size_t kWorthSharing = size_t{1} << 18;
+
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 
 void RunTask(void* context, size_t task, size_t) {
@@ -43,10 +47,13 @@ void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, Thre
   if (x.t == 0) return;
   // All jobs of a region take the same rows, so their kernels are of one table and share the row tile.
   Region region = {.jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
+  size_t columns = 0;
   for (size_t i = 0; i < job_count; ++i) {
+    columns += jobs[i].op->rows.n;
     const size_t column_tiles = CeilDiv(jobs[i].op->rows.n, jobs[i].op->kernel->column_tile);
     region.first_task[i + 1] = region.first_task[i] + region.row_tiles * column_tiles;
   }
+  if (x.t * columns * x.k < kWorthSharing) pool = nullptr;
   ParallelFor(pool, region.first_task[job_count], RunTask, &region);
 }
 
