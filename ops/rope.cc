@@ -35,6 +35,8 @@ void FillRopeRow(const RopeShape& shape, uint32_t position, float* cos, float* s
   for (uint32_t i = 0; i < shape.width / 2; ++i) {
     double angle = p * ExpDouble(step * i);
     if (shape.freq_divisors != nullptr) angle /= static_cast<double>(shape.freq_divisors[i]);
+    // Weights are not validated: a divisor near zero, or none at all, must not leave the range of the sine.
+    if (!(angle > -1e9 && angle < 1e9)) angle = 0.0;
     double s, c;
     SinCosDouble(angle, &s, &c);
     cos[i] = static_cast<float>(c * shape.magnitude);
