@@ -15,7 +15,10 @@ using namespace thimble::test;
 
 namespace {
 
-#if defined(__aarch64__) || defined(__SANITIZE_ADDRESS__)
+// -DTHIMBLE_TEST_EVERYTHING takes many minutes.
+#if defined(THIMBLE_TEST_EVERYTHING)
+constexpr int kRounds = 100000;
+#elif defined(__aarch64__) || defined(__SANITIZE_ADDRESS__)
 constexpr int kRounds = 300;
 #else
 constexpr int kRounds = 3000;
