@@ -1,0 +1,24 @@
+// The commands: each adds its arguments to the program and gives back what runs it. One file per command.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace thimble::cli {
+
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;  // the exit code; throws Error
+};
+
+Command AddRun(CLI::App* program);
+Command AddPlan(CLI::App* program);
+Command AddInspect(CLI::App* program);
+Command AddVerify(CLI::App* program);
+Command AddConvert(CLI::App* program);
+Command AddTokenize(CLI::App* program);
+Command AddPerplexity(CLI::App* program);
+Command AddLogits(CLI::App* program);
+
+}  // namespace thimble::cli

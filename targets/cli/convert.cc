@@ -1,0 +1,245 @@
+// `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are arguments, the
+// progress bar and the report.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "format/container.h"
+#include "format/import/convert.h"
+#include "format/import/family.h"
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/memory.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr char kFooter[] = R"(Examples:
+  thimble convert stories-qmqa/ -o stories-qmqa.thimble --weights q8
+  thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
+  thimble convert smollm2/ -o smollm2.thimble --weights q4 --block 32 --keep-head q8
+  thimble convert --list
+
+SRC is a folder with config.json and model.safetensors (or its shards), or a llama2.c .bin file. The result appears
+under its name when it is complete and checked; until then an older file of that name stays. Memory stays small: one
+block of rows at a time.)";
+
+struct Arguments {
+  std::string source, output, weights = "f32", head, tokenizer, name;
+  std::vector<std::string> ignored_fields;
+  int64_t block = 32;
+  bool no_tokenizer = false, list = false, force = false, json = false, quiet = false;
+};
+
+WeightType Type(const std::string& text, const char* option) {
+  const auto type = WeightTypeFromName(text);
+  if (!type) throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
+  return *type;
+}
+
+bool IsThimbleFile(const fs::path& path) {
+  char start[sizeof kMagic] = {};
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return false;
+  const bool read = std::fread(start, 1, sizeof start, file) == sizeof start;
+  std::fclose(file);
+  return read && std::memcmp(start, kMagic, sizeof start) == 0;
+}
+
+// A converted model may be replaced; anything else only when asked, and what is being read never.
+void CheckOutput(const Arguments& arguments) {
+  std::error_code ignored;
+  const fs::path output = arguments.output;
+  if (!fs::exists(output, ignored)) return;
+  if (fs::is_directory(output, ignored)) throw IoError(arguments.output, "cannot be written", EISDIR);
+  for (const std::string& input : {arguments.source, arguments.tokenizer}) {
+    if (!input.empty() && fs::equivalent(output, input, ignored))
+      throw Error(kInvalidArgument, "-o: " + arguments.output + " is what is being read");
+  }
+  const bool in_source = fs::is_directory(arguments.source, ignored) &&
+                         fs::equivalent(fs::absolute(output).parent_path(), arguments.source, ignored);
+  if (IsThimbleFile(output) || (arguments.force && !in_source)) return;
+  throw Error(kInvalidArgument, "-o: " + arguments.output + " exists and is no .thimble file" +
+                                    (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
+}
+
+class Bar {
+ public:
+  explicit Bar(bool quiet) : quiet_(quiet), terminal_(ErrorIsTerminal()) {}
+  ~Bar() { Clear(); }
+
+  bool Show(const ConvertProgress& progress) {
+    if (Interrupted()) return false;
+    if (quiet_ || progress.total_weights == 0) return true;
+    const int percent = static_cast<int>(static_cast<double>(progress.done_weights) * 100 /
+                                         static_cast<double>(progress.total_weights));
+    if (terminal_) {
+      const std::string cells(static_cast<size_t>(percent) * 3 / 10, '#');
+      std::fprintf(stderr, "\r\033[K[%-30s] %3d%%  %zu/%zu %.40s", cells.c_str(), percent, progress.index + 1, progress.count,
+                   progress.tensor.c_str());
+      std::fflush(stderr);
+      shown_ = true;
+    } else if (const auto now = Clock::now(); now - last_line_ > std::chrono::seconds(5)) {
+      last_line_ = now;
+      std::fprintf(stderr, "%3d%%  tensor %zu of %zu\n", percent, progress.index + 1, progress.count);
+    }
+    return true;
+  }
+
+  void Clear() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+    shown_ = false;
+  }
+
+ private:
+  bool quiet_, terminal_, shown_ = false;
+  Clock::time_point last_line_ = Clock::now();
+};
+
+int List(bool json) {
+  Json list = Json::array();
+  std::string text = Format("%-12s %-14s %s\n", "family", "model_type", "what");
+  for (const Family& family : Families()) {
+    list.push_back({{"family", family.name}, {"model_type", family.model_type}, {"summary", family.summary}});
+    text += Format("%-12s %-14s %s\n", family.name, family.model_type, family.summary);
+  }
+  list.push_back({{"family", "llama2c"}, {"model_type", nullptr}, {"summary", "llama2.c .bin files"}});
+  text += Format("%-12s %-14s %s\n", "llama2c", "-", "llama2.c .bin files");
+  if (json) {
+    PrintJson({{"families", std::move(list)}});
+  } else {
+    Print(text);
+  }
+  return 0;
+}
+
+// The quantised tensors that lost most, worst first.
+std::vector<ConvertedTensor> Worst(const ConvertReport& report) {
+  std::vector<ConvertedTensor> worst;
+  std::copy_if(report.tensors.begin(), report.tensors.end(), std::back_inserter(worst),
+               [](const ConvertedTensor& tensor) { return tensor.type != WeightType::kF32; });
+  std::sort(worst.begin(), worst.end(), [](const auto& a, const auto& b) { return a.relative_error > b.relative_error; });
+  return worst;
+}
+
+std::string ReportText(const Arguments& arguments, const ConvertReport& report, double seconds) {
+  std::string text = Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", arguments.output.c_str(),
+                            report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
+                            HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
+  text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
+                                        report.has_chat_template ? ", chat template" : "")
+                               : "tokenizer   none; `thimble run` needs one (--tokenizer FILE)\n";
+  const std::vector<ConvertedTensor> worst = Worst(report);
+  for (size_t i = 0; i < worst.size() && i < 3; ++i) {
+    text += Format("%-11s %.3f%% %s, %s\n", i == 0 ? "worst error" : "", worst[i].relative_error * 100,
+                   WeightTypeName(worst[i].type), worst[i].name.c_str());
+  }
+  return text + Format("took        %.1f s, peak memory %s, buffers %s\n", seconds,
+                       HumanBytes(MeasureMemory().peak_resident_bytes).c_str(), HumanBytes(report.peak_buffer_bytes).c_str());
+}
+
+Json ReportJson(const Arguments& arguments, const ConvertReport& report, double seconds) {
+  Json tensors = Json::array();
+  double worst = 0;
+  for (const ConvertedTensor& tensor : report.tensors) {
+    worst = std::max(worst, tensor.relative_error);
+    tensors.push_back({{"name", tensor.name},
+                       {"type", WeightTypeName(tensor.type)},
+                       {"shape", {tensor.rows, tensor.cols}},
+                       {"bytes", tensor.bytes},
+                       {"relative_error", tensor.relative_error},
+                       {"largest_error", tensor.largest_error}});
+  }
+  return {{"output", arguments.output},
+          {"name", report.name},
+          {"family", report.family},
+          {"weights", report.weights},
+          {"source_bytes", report.source_bytes},
+          {"file_bytes", report.file_bytes},
+          {"vocabulary", report.vocabulary},
+          {"has_tokenizer", report.has_tokenizer},
+          {"has_chat_template", report.has_chat_template},
+          {"worst_relative_error", worst},
+          {"seconds", seconds},
+          {"peak_resident_bytes", MeasureMemory().peak_resident_bytes},
+          {"peak_buffer_bytes", report.peak_buffer_bytes},
+          {"tensors", std::move(tensors)}};
+}
+
+int Run(const Arguments& arguments) {
+  if (arguments.list) return List(arguments.json);
+  if (arguments.source.empty()) throw Error(kInvalidArgument, "SRC is missing; `thimble convert --help` shows the arguments");
+  if (arguments.output.empty()) throw Error(kInvalidArgument, "-o is missing: the file to write");
+  std::error_code failed;
+  if (!fs::is_directory(arguments.source, failed)) CheckReadable(arguments.source);
+  if (!arguments.tokenizer.empty() && !fs::is_directory(arguments.tokenizer, failed)) CheckReadable(arguments.tokenizer);
+
+  ConvertOptions options;
+  options.source = arguments.source;
+  options.output = arguments.output;
+  options.tokenizer = arguments.tokenizer;
+  options.no_tokenizer = arguments.no_tokenizer;
+  options.weights = Type(arguments.weights, "--weights");
+  options.block = static_cast<uint32_t>(arguments.block);
+  if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
+  options.name = arguments.name;
+  options.ignore_fields = arguments.ignored_fields;
+  if (options.block != 32 && options.block != 64 && options.block != 128)
+    throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
+  CheckOutput(arguments);
+
+  Bar bar(arguments.quiet);
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  const auto start = Clock::now();
+  const ConvertReport report = Convert(options);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  bar.Clear();
+  if (arguments.json) {
+    PrintJson(ReportJson(arguments, report, seconds));
+  } else if (!arguments.quiet) {
+    Print(ReportText(arguments, report, seconds));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command AddConvert(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments* a = arguments.get();
+  CLI::App* app = program->add_subcommand("convert", "Bring in a model from Hugging Face, llama2.c or the paper's code");
+  app->add_option("SRC", a->source, "A folder or a file")->type_name("");
+  app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
+  app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block)")
+      ->type_name("TYPE")->default_str("f32");
+  AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")->default_str("32");
+  app->add_option("--keep-head", a->head, "Another type for the output head (and the embedding, where they are one)")
+      ->type_name("TYPE");
+  app->add_option("--tokenizer", a->tokenizer,
+                  "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
+                  "by default what lies in SRC")->type_name("FILE");
+  app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
+  app->add_option("--name", a->name, "The model's name, by default that of SRC")->type_name("NAME");
+  app->add_option("--ignore-field", a->ignored_fields, "A field of config.json that does not matter; may be repeated")
+      ->type_name("NAME")->take_all()->expected(1);
+  app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
+  app->add_flag("--list", a->list, "Show the families of models that can be brought in");
+  app->add_flag("-q,--quiet", a->quiet, "No progress and no report");
+  app->add_flag("--json", a->json, "The report as one JSON object on standard output");
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

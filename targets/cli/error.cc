@@ -1,0 +1,51 @@
+// Errors of the program: exit codes and how they are shown.
+#include "targets/cli/error.h"
+
+#include <cstdio>
+#include <cstring>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+
+int ExitCodeOf(int code) {
+  if (code == kCancelled) return kExitCancelled;
+  switch (code / 100) {
+    case 0: return 0;
+    case 1: return kExitArgument;
+    case 2: return 3;
+    case 3: return 4;
+    case 4: return 5;
+    case 5: return 6;
+    case 6: return 7;
+    default: return 3;  // numbers that are not finite come from the model's weights
+  }
+}
+
+void Check(const thimble_status& status, const std::string& about) {
+  if (status.code == 0) return;
+  throw Error(status.code, about.empty() ? std::string(status.message) : about + ": " + status.message);
+}
+
+Error IoError(const std::string& path, const std::string& what, int error_number) {
+  return Error(kIo, path + ": " + what + ": " + std::strerror(error_number));
+}
+
+int Report(const Error& error, bool json) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "thimble: error: %s\n", error.what());
+  if (json) {
+    Json object;
+    object["error"] = {{"code", error.code}, {"name", thimble_code_name(error.code)}, {"message", error.what()}};
+    try {
+      PrintJson(object);
+    } catch (const Error&) {
+      // Standard output is what failed; stderr has said so.
+    }
+  }
+  return ExitCodeOf(error.code);
+}
+
+}  // namespace thimble::cli

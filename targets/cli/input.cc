@@ -1,0 +1,182 @@
+// What the program reads: texts, files, lists of ids, and numbers in arguments.
+#include "targets/cli/input.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/error.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const {
+    if (file != stdin) std::fclose(file);
+  }
+};
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool IsSeparator(char c) { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+nlohmann::json ReadJson(const std::string& path) {
+  const std::string text = ReadFile(path);
+  nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
+  if (value.is_discarded()) throw Error(kInvalidArgument, path + ": is not JSON");
+  return value;
+}
+
+void Flatten(const nlohmann::json& value, const std::string& path, int depth, std::vector<float>* out) {
+  if (value.is_number()) {
+    out->push_back(value.get<float>());
+  } else if (value.is_array() && depth < 8) {
+    for (const nlohmann::json& item : value) Flatten(item, path, depth + 1, out);
+  } else {
+    throw Error(kInvalidArgument, path + ": must hold nothing but numbers in lists");
+  }
+}
+
+}  // namespace
+
+void CheckReadable(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) throw IoError(path, "cannot be opened", errno);
+  if (S_ISDIR(info.st_mode)) throw IoError(path, "cannot be read", EISDIR);
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) throw IoError(path, "cannot be opened", errno);
+  std::fclose(file);
+}
+
+std::string ReadFile(const std::string& path) {
+  std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) throw IoError(path, "cannot be opened", errno);
+  std::string text;
+  char buffer[1 << 16];
+  while (true) {
+    errno = 0;
+    const size_t n = std::fread(buffer, 1, sizeof buffer, file.get());
+    text.append(buffer, n);
+    if (Interrupted()) throw Error(kCancelled, "cancelled");
+    if (n < sizeof buffer) {
+      if (std::ferror(file.get())) throw IoError(path == "-" ? "standard input" : path, "cannot be read", errno);
+      return text;
+    }
+  }
+}
+
+std::string Unescape(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      out += text[i];
+      continue;
+    }
+    switch (const char c = text[++i]) {
+      case 'n': out += '\n'; break;
+      case 'r': out += '\r'; break;
+      case 't': out += '\t'; break;
+      case '0': out += '\0'; break;
+      case '\\':
+      case '"':
+      case '\'': out += c; break;
+      case 'x':
+        if (i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 && HexDigit(text[i + 2]) >= 0) {
+          out += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
+          i += 2;
+          break;
+        }
+        [[fallthrough]];
+      default:
+        out += '\\';
+        out += c;
+    }
+  }
+  return out;
+}
+
+int64_t ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, const std::string& option) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size())
+    throw Error(kInvalidArgument, option + ": must be a whole number, got " + Quoted(text));
+  if (error == std::errc::result_out_of_range || value < minimum || value > maximum)
+    throw Error(kOutOfRange, option + ": must be between " + std::to_string(minimum) + " and " +
+                                 std::to_string(maximum) + ", got " + std::string(text));
+  return value;
+}
+
+double ParseReal(std::string_view text, double minimum, double maximum, const std::string& option) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    throw Error(kInvalidArgument, option + ": must be a number, got " + Quoted(text));
+  if (value < minimum || value > maximum)
+    throw Error(kOutOfRange, Format("%s: must be between %g and %g, got %g", option.c_str(), minimum, maximum, value));
+  return value;
+}
+
+std::vector<int32_t> ParseIds(std::string_view text, const std::string& option) {
+  std::vector<int32_t> ids;
+  size_t at = 0;
+  while (at < text.size()) {
+    if (IsSeparator(text[at])) {
+      ++at;
+      continue;
+    }
+    size_t end = at;
+    while (end < text.size() && !IsSeparator(text[end])) ++end;
+    ids.push_back(static_cast<int32_t>(ParseInteger(text.substr(at, end - at), 0, INT32_MAX, option)));
+    at = end;
+  }
+  return ids;
+}
+
+std::vector<int32_t> ReadIds(const std::string& path) {
+  const std::string text = ReadFile(path);
+  const size_t start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string::npos || (text[start] != '[' && text[start] != '{')) return ParseIds(text, path);
+  nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
+  if (value.is_object() && value.contains("ids")) {
+    nlohmann::json list = std::move(value["ids"]);
+    value = std::move(list);
+  }
+  if (!value.is_array()) throw Error(kInvalidArgument, path + ": must be a JSON list of ids");
+  std::vector<int32_t> ids;
+  ids.reserve(value.size());
+  for (const nlohmann::json& item : value) {
+    if (!item.is_number_integer()) throw Error(kInvalidArgument, path + ": must hold nothing but whole numbers");
+    const int64_t id = item.get<int64_t>();
+    if (id < 0 || id > INT32_MAX) throw Error(kOutOfRange, path + ": " + item.dump() + " is not an id");
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+std::vector<float> ReadNumbers(const std::string& path) {
+  nlohmann::json value = ReadJson(path);
+  if (value.is_object()) {
+    const char* key = value.contains("images") ? "images" : "pixels";
+    if (!value.contains(key)) throw Error(kInvalidArgument, path + ": has neither \"images\" nor \"pixels\"");
+    nlohmann::json list = std::move(value[key]);
+    value = std::move(list);
+  }
+  std::vector<float> numbers;
+  Flatten(value, path, 0, &numbers);
+  return numbers;
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,31 @@
+// What the program reads: texts, files, lists of ids, and numbers in arguments. Knows no command.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace thimble::cli {
+
+// The whole file; "-" is standard input. Throws Error(kIo) with the path and the system's reason.
+std::string ReadFile(const std::string& path);
+
+// Throws Error(kIo) when `path` is not a readable regular file (a directory, a missing file).
+void CheckReadable(const std::string& path);
+
+// \n \r \t \\ \" \' \0 and \xHH; anything else stays as it is written.
+std::string Unescape(std::string_view text);
+
+// Decimal digits with an optional minus, nothing else; throws Error(kInvalidArgument) naming `option`.
+int64_t ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, const std::string& option);
+double ParseReal(std::string_view text, double minimum, double maximum, const std::string& option);
+
+// "1,403,407" (commas or white space).
+std::vector<int32_t> ParseIds(std::string_view text, const std::string& option);
+// A JSON list of integers, an object with such a list as "ids", or a text of numbers.
+std::vector<int32_t> ReadIds(const std::string& path);
+// Every number of nested JSON lists in order; of an object, its "images" or "pixels".
+std::vector<float> ReadNumbers(const std::string& path);
+
+}  // namespace thimble::cli

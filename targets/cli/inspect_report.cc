@@ -1,0 +1,253 @@
+// What `thimble inspect` shows. Kinds are written by name; a part that a model does not have is left out.
+#include "targets/cli/inspect_report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "format/container.h"
+#include "format/model_file.h"
+#include "format/tokenizer_data.h"
+#include "targets/cli/error.h"
+
+namespace thimble::cli {
+namespace {
+
+template <size_t kCount>
+const char* Name(const char* const (&names)[kCount], uint32_t value) {
+  return value < kCount ? names[value] : "?";
+}
+
+constexpr const char* kWeightTypes[] = {"f32", "q8", "q4"};
+constexpr const char* kNorms[] = {"none", "layer_norm", "rms_norm"};
+constexpr const char* kSharings[] = {"none", "q_k", "k_v", "q_k_v"};
+constexpr const char* kRotations[] = {"none", "on_write", "on_read", "on_write_inverse_output"};
+constexpr const char* kPairings[] = {"half_split", "interleaved"};
+constexpr const char* kFfns[] = {"none", "plain", "gated"};
+constexpr const char* kActivations[] = {"identity", "gelu", "gelu_tanh", "silu", "relu", "relu_squared", "gelu_quick"};
+constexpr const char* kTokenizers[] = {"?", "sentencepiece_bpe", "byte_level_bpe"};
+constexpr const char* kSplits[] = {"none", "gpt2"};
+
+void Throw(const Status& status, const std::string& path) {
+  char text[248];
+  FormatStatus(status, text, sizeof text);
+  throw Error(static_cast<int>(status.code), path + ": " + text);
+}
+
+std::string TypeName(const TensorSpec& tensor) {
+  std::string name = Name(kWeightTypes, static_cast<uint32_t>(tensor.type));
+  return tensor.block == 0 ? name : name + " block " + std::to_string(tensor.block);
+}
+
+class Inspector {
+ public:
+  explicit Inspector(const Header& header) : header_(header) {}
+
+  Json Tensor(int32_t index) const { return std::string(header_.tensor_name(static_cast<uint32_t>(index))); }
+
+  void AddLinear(Json* out, const char* name, const LinearSpec& linear) const {
+    if (linear.weight == kNoTensor) return;
+    (*out)[name] = TypeName(header_.tensor(static_cast<uint32_t>(linear.weight)));
+    if (linear.bias != kNoTensor) (*out)[std::string(name) + "_bias"] = true;
+  }
+
+  void AddNorm(Json* out, const char* name, const NormSpec& norm) const {
+    if (norm.kind == NormKind::kNone) return;
+    Json value = {{"kind", Name(kNorms, static_cast<uint32_t>(norm.kind))}, {"eps", Short(norm.eps)}};
+    if (norm.scope == NormScope::kHead) value["per_head"] = true;
+    if (norm.weight_offset != 0) value["weight_offset"] = norm.weight_offset;
+    if (norm.weight == kNoTensor) value["weight"] = false;
+    if (norm.bias != kNoTensor) value["bias"] = true;
+    (*out)[name] = std::move(value);
+  }
+
+  Json Layer(const LayerSpec& layer) const {
+    Json out;
+    AddNorm(&out, "attention_norm", layer.attention_norm);
+    out["attention"] = Attention(layer.attention);
+    AddNorm(&out, "attention_post_norm", layer.attention_post_norm);
+    AddNorm(&out, "ffn_norm", layer.ffn_norm);
+    if (layer.ffn.kind != FfnKind::kNone) {
+      Json ffn = {{"kind", Name(kFfns, static_cast<uint32_t>(layer.ffn.kind))},
+                  {"activation", Name(kActivations, static_cast<uint32_t>(layer.ffn.activation))},
+                  {"width", layer.ffn.width}};
+      AddLinear(&ffn, "gate", layer.ffn.gate);
+      AddLinear(&ffn, "up", layer.ffn.up);
+      AddLinear(&ffn, "down", layer.ffn.down);
+      out["ffn"] = std::move(ffn);
+    }
+    AddNorm(&out, "ffn_post_norm", layer.ffn_post_norm);
+    if (layer.output_scale != 1.0f) out["output_scale"] = layer.output_scale;
+    return out;
+  }
+
+  Json Attention(const AttentionSpec& a) const {
+    Json out = {{"heads", a.heads},
+                {"kv_heads", a.kv_heads},
+                {"head_width", a.head_width},
+                {"sharing", Name(kSharings, static_cast<uint32_t>(a.sharing))},
+                {"rotation", Name(kRotations, static_cast<uint32_t>(a.rotation))},
+                {"causal", a.causal},
+                {"scale", Short(a.scale)}};
+    if (a.window != 0) out["window"] = a.window;
+    if (a.softcap != 0) out["softcap"] = a.softcap;
+    if (a.rope.width != 0) {
+      Json rope = {{"width", a.rope.width},
+                   {"offset", a.rope.offset},
+                   {"pairing", Name(kPairings, static_cast<uint32_t>(a.rope.pairing))},
+                   {"theta", a.rope.theta},
+                   {"denominator", a.rope.denominator}};
+      if (a.rope.pairing == RopePairing::kHalfSplit) rope["pair_stride"] = a.rope.pair_stride;
+      if (a.rope.position_scale != 1.0) rope["position_scale"] = a.rope.position_scale;
+      if (a.rope.magnitude != 1.0f) rope["magnitude"] = a.rope.magnitude;
+      if (a.rope.freq_divisors != kNoTensor) rope["freq_divisors"] = true;
+      out["rope"] = std::move(rope);
+    }
+    AddLinear(&out, "q", a.q);
+    AddLinear(&out, "k", a.k);
+    AddLinear(&out, "v", a.v);
+    AddLinear(&out, "o", a.o);
+    AddNorm(&out, "q_norm", a.q_norm);
+    AddNorm(&out, "k_norm", a.k_norm);
+    AddNorm(&out, "v_norm", a.v_norm);
+    if (a.key_gain != kNoTensor) out["key_gain"] = true;
+    if (a.sinks != kNoTensor) out["sinks"] = true;
+    if (a.score_bias != kNoTensor) out["score_bias"] = true;
+    if (a.cache_source >= 0) out["cache_source"] = a.cache_source;
+    return out;
+  }
+
+  Json Input(const InputSpec& input) const {
+    if (input.kind == InputKind::kPatches) {
+      Json out = {{"kind", "patches"},
+                  {"image", {input.image_channels, input.image_height, input.image_width}},
+                  {"patch", input.patch}};
+      AddLinear(&out, "patch_projection", input.patch_projection);
+      out["cls"] = input.cls != kNoTensor;
+      return out;
+    }
+    Json out = {{"kind", "tokens"}};
+    if (input.table != kNoTensor) out["table"] = TypeName(header_.tensor(static_cast<uint32_t>(input.table)));
+    if (input.scale != 1.0f) out["scale"] = input.scale;
+    out["learned_positions"] = input.positions != kNoTensor;
+    return out;
+  }
+
+  Json Output(const OutputSpec& output) const {
+    Json out;
+    AddNorm(&out, "norm", output.norm);
+    out["tied"] = output.tied;
+    AddLinear(&out, "head", output.head);
+    if (output.scale != 1.0f) out["scale"] = output.scale;
+    if (output.softcap != 0) out["softcap"] = output.softcap;
+    out["rows"] = output.rows == OutputRows::kFirst ? "first" : "every";
+    return out;
+  }
+
+  Json Tensors() const {
+    Json out = Json::array();
+    for (uint32_t i = 0; i < header_.tensors(); ++i) {
+      const TensorSpec tensor = header_.tensor(i);
+      uint64_t data_bytes = 0, scale_bytes = 0;
+      if (tensor.data_segment >= 0) data_bytes = header_.segment(static_cast<uint32_t>(tensor.data_segment)).bytes;
+      if (tensor.scale_segment >= 0) scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
+      Json entry = {{"name", std::string(header_.tensor_name(i))},
+                    {"type", Name(kWeightTypes, static_cast<uint32_t>(tensor.type))},
+                    {"shape", {tensor.rows, tensor.cols}},
+                    {"bytes", data_bytes + scale_bytes},
+                    {"data_segment", tensor.data_segment}};
+      if (tensor.block != 0) entry["block"] = tensor.block;
+      if (tensor.scale_segment >= 0) entry["scale_segment"] = tensor.scale_segment;
+      out.push_back(std::move(entry));
+    }
+    return out;
+  }
+
+  Json Segments() const {
+    Json out = Json::array();
+    for (uint32_t i = 0; i < header_.segments(); ++i) {
+      const SegmentSpec segment = header_.segment(i);
+      char checksum[20];
+      std::snprintf(checksum, sizeof checksum, "%016llx", static_cast<unsigned long long>(segment.checksum));
+      out.push_back({{"offset", segment.offset}, {"bytes", segment.bytes}, {"checksum", checksum}});
+    }
+    return out;
+  }
+
+ private:
+  // 1e-5f as 1e-05 and not as the double behind it.
+  static double Short(float value) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.7g", static_cast<double>(value));
+    return std::stod(digits);
+  }
+
+  const Header& header_;
+};
+
+Json Tokenizer(const ModelFile& file, const std::string& path) {
+  const int32_t index = file.header().model().tokenizer_segment;
+  if (index < 0) return nullptr;
+  const SegmentSpec segment = file.header().segment(static_cast<uint32_t>(index));
+  const Result<TokenizerData> parsed =
+      ParseTokenizerData(file.Segment(static_cast<uint32_t>(index)), static_cast<size_t>(segment.bytes));
+  if (!parsed.ok()) Throw(parsed.status(), path);
+  const TokenizerData& data = parsed.value();
+  const auto id = [](uint32_t value) { return value == kNoToken ? Json(nullptr) : Json(value); };
+  Json ends = Json::array();
+  for (uint32_t i = 0; i < data.eog_count; ++i) ends.push_back(data.eog_ids[i]);
+  return {{"kind", Name(kTokenizers, static_cast<uint32_t>(data.kind))},
+          {"split", Name(kSplits, static_cast<uint32_t>(data.split))},
+          {"pieces", data.piece_count},
+          {"merges", data.merge_count},
+          {"special_pieces", data.special_count},
+          {"bos", id(data.bos)},
+          {"eos", id(data.eos)},
+          {"unk", id(data.unk)},
+          {"end_of_text", std::move(ends)},
+          {"adds_bos", data.Has(kTokenizerAddBos)},
+          {"adds_space_in_front", data.Has(kTokenizerAddDummyPrefix)},
+          {"byte_fallback", data.Has(kTokenizerByteFallback)},
+          {"segment", index},
+          {"bytes", segment.bytes}};
+}
+
+}  // namespace
+
+Json InspectJson(const std::string& path) {
+  ModelFile file;
+  if (const Status status = file.Open(path.c_str()); !status.ok()) Throw(status, path);
+  const Header& header = file.header();
+  const ModelSpec& model = header.model();
+  const Inspector inspector(header);
+  Json report = {{"file", path},
+                 {"name", std::string(header.name())},
+                 {"family", std::string(header.family())},
+                 {"container",
+                  {{"version", kContainerVersion},
+                   {"file_bytes", file.file_bytes()},
+                   {"header_bytes", file.header_copy_bytes()},
+                   {"segments", header.segments()},
+                   {"tensors", header.tensors()}}},
+                 {"dimensions",
+                  {{"kind", header.is_decoder() ? "decoder" : "encoder"},
+                   {"layers", model.layers},
+                   {"width", model.width},
+                   {"outputs", model.outputs},
+                   {"vocabulary", model.vocabulary},
+                   {"max_positions", model.max_positions}}},
+                 {"input", inspector.Input(model.input)},
+                 {"output", inspector.Output(model.output)}};
+  Json layers = Json::array();
+  for (uint32_t i = 0; i < model.layers; ++i) layers.push_back(inspector.Layer(header.layer(i)));
+  report["layers"] = std::move(layers);
+  report["tensors"] = inspector.Tensors();
+  report["segments"] = inspector.Segments();
+  report["tokenizer"] = Tokenizer(file, path);
+  report["chat_template"] = std::string(header.chat_template());
+  Json metadata = Json::object();
+  for (uint32_t i = 0; i < header.metadata(); ++i)
+    metadata[std::string(header.metadata_key(i))] = std::string(header.metadata_value(i));
+  report["metadata"] = std::move(metadata);
+  return report;
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,49 @@
+// Ctrl-C. The handler does what is allowed in a handler: it sets a flag, or writes a line and ends the program.
+#include "targets/cli/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "targets/cli/error.h"
+
+namespace thimble::cli {
+namespace {
+
+volatile sig_atomic_t interrupted = 0;
+volatile sig_atomic_t stop_at_once = 0;
+
+void EndNow() {
+  constexpr char kText[] = "\nthimble: cancelled\n";
+  if (write(STDERR_FILENO, kText, sizeof kText - 1) < 0) {
+    // There is nobody left to tell.
+  }
+  _exit(kExitCancelled);
+}
+
+void OnSignal(int) {
+  if (interrupted || stop_at_once) EndNow();
+  interrupted = 1;
+}
+
+}  // namespace
+
+void InstallSignalHandlers() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = 0;  // no SA_RESTART: a read from the terminal must return
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+bool Interrupted() { return interrupted != 0; }
+
+StopAtOnce::StopAtOnce() {
+  stop_at_once = 1;
+  if (interrupted) EndNow();
+}
+
+StopAtOnce::~StopAtOnce() { stop_at_once = 0; }
+
+}  // namespace thimble::cli

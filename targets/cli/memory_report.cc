@@ -1,0 +1,86 @@
+// What a run planned beside what it took.
+#include "targets/cli/memory_report.h"
+
+#include <cerrno>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/error.h"
+#include "targets/cli/output.h"
+#include "targets/cli/plan_report.h"
+
+namespace thimble::cli {
+namespace {
+
+std::string Measured(const char* name, uint64_t bytes, const char* what) {
+  if (bytes == 0) return Format("  %-18s not measured here\n", name);
+  return Format("  %-18s %16s  %s\n", name, Thousands(bytes).c_str(), what);
+}
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+}  // namespace
+
+std::string MemoryText(const Plan& plan, const MemoryUse& use) {
+  const uint64_t planned = plan.totals.arena_bytes + plan.totals.mapped_bytes + plan.totals.outside_bytes;
+  std::string text = Format("arena      %s bytes planned, a block of %s bytes used (%s)\n",
+                            Thousands(plan.totals.arena_bytes).c_str(), Thousands(use.arena_given_bytes).c_str(),
+                            HumanBytes(use.arena_given_bytes).c_str());
+  if (use.after.peak_resident_bytes != 0) {
+    text += Format("peak       %s resident, %s private; planned %s (arena + mapped file + outside), the program itself %s\n",
+                   HumanBytes(use.after.peak_resident_bytes).c_str(), HumanBytes(use.after.private_dirty_bytes).c_str(),
+                   HumanBytes(planned).c_str(), HumanBytes(use.before.peak_resident_bytes).c_str());
+  }
+  return text;
+}
+
+Json MemoryJson(const MemoryUse& use) {
+  return {{"peak_resident_bytes", use.after.peak_resident_bytes},
+          {"private_dirty_bytes", use.after.private_dirty_bytes},
+          {"resident_anonymous_bytes", use.after.resident_anonymous_bytes},
+          {"resident_file_bytes", use.after.resident_file_bytes},
+          {"arena_used_bytes", use.arena_given_bytes},
+          {"arena_resident_bytes", use.arena_resident_bytes},
+          {"program_resident_bytes", use.before.peak_resident_bytes},
+          {"program_private_dirty_bytes", use.before.private_dirty_bytes}};
+}
+
+void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options, const Plan& plan,
+                       const MemoryUse& use) {
+  std::string text;
+  if (EndsWith(path, ".json")) {
+    Json report = PlanJson(model, options, plan);
+    report["measured"] = MemoryJson(use);
+    text = DumpJson(report, 1) + "\n";
+  } else {
+    text = PlanText(model, options, plan);
+    text += "\nmeasured, in bytes\n";
+    text += Measured("arena", use.arena_given_bytes, "the block that was used, the planned size exactly");
+    text += Measured("arena touched", use.arena_resident_bytes, "of it in memory, in whole pages");
+    text += Measured("peak resident", use.after.peak_resident_bytes, "everything: arena, model file, program, stacks");
+    text += Measured("private dirty", use.after.private_dirty_bytes, "at the end: what no other process shares");
+    text += Measured("model and program", use.after.resident_file_bytes, "at the end: resident pages of files");
+    text += Measured("before the arena", use.before.peak_resident_bytes, "resident: the program itself, header read");
+    text += "\nevery line of the plan\n";
+    static constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
+    text += Format("  %-8s %16s %16s  %s\n", "lifetime", "offset", "bytes", "name");
+    for (const thimble_plan_line& line : plan.lines) {
+      std::string name = line.name;
+      if (line.index >= 0) name += " " + std::to_string(line.index);
+      if (line.scratch) name += " (scratch)";
+      text += Format("  %-8s %16s %16s  %s\n", kLifetimes[line.lifetime], Thousands(line.offset).c_str(),
+                     Thousands(line.bytes).c_str(), name.c_str());
+    }
+  }
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) throw IoError(path, "the memory report cannot be written", errno);
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const int write_error = errno;
+  if (std::fclose(file) != 0 || !written)
+    throw IoError(path, "the memory report cannot be written", written ? errno : write_error);
+}
+
+}  // namespace thimble::cli

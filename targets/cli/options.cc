@@ -1,0 +1,188 @@
+// Arguments that several commands take, checked strictly, and the model and plan that follow from them.
+#include "targets/cli/options.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr int64_t kMaxContext = int64_t{1} << 30;
+// Below this a step takes less time than waking other threads for its thirty linear layers.
+constexpr uint64_t kSmallModelBytes = uint64_t{16} << 20;
+
+// llama.cpp's names for the same idea are taken, too.
+int32_t CacheType(const std::string& name, const std::string& option) {
+  if (name == "f32") return THIMBLE_CACHE_F32;
+  if (name == "f16") return THIMBLE_CACHE_F16;
+  if (name == "q8" || name == "q8_0") return THIMBLE_CACHE_Q8;
+  if (name == "q4" || name == "q4_0") return THIMBLE_CACHE_Q4;
+  throw Error(kInvalidArgument, option + ": must be f32, f16, q8 or q4, got " + Quoted(name));
+}
+
+void CollectLine(void* user, const thimble_plan_line* line) {
+  static_cast<std::vector<thimble_plan_line>*>(user)->push_back(*line);
+}
+
+}  // namespace
+
+void NeedOne(const std::string& names, const std::vector<bool>& given) {
+  const auto count = std::count(given.begin(), given.end(), true);
+  if (count == 1) return;
+  throw Error(kInvalidArgument, names + ": give " + (count == 0 ? "one of these" : "only one of these"));
+}
+
+CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum, int64_t maximum,
+                        const std::string& help) {
+  CLI::Option* option = app->add_option_function<std::string>(
+      names, [=](const std::string& text) { *target = ParseInteger(text, minimum, maximum, names); }, help);
+  return option->type_name("N");
+}
+
+CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, double minimum, double maximum,
+                     const std::string& help) {
+  CLI::Option* option = app->add_option_function<std::string>(
+      names, [=](const std::string& text) { *target = static_cast<float>(ParseReal(text, minimum, maximum, names)); },
+      help);
+  return option->type_name("X");
+}
+
+Model::Model(const std::string& path) : path_(path) {
+  CheckReadable(path);
+  Check(thimble_model_open(path.c_str(), &model_), path);
+  info_ = thimble_model_get_info(model_);
+}
+
+Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name) {
+  Check(thimble_model_open_memory(bytes, size, &model_), name);
+  info_ = thimble_model_get_info(model_);
+}
+
+Model::~Model() { thimble_model_close(model_); }
+
+void Model::NeedTokenizer(const std::string& instead) const {
+  if (info_.has_tokenizer) return;
+  throw Error(kUnsupported, path_ + ": carries no tokenizer; convert it again with `--tokenizer FILE`" +
+                                (instead.empty() ? "" : ", or " + instead));
+}
+
+std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) const {
+  size_t count = 0;
+  std::vector<int32_t> ids(text.size() + 2);  // no piece is shorter than a byte, and one may stand in front
+  thimble_status status = thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+  if (status.code != 0 && count > ids.size()) {
+    ids.resize(count);
+    status = thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+  }
+  Check(status);
+  ids.resize(count);
+  ids.shrink_to_fit();
+  return ids;
+}
+
+std::string Model::Piece(int32_t id) const {
+  const char* text = "";
+  size_t bytes = 0;
+  Check(thimble_piece(model_, id, &text, &bytes));
+  return std::string(text, bytes);
+}
+
+void TextArguments::Add(CLI::App* app) {
+  app->add_option_function<std::string>(
+         "-p,--prompt", [this](const std::string& value) { prompt = value, has_prompt = true; }, "The text")
+      ->type_name("TEXT");
+  app->add_option("-f,--file", file, "Read the text from a file, - is standard input")->type_name("FILE");
+}
+
+void TextArguments::AddEscapes(CLI::App* app) {
+  app->add_flag("-e,--escape", escape, "Read \\n, \\t, \\\" ... in -p as characters (the default)");
+  app->add_flag("--no-escape", no_escape, "Take -p as it is");
+}
+
+std::string TextArguments::Read() const {
+  if (!file.empty()) return ReadFile(file);
+  return no_escape ? prompt : Unescape(prompt);
+}
+
+void ContextOptions::Add(CLI::App* app) {
+  const char* kGroup = "Memory and speed";
+  AddInteger(app, "-c,--ctx-size", &context_tokens, 0, kMaxContext, "Tokens in the KV cache, 0 = from the model")
+      ->default_str("0")->group(kGroup);
+  AddInteger(app, "-t,--threads", &threads, 1, 256,
+             "Threads; by default 1 for small models, else the processors, at most 4")->group(kGroup);
+  AddInteger(app, "-b,--ubatch-size", &chunk_tokens, 0, 1 << 20,
+             "Prompt tokens per pass, 0 = 64; also -ub")
+      ->default_str("0")->group(kGroup);
+  app->add_option("--kv", cache, "KV cache rows: f32, f16, q8 or q4")
+      ->type_name("TYPE")->default_str("f16")->group(kGroup);
+  app->add_option("--cache-type-k", key_cache, "The keys alone; also -ctk")->type_name("TYPE")->group(kGroup);
+  app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")->type_name("TYPE")->group(kGroup);
+  app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()) + "")
+      ->type_name("NAME")->group(kGroup);
+}
+
+thimble_options ContextOptions::ForModel(const Model& model) const {
+  thimble_options options = thimble_default_options();
+  options.context_tokens = static_cast<uint32_t>(context_tokens);
+  options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
+  options.chunk_tokens = static_cast<uint32_t>(chunk_tokens);
+  options.logits_rows = logits_rows;
+  if (!cache.empty()) options.key_cache = options.value_cache = CacheType(cache, "--kv");
+  if (!key_cache.empty()) options.key_cache = CacheType(key_cache, "-ctk");
+  if (!value_cache.empty()) options.value_cache = CacheType(value_cache, "-ctv");
+  if (!kernels.empty()) options.kernels = kernels.c_str();
+  if (key_cache.empty() != value_cache.empty() && options.key_cache != options.value_cache) {
+    thimble_plan plan;
+    if (thimble_plan_memory(model.handle(), &options, &plan, nullptr, nullptr).code != 0) {
+      // One row per token is key and value, so that one option says it all.
+      (key_cache.empty() ? options.key_cache : options.value_cache) =
+          key_cache.empty() ? options.value_cache : options.key_cache;
+    }
+  }
+  return options;
+}
+
+uint32_t DefaultThreads(uint64_t file_bytes) {
+  if (file_bytes < kSmallModelBytes) return 1;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return static_cast<uint32_t>(std::clamp(count, 1, 4));
+}
+
+const char* CacheTypeName(int32_t type) {
+  switch (type) {
+    case THIMBLE_CACHE_F32: return "f32";
+    case THIMBLE_CACHE_F16: return "f16";
+    case THIMBLE_CACHE_Q8: return "q8";
+    case THIMBLE_CACHE_Q4: return "q4";
+    default: return "?";
+  }
+}
+
+double Plan::CutPercent() const {
+  if (totals.baseline_kv_bytes_per_token == 0) return 0;
+  return 100.0 * (1.0 - static_cast<double>(totals.kv_bytes_per_token) /
+                            static_cast<double>(totals.baseline_kv_bytes_per_token));
+}
+
+Plan MakePlan(const Model& model, const thimble_options& options) {
+  Plan plan;
+  Check(thimble_plan_memory(model.handle(), &options, &plan.totals, CollectLine, &plan.lines), model.path());
+  return plan;
+}
+
+Session::Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes) {
+  const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
+  Check(thimble_session_create(model.handle(), &options, arena, arena_bytes, &session_), model.path());
+}
+
+Session::~Session() { thimble_session_close(session_); }
+
+}  // namespace thimble::cli

@@ -1,0 +1,99 @@
+// Arguments that several commands take, checked strictly, and the model and plan that follow from them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <thimble/thimble.h>
+
+namespace thimble::cli {
+
+// `names` as CLI11 takes them ("-n,--predict"). Numbers are parsed strictly: no base prefixes, no trailing text.
+CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum, int64_t maximum,
+                        const std::string& help);
+CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, double minimum, double maximum,
+                     const std::string& help);
+
+// Throws unless exactly one of `given` is true; `names` says which options they are.
+void NeedOne(const std::string& names, const std::vector<bool>& given);
+
+// An open model; closed when it goes.
+class Model {
+ public:
+  explicit Model(const std::string& path);
+  // Over bytes that outlive it; `name` stands for the path in messages.
+  Model(const void* bytes, size_t size, const std::string& name);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const thimble_model* handle() const { return model_; }
+  const thimble_model_info& info() const { return info_; }
+  const std::string& path() const { return path_; }
+
+  // Throws kUnsupported with what to do if the model carries no tokenizer.
+  void NeedTokenizer(const std::string& instead) const;
+  std::vector<int32_t> Tokenize(const std::string& text, uint32_t flags) const;
+  std::string Piece(int32_t id) const;
+
+ private:
+  std::string path_;
+  thimble_model* model_ = nullptr;
+  thimble_model_info info_ = {};
+};
+
+// A text to read: -p, with escapes as llama.cpp reads them, or -f.
+struct TextArguments {
+  std::string prompt, file;
+  bool has_prompt = false, no_escape = false, escape = false;
+
+  void Add(CLI::App* app);         // -p and -f
+  void AddEscapes(CLI::App* app);  // -e and --no-escape
+  bool Given() const { return has_prompt || !file.empty(); }
+  std::string Read() const;
+};
+
+// What decides the plan: -c -t -b --kv -ctk -ctv --kernels.
+struct ContextOptions {
+  int64_t context_tokens = 0;
+  int64_t threads = 0;
+  int64_t chunk_tokens = 0;
+  std::string cache, key_cache, value_cache;
+  std::string kernels;
+  uint32_t logits_rows = 0;
+
+  void Add(CLI::App* app);
+  // Pointers in the result refer to this object. If only one of -ctk and -ctv is given and the model stores one row
+  // for both, the other follows it.
+  thimble_options ForModel(const Model& model) const;
+};
+
+// 1 for a small model, else the processors that this process may use, at most 4. Text does not depend on it.
+uint32_t DefaultThreads(uint64_t file_bytes);
+
+const char* CacheTypeName(int32_t type);
+
+struct Plan {
+  thimble_plan totals = {};
+  std::vector<thimble_plan_line> lines;
+
+  double CutPercent() const;
+};
+Plan MakePlan(const Model& model, const thimble_options& options);
+
+// A session in an arena of exactly the planned size, given by us.
+class Session {
+ public:
+  Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  thimble_session* handle() const { return session_; }
+
+ private:
+  thimble_session* session_ = nullptr;
+};
+
+}  // namespace thimble::cli

@@ -1,0 +1,214 @@
+// `thimble perplexity`: how well a model predicts a text. The protocol is in the help text; sums are doubles.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/memory.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Protocol: the ids are cut into windows of --window ids that do not overlap; the last may be shorter. Each window is
+read from position 0 with an empty cache, nothing is put in front of it, and at each of its positions the NEXT id of
+the text is scored, also when that is the first id of the next window. So every id but the first is scored exactly
+once: N ids give N - 1 scores. Perplexity is exp(sum of -ln p / number of scores), with p from the softmax over all
+outputs, in double precision. A text gets a begin-of-text id where the model wants one; ids are taken as they are.
+
+Examples:
+  thimble perplexity stories-qmqa.thimble --ids ids.json --window 256
+  thimble perplexity stories-qmqa.thimble -f text.txt --window 256 --limit 20000 --kv q8 --json)";
+
+constexpr uint32_t kRowsAtOnce = 16;
+
+struct Arguments {
+  std::string model, file, ids;
+  int64_t window = 0, limit = 0;
+  ContextOptions context;
+  bool json = false;
+};
+
+// Sums of one window; filled row by row by the library.
+struct Window {
+  const int32_t* targets = nullptr;
+  size_t target_count = 0;
+  size_t outputs = 0;
+  double nll = 0, squares = 0;
+  size_t scored = 0;
+
+  static int32_t Score(void* user, size_t position, const float* logits) {
+    Window& window = *static_cast<Window*>(user);
+    if (position < window.target_count) {
+      double largest = static_cast<double>(logits[0]);
+      for (size_t i = 1; i < window.outputs; ++i) largest = std::max(largest, static_cast<double>(logits[i]));
+      double sum = 0;
+      for (size_t i = 0; i < window.outputs; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
+      const auto target = static_cast<size_t>(window.targets[position]);
+      const double nll = largest + std::log(sum) - static_cast<double>(logits[target]);
+      window.nll += nll;
+      window.squares += nll * nll;
+      ++window.scored;
+    }
+    return !Interrupted();
+  }
+};
+
+struct Score {
+  double nll = 0, squares = 0;
+  size_t count = 0;
+  double full_nll = 0;  // of the windows that are not cut short by the end
+  size_t full_count = 0;
+  std::vector<double> window_nll;
+  double seconds = 0;
+  bool cancelled = false;
+
+  double Perplexity() const { return count == 0 ? 0 : std::exp(nll / static_cast<double>(count)); }
+  double FullPerplexity() const { return full_count == 0 ? 0 : std::exp(full_nll / static_cast<double>(full_count)); }
+  // Standard error of the mean, carried through the exponential.
+  double Uncertainty() const {
+    if (count < 2) return 0;
+    const double n = static_cast<double>(count), mean = nll / n;
+    return Perplexity() * std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
+  }
+};
+
+class Progress {
+ public:
+  explicit Progress(size_t windows) : windows_(windows) {}
+  ~Progress() {
+    if (shown_ && ErrorIsTerminal()) std::fputs("\n", stderr);
+  }
+  void Show(size_t done, const Score& score) {
+    const size_t tenth = done * 10 / windows_;
+    if (!ErrorIsTerminal() && tenth == tenth_) return;
+    tenth_ = tenth;
+    shown_ = true;
+    std::fprintf(stderr, ErrorIsTerminal() ? "\rwindow %zu/%zu  perplexity %.4f " : "window %zu/%zu  perplexity %.4f\n",
+                 done, windows_, score.Perplexity());
+    std::fflush(stderr);
+  }
+
+ private:
+  size_t windows_, tenth_ = 0;
+  bool shown_ = false;
+};
+
+std::vector<int32_t> InputIds(const Arguments& arguments, const Model& model) {
+  std::vector<int32_t> ids;
+  if (!arguments.ids.empty()) {
+    ids = ReadIds(arguments.ids);
+  } else {
+    model.NeedTokenizer("give ids with --ids");
+    ids = model.Tokenize(ReadFile(arguments.file), THIMBLE_ADD_BOS);
+  }
+  if (arguments.limit > 0 && ids.size() > static_cast<size_t>(arguments.limit))
+    ids.resize(static_cast<size_t>(arguments.limit));
+  if (ids.size() < 2) throw Error(kInvalidArgument, "at least two ids are needed: the second is the first that is scored");
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (static_cast<uint32_t>(ids[i]) < model.info().outputs) continue;
+    throw Error(kOutOfRange, Format("id %d at place %zu is outside the vocabulary of %u", ids[i], i, model.info().outputs));
+  }
+  return ids;
+}
+
+Score ScoreIds(const Session& session, const Model& model, const std::vector<int32_t>& ids, size_t window_tokens) {
+  const auto start = std::chrono::steady_clock::now();
+  const size_t windows = (ids.size() - 1 + window_tokens - 1) / window_tokens;
+  Score score;
+  Progress progress(windows);
+  for (size_t at = 0; at + 1 < ids.size(); at += window_tokens) {
+    const size_t targets = std::min(window_tokens, ids.size() - 1 - at);
+    Window window{.targets = ids.data() + at + 1, .target_count = targets, .outputs = model.info().outputs};
+    Check(thimble_rewind(session.handle(), 0));
+    const thimble_status status =
+        thimble_prefill_each(session.handle(), ids.data() + at, targets, Window::Score, &window);
+    if (status.code == kCancelled || Interrupted()) {
+      score.cancelled = true;
+      break;
+    }
+    Check(status);
+    score.nll += window.nll;
+    score.squares += window.squares;
+    score.count += window.scored;
+    score.window_nll.push_back(window.nll);
+    if (targets == window_tokens) score.full_nll += window.nll, score.full_count += window.scored;
+    progress.Show(score.window_nll.size(), score);
+  }
+  score.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return score;
+}
+
+int Run(const Arguments& arguments) {
+  NeedOne("-f or --ids", {!arguments.file.empty(), !arguments.ids.empty()});
+  const Model model(arguments.model);
+  if (!model.info().is_decoder) throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
+  const std::vector<int32_t> ids = InputIds(arguments, model);
+
+  ContextOptions context = arguments.context;
+  context.logits_rows = kRowsAtOnce;
+  if (context.context_tokens == 0 && arguments.window > 0) context.context_tokens = arguments.window;
+  const thimble_options options = context.ForModel(model);
+  const Plan plan = MakePlan(model, options);
+  const size_t window = arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
+  if (window > plan.totals.context_tokens)
+    throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window, plan.totals.context_tokens));
+
+  const ArenaBlock arena(plan.totals.arena_bytes);
+  const Session session(model, options, arena.data(), arena.bytes());
+  const Score score = ScoreIds(session, model, ids, window);
+
+  const double rate = score.seconds > 0 ? static_cast<double>(score.count) / score.seconds : 0;
+  if (arguments.json) {
+    PrintJson({{"model", model.path()},
+               {"perplexity", score.Perplexity()},
+               {"perplexity_standard_error", score.Uncertainty()},
+               {"nll_sum", score.nll},
+               {"nll_count", score.count},
+               {"full_windows_perplexity", score.FullPerplexity()},
+               {"full_windows_nll_sum", score.full_nll},
+               {"full_windows_count", score.full_count},
+               {"window_tokens", window},
+               {"window_nll", score.window_nll},
+               {"ids", ids.size()},
+               {"key_cache", CacheTypeName(options.key_cache)},
+               {"value_cache", CacheTypeName(options.value_cache)},
+               {"threads", plan.totals.threads},
+               {"kernels", plan.totals.kernels},
+               {"tokens_per_second", rate},
+               {"cancelled", score.cancelled}});
+  } else {
+    Print(Format("perplexity %.6f +- %.4f over %zu ids, windows of %zu%s\n", score.Perplexity(), score.Uncertainty(),
+                 score.count, window, score.cancelled ? " (cancelled before the end)" : ""));
+    std::fprintf(stderr, "nll %.6f, %.1f tokens/s, cache %s, kernels %s\n", score.nll, rate,
+                 CacheTypeName(options.key_cache), plan.totals.kernels);
+  }
+  return score.cancelled ? kExitCancelled : 0;
+}
+
+}  // namespace
+
+Command AddPerplexity(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments* a = arguments.get();
+  CLI::App* app = program->add_subcommand("perplexity", "Measure how well a model predicts a text");
+  app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
+  app->add_option("-f,--file", a->file, "A text, - is standard input")->type_name("FILE");
+  app->add_option("--ids", a->ids, "Token ids: a JSON list, or numbers with commas or spaces")->type_name("FILE");
+  AddInteger(app, "--window", &a->window, 0, 1 << 30, "Ids per window; 0 = the context")->default_str("0");
+  AddInteger(app, "--limit", &a->limit, 0, INT32_MAX, "Only the first ids of the text; 0 = all")->default_str("0");
+  app->add_flag("--json", a->json, "One JSON object on standard output");
+  a->context.Add(app);
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

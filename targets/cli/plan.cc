@@ -1,0 +1,51 @@
+// `thimble plan`: every byte that a run will use, before anything is loaded. Reads the header of the file only.
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/commands.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+#include "targets/cli/plan_report.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Examples:
+  thimble plan stories-qmqa.thimble
+  thimble plan stories-qmqa.thimble -c 256 --kv q8 -t 4
+  thimble plan stories-qmqa.thimble --json | jq .arena_bytes
+
+The arena is exact: `thimble run` with the same -c -t -b --kv and --kernels takes this many bytes, not one more or less.)";
+
+struct Arguments {
+  std::string model;
+  ContextOptions context;
+  bool json = false;
+};
+
+int Run(const Arguments& arguments) {
+  const Model model(arguments.model);
+  const thimble_options options = arguments.context.ForModel(model);
+  const Plan plan = MakePlan(model, options);
+  if (arguments.json) {
+    PrintJson(PlanJson(model, options, plan));
+  } else {
+    Print(PlanText(model, options, plan));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command AddPlan(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = program->add_subcommand("plan", "Print every byte a run will use, before it runs");
+  app->add_option("MODEL", arguments->model, "A .thimble file")->required()->type_name("");
+  arguments->context.Add(app);
+  app->add_flag("--json", arguments->json, "One JSON object on standard output");
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,174 @@
+// A memory plan as people and programs read it.
+#include "targets/cli/plan_report.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr int kBarCells = 64;
+constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
+
+// Lines of one name, lifetime and kind, in order of first appearance.
+struct Group {
+  int32_t lifetime;
+  bool scratch;
+  std::string name;
+  uint64_t bytes = 0;
+  uint64_t largest = 0;
+  uint64_t count = 0;
+};
+
+std::vector<Group> GroupLines(const Plan& plan) {
+  std::vector<Group> groups;
+  for (const thimble_plan_line& line : plan.lines) {
+    auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+      return group.lifetime == line.lifetime && group.scratch == (line.scratch != 0) && group.name == line.name;
+    });
+    if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, line.name});
+    at->bytes += line.bytes;
+    at->largest = std::max(at->largest, line.bytes);
+    ++at->count;
+  }
+  return groups;
+}
+
+std::string GroupText(const Group& group, uint64_t total) {
+  const std::string count = group.count > 1 ? "x " + std::to_string(group.count) : "";
+  std::string share;
+  if (total != 0 && !group.scratch)
+    share = Format("%5.1f%%", 100.0 * static_cast<double>(group.bytes) / static_cast<double>(total));
+  std::string text = Format("  %-30s %-8s %16s", group.name.c_str(), count.c_str(), Thousands(group.bytes).c_str());
+  return share.empty() ? text + "\n" : text + "  " + share + "\n";
+}
+
+// Each cell shows what lies in its middle, by the first letter or a digit; scratch, which overlaps, is '.'.
+std::string Picture(const Plan& plan, const std::vector<Group>& groups) {
+  const uint64_t total = plan.totals.arena_bytes;
+  if (total == 0) return {};
+  const std::string kMarks = "#=+o*x%@&$abcdefghijklmnpqrstuvwyz";
+  std::vector<std::pair<std::string, char>> marks;
+  uint64_t persistent = 0;
+  for (const Group& group : groups) {
+    if (group.lifetime != THIMBLE_ARENA || group.scratch) continue;
+    persistent += group.bytes;
+    // Parts of less than half a cell would not be seen.
+    if (group.bytes * kBarCells * 2 < total || marks.size() == kMarks.size()) continue;
+    marks.emplace_back(group.name, kMarks[marks.size()]);
+  }
+  std::string bar(kBarCells, ' ');
+  bool scratch_seen = false;
+  for (int cell = 0; cell < kBarCells; ++cell) {
+    const uint64_t middle =
+        static_cast<uint64_t>((static_cast<double>(cell) + 0.5) / kBarCells * static_cast<double>(total));
+    for (const thimble_plan_line& line : plan.lines) {
+      if (line.lifetime != THIMBLE_ARENA || middle < line.offset || middle - line.offset >= line.bytes) continue;
+      if (line.scratch) {
+        bar[static_cast<size_t>(cell)] = '.';
+        scratch_seen = true;
+        continue;
+      }
+      const auto mark = std::find_if(marks.begin(), marks.end(), [&](const auto& m) { return m.first == line.name; });
+      bar[static_cast<size_t>(cell)] = mark == marks.end() ? '-' : mark->second;
+      break;
+    }
+  }
+  std::string text = "  |" + bar + "|\n   ";
+  for (const auto& [name, mark] : marks) {
+    text += mark;
+    text += " " + name + "  ";
+  }
+  if (scratch_seen) text += ". scratch  ";
+  if (bar.find('-') != std::string::npos) text += "- small parts  ";
+  while (text.back() == ' ') text.pop_back();
+  return text + "\n";
+}
+
+std::string Title(const char* name, uint64_t bytes, const char* what) {
+  const std::string human = bytes >= 1024 ? "(" + HumanBytes(bytes) + ")" : "";
+  return Format("%-9s%s bytes %s  %s\n", name, Thousands(bytes).c_str(), human.c_str(), what);
+}
+
+}  // namespace
+
+std::string CacheText(const Plan& plan) {
+  const thimble_plan& totals = plan.totals;
+  if (totals.kv_bytes == 0 || totals.baseline_kv_bytes_per_token == 0) return "cache    none: this model keeps nothing\n";
+  std::string text = Format("cache    %s bytes per token, all layers; %s bytes for %s tokens\n",
+                            Thousands(totals.kv_bytes_per_token).c_str(), Thousands(totals.kv_bytes).c_str(),
+                            Thousands(totals.context_tokens).c_str());
+  text += Format("         %s%% less than separate keys and values for all heads in f16 (%s bytes per token)\n",
+                 Percent(plan.CutPercent()).c_str(), Thousands(totals.baseline_kv_bytes_per_token).c_str());
+  return text;
+}
+
+std::string PlanText(const Model& model, const thimble_options& options, const Plan& plan) {
+  const thimble_plan& totals = plan.totals;
+  const std::vector<Group> groups = GroupLines(plan);
+  const std::string key = CacheTypeName(options.key_cache), value = CacheTypeName(options.value_cache);
+  const std::string cache = key == value ? key : key + " keys, " + value + " values";
+  std::string text = Format("%s: %s, %u layers, width %u\n", model.path().c_str(), model.info().family,
+                            model.info().layers, model.info().width);
+  text += Format("context %s tokens, cache %s, %u thread%s, %u tokens per pass, kernels %s\n\n",
+                 Thousands(totals.context_tokens).c_str(), cache.c_str(), totals.threads,
+                 totals.threads == 1 ? "" : "s", totals.chunk_tokens, totals.kernels);
+
+  const auto lines = [&](int32_t lifetime, bool scratch, uint64_t total) {
+    std::string out;
+    for (const Group& group : groups)
+      if (group.lifetime == lifetime && group.scratch == scratch) out += GroupText(group, total);
+    return out;
+  };
+  text += Title("arena", totals.arena_bytes, "one block, exact to the byte");
+  text += Picture(plan, groups);
+  text += lines(THIMBLE_ARENA, false, totals.arena_bytes);
+  const std::string scratch = lines(THIMBLE_ARENA, true, 0);
+  if (!scratch.empty()) {
+    uint64_t persistent = 0;
+    for (const Group& group : groups)
+      if (group.lifetime == THIMBLE_ARENA && !group.scratch) persistent += group.bytes;
+    const uint64_t shared = totals.arena_bytes > persistent ? totals.arena_bytes - persistent : 0;
+    text += Format("  scratch, %s bytes, shared in turn by:\n", Thousands(shared).c_str()) + scratch;
+  }
+  text += "\n" + Title("mapped", totals.mapped_bytes, "the model file, read-only, shared between processes");
+  text += lines(THIMBLE_MAPPED, false, totals.mapped_bytes);
+  text += "\n" + Title("outside", totals.outside_bytes, "what cannot lie in the arena");
+  text += lines(THIMBLE_OUTSIDE, false, totals.outside_bytes);
+  return text + "\n" + CacheText(plan);
+}
+
+Json PlanJson(const Model& model, const thimble_options& options, const Plan& plan) {
+  const thimble_plan& totals = plan.totals;
+  Json lines = Json::array();
+  for (const thimble_plan_line& line : plan.lines) {
+    lines.push_back({{"lifetime", kLifetimes[std::clamp(line.lifetime, 0, 2)]},
+                     {"name", line.name},
+                     {"index", line.index},
+                     {"offset", line.offset},
+                     {"bytes", line.bytes},
+                     {"scratch", line.scratch != 0}});
+  }
+  return {{"model", model.path()},
+          {"arena_bytes", totals.arena_bytes},
+          {"mapped_bytes", totals.mapped_bytes},
+          {"outside_bytes", totals.outside_bytes},
+          {"kv_bytes", totals.kv_bytes},
+          {"packed_weight_bytes", totals.packed_weight_bytes},
+          {"kv_bytes_per_token", totals.kv_bytes_per_token},
+          {"baseline_kv_bytes_per_token", totals.baseline_kv_bytes_per_token},
+          {"cut_percent", plan.CutPercent()},
+          {"context_tokens", totals.context_tokens},
+          {"chunk_tokens", totals.chunk_tokens},
+          {"threads", totals.threads},
+          {"kernels", totals.kernels},
+          {"key_cache", CacheTypeName(options.key_cache)},
+          {"value_cache", CacheTypeName(options.value_cache)},
+          {"lines", std::move(lines)}};
+}
+
+}  // namespace thimble::cli

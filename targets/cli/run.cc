@@ -1,0 +1,199 @@
+// `thimble run`: continue a text. Text on standard output, everything else on standard error.
+#include <cstdio>
+#include <memory>
+#include <random>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/generation.h"
+#include "targets/cli/memory_report.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+#include "targets/cli/plan_report.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Examples:
+  thimble run stories-qmqa.thimble -p "Once upon a time"
+  thimble run stories-qmqa.thimble -p "Lily had a dog." -n 80 --temp 0 -c 256 --kv q8
+  cat start.txt | thimble run stories-qmqa.thimble -f - -s 7 --memory-report memory.txt
+
+The text goes to standard output, statistics to standard error. Ctrl-C stops after the current token.)";
+
+struct Arguments {
+  std::string model, memory_report;
+  TextArguments text;
+  int64_t max_tokens = -1;
+  ContextOptions context;
+  thimble_sampling sampling = thimble_default_options().sampling;
+  int64_t top_k = 40, repeat_last_n = 64, seed = -1;
+  bool no_display_prompt = false, special = false, json = false;
+};
+
+uint64_t RandomSeed() {
+  std::random_device device;
+  return device();
+}
+
+std::string PromptText(const TextArguments& arguments) {
+  std::string text = arguments.Read();
+  // As llama.cpp: editors end a file with a line break that nobody meant.
+  if (!arguments.file.empty() && !text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string Rate(uint64_t tokens, uint64_t ns) {
+  if (tokens == 0 || ns == 0) return "-";
+  return Format("%.1f", static_cast<double>(tokens) * 1e9 / static_cast<double>(ns));
+}
+
+const char* StopText(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEnd: return "end of text";
+    case StopReason::kLimit: return "-n reached";
+    case StopReason::kContextFull: return "context full";
+    case StopReason::kCancelled: return "cancelled";
+    case StopReason::kPipeClosed: return "the reader went away";
+  }
+  return "?";
+}
+
+std::string StatisticsText(const Arguments& arguments, const thimble_sampling& sampling, const Generation& result,
+                           const Plan& plan, const MemoryUse& use, size_t prompt_tokens) {
+  std::string text = "\n";
+  text += Format("prompt     %zu tokens, %s tokens/s%s\n", result.prompt_tokens_done,
+                 Rate(result.prompt_tokens_done, result.prefill_ns).c_str(),
+                 result.prompt_tokens_done < prompt_tokens ? Format(" (of %zu)", prompt_tokens).c_str() : "");
+  text += Format("generated  %zu tokens, %s tokens/s, %s", result.ids.size(),
+                 Rate(result.decode_steps, result.decode_ns).c_str(), StopText(result.stop));
+  text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed)) : "\n";
+  text += MemoryText(plan, use);
+  if (!arguments.memory_report.empty()) text += "report     " + arguments.memory_report + "\n";
+  return text;
+}
+
+double PerSecond(uint64_t tokens, uint64_t ns) {
+  return ns == 0 ? 0 : static_cast<double>(tokens) * 1e9 / static_cast<double>(ns);
+}
+
+void CheckPrompt(const Model& model, const std::vector<int32_t>& ids, const Plan& plan) {
+  if (ids.empty())
+    throw Error(kInvalidArgument, "-p: the prompt is empty, and this model has no token that begins a text");
+  const size_t capacity = plan.totals.context_tokens;
+  if (ids.size() <= capacity) return;
+  std::string message = Format("the prompt has %zu tokens and the context only %zu", ids.size(), capacity);
+  message += capacity < model.info().max_positions ? Format("; -c takes up to %u", model.info().max_positions)
+                                                   : "; this model takes no longer one";
+  throw Error(kContextFull, message);
+}
+
+int Run(const Arguments& arguments) {
+  if (arguments.text.has_prompt && !arguments.text.file.empty())
+    throw Error(kInvalidArgument, "-p or -f: give only one of these");
+  const Model model(arguments.model);
+  if (!model.info().is_decoder)
+    throw Error(kUnsupported, model.path() + ": is an encoder and generates no text; use `thimble logits`");
+  model.NeedTokenizer("give ids to `thimble logits`");
+
+  thimble_options options = arguments.context.ForModel(model);
+  options.sampling = arguments.sampling;
+  options.sampling.top_k = static_cast<int32_t>(arguments.top_k);
+  options.sampling.repeat_last_n = static_cast<int32_t>(arguments.repeat_last_n);
+  options.sampling.seed = arguments.seed < 0 ? RandomSeed() : static_cast<uint64_t>(arguments.seed);
+  const Plan plan = MakePlan(model, options);
+  if (options.sampling.repeat_last_n < 0) options.sampling.repeat_last_n = static_cast<int32_t>(plan.totals.context_tokens);
+
+  const std::string prompt = PromptText(arguments.text);
+  const std::vector<int32_t> ids =
+      model.Tokenize(prompt, THIMBLE_ADD_BOS | (arguments.special ? THIMBLE_PARSE_SPECIAL : 0));
+  CheckPrompt(model, ids, plan);
+
+  MemoryUse use;
+  use.before = MeasureMemory();
+  const ArenaBlock arena(plan.totals.arena_bytes);
+  use.arena_given_bytes = arena.bytes();
+  const Session session(model, options, arena.data(), arena.bytes());
+
+  std::string text;
+  const bool echo = !arguments.no_display_prompt && !arguments.json;
+  if (echo) Print(prompt);
+  const Generation result = Generate(
+      session.handle(), model, ids, {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens},
+      prompt.empty(), [&](std::string_view piece) {
+        if (arguments.json) {
+          text += piece;
+        } else {
+          Print(piece);
+        }
+      });
+  use.after = MeasureMemory();
+  use.arena_resident_bytes = arena.ResidentBytes();
+  if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
+  if (result.stop == StopReason::kPipeClosed) return 0;
+
+  if (arguments.json) {
+    PrintJson({{"prompt", prompt},
+               {"text", text},
+               {"prompt_ids", ids},
+               {"ids", result.ids},
+               {"stop", StopName(result.stop)},
+               {"seed", options.sampling.seed},
+               {"prompt_tokens", result.prompt_tokens_done},
+               {"generated_tokens", result.ids.size()},
+               {"prompt_tokens_per_second", PerSecond(result.prompt_tokens_done, result.prefill_ns)},
+               {"generated_tokens_per_second", PerSecond(result.decode_steps, result.decode_ns)},
+               {"arena_bytes", plan.totals.arena_bytes},
+               {"mapped_bytes", plan.totals.mapped_bytes},
+               {"outside_bytes", plan.totals.outside_bytes},
+               {"kv_bytes_per_token", plan.totals.kv_bytes_per_token},
+               {"context_tokens", plan.totals.context_tokens},
+               {"threads", plan.totals.threads},
+               {"kernels", plan.totals.kernels},
+               {"measured", MemoryJson(use)}});
+  } else {
+    Print("\n");
+    std::fputs(StatisticsText(arguments, options.sampling, result, plan, use, ids.size()).c_str(), stderr);
+  }
+  return result.stop == StopReason::kCancelled ? kExitCancelled : 0;
+}
+
+}  // namespace
+
+Command AddRun(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments* a = arguments.get();
+  CLI::App* app = program->add_subcommand("run", "Continue a text");
+  app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
+  a->text.Add(app);
+  AddInteger(app, "-n,--predict,--n-predict", &a->max_tokens, -1, INT32_MAX,
+             "Tokens to generate, -1 = until the text ends or the context is full")->default_str("-1");
+  a->text.AddEscapes(app);
+  app->add_flag("--special", a->special, "Read control tokens written in the prompt as tokens");
+  app->add_flag("--no-display-prompt", a->no_display_prompt, "Print the continuation only");
+  app->add_flag("--json", a->json, "One JSON object on standard output at the end, nothing else");
+  app->add_option("--memory-report", a->memory_report,
+                  "Write the plan in full and the measured peaks (JSON if it ends in .json)")->type_name("FILE");
+
+  const char* kGroup = "Sampling";
+  AddReal(app, "--temp,--temperature", &a->sampling.temperature, 0, 1000, "Temperature; 0 = always the best token")
+      ->default_str("0.8")->group(kGroup);
+  AddInteger(app, "--top-k", &a->top_k, 0, INT32_MAX, "Keep the k best; 0 = off")->default_str("40")->group(kGroup);
+  AddReal(app, "--top-p", &a->sampling.top_p, 0, 1, "Keep the best that make up this probability; 1 = off")
+      ->default_str("0.95")->group(kGroup);
+  AddReal(app, "--min-p", &a->sampling.min_p, 0, 1, "Keep what is at least this fraction of the best; 0 = off")
+      ->default_str("0.05")->group(kGroup);
+  AddReal(app, "--repeat-penalty", &a->sampling.repeat_penalty, 0.01, 100, "Against repetition; 1 = off")
+      ->default_str("1")->group(kGroup);
+  AddInteger(app, "--repeat-last-n", &a->repeat_last_n, -1, 1 << 20,
+             "Tokens that it looks back; 0 = off, -1 = the context")->default_str("64")->group(kGroup);
+  AddInteger(app, "-s,--seed", &a->seed, -1, UINT32_MAX, "Seed of the sampler; -1 = a random one")
+      ->default_str("-1")->group(kGroup);
+  a->context.Add(app);
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

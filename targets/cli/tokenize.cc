@@ -1,0 +1,108 @@
+// `thimble tokenize`: text to ids, or ids to text, with a model's tokenizer or with a tokenizer file.
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+#include "targets/cli/tokenizer_only.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Examples:
+  thimble tokenize stories-qmqa.thimble -p "Once upon a time"
+  thimble tokenize stories-qmqa.thimble --ids 1,405,408,261,382
+  thimble tokenize --tokenizer tokenizer.model -f text.txt --json
+
+Prints ids with commas, as --ids takes them, or the text.)";
+
+struct Arguments {
+  std::string model, tokenizer, ids;
+  TextArguments text;
+  bool no_bos = false, special = false, json = false, has_ids = false;
+};
+
+void PrintText(const Arguments& arguments, const Model& model) {
+  const std::vector<int32_t> ids = ParseIds(arguments.ids, "--ids");
+  size_t bytes = 0;
+  std::string text(ids.size() * 8 + 16, 0);
+  thimble_status status =
+      thimble_detokenize(model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
+  if (status.code != 0 && bytes > text.size()) {
+    text.resize(bytes);
+    status = thimble_detokenize(model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
+  }
+  Check(status, "--ids");
+  text.resize(bytes);
+  if (arguments.json) {
+    PrintJson({{"ids", ids}, {"text", text}});
+  } else {
+    Print(text + "\n");
+  }
+}
+
+void PrintIds(const Arguments& arguments, const Model& model) {
+  uint32_t flags = arguments.no_bos ? 0 : THIMBLE_ADD_BOS;
+  if (arguments.special) flags |= THIMBLE_PARSE_SPECIAL;
+  const std::vector<int32_t> ids = model.Tokenize(arguments.text.Read(), flags);
+  if (arguments.json) {
+    Json pieces = Json::array();
+    for (int32_t id : ids) pieces.push_back(model.Piece(id));
+    PrintJson({{"count", ids.size()}, {"ids", ids}, {"pieces", std::move(pieces)}});
+    return;
+  }
+  std::string line;
+  for (size_t i = 0; i < ids.size(); ++i) line += (i == 0 ? "" : ",") + std::to_string(ids[i]);
+  Print(line + "\n");
+}
+
+int Run(const Arguments& arguments) {
+  NeedOne("-p, -f or --ids", {arguments.text.has_prompt, !arguments.text.file.empty(), arguments.has_ids});
+  if (arguments.model.empty() == arguments.tokenizer.empty())
+    throw Error(kInvalidArgument, "give either a MODEL or --tokenizer FILE");
+  AlignedBytes bytes;  // outlives the model made of it
+  std::optional<Model> model;
+  if (arguments.tokenizer.empty()) {
+    model.emplace(arguments.model);
+  } else {
+    bytes = MakeTokenizerModel(arguments.tokenizer);
+    model.emplace(bytes.data.get(), bytes.size, arguments.tokenizer);
+  }
+  model->NeedTokenizer("give a tokenizer file with --tokenizer instead of the model");
+  if (arguments.has_ids) {
+    PrintText(arguments, *model);
+  } else {
+    PrintIds(arguments, *model);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command AddTokenize(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments* a = arguments.get();
+  CLI::App* app = program->add_subcommand("tokenize", "Turn text into token ids, or ids into text");
+  app->add_option("MODEL", a->model, "A .thimble file")->type_name("");
+  app->add_option("--tokenizer", a->tokenizer,
+                  "Instead of a model: tokenizer.model, tokenizer.json, tokenizer.bin, or a folder with one")
+      ->type_name("FILE");
+  a->text.Add(app);
+  app->add_option_function<std::string>(
+      "--ids", [a](const std::string& text) { a->ids = text, a->has_ids = true; }, "Ids to turn into text: 1,403,407")
+      ->type_name("LIST");
+  a->text.AddEscapes(app);
+  app->add_flag("--no-bos", a->no_bos, "No begin-of-text id in front");
+  app->add_flag("--special", a->special, "Read control tokens written in the text (\"</s>\") as tokens");
+  app->add_flag("--json", a->json, "One JSON object on standard output");
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

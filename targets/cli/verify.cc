@@ -1,0 +1,52 @@
+// `thimble verify`: reads every byte of a model file and says whether it is sound.
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr char kFooter[] = R"(Examples:
+  thimble verify stories-qmqa.thimble
+  thimble verify stories-qmqa.thimble --json
+
+Checks the header, the checksum of every segment, the bytes between segments, the tokenizer's order, and that every
+weight is a finite number. Exit code 0: sound; 3: not, and the message says what and where.)";
+
+struct Arguments {
+  std::string model;
+  bool json = false;
+};
+
+int Run(const Arguments& arguments) {
+  const Model model(arguments.model);
+  {
+    const StopAtOnce stop;  // one call that reads the whole file and changes nothing
+    Check(thimble_model_verify(model.handle()), model.path());
+  }
+  if (arguments.json) {
+    PrintJson({{"ok", true}, {"model", model.path()}, {"file_bytes", model.info().file_bytes}});
+  } else {
+    Print(model.path() + ": ok, " + Thousands(model.info().file_bytes) + " bytes read\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command AddVerify(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = program->add_subcommand("verify", "Read every byte of a model and say whether it is sound");
+  app->add_option("MODEL", arguments->model, "A .thimble file")->required()->type_name("");
+  app->add_flag("--json", arguments->json, "One JSON object on standard output");
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,125 @@
+// `thimble convert` from committed fixtures, and everything that the result is then good for.
+#include <signal.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/process.h"
+
+namespace thimble::test {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+// Skips the test when the fixture is not committed.
+std::string Source(const std::string& name) {
+  const std::string folder = Golden(name);
+  if (!fs::exists(folder)) SKIP("no fixture tests/golden/" + name);
+  return folder;
+}
+
+TEST_CASE("convert, verify, inspect and logits agree with a fixture") {
+  const std::string source = Source("paper_qmqa"), out = TemporaryFolder() + "/m.thimble";
+  const Finished converted = RunThimble({"convert", source, "-o", out, "--weights", "f32", "--json"});
+  INFO(converted.err);
+  REQUIRE(converted.exit_code == 0);
+  const Json report = Json::parse(converted.out);
+  CHECK(report.at("family") == "paper");
+  CHECK(report.at("file_bytes") == fs::file_size(out));
+  CHECK(report.at("worst_relative_error") == 0);
+  CHECK(RunThimble({"verify", out}).exit_code == 0);
+
+  const Json expected = Json::parse(ReadFile(source + "/expected.json"));
+  const Json& sequence = expected.at("ids");
+  const Json& ids = sequence[0].is_array() ? sequence[0] : sequence;
+  const Json& rows = sequence[0].is_array() ? expected.at("logits")[0] : expected.at("logits");
+  std::string list;
+  for (const Json& id : ids) list += (list.empty() ? "" : ",") + id.dump();
+  const Finished logits = RunThimble({"logits", out, "--ids", list, "--kv", "f32", "--json"});
+  REQUIRE(logits.exit_code == 0);
+  const Json got = Json::parse(logits.out).at("logits");
+  REQUIRE(got.size() == rows.size());
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    REQUIRE(got[i].size() == rows[i].size());
+    for (size_t j = 0; j < got[i].size(); ++j)
+      worst = std::max(worst, std::abs(got[i][j].get<double>() - rows[i][j].get<double>()));
+  }
+  CHECK(worst < 2e-4);
+}
+
+TEST_CASE("a model without a tokenizer says what to do") {
+  const std::string out = TemporaryFolder() + "/m.thimble";
+  REQUIRE(RunThimble({"convert", Source("llama"), "-o", out, "-q"}).exit_code == 0);
+  const Finished finished = RunThimble({"run", out, "-p", "a"});
+  CHECK(finished.exit_code == 4);
+  CHECK(finished.err.find("--tokenizer FILE") != std::string::npos);
+  CHECK(RunThimble({"tokenize", out, "-p", "a"}).exit_code == 4);
+  CHECK(RunThimble({"plan", out, "--kv", "q4"}).exit_code == 0);
+}
+
+TEST_CASE("convert replaces models, and nothing else unless forced") {
+  const std::string source = Source("gpt2"), folder = TemporaryFolder(), out = folder + "/m.thimble";
+  REQUIRE(RunThimble({"convert", source, "-o", out}).exit_code == 0);
+  const auto before = fs::file_size(out);
+  REQUIRE(RunThimble({"convert", source, "-o", out, "--weights", "q8"}).exit_code == 0);
+  CHECK(fs::file_size(out) < before);
+  CHECK(std::distance(fs::directory_iterator(folder), fs::directory_iterator()) == 1);  // no temporary file is left
+
+  const std::string letter = WriteFile(folder + "/letter.txt", "dear reader");
+  CHECK(RunThimble({"convert", source, "-o", letter}).exit_code == 2);
+  CHECK(ReadFile(letter) == "dear reader");
+  CHECK(RunThimble({"convert", source, "-o", letter, "--force"}).exit_code == 0);
+
+  const std::string copy = folder + "/copy";
+  fs::copy(source, copy);
+  CHECK(RunThimble({"convert", copy, "-o", copy + "/config.json", "--force"}).exit_code == 2);
+  CHECK(RunThimble({"convert", copy, "-o", copy}).exit_code == 6);
+  CHECK(RunThimble({"convert", copy, "-o", folder + "/no/such/folder/m.thimble"}).exit_code == 6);
+}
+
+TEST_CASE("convert names what it does not understand") {
+  const std::string source = Source("llama"), folder = TemporaryFolder(), copy = folder + "/copy", out = folder + "/m.thimble";
+  CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q5"}).exit_code == 2);
+  CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q4", "--block", "48"}).exit_code == 2);
+  CHECK(RunThimble({"convert", source}).exit_code == 2);
+  fs::copy(source, copy);
+  Json config = Json::parse(ReadFile(copy + "/config.json"));
+  config["model_type"] = "mamba";
+  WriteFile(copy + "/config.json", config.dump());
+  const Finished unknown = RunThimble({"convert", copy, "-o", out});
+  CHECK(unknown.exit_code == 4);
+  CHECK(unknown.err.find("mamba") != std::string::npos);
+  WriteFile(copy + "/config.json", "{");
+  CHECK(RunThimble({"convert", copy, "-o", out}).exit_code == 3);
+  CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("convert lists what it can bring in") {
+  const Finished text = RunThimble({"convert", "--list"});
+  CHECK(text.exit_code == 0);
+  for (const char* family : {"paper", "gpt2", "llama", "llama2c"}) CHECK(text.out.find(family) != std::string::npos);
+  CHECK(Json::parse(RunThimble({"convert", "--list", "--json"}).out).at("families").size() >= 4);
+}
+
+TEST_CASE("q8 and q4 files are smaller and say what they lost") {
+  const std::string source = Source("smollm2"), folder = TemporaryFolder();
+  uintmax_t previous = UINTMAX_MAX;
+  for (const std::string type : {"f32", "q8", "q4"}) {
+    const std::string out = folder + "/" + type + ".thimble";
+    const Finished finished = RunThimble({"convert", source, "-o", out, "--weights", type});
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    CHECK(fs::file_size(out) < previous);
+    previous = fs::file_size(out);
+    CHECK((finished.out.find("worst error") != std::string::npos) == (type != "f32"));
+    CHECK(RunThimble({"verify", out}).exit_code == 0);
+    CHECK(RunThimble({"logits", out, "--ids", "1,2,3"}).exit_code == 0);
+  }
+}
+
+}  // namespace
+}  // namespace thimble::test

@@ -1,0 +1,161 @@
+// `thimble run`: text, streaming, limits, Ctrl-C, the same text whatever the threads, the memory report.
+#include <signal.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/process.h"
+
+namespace thimble::test {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kPrompt = "Once upon a time";
+
+std::vector<std::string> Greedy(std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"run", ShippedModel(), "-p", kPrompt, "--temp", "0", "-n", "40"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+Json RunJson(std::vector<std::string> arguments) {
+  arguments.emplace_back("--json");
+  const Finished finished = RunThimble(arguments);
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return Json::parse(finished.out);
+}
+
+TEST_CASE("run writes the prompt and a story to standard output, statistics to standard error") {
+  const Finished finished = RunThimble(Greedy());
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  CHECK(finished.out.starts_with("Once upon a time, there was a little girl named"));
+  CHECK(finished.out.back() == '\n');
+  for (const char* word : {"prompt ", "generated ", "tokens/s", "arena ", "bytes planned", "peak "}) {
+    CAPTURE(word);
+    CHECK(finished.err.find(word) != std::string::npos);
+  }
+  const Finished quiet = RunThimble(Greedy({"--no-display-prompt"}));
+  CHECK(std::string(kPrompt) + quiet.out == finished.out);
+}
+
+TEST_CASE("run gives the same text for 1, 2 and 4 threads, and with one step at a time") {
+  const Json one = RunJson(Greedy({"-t", "1"}));
+  CHECK(one.at("ids").size() == 40);
+  CHECK(RunJson(Greedy({"-t", "2"})).at("ids") == one.at("ids"));
+  if (Emulated()) return;
+  CHECK(RunJson(Greedy({"-t", "4"})).at("ids") == one.at("ids"));
+  CHECK(RunJson(Greedy({"-b", "1"})).at("ids") == one.at("ids"));
+  CHECK(RunJson(Greedy({"-c", "64"})).at("ids") == one.at("ids"));
+}
+
+TEST_CASE("run with a seed repeats itself, and without one it does not") {
+  const std::vector<std::string> base = {"run", ShippedModel(), "-p", kPrompt, "-n", "40"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), base.begin(), base.end());
+    return RunJson(more);
+  };
+  CHECK(with({"-s", "7"}).at("ids") == with({"-s", "7"}).at("ids"));
+  if (Emulated()) return;
+  CHECK(with({"-s", "7"}).at("ids") != with({"-s", "8"}).at("ids"));
+  const Json random = with({});
+  CHECK(with({"-s", std::to_string(random.at("seed").get<uint64_t>())}).at("ids") == random.at("ids"));
+}
+
+TEST_CASE("run reads its prompt from a file or standard input, and escapes in -p") {
+  const std::string file = WriteFile(TemporaryFolder() + "/prompt.txt", std::string(kPrompt) + "\n");
+  const Json direct = RunJson(Greedy());
+  CHECK(RunJson({"run", ShippedModel(), "-f", file, "--temp", "0", "-n", "40"}).at("ids") == direct.at("ids"));
+  const Finished piped = RunThimble({"run", ShippedModel(), "-f", "-", "--temp", "0", "-n", "40", "--json"}, kPrompt);
+  CHECK(Json::parse(piped.out).at("ids") == direct.at("ids"));
+  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0"}).at("prompt") == "A\nB");
+  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0", "--no-escape"}).at("prompt") == "A\\nB");
+  CHECK(RunJson({"run", ShippedModel(), "-p", "-n is no option here", "-n", "0"}).at("prompt") == "-n is no option here");
+}
+
+TEST_CASE("run stops at the limit, at the context's end, and at the text's end") {
+  CHECK(RunJson({"run", ShippedModel(), "-p", kPrompt, "-n", "3"}).at("stop") == "limit");
+  const Json none = RunJson({"run", ShippedModel(), "-p", kPrompt, "-n", "0"});
+  CHECK(none.at("ids").empty());
+  const Json full = RunJson({"run", ShippedModel(), "-p", kPrompt, "--temp", "0", "-c", "16"});
+  CHECK(full.at("stop") == "context");
+  // The context holds the prompt and all generated tokens but the last, which nobody had to read.
+  CHECK(full.at("prompt_tokens").get<int>() + full.at("generated_tokens").get<int>() == 17);
+  if (Emulated()) return;
+  const Json end = RunJson({"run", ShippedModel(), "-p", kPrompt, "--temp", "0"});
+  CHECK(end.at("stop") == "end");
+}
+
+TEST_CASE("run takes an empty prompt and any bytes") {
+  const Json empty = RunJson({"run", ShippedModel(), "-p", "", "--temp", "0", "-n", "8"});
+  CHECK(empty.at("prompt_tokens") == 1);
+  CHECK_FALSE(empty.at("text").get<std::string>().starts_with(" "));
+  CHECK(RunThimble({"run", ShippedModel(), "-p", "\\xff\\xfe caf\\xc3\\xa9 \\xe2\\x82", "-n", "4"}).exit_code == 0);
+}
+
+TEST_CASE("a prompt that does not fit the context ends with 7") {
+  std::string text;
+  for (int i = 0; i < 400; ++i) text += "Lily and Tom ";
+  const Finished finished = RunThimble({"run", ShippedModel(), "-f", "-", "--json"}, text);
+  CHECK(finished.exit_code == 7);
+  CHECK(Json::parse(finished.out).at("error").at("name") == "context-full");
+  CHECK(finished.err.find("512") != std::string::npos);
+}
+
+TEST_CASE("a context that the model does not have is refused") {
+  const Finished finished = RunThimble({"run", ShippedModel(), "-p", kPrompt, "-c", "100000000"});
+  CHECK(finished.exit_code == 2);
+  CHECK(finished.err.find("512") != std::string::npos);
+}
+
+TEST_CASE("Ctrl-C stops after the current token with 130 and statistics") {
+  const auto interrupt = [](pid_t child) { kill(child, SIGINT); };
+  // Greedy text of this model ends by itself; sampling hot does not, and the first byte comes early.
+  const Finished text = RunThimble({"run", ShippedModel(), "-p", kPrompt, "--temp", "100", "--top-k", "0", "--top-p", "1",
+                                    "--min-p", "0", "-t", "1"},
+                                   {}, interrupt);
+  INFO(text.err);
+  CHECK(text.exit_code == 130);
+  CHECK(text.out.starts_with(kPrompt));
+  CHECK(text.err.find("cancelled") != std::string::npos);
+  // While it waits for its input.
+  const Finished early = RunThimble({"perplexity", ShippedModel(), "-f", "/dev/zero"}, {}, interrupt, 300);
+  CHECK(early.exit_code == 130);
+}
+
+TEST_CASE("a reader that goes away is no error") {
+  const Finished finished = RunThimble({"run", ShippedModel(), "-p", kPrompt, "-n", "4"});
+  REQUIRE(finished.exit_code == 0);
+  const std::string program = std::string(THIMBLE_CLI_EMULATOR).empty() ? THIMBLE_CLI_PROGRAM : "";
+  if (program.empty()) SKIP("needs a shell that runs the program itself");
+  const std::string command = "'" + program + "' run '" + ShippedModel() + "' -p Once --no-display-prompt 2>&1 | head -c 1";
+  std::FILE* pipe = popen(("set -o pipefail 2>/dev/null; " + command).c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  char buffer[64];
+  const size_t n = fread(buffer, 1, sizeof buffer, pipe);
+  CHECK(n == 1);
+  CHECK(pclose(pipe) == 0);
+}
+
+TEST_CASE("the memory report holds the plan and the measurements") {
+  const std::string folder = TemporaryFolder();
+  const Json plan = Json::parse(RunThimble({"plan", ShippedModel(), "-c", "128", "--kv", "q8", "-t", "1", "--json"}).out);
+  const Finished text = RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.txt"}));
+  REQUIRE(text.exit_code == 0);
+  CHECK(text.err.find(folder + "/m.txt") != std::string::npos);
+  const std::string report = ReadFile(folder + "/m.txt");
+  for (const char* word : {"arena", "mapped", "outside", "bytes per token", "less than", "peak resident", "kv"}) {
+    CAPTURE(word);
+    CHECK(report.find(word) != std::string::npos);
+  }
+  REQUIRE(RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.json"})).exit_code == 0);
+  Json measured = Json::parse(ReadFile(folder + "/m.json"));
+  CHECK(measured.at("measured").at("arena_used_bytes") == plan.at("arena_bytes"));
+  measured.erase("measured");
+  CHECK(measured == plan);
+}
+
+}  // namespace
+}  // namespace thimble::test

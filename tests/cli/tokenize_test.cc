@@ -1,0 +1,38 @@
+// `thimble tokenize`: text to ids and back.
+#include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/process.h"
+
+namespace thimble::test {
+namespace {
+
+using Json = nlohmann::json;
+
+TEST_CASE("tokenize gives ids with commas, and text for ids") {
+  const Finished ids = RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time"});
+  CHECK(ids.exit_code == 0);
+  CHECK(ids.out == "1,405,408,261,382\n");
+  CHECK(RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time", "--no-bos"}).out == "405,408,261,382\n");
+  CHECK(RunThimble({"tokenize", ShippedModel(), "--ids", "1,405,408,261,382"}).out == "Once upon a time\n");
+  const Finished json = RunThimble({"tokenize", ShippedModel(), "-f", "-", "--json"}, "Once upon a time");
+  CHECK(Json::parse(json.out).at("ids") == Json({1, 405, 408, 261, 382}));
+}
+
+TEST_CASE("tokenize brings back any bytes") {
+  const std::string text = "caf\xc3\xa9 \xf0\x9f\x98\x80  two  spaces\n\ttab";
+  const Finished ids = RunThimble({"tokenize", ShippedModel(), "-f", "-"}, text);
+  REQUIRE(ids.exit_code == 0);
+  const Finished back = RunThimble({"tokenize", ShippedModel(), "--ids", ids.out});
+  CHECK(back.out == text + "\n");
+  CHECK(RunThimble({"tokenize", ShippedModel(), "-p", ""}).exit_code == 0);
+}
+
+TEST_CASE("tokenize refuses ids outside the vocabulary") {
+  const Finished finished = RunThimble({"tokenize", ShippedModel(), "--ids", "1,1024"});
+  CHECK(finished.exit_code == 2);
+  CHECK(RunThimble({"tokenize", ShippedModel(), "--ids", "-1"}).exit_code == 2);
+}
+
+}  // namespace
+}  // namespace thimble::test
