@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 namespace thimble {
@@ -77,8 +76,7 @@ Sampler Sampler::Carve(Arena& arena, uint32_t vocabulary, const SamplerOptions& 
   sampler.recent_capacity_ = options.repeat_last_n;
   sampler.candidates_ = arena.Take<Candidate>("sampler candidates", sampler.candidate_capacity_);
   sampler.recent_ = arena.Take<uint32_t>("sampler recent tokens", sampler.recent_capacity_);
-  sampler.recent_uses_ =
-      arena.Take<uint32_t>("sampler penalties", sampler.recent_capacity_ > 0 ? vocabulary : 0);
+  sampler.recent_sorted_ = arena.Take<uint32_t>("sampler recent tokens sorted", sampler.recent_capacity_);
   if (arena.carving() && arena.status().ok()) sampler.Reset();
   return sampler;
 }
@@ -105,35 +103,65 @@ void Sampler::Reset() {
   random_ = Pcg32(options_.seed);
   recent_count_ = 0;
   recent_next_ = 0;
-  if (recent_capacity_ > 0) std::memset(recent_uses_, 0, size_t{vocabulary_} * sizeof(uint32_t));
 }
 
 void Sampler::Accept(int32_t id) {
   const uint32_t window = options_.repeat_last_n;
   if (window == 0 || id < 0 || static_cast<uint32_t>(id) >= vocabulary_) return;
+  uint32_t* end = recent_sorted_ + recent_count_;
   if (recent_count_ == window) {
-    --recent_uses_[recent_[recent_next_]];
+    uint32_t* oldest = std::lower_bound(recent_sorted_, end, recent_[recent_next_]);
+    std::copy(oldest + 1, end, oldest);
+    --end;
   } else {
     ++recent_count_;
   }
+  uint32_t* place = std::upper_bound(recent_sorted_, end, static_cast<uint32_t>(id));
+  std::copy_backward(place, end, end + 1);
+  *place = static_cast<uint32_t>(id);
   recent_[recent_next_] = static_cast<uint32_t>(id);
-  ++recent_uses_[id];
   recent_next_ = recent_next_ + 1 == window ? 0 : recent_next_ + 1;
 }
 
-float Sampler::Penalized(const float* logits, uint32_t id) const {
-  const float logit = logits[id];
-  if (recent_count_ == 0 || recent_uses_[id] == 0) return logit;
-  const float changed = logit > 0.0f ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
-  // Stays finite whatever the penalty is: infinities would make differences of logits meaningless.
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  return std::clamp(changed, -kLargest, kLargest);
-}
+// Walks the logits and the sorted recent tokens side by side: the penalty needs no table over the vocabulary.
+class Sampler::Reader {
+ public:
+  Reader(const Sampler& sampler, const float* logits)
+      : logits_(logits),
+        penalty_(sampler.options_.repeat_penalty),
+        recent_(sampler.recent_sorted_),
+        end_(sampler.recent_sorted_ + sampler.recent_count_) {}
+
+  Candidate Next() {
+    const uint32_t id = id_++;
+    float logit = logits_[id];
+    if (recent_ != end_ && *recent_ == id) {
+      logit = Penalized(logit);
+      while (recent_ != end_ && *recent_ == id) ++recent_;
+    }
+    return {logit, id};
+  }
+
+ private:
+  float Penalized(float logit) const {
+    const float changed = logit > 0.0f ? logit / penalty_ : logit * penalty_;
+    // Stays finite whatever the penalty is: infinities would make differences of logits meaningless.
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    return std::clamp(changed, -kLargest, kLargest);
+  }
+
+  const float* logits_;
+  float penalty_;
+  const uint32_t* recent_;
+  const uint32_t* end_;
+  uint32_t id_ = 0;
+};
 
 int32_t Sampler::Greedy(const float* logits) const {
-  Candidate best{Penalized(logits, 0), 0};
+  Reader reader(*this, logits);
+  Candidate best = reader.Next();
   for (uint32_t id = 1; id < vocabulary_; ++id) {
-    const Candidate candidate{Penalized(logits, id), id};
+    const Candidate candidate = reader.Next();
     if (Better(candidate, best)) best = candidate;
   }
   return static_cast<int32_t>(best.id);
@@ -142,11 +170,12 @@ int32_t Sampler::Greedy(const float* logits) const {
 // The k best, in a heap whose front is the worst of them, then sorted best first; all tokens in order of
 // their ids when all are kept.
 size_t Sampler::SelectTop(const float* logits, uint32_t k) {
-  for (uint32_t id = 0; id < k; ++id) candidates_[id] = {Penalized(logits, id), id};
+  Reader reader(*this, logits);
+  for (uint32_t id = 0; id < k; ++id) candidates_[id] = reader.Next();
   if (k == vocabulary_) return k;
   std::make_heap(candidates_, candidates_ + k, Better);
   for (uint32_t id = k; id < vocabulary_; ++id) {
-    const Candidate candidate{Penalized(logits, id), id};
+    const Candidate candidate = reader.Next();
     if (!Better(candidate, candidates_[0])) continue;
     std::pop_heap(candidates_, candidates_ + k, Better);
     candidates_[k - 1] = candidate;

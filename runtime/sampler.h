@@ -46,8 +46,8 @@ class Sampler {
 
   Sampler() = default;
   // Takes the sampler's memory from the arena; run with a measuring arena it only measures. `options` were
-  // checked. top_k and repeat_last_n fix how much is taken (8 bytes per candidate, 4 per recent token, 4
-  // per token of the vocabulary for the penalty). Ready to use when the arena carved without error.
+  // checked. top_k and repeat_last_n fix how much is taken: 8 bytes per candidate (all of the vocabulary when
+  // top_k is 0) and 8 per recent token. Ready to use when the arena carved without error.
   static Sampler Carve(Arena& arena, uint32_t vocabulary, const SamplerOptions& options);
 
   // Other options within the memory that was taken: kOutOfRange for a wider top_k or repeat_last_n.
@@ -73,7 +73,8 @@ class Sampler {
   static bool Better(const Candidate& a, const Candidate& b) {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
   }
-  float Penalized(const float* logits, uint32_t id) const;
+  // Reads the logits in the order of their ids, with the penalty.
+  class Reader;
   int32_t Greedy(const float* logits) const;
   size_t SelectTop(const float* logits, uint32_t k);
   size_t CutTopP(size_t count);
@@ -87,9 +88,9 @@ class Sampler {
   uint32_t recent_capacity_ = 0;
   uint32_t recent_count_ = 0;
   uint32_t recent_next_ = 0;
-  Candidate* candidates_ = nullptr;  // [candidate_capacity_]
-  uint32_t* recent_ = nullptr;       // [recent_capacity_], a ring
-  uint32_t* recent_uses_ = nullptr;  // [vocabulary_], times that a token is in the ring
+  Candidate* candidates_ = nullptr;    // [candidate_capacity_]
+  uint32_t* recent_ = nullptr;         // [recent_capacity_], a ring
+  uint32_t* recent_sorted_ = nullptr;  // [recent_capacity_], the same ids in rising order
 };
 
 }  // namespace thimble

@@ -168,13 +168,14 @@ TEST_CASE("SentencePiece model: what it refuses, by name") {
 
 TEST_CASE("SentencePiece model: any damage ends in an error or a model") {
   const std::string bytes = SpmFile().Bytes();
-  for (size_t size = 0; size < bytes.size(); ++size) {
+  const size_t step = bytes.size() / Scaled(bytes.size(), 500) | 1;
+  for (size_t size = 0; size < bytes.size(); size += step) {
     try {
       ReadSentencePieceModel(std::string_view(bytes).substr(0, size));
     } catch (const ImportError&) {
     }
   }
-  for (size_t at = 0; at < bytes.size(); ++at) {
+  for (size_t at = 0; at < bytes.size(); at += step) {
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ (at % 2 == 0 ? 0x80 : 0x05));
     try {

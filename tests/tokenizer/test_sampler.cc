@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <new>
+#include <set>
 
 #include "runtime/core/poison.h"
 #include "runtime/sampler.h"
@@ -212,6 +213,24 @@ TEST_CASE("The penalty looks at the last n tokens only, each once") {
   CHECK(sampler.Take(logits) == 0);
   sampler->Reset();
   CHECK(sampler.Take(logits) == 0);
+}
+
+TEST_CASE("The recent tokens are exactly the last n of a long history") {
+  Pcg32 random(21);
+  for (const uint32_t window : {1u, 7u, 64u}) {
+    OwnedSampler sampler(40, {.temperature = 0, .repeat_penalty = 4, .repeat_last_n = window});
+    std::vector<int32_t> history;
+    for (int step = 0; step < 300; ++step) {
+      history.push_back(static_cast<int32_t>(random.Next() % 40));
+      sampler->Accept(history.back());
+      std::vector<float> logits = RandomLogits(&random, 40);
+      const size_t id = static_cast<size_t>(sampler.Take(logits));
+      const size_t first = history.size() > window ? history.size() - window : 0;
+      std::set<size_t> recent(history.begin() + static_cast<ptrdiff_t>(first), history.end());
+      for (const size_t old : recent) logits[old] = logits[old] > 0 ? logits[old] / 4 : logits[old] * 4;
+      CHECK(id == static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    }
+  }
 }
 
 TEST_CASE("Ids past the vocabulary are never drawn, and their logits never read") {
