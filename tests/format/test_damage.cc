@@ -91,7 +91,7 @@ TEST_CASE("damage: truncation at every length") {
   }
 }
 
-TEST_CASE("damage: every byte flipped, and nobody told the checksums") {
+TEST_CASE("damage: every byte flipped, and nobody told the checksums", "[slow]") {
   for (const char* name : kModels) {
     INFO(name);
     std::vector<uint8_t> file = ZooEntry(name).Bytes();
@@ -117,7 +117,7 @@ TEST_CASE("damage: every byte flipped, and nobody told the checksums") {
   }
 }
 
-TEST_CASE("damage: every byte of the header, sealed again") {
+TEST_CASE("damage: every byte of the header, sealed again", "[slow]") {
   size_t opened = 0, refused = 0;
   for (const char* name : kModels) {
     INFO(name);
@@ -142,7 +142,7 @@ TEST_CASE("damage: every byte of the header, sealed again") {
   CHECK(refused > 1000 / kStep);
 }
 
-TEST_CASE("damage: every byte of the tokenizer") {
+TEST_CASE("damage: every byte of the tokenizer", "[slow]") {
   for (const char* name : {"k_v_on_read", "byte_level"}) {
     const std::vector<uint8_t> good = ZooEntry(name).Bytes();
     const size_t tokenizer = ZooEntry(name).description().tokenizer.size();

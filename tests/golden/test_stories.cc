@@ -99,7 +99,7 @@ TEST_CASE("stories260K: logits, 256 greedy ids, perplexity") {
   CheckPerplexity(s);
 }
 
-TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity") {
+TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity", "[slow]") {
   for (const char* name : {"stories-qmqa", "stories-qkv"}) {
     const std::string source = SharedDataPath(std::string("models/") + name);
     if (source.empty()) SKIP("models/stories-* are not in the shared data");

@@ -210,7 +210,7 @@ TEST_CASE("Byte-level BPE: bytes without a piece are unk or nothing") {
         std::vector<int32_t>{'a', static_cast<int32_t>(model.eos), 'b'});
 }
 
-TEST_CASE("Byte-level BPE: 1 MB of one character takes near-linear time") {
+TEST_CASE("Byte-level BPE: 1 MB of one character takes near-linear time", "[slow]") {
   const LoadedTokenizer tokenizer(
       SmallByteBpe({{"a", "a"}, {"aa", "aa"}, {" ", " "}, {"1", "1"}, {"11", "1"}}));
   for (const char* piece : {"a", "z", " ", "1", "\xc3\xa9", "\xff", "'s"}) {

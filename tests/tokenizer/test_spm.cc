@@ -150,7 +150,7 @@ TEST_CASE("SentencePiece BPE: any bytes come back") {
   }
 }
 
-TEST_CASE("SentencePiece BPE: 1 MB of one character takes near-linear time") {
+TEST_CASE("SentencePiece BPE: 1 MB of one character takes near-linear time", "[slow]") {
   const LoadedTokenizer tokenizer(Words());
   for (const char* piece : {"a", "z", " ", "\xc3\xa9", "\xff"}) {
     double seconds[2];

@@ -2,7 +2,8 @@
 #
 # One executable with Catch2's main function; every test case becomes a ctest test of the name `test_x: case`.
 # The cases are listed when ctest starts, through the emulator in a cross build, and not while building. A
-# case that calls SKIP is shown as skipped. Tests read files through two definitions:
+# case that calls SKIP is shown as skipped; one with the tag [slow] is left out where the processor is
+# emulated. Tests read files through two definitions:
 #   THIMBLE_GOLDEN_DIR             tests/golden, committed
 #   THIMBLE_SHARED_DATA_DEFAULT    larger data beside the checkout, may be absent; the environment variable
 #                                  THIMBLE_SHARED_DATA wins
@@ -30,7 +31,11 @@ function(thimble_add_test)
   if(arg_LABELS)
     list(APPEND properties LABELS "${arg_LABELS}")
   endif()
-  catch_discover_tests(${arg_NAME} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST
+  set(spec)
+  if(CMAKE_CROSSCOMPILING)
+    set(spec TEST_SPEC "~[slow]")
+  endif()
+  catch_discover_tests(${arg_NAME} ${spec} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST
                        PROPERTIES ${properties})
 endfunction()
 
