@@ -36,6 +36,8 @@ class Engine {
   ThreadPool* pool() const { return pool_; }
   void SetOwnedBlock(void* block) { owned_block_ = block; }
   void* owned_block() const { return owned_block_; }
+  void SetArenaBytes(size_t bytes) { arena_bytes_ = bytes; }
+  size_t arena_bytes() const { return arena_bytes_; }
 
   // Decoders. On error nothing has changed. `each` null: only the last token's logits are computed.
   Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
@@ -60,6 +62,7 @@ class Engine {
   const TokenizerData* tokenizer_ = nullptr;
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;
+  size_t arena_bytes_ = 0;
   char* detokenizer_buffer_ = nullptr;
   thimble_profile profile_ = {};
   size_t position_ = 0;

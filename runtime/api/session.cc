@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "runtime/api/handles.h"
+#include "runtime/core/poison.h"
 
 using namespace thimble;
 
@@ -47,6 +48,7 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
   Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_ref(), carve, nullptr);
   engine->SetPool(pool.value());
   engine->SetOwnedBlock(owned);
+  engine->SetArenaBytes(need);
   *session = static_cast<thimble_session*>(engine);
   return Status::Ok();
 }
@@ -67,8 +69,10 @@ thimble_status thimble_session_create(const thimble_model* model, const thimble_
 void thimble_session_close(thimble_session* session) {
   if (session == nullptr) return;
   DestroyThreadPool(session->pool());
-  // The session itself lies in the block.
-  std::free(session->owned_block());
+  // The session itself lies at the start of the block. A block of the caller's is the caller's again, every byte of it.
+  void* owned = session->owned_block();
+  UnpoisonMemory(session, session->arena_bytes());
+  std::free(owned);
 }
 
 thimble_status thimble_prefill(thimble_session* session, const int32_t* ids, size_t count) {
