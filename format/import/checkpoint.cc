@@ -20,7 +20,8 @@ size_t Checkpoint::Add(SourceTensor tensor, const std::string& file) {
   const size_t index = tensors_.size();
   const auto [it, inserted] = by_name_.emplace(tensor.name, index);
   if (!inserted) {
-    throw ImportError(Code::kInvalidModel, "tensor '" + tensor.name + "' is there twice (also in " + FileOf(it->second) + ")",
+    throw ImportError(Code::kInvalidModel,
+                      "tensor '" + tensor.name + "' is there twice (also in " + FileOf(it->second) + ")",
                       file);
   }
   tensors_.push_back(std::move(tensor));

@@ -1,5 +1,5 @@
-// A checkpoint: named tensors with shapes whose numbers can be read as floats, piece by piece. Safetensors, llama2.c
-// files and whatever comes later look the same from here. It must not know what the names mean.
+// A checkpoint: named tensors with shapes whose numbers can be read as floats, piece by piece. Safetensors,
+// llama2.c files and whatever comes later look the same from here. It must not know what the names mean.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ class Checkpoint {
   virtual uint64_t bytes() const = 0;
   // The file that holds a tensor, for messages.
   virtual const std::string& FileOf(size_t tensor) const = 0;
-  // Elements [first, first + count) in row-major order. Throws ImportError for a range outside the tensor, a type that
-  // is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
+  // Elements [first, first + count) in row-major order. Throws ImportError for a range outside the tensor, a
+  // type that is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
   virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;
 
  protected:

@@ -1,5 +1,5 @@
-// The fields of a config.json, each asked for once. What nobody asked for is an error at the end: a field that changes
-// the mathematics must never be ignored. It must not know any family.
+// The fields of a config.json, each asked for once. What nobody asked for is an error at the end: a field
+// that changes the mathematics must never be ignored. It must not know any family.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,10 @@ class Config {
   double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
   bool Flag(const std::string& field, bool fallback);
   std::string Text(const std::string& field, const std::string& fallback);
+  // A list of texts, or nothing.
+  std::optional<std::vector<std::string>> Texts(const std::string& field);
+  // The field is written down, even if its value is null (which may differ from leaving it out).
+  bool Mentions(const std::string& field) const { return json_.contains(field); }
   // A nested object, or nothing. The caller finishes it.
   std::optional<Config> Object(const std::string& field);
 

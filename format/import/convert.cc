@@ -1,5 +1,6 @@
-// One tensor after the other, one block of rows after the other: read, check, quantise, append. Only the scales of a
-// quantised tensor wait in memory until its rows are written, because they form a segment of their own.
+// One tensor after the other, one block of rows after the other: read, check, quantise, append. Only the
+// scales of a quantised tensor wait in memory until its rows are written, because they form a segment of
+// their own.
 #include "format/import/convert.h"
 
 #include <algorithm>
@@ -22,38 +23,45 @@ struct Buffers {
   uint64_t peak_bytes = 0;
 
   void Measure() {
-    const uint64_t bytes = (floats.capacity() + column.capacity()) * sizeof(float) + data.capacity() + scales.capacity();
+    const uint64_t bytes =
+        (floats.capacity() + column.capacity()) * sizeof(float) + data.capacity() + scales.capacity();
     peak_bytes = std::max(peak_bytes, bytes);
   }
 };
 
 // Rows [first, first + count) of a piece, as floats.
-void ReadRows(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count, std::vector<float>& column,
-              float* out) {
+void ReadRows(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count,
+              std::vector<float>& column, float* out) {
   if (piece.col_stride == 1 && (piece.row_stride == piece.cols || piece.rows == 1)) {
     checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.cols, count * piece.cols, out);
   } else if (piece.col_stride == 1) {
     for (uint64_t r = 0; r < count; ++r) {
-      checkpoint.ReadFloats(piece.tensor, piece.offset + (first + r) * piece.row_stride, piece.cols, out + r * piece.cols);
+      checkpoint.ReadFloats(piece.tensor, piece.offset + (first + r) * piece.row_stride, piece.cols,
+                            out + r * piece.cols);
     }
   } else {
     // Stored transposed: our rows are columns there. `count` of them lie side by side in each of its rows.
     column.resize(count);
     for (uint64_t c = 0; c < piece.cols; ++c) {
-      checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.row_stride + c * piece.col_stride, count, column.data());
+      checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.row_stride + c * piece.col_stride,
+                            count, column.data());
       for (uint64_t r = 0; r < count; ++r) out[r * piece.cols + c] = column[r];
     }
   }
 }
 
-void CheckFinite(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count, const float* values) {
+void CheckFinite(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count,
+                 const float* values) {
   for (uint64_t i = 0; i < count * piece.cols; ++i) {
     if (std::isfinite(values[i])) continue;
-    const uint64_t element = piece.offset + (first + i / piece.cols) * piece.row_stride + i % piece.cols * piece.col_stride;
+    const uint64_t element =
+        piece.offset + (first + i / piece.cols) * piece.row_stride + i % piece.cols * piece.col_stride;
     const SourceTensor& tensor = checkpoint.tensors()[piece.tensor];
-    throw ImportError(Code::kInvalidModel, "tensor '" + tensor.name + "' " + ShapeText(tensor.shape) + ": element " +
-                                               std::to_string(element) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
-                                               "; weights must be finite", checkpoint.FileOf(piece.tensor));
+    throw ImportError(Code::kInvalidModel,
+                      "tensor '" + tensor.name + "' " + ShapeText(tensor.shape) + ": element " +
+                          std::to_string(element) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
+                          "; weights must be finite",
+                      checkpoint.FileOf(piece.tensor));
   }
 }
 
@@ -70,10 +78,11 @@ void CheckDuplicates(const Source& source) {
       checkpoint.ReadFloats(right, at, n, b.data());
       const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin());
       if (x == a.end() || (std::isnan(*x) && std::isnan(*y))) continue;
-      throw ImportError(Code::kInvalidModel, "tensor '" + checkpoint.tensors()[left].name + "': differs from '" +
-                                                 checkpoint.tensors()[right].name + "' at element " +
-                                                 std::to_string(at + static_cast<uint64_t>(x - a.begin())) +
-                                                 ", but field 'tie_word_embeddings' says that they are one",
+      throw ImportError(Code::kInvalidModel,
+                        "tensor '" + checkpoint.tensors()[left].name + "': differs from '" +
+                            checkpoint.tensors()[right].name + "' at element " +
+                            std::to_string(at + static_cast<uint64_t>(x - a.begin())) +
+                            ", but field 'tie_word_embeddings' says that they are one",
                         checkpoint.FileOf(left));
     }
   }
@@ -84,10 +93,18 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
   for (size_t i = 0; i < plan.recipes.size(); ++i) {
     TensorSpec& spec = plan.model.tensors[i].spec;
     switch (plan.recipes[i].role) {
-      case TensorRole::kExact: spec.type = WeightType::kF32; break;
-      case TensorRole::kLinear: spec.type = options.weights; break;
-      case TensorRole::kTable: spec.type = plan.model.spec.output.tied ? head : options.weights; break;
-      case TensorRole::kHead: spec.type = head; break;
+      case TensorRole::kExact:
+        spec.type = WeightType::kF32;
+        break;
+      case TensorRole::kLinear:
+        spec.type = options.weights;
+        break;
+      case TensorRole::kTable:
+        spec.type = plan.model.spec.output.tied ? head : options.weights;
+        break;
+      case TensorRole::kHead:
+        spec.type = head;
+        break;
     }
     spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
   }
@@ -96,7 +113,11 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
 class Conversion {
  public:
   Conversion(const ConvertOptions& options, const Source& source, ModelWriter& writer, ConvertReport& report)
-      : options_(options), checkpoint_(*source.checkpoint), plan_(source.plan), writer_(writer), report_(report) {
+      : options_(options),
+        checkpoint_(*source.checkpoint),
+        plan_(source.plan),
+        writer_(writer),
+        report_(report) {
     for (const NamedTensor& t : plan_.model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
   }
 
@@ -140,8 +161,8 @@ class Conversion {
       writer_.Append(buffers_.scales.data(), scale_bytes);
       writer_.EndSegment();
     }
-    report_.tensors.push_back({tensor.name, spec.type, spec.rows, spec.cols, data_bytes + scale_bytes, error.Relative(),
-                               error.largest});
+    report_.tensors.push_back({tensor.name, spec.type, spec.rows, spec.cols, data_bytes + scale_bytes,
+                               error.Relative(), error.largest});
     report_.peak_buffer_bytes = buffers_.peak_bytes;
   }
 
@@ -149,7 +170,8 @@ class Conversion {
   void Progress(const std::string& tensor, size_t index) {
     if (!options_.progress) return;
     const ConvertProgress progress{tensor, index, plan_.recipes.size(), done_weights_, report_.weights};
-    if (!options_.progress(progress)) throw ImportError(Code::kCancelled, "stopped while writing tensor '" + tensor + "'");
+    if (!options_.progress(progress))
+      throw ImportError(Code::kCancelled, "stopped while writing tensor '" + tensor + "'");
   }
 
   const ConvertOptions& options_;
@@ -164,7 +186,8 @@ class Conversion {
 std::string DefaultName(std::filesystem::path source) {
   source = std::filesystem::absolute(source).lexically_normal();
   if (!source.has_filename()) source = source.parent_path();
-  if (source.filename() == "config.json" || source.extension() == ".safetensors" || source.extension() == ".json") {
+  if (source.filename() == "config.json" || source.extension() == ".safetensors" ||
+      source.extension() == ".json") {
     source = source.parent_path();
   }
   return source.extension() == ".bin" ? source.stem().string() : source.filename().string();
@@ -173,7 +196,8 @@ std::string DefaultName(std::filesystem::path source) {
 ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   if (options.output.empty()) throw ImportError(Code::kInvalidArgument, "no output file is given");
   if (!IsWeightBlock(WeightType::kQ4, options.block)) {
-    throw ImportError(Code::kInvalidArgument, "block " + std::to_string(options.block) + ", expected 32, 64 or 128");
+    throw ImportError(Code::kInvalidArgument,
+                      "block " + std::to_string(options.block) + ", expected 32, 64 or 128");
   }
   if (std::filesystem::is_directory(options.output)) {
     throw ImportError(Code::kInvalidArgument, "the output is a directory", options.output.string());
@@ -230,9 +254,12 @@ std::optional<WeightType> WeightTypeFromName(const std::string& name) {
 
 const char* WeightTypeName(WeightType type) {
   switch (type) {
-    case WeightType::kF32: return "f32";
-    case WeightType::kQ8: return "q8";
-    case WeightType::kQ4: return "q4";
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kQ8:
+      return "q8";
+    case WeightType::kQ4:
+      return "q4";
   }
   return "";
 }

@@ -1,5 +1,5 @@
-// Brings a model in: finds out what the source is, plans it, and writes the .thimble file tensor by tensor in bounded
-// memory. The one entry point of format/import for programs.
+// Brings a model in: finds out what the source is, plans it, and writes the .thimble file tensor by tensor in
+// bounded memory. The one entry point of format/import for programs.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ struct ConvertProgress {
 };
 
 struct ConvertOptions {
-  // A directory with config.json and model.safetensors (or its index), one of these files, or a llama2.c .bin.
+  // A directory with config.json and model.safetensors (or its index), one of these files, or a llama2.c
+  // .bin.
   std::filesystem::path source;
   std::filesystem::path output;
   // A tokenizer file or directory; empty: the one in the source directory, if there is one.
@@ -33,8 +34,8 @@ struct ConvertOptions {
   std::optional<WeightType> head;         // of the output head, which is the embedding where the two are tied
   bool search_scales = true;              // least squared error instead of full range
 
-  std::string name;                       // empty: the source's file name
-  std::vector<std::string> ignore_fields; // of config.json: the caller vouches that they do not matter
+  std::string name;                        // empty: the source's file name
+  std::vector<std::string> ignore_fields;  // of config.json: the caller vouches that they do not matter
   // Called before each block of rows; false stops with kCancelled and leaves no file.
   std::function<bool(const ConvertProgress&)> progress;
 };
@@ -51,8 +52,8 @@ struct ConvertedTensor {
 struct ConvertReport {
   std::string name, family;
   std::vector<ConvertedTensor> tensors;
-  uint64_t weights = 0;            // numbers in all tensors
-  uint64_t source_bytes = 0;       // of the weights, as stored there
+  uint64_t weights = 0;       // numbers in all tensors
+  uint64_t source_bytes = 0;  // of the weights, as stored there
   uint64_t file_bytes = 0;
   uint64_t peak_buffer_bytes = 0;  // largest sum of the buffers for weights at one time
   uint32_t vocabulary = 0;         // ids that may be sampled
@@ -60,8 +61,8 @@ struct ConvertReport {
   bool has_chat_template = false;
 };
 
-// Throws ImportError (its code gives the exit code); then there is no output file, and an older one of that name is as
-// it was. Weights that are not finite are refused, naming the tensor and the element.
+// Throws ImportError (its code gives the exit code); then there is no output file, and an older one of that
+// name is as it was. Weights that are not finite are refused, naming the tensor and the element.
 ConvertReport Convert(const ConvertOptions& options);
 
 // "f32", "q8", "q4"; nothing for other texts.

@@ -1,5 +1,5 @@
-// GPT-2 as Hugging Face stores it: x += attn(ln_1(x)); x += mlp(ln_2(x)); ln_f; head tied to wte. Linears are Conv1D,
-// weights [in, out]; c_attn holds Q, K and V columns.
+// GPT-2 as Hugging Face stores it: x += attn(ln_1(x)); x += mlp(ln_2(x)); ln_f; head tied to wte. Linears are
+// Conv1D, weights [in, out]; c_attn holds Q, K and V columns.
 #include <cmath>
 
 #include "format/import/family.h"
@@ -16,8 +16,9 @@ ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", true);
   config.Only("scale_attn_by_inverse_layer_idx", false);
   // An old name of n_positions, the order of operations under half precision, and heads for other tasks.
-  config.Ignore({"n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
-                 "summary_type", "summary_use_proj", "n_special", "predict_special_tokens", "output_past"});
+  config.Ignore({"n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
+                 "summary_proj_to_labels", "summary_type", "summary_use_proj", "n_special",
+                 "predict_special_tokens", "output_past"});
   config.IgnoreCommon();
   config.Finish();
 
@@ -42,7 +43,8 @@ ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint) {
     a.scale = scaled ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(d))) : 1.0f;
     a.q = b.Linear(name + "attention.q", h + "attn.c_attn", D, D, Bias::kRequired, {0, uint64_t{3} * D});
     a.k = b.Linear(name + "attention.k", h + "attn.c_attn", D, D, Bias::kRequired, {D, uint64_t{3} * D});
-    a.v = b.Linear(name + "attention.v", h + "attn.c_attn", D, D, Bias::kRequired, {uint64_t{2} * D, uint64_t{3} * D});
+    a.v = b.Linear(name + "attention.v", h + "attn.c_attn", D, D, Bias::kRequired,
+                   {uint64_t{2} * D, uint64_t{3} * D});
     a.o = b.Linear(name + "attention.o", h + "attn.c_proj", D, D, Bias::kRequired);
     layer.ffn_norm = b.LayerNorm(name + "ffn_norm", h + "ln_2", D, eps, Bias::kRequired);
     layer.ffn.kind = FfnKind::kPlain;

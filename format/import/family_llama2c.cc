@@ -1,4 +1,5 @@
-// llama2.c: Llama with rotary pairs that lie side by side (2i, 2i + 1), theta 10000, RMSNorm epsilon 1e-5, no biases.
+// llama2.c: Llama with rotary pairs that lie side by side (2i, 2i + 1), theta 10000, RMSNorm epsilon 1e-5, no
+// biases.
 #include "format/import/family_llama2c.h"
 
 #include <cmath>
@@ -7,7 +8,8 @@ namespace thimble {
 
 ModelPlan PlanLlama2c(const Llama2cCheckpoint& checkpoint, const std::string& file) {
   const Llama2cHeader& header = checkpoint.header();
-  const uint32_t D = header.width, F = header.ffn_width, H = header.heads, G = header.kv_heads, V = header.vocabulary;
+  const uint32_t D = header.width, F = header.ffn_width, H = header.heads, G = header.kv_heads,
+                 V = header.vocabulary;
   const uint32_t d = D / H;
   constexpr double kEps = 1e-5;
   PlanBuilder b(checkpoint, file, {});
@@ -45,7 +47,8 @@ ModelPlan PlanLlama2c(const Llama2cCheckpoint& checkpoint, const std::string& fi
   }
   spec.output.norm = b.RmsNorm("output.norm", "norm", D, kEps);
   spec.output.tied = !header.own_head;
-  if (header.own_head) spec.output.head.weight = b.Matrix("output.head.weight", "output.weight", V, D, TensorRole::kHead);
+  if (header.own_head)
+    spec.output.head.weight = b.Matrix("output.head.weight", "output.weight", V, D, TensorRole::kHead);
   return b.Finish("llama2.c", spec, std::move(layers));
 }
 

@@ -1,5 +1,6 @@
-// The language models of "Do Transformers Need Three Projections?" (arXiv 2606.04032): GPT-2 blocks whose attention
-// shares projections. Eight layouts, told apart by the names and the shapes of the attention's tensors:
+// The language models of "Do Transformers Need Three Projections?" (arXiv 2606.04032): GPT-2 blocks whose
+// attention shares projections. Eight layouts, told apart by the names and the shapes of the attention's
+// tensors:
 //
 //   tensors            rows              layout         sharing   kv heads
 //   c_attn             Q D | K D | V D   QKV            none      H
@@ -31,9 +32,10 @@ struct Layout {
 
 enum Variant : uint8_t { kQkv, kQEqK, kKEqV, kQEqKEqV, kGqa, kMqa, kQGqa, kQMqa };
 constexpr Layout kLayouts[] = {
-    {"QKV", "qkv", Sharing::kNone},           {"Q=K-V", "q_eq_k", Sharing::kQK}, {"Q-K=V", "k_eq_v", Sharing::kKV},
-    {"Q=K=V", "q_eq_k_eq_v", Sharing::kQKV},  {"GQA", "gqa", Sharing::kNone},    {"MQA", "mqa", Sharing::kNone},
-    {"Q-GQA", "qgqa", Sharing::kKV},          {"Q-MQA", "qmqa", Sharing::kKV},
+    {"QKV", "qkv", Sharing::kNone},    {"Q=K-V", "q_eq_k", Sharing::kQK},
+    {"Q-K=V", "k_eq_v", Sharing::kKV}, {"Q=K=V", "q_eq_k_eq_v", Sharing::kQKV},
+    {"GQA", "gqa", Sharing::kNone},    {"MQA", "mqa", Sharing::kNone},
+    {"Q-GQA", "qgqa", Sharing::kKV},   {"Q-MQA", "qmqa", Sharing::kKV},
 };
 
 struct Dimensions {
@@ -44,16 +46,19 @@ struct Dimensions {
 uint64_t Rows(const PlanBuilder& b, const std::string& source, const Dimensions& m) {
   const std::vector<uint64_t>& shape = b.Shape(source);
   if (shape.size() != 2 || shape[1] != m.width) {
-    b.Refuse(Code::kInvalidModel, source, "shape " + ShapeText(shape) + ", expected [rows, " + std::to_string(m.width) + "]");
+    b.Refuse(Code::kInvalidModel, source,
+             "shape " + ShapeText(shape) + ", expected [rows, " + std::to_string(m.width) + "]");
   }
   return shape[0];
 }
 
 // Layouts with a key per query head.
-void ExpectAllHeads(const PlanBuilder& b, const std::string& source, const Dimensions& m, const char* layout) {
+void ExpectAllHeads(const PlanBuilder& b, const std::string& source, const Dimensions& m,
+                    const char* layout) {
   if (m.groups == 0 || m.groups == m.heads) return;
-  b.Refuse(Code::kInvalidModel, source, "is the " + std::string(layout) + " layout, which has " + std::to_string(m.heads) +
-                                            " kv heads, but field 'n_kv_groups' says " + std::to_string(m.groups));
+  b.Refuse(Code::kInvalidModel, source,
+           "is the " + std::string(layout) + " layout, which has " + std::to_string(m.heads) +
+               " kv heads, but field 'n_kv_groups' says " + std::to_string(m.groups));
 }
 
 // The configuration names a layout that we know, and it is not the one that the tensors have.
@@ -84,8 +89,9 @@ Layout FindLayout(const PlanBuilder& b, const std::string& attn, const Dimension
     const uint64_t rows = Rows(b, attn + "c_k.weight", m);
     const uint64_t kv_heads = m.groups > 0 ? m.groups : rows / d;
     if (rows == 0 || rows != kv_heads * d || m.heads % kv_heads != 0) {
-      b.Refuse(Code::kInvalidModel, attn + "c_k.weight", std::to_string(rows) + " rows are not the keys of " +
-                                                             std::to_string(kv_heads) + " kv heads of width " + std::to_string(d));
+      b.Refuse(Code::kInvalidModel, attn + "c_k.weight",
+               std::to_string(rows) + " rows are not the keys of " + std::to_string(kv_heads) +
+                   " kv heads of width " + std::to_string(d));
     }
     if (kv_heads == m.heads) return kLayouts[kKEqV].With(m.heads);
     return kLayouts[kv_heads == 1 ? kQMqa : kQGqa].With(static_cast<uint32_t>(kv_heads));
@@ -95,22 +101,25 @@ Layout FindLayout(const PlanBuilder& b, const std::string& attn, const Dimension
     const uint64_t rows = Rows(b, attn + "c_kv.weight", m);
     if (rows == d && m.groups <= 1) return kLayouts[kQMqa].With(1);
     if (rows == 2 * d && m.groups <= 1) return kLayouts[kMqa].With(1);
-    if (m.groups > 0 && rows == 2 * m.groups * d && m.heads % m.groups == 0) return kLayouts[kGqa].With(m.groups);
+    if (m.groups > 0 && rows == 2 * m.groups * d && m.heads % m.groups == 0)
+      return kLayouts[kGqa].With(m.groups);
     b.Refuse(Code::kInvalidModel, attn + "c_kv.weight",
-             "is ambiguous: " + std::to_string(rows) + " rows with head width " + std::to_string(d) + " and n_kv_groups " +
-                 (m.groups > 0 ? std::to_string(m.groups) : "absent") + "; expected " + std::to_string(d) +
-                 " (Q-MQA), or 2 * n_kv_groups * " + std::to_string(d) + " (GQA, MQA: K rows, then V rows)");
+             "is ambiguous: " + std::to_string(rows) + " rows with head width " + std::to_string(d) +
+                 " and n_kv_groups " + (m.groups > 0 ? std::to_string(m.groups) : "absent") + "; expected " +
+                 std::to_string(d) + " (Q-MQA), or 2 * n_kv_groups * " + std::to_string(d) +
+                 " (GQA, MQA: K rows, then V rows)");
   }
   std::string found;
   for (const char* name : {"c_attn", "c_q", "c_k", "c_kv", "c_v"}) {
     if (b.Has(attn + name + ".weight")) found += (found.empty() ? "" : ", ") + std::string(name);
   }
-  b.Refuse(Code::kInvalidModel, attn + "c_attn.weight", "no layout of the paper has these tensors: " +
-                                                            (found.empty() ? std::string("none of c_attn, c_q, c_k, c_kv") : found));
+  b.Refuse(Code::kInvalidModel, attn + "c_attn.weight",
+           "no layout of the paper has these tensors: " +
+               (found.empty() ? std::string("none of c_attn, c_q, c_k, c_kv") : found));
 }
 
-AttentionSpec Attention(PlanBuilder& b, const std::string& name, const std::string& attn, const Layout& layout,
-                        const Dimensions& m, Bias bias) {
+AttentionSpec Attention(PlanBuilder& b, const std::string& name, const std::string& attn,
+                        const Layout& layout, const Dimensions& m, Bias bias) {
   const uint64_t D = m.width, kv = uint64_t{layout.kv_heads} * m.head_width;
   AttentionSpec a;
   a.heads = m.heads;
@@ -173,13 +182,15 @@ ModelPlan PlanPaper(Config& config, const Checkpoint& checkpoint) {
     const std::string h = "h." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
     const Layout layout = FindLayout(b, h + "attn.", m);
     if (i > 0 && layout_name != std::string(layout.name)) {
-      b.Refuse(Code::kInvalidModel, h + "attn.c_proj.weight", "this layer has the layout " + std::string(layout.name) +
-                                                                  ", the layers before " + layout_name);
+      b.Refuse(
+          Code::kInvalidModel, h + "attn.c_proj.weight",
+          "this layer has the layout " + std::string(layout.name) + ", the layers before " + layout_name);
     }
     layout_name = layout.name;
     if (NamesAnother(variant, layout)) {
-      config.Refuse(Code::kInvalidModel, "variant", "'" + variant + "', but the tensors are those of " + layout.name + " ('" +
-                                                        layout.variant + "')");
+      config.Refuse(
+          Code::kInvalidModel, "variant",
+          "'" + variant + "', but the tensors are those of " + layout.name + " ('" + layout.variant + "')");
     }
     LayerSpec layer;
     layer.attention_norm = b.LayerNorm(name + "attention_norm", h + "ln_1", D, eps, norm_bias(h + "ln_1"));

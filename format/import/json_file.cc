@@ -15,7 +15,8 @@ Json ParseJsonObject(std::string_view text, const std::string& file) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
-      throw ImportError(Code::kInvalidModel, "duplicate key '" + parsed.get<std::string>() + "' in JSON", file);
+      throw ImportError(Code::kInvalidModel, "duplicate key '" + parsed.get<std::string>() + "' in JSON",
+                        file);
     }
     return true;
   };
@@ -32,8 +33,10 @@ Json ParseJsonObject(std::string_view text, const std::string& file) {
 std::string ReadSmallFile(const std::filesystem::path& path, uint64_t limit_bytes) {
   const SourceFile file(path);
   if (file.bytes() > limit_bytes) {
-    throw ImportError(Code::kOutOfRange, "the file has " + std::to_string(file.bytes()) + " bytes, expected at most " +
-                                             std::to_string(limit_bytes), file.name());
+    throw ImportError(Code::kOutOfRange,
+                      "the file has " + std::to_string(file.bytes()) + " bytes, expected at most " +
+                          std::to_string(limit_bytes),
+                      file.name());
   }
   std::string text(file.bytes(), '\0');
   file.ReadAt(0, text.data(), text.size());

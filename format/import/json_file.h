@@ -1,5 +1,5 @@
-// JSON of model directories, read strictly: bounded size, no duplicate keys, errors that name the file and the place.
-// It must not know what any key means.
+// JSON of model directories, read strictly: bounded size, no duplicate keys, errors that name the file and
+// the place. It must not know what any key means.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@ namespace thimble {
 
 using Json = nlohmann::json;
 
-// `file` is for messages. Throws ImportError (kInvalidModel) for malformed text, duplicate keys, or no object on top.
+// `file` is for messages. Throws ImportError (kInvalidModel) for malformed text, duplicate keys, or no object
+// on top.
 Json ParseJsonObject(std::string_view text, const std::string& file);
 
 // The same of a whole file; kIo when it cannot be read, kOutOfRange when it is larger than `limit_bytes`.

@@ -1,5 +1,5 @@
-// llama2.c's model file (legacy version 0): seven int32, then all weights as f32 in a fixed order. Exposed as tensors
-// "layers.<i>.wq" and so on. It must not know how the model computes.
+// llama2.c's model file (legacy version 0): seven int32, then all weights as f32 in a fixed order. Exposed as
+// tensors "layers.<i>.wq" and so on. It must not know how the model computes.
 #pragma once
 
 #include <filesystem>

@@ -1,10 +1,13 @@
 #include "format/import/plan.h"
 
+#include <cmath>
+
 #include "format/import/import_error.h"
 
 namespace thimble {
 
-PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file, const std::vector<std::string>& prefixes)
+PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file,
+                         const std::vector<std::string>& prefixes)
     : checkpoint_(checkpoint), file_(std::move(file)), used_(checkpoint.tensors().size(), false) {
   for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
     std::string name = checkpoint.tensors()[i].name;
@@ -13,8 +16,9 @@ PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file, const s
     }
     const auto [it, inserted] = by_name_.emplace(name, i);
     if (!inserted) {
-      throw ImportError(Code::kInvalidModel, "tensors '" + checkpoint.tensors()[it->second].name + "' and '" +
-                                                 checkpoint.tensors()[i].name + "' are the same without their prefixes",
+      throw ImportError(Code::kInvalidModel,
+                        "tensors '" + checkpoint.tensors()[it->second].name + "' and '" +
+                            checkpoint.tensors()[i].name + "' are the same without their prefixes",
                         checkpoint.FileOf(i));
     }
   }
@@ -23,7 +27,8 @@ PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file, const s
 void PlanBuilder::Refuse(Code code, const std::string& source, const std::string& text) const {
   const auto it = by_name_.find(source);
   const bool there = it != by_name_.end();
-  throw ImportError(code, "tensor '" + (there ? checkpoint_.tensors()[it->second].name : source) + "': " + text,
+  throw ImportError(code,
+                    "tensor '" + (there ? checkpoint_.tensors()[it->second].name : source) + "': " + text,
                     there ? checkpoint_.FileOf(it->second) : file_);
 }
 
@@ -45,8 +50,10 @@ size_t PlanBuilder::Take(const std::string& source, const std::vector<uint64_t>&
 
 int32_t PlanBuilder::AddTensor(const std::string& name, uint64_t rows, uint64_t cols, Recipe recipe) {
   if (rows > UINT32_MAX || cols > UINT32_MAX) {
-    throw ImportError(Code::kUnsupported, "tensor '" + name + "' would have shape " + ShapeText({rows, cols}) +
-                                              ", larger than a .thimble file holds", file_);
+    throw ImportError(Code::kUnsupported,
+                      "tensor '" + name + "' would have shape " + ShapeText({rows, cols}) +
+                          ", larger than a .thimble file holds",
+                      file_);
   }
   NamedTensor tensor;
   tensor.name = name;
@@ -73,8 +80,8 @@ int32_t PlanBuilder::Values(const std::string& name, std::vector<float> values) 
   return AddTensor(name, 1, n, {TensorRole::kExact, {}, std::move(values)});
 }
 
-LinearSpec PlanBuilder::Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias,
-                               Split split) {
+LinearSpec PlanBuilder::Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k,
+                               Bias bias, Split split) {
   const uint64_t total = split.total > 0 ? split.total : n;
   SourceRows rows;
   if (transposed_) {
@@ -96,13 +103,25 @@ NormSpec PlanBuilder::RmsNorm(const std::string& name, const std::string& source
   return norm;
 }
 
-NormSpec PlanBuilder::LayerNorm(const std::string& name, const std::string& source, uint64_t n, double eps, Bias bias) {
+NormSpec PlanBuilder::LayerNorm(const std::string& name, const std::string& source, uint64_t n, double eps,
+                                Bias bias) {
   NormSpec norm;
   norm.kind = NormKind::kLayerNorm;
   norm.eps = static_cast<float>(eps);
   norm.weight = Vector(name + ".weight", source + ".weight", n);
   if (bias == Bias::kRequired) norm.bias = Vector(name + ".bias", source + ".bias", n);
   return norm;
+}
+
+std::vector<float> PlanBuilder::Numbers(const std::string& source, const std::vector<uint64_t>& shape, uint64_t first,
+                                        uint64_t count) {
+  const size_t tensor = Take(source, shape);
+  std::vector<float> numbers(count);
+  checkpoint_.ReadFloats(tensor, first, count, numbers.data());
+  for (uint64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(numbers[i])) Refuse(Code::kInvalidModel, source, "element " + std::to_string(first + i) + " is not finite");
+  }
+  return numbers;
 }
 
 void PlanBuilder::Drop(const std::string& source) {
@@ -122,8 +141,9 @@ ModelPlan PlanBuilder::Finish(std::string family, ModelSpec spec, std::vector<La
                               std::vector<std::pair<std::string, std::string>> metadata) {
   for (const auto& [name, index] : by_name_) {
     if (used_[index]) continue;
-    Refuse(Code::kUnsupported, name, "shape " + ShapeText(checkpoint_.tensors()[index].shape) + " has no place in a " + family +
-                                         " model of this configuration; leaving it out could change the mathematics");
+    Refuse(Code::kUnsupported, name,
+           "shape " + ShapeText(checkpoint_.tensors()[index].shape) + " has no place in a " + family +
+               " model of this configuration; leaving it out could change the mathematics");
   }
   plan_.model.family = std::move(family);
   plan_.model.spec = spec;

@@ -1,6 +1,6 @@
-// What a family makes of a configuration and a checkpoint: the description of the model, and for each of its tensors
-// where its rows come from. The builder checks every shape, and that no tensor of the checkpoint is left over. It must
-// not know any family, and reads no numbers.
+// What a family makes of a configuration and a checkpoint: the description of the model, and for each of its
+// tensors where its rows come from. The builder checks every shape, and that no tensor of the checkpoint is
+// left over. It must not know any family, and reads no numbers.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +50,8 @@ struct Split {
 
 class PlanBuilder {
  public:
-  // Names are looked up without the prefixes, which are cut from each name in the order given ("module.", "model.").
-  // Throws when two tensors get the same name by that.
+  // Names are looked up without the prefixes, which are cut from each name in the order given ("module.",
+  // "model."). Throws when two tensors get the same name by that.
   PlanBuilder(const Checkpoint& checkpoint, std::string file, const std::vector<std::string>& prefixes);
 
   bool Has(const std::string& source) const { return by_name_.contains(source); }
@@ -61,13 +61,19 @@ class PlanBuilder {
   void SetTransposedLinears() { transposed_ = true; }
 
   // All return the index of a new tensor called `name`. Shapes are as stored in the .thimble file.
-  int32_t Matrix(const std::string& name, const std::string& source, uint64_t rows, uint64_t cols, TensorRole role);
+  int32_t Matrix(const std::string& name, const std::string& source, uint64_t rows, uint64_t cols,
+                 TensorRole role);
   int32_t Vector(const std::string& name, const std::string& source, uint64_t n, Split split = {});
   int32_t Values(const std::string& name, std::vector<float> values);
   // source + ".weight", and ".bias" where there is one.
-  LinearSpec Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias, Split split = {});
+  LinearSpec Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias,
+                    Split split = {});
   NormSpec RmsNorm(const std::string& name, const std::string& source, uint64_t n, double eps);
   NormSpec LayerNorm(const std::string& name, const std::string& source, uint64_t n, double eps, Bias bias);
+
+  // Numbers that the description itself needs, as written in the source: `count` of them from `first` of a tensor with
+  // this shape, which counts as used.
+  std::vector<float> Numbers(const std::string& source, const std::vector<uint64_t>& shape, uint64_t first, uint64_t count);
 
   // The tensor may be there and is not needed.
   void Drop(const std::string& source);
@@ -81,7 +87,8 @@ class PlanBuilder {
     }
   }
 
-  // Ids below this are real where no tokenizer says it. Then the plan is complete: every tensor must have been used.
+  // Ids below this are real where no tokenizer says it. Then the plan is complete: every tensor must have
+  // been used.
   ModelPlan Finish(std::string family, ModelSpec spec, std::vector<LayerSpec> layers,
                    std::vector<std::pair<std::string, std::string>> metadata = {});
 

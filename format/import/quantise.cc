@@ -12,7 +12,8 @@
 namespace thimble {
 namespace {
 
-// Round to nearest even for |x| < 2^22: adding 1.5 * 2^23 leaves no bits behind the point. Vectorises everywhere.
+// Round to nearest even for |x| < 2^22: adding 1.5 * 2^23 leaves no bits behind the point. Vectorises
+// everywhere.
 constexpr float kRoundMagic = 12582912.0f;
 inline float Round(float x) { return (x + kRoundMagic) - kRoundMagic; }
 
@@ -45,7 +46,8 @@ float SquaredError(const float* x, size_t n, float scale, float low, float high)
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-// Rows and blocks are searched as x = w / max|w|, so that neither tiny nor huge weights leave the range of float.
+// Rows and blocks are searched as x = w / max|w|, so that neither tiny nor huge weights leave the range of
+// float.
 void Normalise(const float* weights, size_t n, float largest, float* x) {
   for (size_t i = 0; i < n; ++i) x[i] = weights[i] / largest;
 }
@@ -99,8 +101,9 @@ struct BlockSearch {
   }
 };
 
-// kQ4: nibbles stand for -8..7, so the sign of the scale decides which side reaches further. The largest weight is
-// placed at every point from 6 to 10.5 (beyond the end: clipped), then the best of these is refined by least squares.
+// kQ4: nibbles stand for -8..7, so the sign of the scale decides which side reaches further. The largest
+// weight is placed at every point from 6 to 10.5 (beyond the end: clipped), then the best of these is refined
+// by least squares.
 void QuantiseBlockQ4(bool search, const float* weights, size_t n, float* x, int8_t* q, uint16_t* scale_out) {
   const float largest = LargestMagnitude(weights, n);
   std::memset(q, 0, n);
@@ -135,7 +138,8 @@ void QuantiseBlockQ4(bool search, const float* weights, size_t n, float* x, int8
   *scale_out = best.scale;
 }
 
-void QuantiseRowQ4(const WeightFormat& format, const float* weights, size_t n, uint8_t* data, uint8_t* scales) {
+void QuantiseRowQ4(const WeightFormat& format, const float* weights, size_t n, uint8_t* data,
+                   uint8_t* scales) {
   float x[128];
   int8_t q[128];
   for (size_t begin = 0, b = 0; begin < n; begin += format.block, ++b) {
@@ -171,9 +175,12 @@ void QuantiseError::Add(const QuantiseError& other) {
   largest = std::max(largest, other.largest);
 }
 
-double QuantiseError::Relative() const { return squared_weight > 0 ? std::sqrt(squared_error / squared_weight) : 0.0; }
+double QuantiseError::Relative() const {
+  return squared_weight > 0 ? std::sqrt(squared_error / squared_weight) : 0.0;
+}
 
-void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_t* scales, size_t cols, float* weights) {
+void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_t* scales, size_t cols,
+                   float* weights) {
   if (format.type == WeightType::kF32) {
     std::memcpy(weights, data, cols * sizeof(float));
   } else if (format.type == WeightType::kQ8) {
@@ -190,12 +197,13 @@ void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_
   }
 }
 
-QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols, uint8_t* data,
-                           uint8_t* scales) {
+QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols,
+                           uint8_t* data, uint8_t* scales) {
   const RowBytes bytes = BytesOfRow(format, cols);
   if (format.type == WeightType::kF32) {
     QuantiseError error;
-    for (size_t i = 0; i < rows * cols; ++i) error.squared_weight += static_cast<double>(weights[i]) * weights[i];
+    for (size_t i = 0; i < rows * cols; ++i)
+      error.squared_weight += static_cast<double>(weights[i]) * weights[i];
     std::memcpy(data, weights, rows * cols * sizeof(float));
     return error;
   }

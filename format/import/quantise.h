@@ -11,8 +11,8 @@ namespace thimble {
 
 struct WeightFormat {
   WeightType type = WeightType::kF32;
-  uint32_t block = 0;   // kQ4
-  bool search = true;   // try several scales and keep the one with the least squared error; false: full range
+  uint32_t block = 0;  // kQ4
+  bool search = true;  // try several scales and keep the one with the least squared error; false: full range
 };
 
 // Sums over the weights of a tensor; rows are added in order, so that the figures do not depend on threads.
@@ -26,12 +26,14 @@ struct QuantiseError {
   double Relative() const;
 };
 
-// `weights` [rows, cols], finite. Writes WeightDataBytes(rows) to `data` and WeightScaleBytes(rows) to `scales` (not
-// touched for kF32). Rows are independent of each other: a tensor may come in any number of calls.
-QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols, uint8_t* data,
-                           uint8_t* scales);
+// `weights` [rows, cols], finite. Writes WeightDataBytes(rows) to `data` and WeightScaleBytes(rows) to
+// `scales` (not touched for kF32). Rows are independent of each other: a tensor may come in any number of
+// calls.
+QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols,
+                           uint8_t* data, uint8_t* scales);
 
 // The weights that the stored bytes stand for.
-void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_t* scales, size_t cols, float* weights);
+void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_t* scales, size_t cols,
+                   float* weights);
 
 }  // namespace thimble

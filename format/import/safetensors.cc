@@ -19,22 +19,26 @@ static_assert(std::endian::native == std::endian::little, "the files are little-
 constexpr uint64_t kMaxHeaderJsonBytes = 100u << 20;  // as the format's own library has it
 constexpr size_t kReadChunkElements = 1u << 16;
 
-// Sizes of the types that the format names. Those that are not floats can be skipped (mask buffers), not read.
+// Sizes of the types that the format names. Those that are not floats can be skipped (mask buffers), not
+// read.
 size_t ElementBytes(const std::string& dtype) {
   static const std::map<std::string, size_t> kBytes = {
-      {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4},     {"I16", 2},     {"I8", 1},
-      {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1},   {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
+      {"F64", 8},  {"F32", 4},     {"F16", 2},     {"BF16", 2},   {"I64", 8}, {"I32", 4},
+      {"I16", 2},  {"I8", 1},      {"U64", 8},     {"U32", 4},    {"U16", 2}, {"U8", 1},
+      {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
   const auto it = kBytes.find(dtype);
   return it == kBytes.end() ? 0 : it->second;
 }
 
-[[noreturn]] void Refuse(Code code, const std::string& tensor, const std::string& text, const std::string& file) {
+[[noreturn]] void Refuse(Code code, const std::string& tensor, const std::string& text,
+                         const std::string& file) {
   throw ImportError(code, "tensor '" + tensor + "': " + text, file);
 }
 
 uint64_t Unsigned(const Json& value, const std::string& tensor, const char* field, const std::string& file) {
   if (!value.is_number_unsigned()) {
-    Refuse(Code::kInvalidModel, tensor, std::string(field) + " must hold whole numbers of at least 0, found " + value.dump(), file);
+    Refuse(Code::kInvalidModel, tensor,
+           std::string(field) + " must hold whole numbers of at least 0, found " + value.dump(), file);
   }
   return value.get<uint64_t>();
 }
@@ -53,19 +57,24 @@ void CheckCoverage(std::vector<Range> ranges, uint64_t data_bytes, const std::st
   std::string before = "the header";
   for (const Range& r : ranges) {
     if (r.begin < end) {
-      Refuse(Code::kInvalidModel, r.name, "data_offsets overlap those of " + before + " (start " + std::to_string(r.begin) +
-                                              ", expected " + std::to_string(end) + ")", file);
+      Refuse(Code::kInvalidModel, r.name,
+             "data_offsets overlap those of " + before + " (start " + std::to_string(r.begin) +
+                 ", expected " + std::to_string(end) + ")",
+             file);
     }
     if (r.begin > end) {
-      Refuse(Code::kInvalidModel, r.name, "a hole before data_offsets (start " + std::to_string(r.begin) + ", expected " +
-                                              std::to_string(end) + " where " + before + " ends)", file);
+      Refuse(Code::kInvalidModel, r.name,
+             "a hole before data_offsets (start " + std::to_string(r.begin) + ", expected " +
+                 std::to_string(end) + " where " + before + " ends)",
+             file);
     }
     end = r.end;
     before = "tensor '" + r.name + "'";
   }
   if (end != data_bytes) {
-    throw ImportError(end > data_bytes ? Code::kTruncated : Code::kTrailingBytes,
-                      "the data has " + std::to_string(data_bytes) + " bytes, expected " + std::to_string(end), file);
+    throw ImportError(
+        end > data_bytes ? Code::kTruncated : Code::kTrailingBytes,
+        "the data has " + std::to_string(data_bytes) + " bytes, expected " + std::to_string(end), file);
   }
 }
 
@@ -76,18 +85,23 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
   files_.push_back(std::make_unique<SourceFile>(path));
   const SourceFile& file = *files_.back();
   if (file.bytes() < 8) {
-    throw ImportError(Code::kTruncated, "has " + std::to_string(file.bytes()) + " bytes, not even the header's length",
+    throw ImportError(Code::kTruncated,
+                      "has " + std::to_string(file.bytes()) + " bytes, not even the header's length",
                       file.name());
   }
   uint64_t header_bytes = 0;
   file.ReadAt(0, &header_bytes, sizeof header_bytes);
   if (header_bytes > file.bytes() - 8) {
-    throw ImportError(Code::kTruncated, "header length is " + std::to_string(header_bytes) + ", the file has only " +
-                                            std::to_string(file.bytes() - 8) + " bytes behind it", file.name());
+    throw ImportError(Code::kTruncated,
+                      "header length is " + std::to_string(header_bytes) + ", the file has only " +
+                          std::to_string(file.bytes() - 8) + " bytes behind it",
+                      file.name());
   }
   if (header_bytes > kMaxHeaderJsonBytes) {
-    throw ImportError(Code::kOutOfRange, "header length is " + std::to_string(header_bytes) + ", expected at most " +
-                                             std::to_string(kMaxHeaderJsonBytes), file.name());
+    throw ImportError(Code::kOutOfRange,
+                      "header length is " + std::to_string(header_bytes) + ", expected at most " +
+                          std::to_string(kMaxHeaderJsonBytes),
+                      file.name());
   }
   std::string text(header_bytes, '\0');
   file.ReadAt(8, text.data(), text.size());
@@ -107,7 +121,8 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
     if (!entry["dtype"].is_string()) Refuse(Code::kInvalidModel, name, "dtype must be a string", file.name());
     tensor.dtype = entry["dtype"].get<std::string>();
     const size_t element_bytes = ElementBytes(tensor.dtype);
-    if (element_bytes == 0) Refuse(Code::kUnsupported, name, "unknown dtype '" + tensor.dtype + "'", file.name());
+    if (element_bytes == 0)
+      Refuse(Code::kUnsupported, name, "unknown dtype '" + tensor.dtype + "'", file.name());
 
     if (!entry["shape"].is_array()) Refuse(Code::kInvalidModel, name, "shape must be a list", file.name());
     tensor.elements = 1;
@@ -129,17 +144,21 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
     const uint64_t begin = Unsigned(offsets[0], name, "data_offsets", file.name());
     const uint64_t end = Unsigned(offsets[1], name, "data_offsets", file.name());
     if (begin > end) {
-      Refuse(Code::kInvalidModel, name, "data_offsets begin " + std::to_string(begin) + " lies behind end " +
-                                            std::to_string(end), file.name());
+      Refuse(Code::kInvalidModel, name,
+             "data_offsets begin " + std::to_string(begin) + " lies behind end " + std::to_string(end),
+             file.name());
     }
     if (end > data_bytes) {
-      Refuse(Code::kTruncated, name, "data_offsets end at " + std::to_string(end) + ", the file's data at " +
-                                         std::to_string(data_bytes), file.name());
+      Refuse(
+          Code::kTruncated, name,
+          "data_offsets end at " + std::to_string(end) + ", the file's data at " + std::to_string(data_bytes),
+          file.name());
     }
     if (end - begin != shape_bytes) {
-      Refuse(Code::kInvalidModel, name, "shape " + ShapeText(tensor.shape) + " of " + tensor.dtype + " needs " +
-                                            std::to_string(shape_bytes) + " bytes, data_offsets give " +
-                                            std::to_string(end - begin), file.name());
+      Refuse(Code::kInvalidModel, name,
+             "shape " + ShapeText(tensor.shape) + " of " + tensor.dtype + " needs " +
+                 std::to_string(shape_bytes) + " bytes, data_offsets give " + std::to_string(end - begin),
+             file.name());
     }
     ranges.push_back({begin, end, name});
     added.push_back(Add(std::move(tensor), file.name()));
@@ -165,9 +184,12 @@ std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenIndex(const st
   for (const auto& [tensor, shard] : index["weight_map"].items()) {
     const std::string name = shard.is_string() ? shard.get<std::string>() : std::string();
     // A shard lies beside its index; anything that could name another place is refused.
-    if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
-      throw ImportError(Code::kInvalidModel, "weight_map of tensor '" + tensor + "': " + shard.dump() +
-                                                 " is not a plain file name", path.string());
+    if (name.empty() || name == "." || name == ".." ||
+        name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
+      throw ImportError(
+          Code::kInvalidModel,
+          "weight_map of tensor '" + tensor + "': " + shard.dump() + " is not a plain file name",
+          path.string());
     }
     shards[name].insert(tensor);
   }
@@ -177,35 +199,43 @@ std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenIndex(const st
   for (const auto& [name, expected] : shards) {
     const std::filesystem::path shard = path.parent_path() / name;
     if (!std::filesystem::exists(shard)) {
-      throw ImportError(Code::kIo, "shard '" + name + "' is missing (it holds tensor '" + *expected.begin() + "')", path.string());
+      throw ImportError(Code::kIo,
+                        "shard '" + name + "' is missing (it holds tensor '" + *expected.begin() + "')",
+                        path.string());
     }
     std::set<std::string> found;
     for (const size_t tensor : checkpoint->AddFile(shard)) found.insert(checkpoint->tensors()[tensor].name);
     for (const std::string& tensor : expected) {
       if (!found.contains(tensor)) {
-        throw ImportError(Code::kInvalidModel, "tensor '" + tensor + "' is not in shard '" + name + "'", path.string());
+        throw ImportError(Code::kInvalidModel, "tensor '" + tensor + "' is not in shard '" + name + "'",
+                          path.string());
       }
     }
     for (const std::string& tensor : found) {
       if (!expected.contains(tensor)) {
-        throw ImportError(Code::kInvalidModel, "tensor '" + tensor + "' of shard '" + name + "' is not in weight_map", path.string());
+        throw ImportError(Code::kInvalidModel,
+                          "tensor '" + tensor + "' of shard '" + name + "' is not in weight_map",
+                          path.string());
       }
     }
   }
   return checkpoint;
 }
 
-std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenDirectory(const std::filesystem::path& directory) {
+std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenDirectory(
+    const std::filesystem::path& directory) {
   const std::filesystem::path single = directory / "model.safetensors";
   const std::filesystem::path index = directory / "model.safetensors.index.json";
   const bool has_single = std::filesystem::exists(single);
   const bool has_index = std::filesystem::exists(index);
   if (has_single && has_index) {
-    throw ImportError(Code::kInvalidModel, "holds model.safetensors and model.safetensors.index.json; remove one",
+    throw ImportError(Code::kInvalidModel,
+                      "holds model.safetensors and model.safetensors.index.json; remove one",
                       directory.string());
   }
   if (!has_single && !has_index) {
-    throw ImportError(Code::kIo, "holds neither model.safetensors nor model.safetensors.index.json", directory.string());
+    throw ImportError(Code::kIo, "holds neither model.safetensors nor model.safetensors.index.json",
+                      directory.string());
   }
   return has_single ? OpenFile(single) : OpenIndex(index);
 }
@@ -220,11 +250,13 @@ void SafetensorsCheckpoint::ReadFloats(size_t tensor, uint64_t first, uint64_t c
   const SourceTensor& t = tensors()[tensor];
   const Place& place = places_[tensor];
   const SourceFile& file = *files_[place.file];
-  if (!RangeFits(first, count, t.elements)) Refuse(Code::kOutOfRange, t.name, "read outside its elements", file.name());
+  if (!RangeFits(first, count, t.elements))
+    Refuse(Code::kOutOfRange, t.name, "read outside its elements", file.name());
   const uint64_t offset = place.offset + first * place.element_bytes;
   if (t.dtype == "F32") return file.ReadAt(offset, out, count * sizeof(float));
   if (t.dtype != "F16" && t.dtype != "BF16" && t.dtype != "F64") {
-    Refuse(Code::kUnsupported, t.name, "dtype " + t.dtype + " cannot be read as weights (F32, F16, BF16 and F64 can)", file.name());
+    Refuse(Code::kUnsupported, t.name,
+           "dtype " + t.dtype + " cannot be read as weights (F32, F16, BF16 and F64 can)", file.name());
   }
   std::vector<uint8_t> chunk(std::min<uint64_t>(count, kReadChunkElements) * place.element_bytes);
   for (uint64_t done = 0; done < count;) {

@@ -1,6 +1,6 @@
-// Safetensors: one file, or several with an index. The header of each file is checked in full before any number is
-// read: its length against the file, every range against its shape and type, and the ranges against each other, which
-// must cover the data without overlaps or holes. It must not know what the tensors are for.
+// Safetensors: one file, or several with an index. The header of each file is checked in full before any
+// number is read: its length against the file, every range against its shape and type, and the ranges against
+// each other, which must cover the data without overlaps or holes. It must not know what the tensors are for.
 //
 //   bytes 0..7   u64 little-endian: N
 //   8..8+N       JSON: {"name": {"dtype": "F32", "shape": [3, 4], "data_offsets": [begin, end]}, ...}

@@ -43,8 +43,10 @@ std::string ReadChatTemplate(const fs::path& directory) {
   if (text == json.end() || !text->is_string()) return {};
   const std::string value = text->get<std::string>();
   if (value.size() > kMaxChatTemplateBytes) {
-    throw ImportError(Code::kOutOfRange, "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +
-                                             std::to_string(kMaxChatTemplateBytes), config.string());
+    throw ImportError(Code::kOutOfRange,
+                      "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +
+                          std::to_string(kMaxChatTemplateBytes),
+                      config.string());
   }
   return value;
 }
@@ -78,7 +80,8 @@ void RefuseOtherKinds(const fs::path& path) {
   if (file.bytes() >= sizeof magic) file.ReadAt(0, magic, sizeof magic);
   const auto refuse = [&](const char* what) { throw ImportError(Code::kUnsupported, what, file.name()); };
   if (std::memcmp(magic, "GGUF", 4) == 0) refuse("GGUF files are not supported");
-  if (std::memcmp(magic, "PK\3\4", 4) == 0) refuse("torch.save files are not supported; save as model.safetensors");
+  if (std::memcmp(magic, "PK\3\4", 4) == 0)
+    refuse("torch.save files are not supported; save as model.safetensors");
   if (std::memcmp(magic, "THMB", 4) == 0) refuse("is a .thimble file already");
   if (std::memcmp(magic, "ak42", 4) == 0 || std::memcmp(magic, "24ka", 4) == 0) {
     refuse("llama2.c version 1 and 2 files are not supported; export version 0");
@@ -116,8 +119,10 @@ Source OpenSource(const ConvertOptions& options) {
   }
   if (path.extension() == ".bin") return OpenLlama2c(path);
   RefuseOtherKinds(path);
-  throw ImportError(Code::kUnsupported, "not a kind of model that is known; expected a directory with config.json and "
-                                        "model.safetensors, or a llama2.c .bin file", path.string());
+  throw ImportError(Code::kUnsupported,
+                    "not a kind of model that is known; expected a directory with config.json and "
+                    "model.safetensors, or a llama2.c .bin file",
+                    path.string());
 }
 
 void AddTokenizer(const ConvertOptions& options, Source& source) {
@@ -130,18 +135,22 @@ void AddTokenizer(const ConvertOptions& options, Source& source) {
   TokenizerModel tokenizer = LoadTokenizer(path);
   const uint32_t rows = model.spec.outputs;
   if (tokenizer.pieces.size() > rows) {
-    throw ImportError(Code::kInvalidModel, "the tokenizer has " + std::to_string(tokenizer.pieces.size()) +
-                                               " ids, the model only " + std::to_string(rows) + " rows (vocab_size)", path.string());
+    throw ImportError(Code::kInvalidModel,
+                      "the tokenizer has " + std::to_string(tokenizer.pieces.size()) +
+                          " ids, the model only " + std::to_string(rows) + " rows (vocab_size)",
+                      path.string());
   }
-  // Padding rows behind the tokenizer's ids are never sampled. What the model's own configuration says about the end of
-  // a text adds to what the tokenizer says.
+  // Padding rows behind the tokenizer's ids are never sampled. What the model's own configuration says about
+  // the end of a text adds to what the tokenizer says.
   model.spec.vocabulary = static_cast<uint32_t>(tokenizer.pieces.size());
   for (const uint32_t id : source.eos) {
     if (id >= tokenizer.pieces.size()) continue;
     if (tokenizer.eos == kNoToken) tokenizer.eos = id;
-    if (std::find(tokenizer.eog.begin(), tokenizer.eog.end(), id) == tokenizer.eog.end()) tokenizer.eog.push_back(id);
+    if (std::find(tokenizer.eog.begin(), tokenizer.eog.end(), id) == tokenizer.eog.end())
+      tokenizer.eog.push_back(id);
   }
-  if (tokenizer.bos == kNoToken && source.bos && *source.bos < tokenizer.pieces.size()) tokenizer.bos = *source.bos;
+  if (tokenizer.bos == kNoToken && source.bos && *source.bos < tokenizer.pieces.size())
+    tokenizer.bos = *source.bos;
   model.tokenizer = WriteTokenizerSegment(tokenizer);
 }
 

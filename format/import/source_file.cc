@@ -18,7 +18,8 @@ SourceFile::SourceFile(const std::filesystem::path& path) : name_(path.string())
   struct stat info;
   const bool known = fstat(fd_, &info) == 0;
   if (!known || !S_ISREG(info.st_mode)) {
-    const std::string text = known ? "not a regular file" : std::string("cannot be read: ") + std::strerror(errno);
+    const std::string text =
+        known ? "not a regular file" : std::string("cannot be read: ") + std::strerror(errno);
     close(fd_);
     throw ImportError(Code::kIo, text, name_);
   }
@@ -29,8 +30,10 @@ SourceFile::~SourceFile() { close(fd_); }
 
 void SourceFile::ReadAt(uint64_t offset, void* out, size_t size) const {
   if (!RangeFits(offset, size, bytes_)) {
-    throw ImportError(Code::kTruncated, "ends at byte " + std::to_string(bytes_) + ", needed " + std::to_string(size) +
-                                            " bytes at " + std::to_string(offset), name_);
+    throw ImportError(Code::kTruncated,
+                      "ends at byte " + std::to_string(bytes_) + ", needed " + std::to_string(size) +
+                          " bytes at " + std::to_string(offset),
+                      name_);
   }
   char* to = static_cast<char*>(out);
   while (size > 0) {

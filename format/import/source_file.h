@@ -1,5 +1,6 @@
-// A file of somebody else's, read by position. Nothing is mapped, so that a file that shrinks while it is read is an
-// error and not a signal, and memory stays what the caller's buffers are. It must not know any format.
+// A file of somebody else's, read by position. Nothing is mapped, so that a file that shrinks while it is
+// read is an error and not a signal, and memory stays what the caller's buffers are. It must not know any
+// format.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,30 @@
+// Mistral: Llama with a sliding window on every layer.
+#include "format/import/family.h"
+#include "format/import/gated_decoder.h"
+#include "format/import/rotary.h"
+
+namespace thimble {
+
+ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
+  DecoderShape shape = ReadDecoderShape(config);
+  GatedLayer& l = shape.layer;
+  l.eps = config.Positive("rms_norm_eps", 1e-6);
+  l.activation = ReadActivation(config, "hidden_act", "silu");
+  const bool tied = config.Flag("tie_word_embeddings", false);
+  // transformers' own default is 4096; later models write null for none.
+  const uint32_t window = config.Has("sliding_window") ? config.Count("sliding_window") : config.Mentions("sliding_window") ? 0 : 4096;
+  const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t) { return true; });
+  config.Only("attention_bias", false);
+
+  PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  l.rope = ReadRotary(config, l.d, b);
+  config.Finish();
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < shape.L; ++i) {
+    l.window = sliding[i] ? window : 0;
+    layers.push_back(ReadGatedLayer(b, i, l));
+  }
+  return FinishDecoder(b, "mistral", shape, tied, {}, std::move(layers));
+}
+
+}  // namespace thimble
