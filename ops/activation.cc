@@ -1,5 +1,5 @@
-// Activations over float_math.h. The tanh form of GELU is written with the sigmoid, x * sigmoid(2 u): the same function
-// ((1 + tanh u) / 2 = sigmoid 2u) without the cancellation that 1 + tanh u has for negative u.
+// Activations over float_math.h. The tanh form of GELU is written with the sigmoid, x * sigmoid(2 u): the
+// same function ((1 + tanh u) / 2 = sigmoid 2u) without the cancellation that 1 + tanh u has for negative u.
 #include "ops/activation.h"
 
 #include "ops/float_math.h"
@@ -11,21 +11,31 @@ namespace {
 template <typename Run>
 void WithActivation(Activation activation, Run run) {
   switch (activation) {
-    case Activation::kIdentity: run([](Vec4 x) { return x; }); return;
-    case Activation::kGeluErf: run([](Vec4 x) { return x * NormalCdf4(x); }); return;
+    case Activation::kIdentity:
+      run([](Vec4 x) { return x; });
+      return;
+    case Activation::kGeluErf:
+      run([](Vec4 x) { return x * NormalCdf4(x); });
+      return;
     case Activation::kGeluTanh:
       // 2 sqrt(2 / pi) = 1.59576912
       run([](Vec4 x) { return x * Sigmoid4((x * x * x * 0.044715f + x) * 1.59576912f); });
       return;
-    case Activation::kSilu: run([](Vec4 x) { return x * Sigmoid4(x); }); return;
-    case Activation::kRelu: run([](Vec4 x) { return Select4(x < 0.0f, Vec4{}, x); }); return;
+    case Activation::kSilu:
+      run([](Vec4 x) { return x * Sigmoid4(x); });
+      return;
+    case Activation::kRelu:
+      run([](Vec4 x) { return Select4(x < 0.0f, Vec4{}, x); });
+      return;
     case Activation::kReluSquared:
       run([](Vec4 x) {
         const Vec4 r = Select4(x < 0.0f, Vec4{}, x);
         return r * r;
       });
       return;
-    case Activation::kGeluQuick: run([](Vec4 x) { return x * Sigmoid4(x * 1.702f); }); return;
+    case Activation::kGeluQuick:
+      run([](Vec4 x) { return x * Sigmoid4(x * 1.702f); });
+      return;
   }
 }
 

@@ -1,12 +1,14 @@
 // Portable one-pass attention.
 //
-// Positions are cut into chunks of 256 and these into tiles of 32, both counted from position 0. A query's state over a
-// chunk (largest score, sum of exponentials, weighted sum of values) starts empty, takes the chunk's tiles in order,
-// and is merged into the query's total in order of chunks. Nothing in that depends on threads or on which other queries
-// are computed beside it. (Online softmax: Milakov and Gimelshein, arXiv 1805.02867.)
+// Positions are cut into chunks of 256 and these into tiles of 32, both counted from position 0. A query's
+// state over a chunk (largest score, sum of exponentials, weighted sum of values) starts empty, takes the
+// chunk's tiles in order, and is merged into the query's total in order of chunks. Nothing in that depends on
+// threads or on which other queries are computed beside it. (Online softmax: Milakov and Gimelshein, arXiv
+// 1805.02867.)
 //
-// With many (kv head, query tile) pairs those are the parallel tasks. With few, as when one token is decoded with one
-// kv head, chunks are: waves of them are computed at a time, each into its own state, then merged in order.
+// With many (kv head, query tile) pairs those are the parallel tasks. With few, as when one token is decoded
+// with one kv head, chunks are: waves of them are computed at a time, each into its own state, then merged in
+// order.
 #include "ops/attention.h"
 
 #include <limits>
@@ -19,7 +21,7 @@ namespace {
 
 constexpr size_t kTileRows = 32;
 constexpr size_t kChunkRows = 256;
-constexpr size_t kQueryRows = 16;  // (query, head) pairs that share a decoded tile, or one group if that is more
+constexpr size_t kQueryRows = 16;  // (query, head) pairs that share a decoded tile; one group if that is more
 // Multiplications below which waking other threads costs more than they save.
 constexpr size_t kWorthSharing = size_t{1} << 18;
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
@@ -33,7 +35,7 @@ struct Layout {
   size_t state_stride;  // one row's state: largest, sum, -, -, weighted[d]
   size_t state_floats;  // rows of those
   size_t tile_floats, score_floats, worker_floats;
-  size_t slab_count;    // states for chunks of a wave, and totals
+  size_t slab_count;  // states for chunks of a wave, and totals
 
   Layout(size_t workers, size_t heads, size_t kv_heads, size_t d) {
     group = heads / kv_heads;
@@ -132,7 +134,8 @@ const float* DecodeTile(const AttentionArgs& a, size_t kv_head, size_t tile, Spa
   return one_row && !turned ? w.values : w.keys;
 }
 
-// scores[j] = q . keys[j] for `count` keys. Every product is summed in the same order, whether alone or four at a time.
+// scores[j] = q . keys[j] for `count` keys. Every product is summed in the same order, whether alone or four
+// at a time.
 void Scores(const float* q, const float* keys, size_t count, size_t d, float* scores) {
   const size_t whole = d / 4 * 4;
   const auto tail = [&](const float* key, float sum) {
@@ -193,8 +196,8 @@ void ClearStates(float* states, const Layout& layout) {
 }
 
 // One (query, head) meets `count` rows of a tile, the first at position `position`.
-void AttendRows(const AttentionArgs& a, const float* q, const float* keys, const float* values, size_t position,
-                size_t count, float* scores, float* state) {
+void AttendRows(const AttentionArgs& a, const float* q, const float* keys, const float* values,
+                size_t position, size_t count, float* scores, float* state) {
   Scores(q, keys, count, a.d, scores);
   Scale(scores, count, a.scale);
   if (a.softcap != 0.0f) {
@@ -222,7 +225,8 @@ void AttendRows(const AttentionArgs& a, const float* q, const float* keys, const
 }
 
 // The states of all rows of a query tile over one chunk.
-void AttendChunk(const Context& c, size_t kv_head, size_t query_tile, size_t chunk, const Worker& w, float* states) {
+void AttendChunk(const Context& c, size_t kv_head, size_t query_tile, size_t chunk, const Worker& w,
+                 float* states) {
   const AttentionArgs& a = *c.args;
   const Layout& layout = c.layout;
   ClearStates(states, layout);
@@ -241,8 +245,8 @@ void AttendChunk(const Context& c, size_t kv_head, size_t query_tile, size_t chu
       const size_t offset = (from - tile) * a.d;
       for (size_t h = 0; h < layout.group; ++h) {
         float* state = states + ((t - first_query) * layout.group + h) * layout.state_stride;
-        AttendRows(a, a.q + t * a.q_stride + (kv_head * layout.group + h) * a.d, keys + offset, w.values + offset, from,
-                   to - from, w.scores, state);
+        AttendRows(a, a.q + t * a.q_stride + (kv_head * layout.group + h) * a.d, keys + offset,
+                   w.values + offset, from, to - from, w.scores, state);
       }
     }
   }

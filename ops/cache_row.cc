@@ -1,6 +1,6 @@
-// Cache rows. int8 rows use max |x| / 127 as scale: a search gains nothing at 8 bits. int4 groups search the scale, as
-// rounding error at 4 bits is what a user would see: the extreme value goes to -8 (one step more than +7 gives), and a
-// few scales around that one are tried for the least squared error.
+// Cache rows. int8 rows use max |x| / 127 as scale: a search gains nothing at 8 bits. int4 groups search the
+// scale, as rounding error at 4 bits is what a user would see: the extreme value goes to -8 (one step more
+// than +7 gives), and a few scales around that one are tried for the least squared error.
 #include "ops/cache_row.h"
 
 #include <cstring>
@@ -127,22 +127,30 @@ void DecodeQ4(const uint8_t* row, size_t d, float* x) {
 void EncodeCacheRow(CacheType type, const float* x, size_t d, void* row) {
   uint8_t* bytes = static_cast<uint8_t*>(row);
   switch (type) {
-    case CacheType::kF32: std::memcpy(bytes, x, 4 * d); return;
+    case CacheType::kF32:
+      std::memcpy(bytes, x, 4 * d);
+      return;
     case CacheType::kF16:
       for (size_t i = 0; i < d; ++i) {
         const uint16_t half = FloatToHalf(x[i]);
         std::memcpy(bytes + 2 * i, &half, sizeof half);
       }
       return;
-    case CacheType::kQ8: EncodeQ8(x, d, bytes); return;
-    case CacheType::kQ4: EncodeQ4(x, d, bytes); return;
+    case CacheType::kQ8:
+      EncodeQ8(x, d, bytes);
+      return;
+    case CacheType::kQ4:
+      EncodeQ4(x, d, bytes);
+      return;
   }
 }
 
 void DecodeCacheRow(CacheType type, const void* row, size_t d, float* x) {
   const uint8_t* bytes = static_cast<const uint8_t*>(row);
   switch (type) {
-    case CacheType::kF32: std::memcpy(x, bytes, 4 * d); return;
+    case CacheType::kF32:
+      std::memcpy(x, bytes, 4 * d);
+      return;
     case CacheType::kF16:
       DecodeF16(bytes, d, x);
       return;
@@ -152,7 +160,9 @@ void DecodeCacheRow(CacheType type, const void* row, size_t d, float* x) {
       for (size_t i = 0; i < d; ++i) x[i] = static_cast<float>(static_cast<int8_t>(bytes[4 + i])) * scale;
       return;
     }
-    case CacheType::kQ4: DecodeQ4(bytes, d, x); return;
+    case CacheType::kQ4:
+      DecodeQ4(bytes, d, x);
+      return;
   }
 }
 

@@ -1,5 +1,5 @@
-// One stored vector of the key/value cache: d floats of one token, layer and kv head, written and read. Knows nothing
-// about where rows lie. Rows need no alignment.
+// One stored vector of the key/value cache: d floats of one token, layer and kv head, written and read. Knows
+// nothing about where rows lie. Rows need no alignment.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,21 @@ enum class CacheType : uint8_t {
   kF32 = 0,  // d floats
   kF16 = 1,  // d half floats
   kQ8 = 2,   // float scale, then d int8
-  kQ4 = 3,   // half scale per 32 numbers, then ceil(d / 2) bytes of nibbles, low half first; value (nibble - 8) * scale
+  kQ4 = 3,   // half scale per 32 numbers, then ceil(d / 2) bytes: nibbles, low first; (nibble - 8) * scale
 };
 inline constexpr uint8_t kCacheTypeCount = 4;
 inline constexpr size_t kCacheQ4Group = 32;
 
 constexpr size_t CacheRowBytes(CacheType type, size_t d) {
   switch (type) {
-    case CacheType::kF32: return 4 * d;
-    case CacheType::kF16: return 2 * d;
-    case CacheType::kQ8: return 4 + d;
-    case CacheType::kQ4: return 2 * CeilDiv(d, kCacheQ4Group) + CeilDiv(d, 2);
+    case CacheType::kF32:
+      return 4 * d;
+    case CacheType::kF16:
+      return 2 * d;
+    case CacheType::kQ8:
+      return 4 + d;
+    case CacheType::kQ4:
+      return 2 * CeilDiv(d, kCacheQ4Group) + CeilDiv(d, 2);
   }
   return 0;
 }

@@ -1,5 +1,6 @@
-// exp, log, sine and cosine in double by plain arithmetic: position tables and perplexity must not depend on whose
-// libm is linked. Error a few units in the last place; arguments as the callers have them, no special cases.
+// exp, log, sine and cosine in double by plain arithmetic: position tables and perplexity must not depend on
+// whose libm is linked. Error a few units in the last place; arguments as the callers have them, no special
+// cases.
 #pragma once
 
 #include <bit>
@@ -39,8 +40,8 @@ inline double LogDouble(double x) {
 // |x| < 1e9.
 inline void SinCosDouble(double x, double* sine, double* cosine) {
   const double n = RoundToInteger(x * 0.6366197723675814);
-  // pi / 2 in three parts of 30, 30 and 53 bits: n times the first two is exact for |n| < 2^23, and beyond that the
-  // error stays below what float tables can show.
+  // pi / 2 in three parts of 30, 30 and 53 bits: n times the first two is exact for |n| < 2^23, and beyond
+  // that the error stays below what float tables can show.
   const double r = ((x - n * 0x1.921fb54p+0) - n * 0x1.10b46118p-30) - n * 0x1.313198a2e0370p-61;
   const double z = r * r;
   double s = 1.0, c = 1.0;
@@ -48,10 +49,22 @@ inline void SinCosDouble(double x, double* sine, double* cosine) {
   for (int k = 16; k >= 2; k -= 2) c = 1.0 - c * z / (k * (k - 1));
   s *= r;
   switch (static_cast<int64_t>(n) & 3) {
-    case 0: *sine = s; *cosine = c; break;
-    case 1: *sine = c; *cosine = -s; break;
-    case 2: *sine = -s; *cosine = -c; break;
-    default: *sine = -c; *cosine = s; break;
+    case 0:
+      *sine = s;
+      *cosine = c;
+      break;
+    case 1:
+      *sine = c;
+      *cosine = -s;
+      break;
+    case 2:
+      *sine = -s;
+      *cosine = -c;
+      break;
+    default:
+      *sine = -c;
+      *cosine = s;
+      break;
   }
 }
 

@@ -1,5 +1,5 @@
-// exp, tanh, sigmoid and the normal distribution's erfc in float, four at a time. Written in plain arithmetic instead
-// of libm, so that x86 and aarch64, glibc and bionic give the same bits. NaN stays NaN.
+// exp, tanh, sigmoid and the normal distribution's erfc in float, four at a time. Written in plain arithmetic
+// instead of libm, so that x86 and aarch64, glibc and bionic give the same bits. NaN stays NaN.
 #pragma once
 
 #include "ops/vec4.h"
@@ -45,10 +45,10 @@ inline Vec4 Tanh4(Vec4 x) {
   return Select4(magnitude < 0.625f, near, AsFloat4(AsInt4(far) | sign));
 }
 
-// erfc(z) for z >= 0: t * exp(-z^2 + P(t)) with t = 1 / (1 + z / 2). P is the interpolation of
-// log(erfc(z) / t) + z^2 at the Chebyshev nodes of t in [1/6, 1] (z <= 10; erfc is 0 in float beyond), error 1e-8,
-// written in u = (t - 7/12) / (5/12). Absolute error at most 1.5e-7; relative at most 3e-5 where erfc > 1e-30 (that is
-// what rounding z^2 to float costs).
+// erfc(z) for z >= 0: t * exp(-z^2 + P(t)) with t = 1 / (1 + z / 2). P is the interpolation of log(erfc(z) /
+// t) + z^2 at the Chebyshev nodes of t in [1/6, 1] (z <= 10; erfc is 0 in float beyond), error 1e-8, written
+// in u = (t - 7/12) / (5/12). Absolute error at most 1.5e-7; relative at most 3e-5 where erfc > 1e-30 (that
+// is what rounding z^2 to float costs).
 inline Vec4 ErfcPositive4(Vec4 z) {
   const Vec4 t = 1.0f / (1.0f + z * 0.5f);
   const Vec4 u = (t - 0.583333333f) * 2.4f;

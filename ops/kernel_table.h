@@ -1,5 +1,5 @@
-// The kernel tables: one per instruction set that this build carries, chosen once at load. Knows which CPU features a
-// table needs; knows nothing about models.
+// The kernel tables: one per instruction set that this build carries, chosen once at load. Knows which CPU
+// features a table needs; knows nothing about models.
 #pragma once
 
 #include <span>
@@ -11,14 +11,14 @@ namespace thimble {
 // What the CPU and the operating system both support.
 struct CpuFeatures {
   // x86-64
-  bool avx2_fma = false;     // AVX2 and FMA3
-  bool avxvnni = false;      // AVX-VNNI (256-bit VEX encoding)
-  bool avx512 = false;       // F, BW, DQ, VL
+  bool avx2_fma = false;  // AVX2 and FMA3
+  bool avxvnni = false;   // AVX-VNNI (256-bit VEX encoding)
+  bool avx512 = false;    // F, BW, DQ, VL
   bool avx512vnni = false;
   // aarch64
   bool neon = false;
-  bool neondot = false;      // SDOT, UDOT
-  bool neoni8mm = false;     // SMMLA
+  bool neondot = false;   // SDOT, UDOT
+  bool neoni8mm = false;  // SMMLA
 };
 
 CpuFeatures DetectCpu();

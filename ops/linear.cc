@@ -1,5 +1,5 @@
-// Cuts linear layers into tiles of a fixed size and hands them to the thread pool. The tile size belongs to the kernel and
-// never depends on the number of threads.
+// Cuts linear layers into tiles of a fixed size and hands them to the thread pool. The tile size belongs to
+// the kernel and never depends on the number of threads.
 #include "ops/linear.h"
 
 #include "ops/thread_pool.h"
@@ -15,8 +15,8 @@ struct Region {
   size_t first_task[kMaxLinearJobs + 1];
 };
 
-// Multiplications below which waking other threads costs more than they save. By shape alone, and without any effect
-// on results.
+// Multiplications below which waking other threads costs more than they save. By shape alone, and without any
+// effect on results.
 constexpr size_t kWorthSharing = size_t{1} << 18;
 
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
@@ -46,7 +46,8 @@ void RunTask(void* context, size_t task, size_t) {
 void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool) {
   if (x.t == 0) return;
   // All jobs of a region take the same rows, so their kernels are of one table and share the row tile.
-  Region region = {.jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
+  Region region = {
+      .jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
   size_t columns = 0;
   for (size_t i = 0; i < job_count; ++i) {
     columns += jobs[i].op->rows.n;

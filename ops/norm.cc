@@ -1,5 +1,5 @@
-// LayerNorm and RMSNorm. Sums run in four double partial sums: precise enough that nothing else matters, and the same
-// order everywhere. The pointwise part is float.
+// LayerNorm and RMSNorm. Sums run in four double partial sums: precise enough that nothing else matters, and
+// the same order everywhere. The pointwise part is float.
 #include "ops/norm.h"
 
 #include <cmath>
@@ -35,8 +35,8 @@ double SumOfSquares(const float* x, size_t count, double centre) {
 
 }  // namespace
 
-void LayerNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight, const float* bias,
-               float eps, float* y, size_t y_stride) {
+void LayerNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight,
+               const float* bias, float eps, float* y, size_t y_stride) {
   const double n = static_cast<double>(width);
   for (size_t row = 0; row < count; ++row, x += x_stride, y += y_stride) {
     const double mean = Sum(x, width) / n;
@@ -53,8 +53,8 @@ void LayerNorm(const float* x, size_t x_stride, size_t count, size_t width, cons
   }
 }
 
-void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight, float weight_offset,
-             float eps, float* y, size_t y_stride) {
+void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight,
+             float weight_offset, float eps, float* y, size_t y_stride) {
   const double n = static_cast<double>(width);
   for (size_t row = 0; row < count; ++row, x += x_stride, y += y_stride) {
     const double mean_square = SumOfSquares(x, width, 0.0) / n;

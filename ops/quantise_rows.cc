@@ -1,5 +1,5 @@
-// Dynamic quantisation of input rows to int8, with XNNPACK's qd8 meaning: one asymmetric range per row that includes
-// zero, zero point rounded to an integer, value = (q - zero_point) * scale.
+// Dynamic quantisation of input rows to int8, with XNNPACK's qd8 meaning: one asymmetric range per row that
+// includes zero, zero point rounded to an integer, value = (q - zero_point) * scale.
 #include "ops/linear.h"
 #include "ops/thread_pool.h"
 #include "ops/vec4.h"
@@ -80,14 +80,15 @@ void RunTask(void* context, size_t task, size_t) {
   const Job& job = *static_cast<const Job*>(context);
   const size_t end = (task + 1) * kRowsPerTask < job.t ? (task + 1) * kRowsPerTask : job.t;
   for (size_t row = task * kRowsPerTask; row < end; ++row) {
-    job.quantisation[row] = QuantiseRow(job.x + row * job.x_stride, job.k, job.q + row * QuantisedRowBytes(job.k));
+    job.quantisation[row] =
+        QuantiseRow(job.x + row * job.x_stride, job.k, job.q + row * QuantisedRowBytes(job.k));
   }
 }
 
 }  // namespace
 
-RowBatch QuantiseRows(const float* x, size_t x_stride, size_t t, size_t k, int8_t* q, RowQuantisation* quantisation,
-                      ThreadPool* pool) {
+RowBatch QuantiseRows(const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
+                      RowQuantisation* quantisation, ThreadPool* pool) {
   Job job = {.x = x, .x_stride = x_stride, .t = t, .k = k, .q = q, .quantisation = quantisation};
   ParallelFor(pool, CeilDiv(t, kRowsPerTask), RunTask, &job);
   // Tiles with fewer rows than a kernel computes read on here; what they find must be the last row's.

@@ -1,5 +1,5 @@
-// Rotary positions. Angles are computed in double because position * frequency loses a float's digits long before a
-// context is full.
+// Rotary positions. Angles are computed in double because position * frequency loses a float's digits long
+// before a context is full.
 #include "ops/rope.h"
 
 #include "ops/double_math.h"

@@ -1,5 +1,5 @@
-// Rotary positions: tables of one position's angles, and turning a head vector by them, forth and back. Knows nothing
-// about heads, layers or caches.
+// Rotary positions: tables of one position's angles, and turning a head vector by them, forth and back. Knows
+// nothing about heads, layers or caches.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +12,17 @@ namespace thimble {
 // Pair i < width / 2 of a head vector, at
 //   half-split:  offset + i      and offset + i + pair_stride
 //   interleaved: offset + 2 i    and offset + 2 i + 1
-// turns by position * position_scale * inv_freq_i, inv_freq_i = theta^(-2 i / denominator) / freq_divisors[i].
+// turns by position * position_scale * inv_freq_i, inv_freq_i = theta^(-2 i / denominator) /
+// freq_divisors[i].
 struct RopeShape {
-  uint32_t width = 0;        // rotated numbers of a head, even; 0: no rotation
-  uint32_t offset = 0;       // first rotated number
+  uint32_t width = 0;   // rotated numbers of a head, even; 0: no rotation
+  uint32_t offset = 0;  // first rotated number
   RopePairing pairing = RopePairing::kHalfSplit;
-  uint32_t pair_stride = 0;  // half-split: distance of the partners; width / 2, or d / 2 where pairs span the head
+  uint32_t pair_stride = 0;  // half-split: distance of partners: width / 2, or d / 2 to span the head
   double theta = 10000.0;
-  double denominator = 0;    // width, or the head width where the exponent counts all of it
+  double denominator = 0;  // width, or the head width where the exponent counts all of it
   double position_scale = 1.0;
-  double magnitude = 1.0;    // factor on cosine and sine
+  double magnitude = 1.0;                // factor on cosine and sine
   const float* freq_divisors = nullptr;  // [width / 2] or null
 };
 

@@ -1,7 +1,7 @@
 // A pool of worker threads and the one way to run tasks on it. Knows nothing about what the tasks do.
 //
-// Creating a pool allocates its block and its threads; running tasks allocates nothing. The calling thread takes part
-// as one of the workers. Waiting workers give up their core soon instead of spinning.
+// Creating a pool allocates its block and its threads; running tasks allocates nothing. The calling thread
+// takes part as one of the workers. Waiting workers give up their core soon instead of spinning.
 #pragma once
 
 #include <cstddef>
@@ -14,20 +14,21 @@ struct ThreadPool;
 
 inline constexpr size_t kMaxThreads = 64;
 
-// threads == 1 gives nullptr, which every function here takes as "this thread alone". More than kMaxThreads or 0 is
-// kOutOfRange; kThreads when the operating system refuses.
+// threads == 1 gives nullptr, which every function here takes as "this thread alone". More than kMaxThreads
+// or 0 is kOutOfRange; kThreads when the operating system refuses.
 Result<ThreadPool*> CreateThreadPool(size_t threads);
 void DestroyThreadPool(ThreadPool* pool);
 
-// Calls fn(context, task, worker) once for every task in [0, tasks), in any order, worker < WorkerCount(pool), and
-// returns when all are done. No two tasks with the same worker run at the same time. Not to be nested.
+// Calls fn(context, task, worker) once for every task in [0, tasks), in any order, worker <
+// WorkerCount(pool), and returns when all are done. No two tasks with the same worker run at the same time.
+// Not to be nested.
 void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
                  void* context);
 
 size_t WorkerCount(const ThreadPool* pool);
 
-// What a pool of `threads` takes outside the arena: the allocator's block, and the stacks with their guard pages of
-// the threads it creates (one fewer than `threads`). Both 0 for one thread.
+// What a pool of `threads` takes outside the arena: the allocator's block, and the stacks with their guard
+// pages of the threads it creates (one fewer than `threads`). Both 0 for one thread.
 size_t ThreadPoolBytes(size_t threads);
 size_t ThreadStackBytes(size_t threads);
 

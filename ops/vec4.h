@@ -1,5 +1,5 @@
-// Four floats at a time through the compiler's vector types: the portable operations' only SIMD. The same arithmetic
-// in the same order on every CPU, so the same bits; no instruction set is named here.
+// Four floats at a time through the compiler's vector types: the portable operations' only SIMD. The same
+// arithmetic in the same order on every CPU, so the same bits; no instruction set is named here.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,8 @@ inline Vec4 Min4(Vec4 a, Vec4 b) { return Select4(a < b, a, b); }
 
 inline float Sum4(Vec4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
-// f(Vec4) -> Vec4 over x[0, count), the tail padded with zeros: an element's result does not depend on its place.
+// f(Vec4) -> Vec4 over x[0, count), the tail padded with zeros: an element's result does not depend on its
+// place.
 template <typename F>
 inline void Map4(const float* x, float* y, size_t count, F f) {
   size_t i = 0;

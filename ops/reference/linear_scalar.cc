@@ -1,5 +1,5 @@
-// Portable linear kernels. Integer sums are exact; the float steps are in the order of the qd8 kernels (per block for
-// kQ4, then the row's scale, then the bias), so that tables differ only by rounding.
+// Portable linear kernels. Integer sums are exact; the float steps are in the order of the qd8 kernels (per
+// block for kQ4, then the row's scale, then the bias), so that tables differ only by rounding.
 #include "ops/reference/linear_scalar.h"
 
 #include "ops/embed.h"
@@ -25,7 +25,8 @@ void RunF32(const LinearTile& tile) {
   const float* w = static_cast<const float*>(tile.op->rows.data);
   for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
     for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
-      tile.y[t * tile.y_stride + n] = Dot(tile.x->x + t * tile.x->x_stride, w + n * k, k) + BiasOf(*tile.op, n);
+      tile.y[t * tile.y_stride + n] =
+          Dot(tile.x->x + t * tile.x->x_stride, w + n * k, k) + BiasOf(*tile.op, n);
     }
   }
 }
@@ -94,15 +95,16 @@ void RunQ4(const LinearTile& tile) {
 }
 
 constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(const LinearTile&)) {
-  return {.name = name,
-          .layout = {.version = 1, .type = type, .packer = "portable", .nr = 1, .kr = 1, .sr = 1, .planes = 1},
-          .quantised_rows = type != WeightType::kF32,
-          .row_tile = kRowTile,
-          .column_tile = kColumnTile,
-          .packed_bytes = NothingPacked,
-          .pack = nullptr,
-          .run = run,
-          .decode_row = DecodeRow};
+  return {
+      .name = name,
+      .layout = {.version = 1, .type = type, .packer = "portable", .nr = 1, .kr = 1, .sr = 1, .planes = 1},
+      .quantised_rows = type != WeightType::kF32,
+      .row_tile = kRowTile,
+      .column_tile = kColumnTile,
+      .packed_bytes = NothingPacked,
+      .pack = nullptr,
+      .run = run,
+      .decode_row = DecodeRow};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The portable linear kernels: the oracle for all others and what runs where no other does. They read the portable rows
-// in place, nothing is packed.
+// The portable linear kernels: the oracle for all others and what runs where no other does. They read the
+// portable rows in place, nothing is packed.
 #pragma once
 
 #include "ops/linear.h"

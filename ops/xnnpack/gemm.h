@@ -1,5 +1,5 @@
-// Turns a pair of XNNPACK GEMM microkernels (one for single rows, one for up to MR rows) into a LinearKernel. Included by
-// the tables of ops/xnnpack alone; compiled without instruction set flags, since it only calls.
+// Turns a pair of XNNPACK GEMM microkernels (one for single rows, one for up to MR rows) into a LinearKernel.
+// Included by the tables of ops/xnnpack alone; compiled without instruction set flags, since it only calls.
 #pragma once
 
 #include <limits>
@@ -12,8 +12,9 @@ namespace thimble {
 static_assert(sizeof(RowQuantisation) == sizeof(xnn_qd8_quantization_params));
 static_assert(offsetof(RowQuantisation, scale) == offsetof(xnn_qd8_quantization_params, inv_scale));
 
-// Rows of a task: a multiple of every MR below, so that only a batch's last rows meet a partial tile, which is where
-// QuantiseRows() repeats the parameters. Columns: 64 rows of weights stay in the second-level cache for all row tiles.
+// Rows of a task: a multiple of every MR below, so that only a batch's last rows meet a partial tile, which
+// is where QuantiseRows() repeats the parameters. Columns: 64 rows of weights stay in the second-level cache
+// for all row tiles.
 inline constexpr uint32_t kGemmRowTile = 120;
 inline constexpr uint32_t kGemmColumnTile = 64;
 
@@ -21,7 +22,9 @@ template <WeightType kType, PackShape kShape, uint32_t kMr, auto* kGemmOne, auto
 struct Gemm {
   static_assert(kGemmRowTile % kMr == 0 && kGemmColumnTile % kShape.nr == 0);
 
-  static uint64_t Bytes(uint32_t n, uint32_t k, uint32_t block) { return PackedBytes(kType, kShape, n, k, block); }
+  static uint64_t Bytes(uint32_t n, uint32_t k, uint32_t block) {
+    return PackedBytes(kType, kShape, n, k, block);
+  }
 
   static void Pack(const WeightRows& rows, const float* bias, void* packed) {
     PackWeights(kShape, rows, bias, packed);
@@ -44,19 +47,22 @@ struct Gemm {
       const auto gemm = mr == 1 ? kGemmOne : kGemmMany;
       float* y = tile.y + t * tile.y_stride + tile.column_begin;
       if constexpr (kType == WeightType::kF32) {
-        gemm(mr, columns, rows.k * sizeof(float), tile.x->x + t * tile.x->x_stride, tile.x->x_stride * sizeof(float),
-             reinterpret_cast<const float*>(w), y, y_stride_bytes, kTileStrideBytes, &kNoLimits);
+        gemm(mr, columns, rows.k * sizeof(float), tile.x->x + t * tile.x->x_stride,
+             tile.x->x_stride * sizeof(float), reinterpret_cast<const float*>(w), y, y_stride_bytes,
+             kTileStrideBytes, &kNoLimits);
       } else {
         const size_t q_stride = QuantisedRowBytes(rows.k);
         const int8_t* q = tile.x->q + t * q_stride;
         const auto* quantisation =
             reinterpret_cast<const xnn_qd8_quantization_params*>(tile.x->quantisation + t);
         if constexpr (kType == WeightType::kQ8) {
-          gemm(mr, columns, rows.k, q, q_stride, w, y, y_stride_bytes, kTileStrideBytes, &kNoLimits, quantisation);
-        } else {
-          const xnn_f32_qb4w_minmax_params params = {{kNoLimits.scalar.min, kNoLimits.scalar.max, rows.block}};
-          gemm(mr, columns, RoundUp(rows.k, rows.block), q, q_stride, w, y, y_stride_bytes, kTileStrideBytes, &params,
+          gemm(mr, columns, rows.k, q, q_stride, w, y, y_stride_bytes, kTileStrideBytes, &kNoLimits,
                quantisation);
+        } else {
+          const xnn_f32_qb4w_minmax_params params = {
+              {kNoLimits.scalar.min, kNoLimits.scalar.max, rows.block}};
+          gemm(mr, columns, RoundUp(rows.k, rows.block), q, q_stride, w, y, y_stride_bytes, kTileStrideBytes,
+               &params, quantisation);
         }
       }
     }

@@ -1,5 +1,5 @@
-// Packs and unpacks. One function per layout says where a group of elements lives; packing writes through it and
-// decoding reads through it, so that they cannot disagree.
+// Packs and unpacks. One function per layout says where a group of elements lives; packing writes through it
+// and decoding reads through it, so that they cannot disagree.
 #include "ops/xnnpack/pack.h"
 
 #include <cstring>
@@ -16,7 +16,8 @@ size_t GroupPlace(PackShape s, size_t j, size_t g) {
   return (place * s.nr + j) * s.kr;
 }
 
-// For kQ4: byte offset of pair p (elements p * 2 kr and on, the first kr in the low halves) inside one block's bytes.
+// For kQ4: byte offset of pair p (elements p * 2 kr and on, the first kr in the low halves) inside one
+// block's bytes.
 size_t PairPlace(PackShape s, size_t j, size_t p) { return (p * s.nr + j) * s.kr; }
 
 uint64_t PaddedK(WeightType type, PackShape s, uint64_t k, uint64_t block) {
@@ -85,7 +86,8 @@ void PackQ4(PackShape s, const WeightRows& rows, size_t first, size_t count, uin
         uint8_t* pair = to + PairPlace(s, j, p);
         const uint8_t* low = nibbles + p * 2 * s.kr;
         // Flipping the top bits turns unsigned nibbles with zero point 8 into signed ones.
-        for (size_t i = 0; i < s.kr; ++i) pair[i] = static_cast<uint8_t>((low[i] | low[i + s.kr] << 4) ^ 0x88);
+        for (size_t i = 0; i < s.kr; ++i)
+          pair[i] = static_cast<uint8_t>((low[i] | low[i + s.kr] << 4) ^ 0x88);
       }
       Put(to + s.nr * (block / 2), j, FloatToBfloat16(scale * 0.0625f));
       scaled_sum += static_cast<double>(sum) * static_cast<double>(scale);
@@ -99,9 +101,12 @@ void PackQ4(PackShape s, const WeightRows& rows, size_t first, size_t count, uin
 uint64_t PackedTileBytes(WeightType type, PackShape s, uint64_t k, uint64_t block) {
   const uint64_t padded = PaddedK(type, s, k, block);
   switch (type) {
-    case WeightType::kF32: return s.nr * (padded + 1) * sizeof(float);
-    case WeightType::kQ8: return s.nr * (padded + sizeof(int32_t) + 2 * sizeof(float));
-    case WeightType::kQ4: return s.nr * 2 * sizeof(float) + padded / block * Q4BlockBytes(s, block);
+    case WeightType::kF32:
+      return s.nr * (padded + 1) * sizeof(float);
+    case WeightType::kQ8:
+      return s.nr * (padded + sizeof(int32_t) + 2 * sizeof(float));
+    case WeightType::kQ4:
+      return s.nr * 2 * sizeof(float) + padded / block * Q4BlockBytes(s, block);
   }
   return 0;
 }
@@ -121,9 +126,15 @@ void PackWeights(PackShape s, const WeightRows& rows, const float* bias, void* p
     std::memset(tile, 0, tile_bytes);
     uint8_t* bias_at = tile + (rows.type == WeightType::kF32 ? 0 : tile_bytes - s.nr * sizeof(float));
     switch (rows.type) {
-      case WeightType::kF32: PackF32(s, rows, first, count, tile); break;
-      case WeightType::kQ8: PackQ8(s, rows, first, count, tile); break;
-      case WeightType::kQ4: PackQ4(s, rows, first, count, tile); break;
+      case WeightType::kF32:
+        PackF32(s, rows, first, count, tile);
+        break;
+      case WeightType::kQ8:
+        PackQ8(s, rows, first, count, tile);
+        break;
+      case WeightType::kQ4:
+        PackQ4(s, rows, first, count, tile);
+        break;
     }
     for (size_t j = 0; bias != nullptr && j < count; ++j) Put(bias_at, j, bias[first + j]);
   }

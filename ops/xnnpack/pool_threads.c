@@ -1,5 +1,6 @@
-// pthreadpool's pthreads.c with two changes made from outside: threads come from us (thread_pool.cc), and waiting spins
-// for microseconds before it sleeps. Its own million iterations burn a shared core for tens of milliseconds.
+// pthreadpool's pthreads.c with two changes made from outside: threads come from us (thread_pool.cc), and
+// waiting spins for microseconds before it sleeps. Its own million iterations burn a shared core for tens of
+// milliseconds.
 #include <pthread.h>
 
 #include "threadpool-common.h"

@@ -1,4 +1,5 @@
-// The x86-64 tables. AVX2 is the floor; a table without a kernel of its own for a type takes that of the table below.
+// The x86-64 tables. AVX2 is the floor; a table without a kernel of its own for a type takes that of the
+// table below.
 #include "ops/xnnpack/tables.h"
 
 #if defined(__x86_64__)
@@ -22,19 +23,21 @@ constinit const LinearKernel kF32Avx512 =
 constinit const LinearKernel kQ8Avx2 =
     Gemm<WeightType::kQ8, k8c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x8c8__avx2>::Kernel("qd8_f32_qc8w_gemm_4x8c8__avx2");
-constinit const LinearKernel kQ8AvxVnni =
-    Gemm<WeightType::kQ8, k8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni");
+constinit const LinearKernel kQ8AvxVnni = Gemm<
+    WeightType::kQ8, k8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
+    xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni");
 constinit const LinearKernel kQ8Avx512Vnni =
     Gemm<WeightType::kQ8, k16c8, 10, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_10x16c8__avx512vnni_prfm>::Kernel("qd8_f32_qc8w_gemm_10x16c8__avx512vnni");
+         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_10x16c8__avx512vnni_prfm>::
+        Kernel("qd8_f32_qc8w_gemm_10x16c8__avx512vnni");
 
 constinit const LinearKernel kQ4Avx2 =
     Gemm<WeightType::kQ4, k8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2");
 constinit const LinearKernel kQ4Avx512Vnni =
     Gemm<WeightType::kQ4, k16c8, 8, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
-         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_8x16c8__avx512vnni_prfm>::Kernel("qd8_f32_qb4w_gemm_8x16c8__avx512vnni");
+         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_8x16c8__avx512vnni_prfm>::
+        Kernel("qd8_f32_qb4w_gemm_8x16c8__avx512vnni");
 
 }  // namespace
 

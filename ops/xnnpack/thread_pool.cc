@@ -1,6 +1,6 @@
-// The thread pool over pthreadpool. Three things are ours: the threads have small stacks of a stated size, they exist
-// before pthreadpool asks for them (it does not look at pthread_create's result and would wait forever), and waiting
-// spins briefly (pool_threads.c).
+// The thread pool over pthreadpool. Three things are ours: the threads have small stacks of a stated size,
+// they exist before pthreadpool asks for them (it does not look at pthread_create's result and would wait
+// forever), and waiting spins briefly (pool_threads.c).
 #include "ops/thread_pool.h"
 
 #include <limits.h>
@@ -12,14 +12,15 @@
 
 extern "C" {
 size_t ThimblePoolBlockBytes(size_t threads);
-int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*), void* argument);
+int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
+                         void* argument);
 }
 
 namespace thimble {
 namespace {
 
-// Kernels keep their tiles in registers and small arrays; 64 KiB is several times what any task was seen to use.
-// Sanitizers need far more.
+// Kernels keep their tiles in registers and small arrays; 64 KiB is several times what any task was seen to
+// use. Sanitizers need far more.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kStackBytes = 1024 * 1024;
 #elif defined(__has_feature)
@@ -47,8 +48,8 @@ size_t StackBytes() {
   return RoundUp(bytes, PageBytes());
 }
 
-// Threads that wait to be told what to run. Lives on the creator's stack: pthreadpool_create() returns only when every
-// thread has started.
+// Threads that wait to be told what to run. Lives on the creator's stack: pthreadpool_create() returns only
+// when every thread has started.
 struct Parking {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -126,7 +127,9 @@ Result<ThreadPool*> CreateThreadPool(size_t threads) {
   }
   Close(&parking);
   if (pool == nullptr) {
-    return Status::Error(Code::kThreads, "the operating system gave no threads").Field("threads").Got(threads);
+    return Status::Error(Code::kThreads, "the operating system gave no threads")
+        .Field("threads")
+        .Got(threads);
   }
   return reinterpret_cast<ThreadPool*>(pool);
 }
@@ -141,7 +144,8 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
     for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
     return;
   }
-  // The flag that hands the worker's number to a task comes with the function; its arguments are (context, worker, task).
+  // The flag that hands the worker's number to a task comes with the function; its arguments are (context,
+  // worker, task).
   struct Call {
     void (*fn)(void* context, size_t task, size_t worker);
     void* context;
@@ -169,7 +173,8 @@ size_t ThreadStackBytes(size_t threads) {
 }  // namespace thimble
 
 // What pthreadpool's pthread_create() calls are compiled to (pool_threads.c).
-extern "C" int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t*, void* (*start)(void*), void* argument) {
+extern "C" int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t*, void* (*start)(void*),
+                                    void* argument) {
   thimble::Parking* parking = thimble::parking_of_this_thread;
   pthread_mutex_lock(&parking->mutex);
   thimble::Parking::Slot* slot = &parking->slots[parking->given++];

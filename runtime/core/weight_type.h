@@ -1,12 +1,12 @@
-// How the numbers of a weight matrix are stored in the portable layout, and the one place where the sizes of that
-// layout are computed. Knows neither files nor kernels.
+// How the numbers of a weight matrix are stored in the portable layout, and the one place where the sizes of
+// that layout are computed. Knows neither files nor kernels.
 //
 // A matrix W[n, k] is stored row by row; a row is one output channel:
 //   kF32  k floats, no scales.
 //   kQ8   k int8 values; one float scale per row. W = q * scale.
-//   kQ4   ceil(k / block) blocks of `block` unsigned nibbles; one bfloat16 scale per block. W = (nibble - 8) * scale.
-//         Element e of a row is the low half of byte e / 2 for even e, the high half for odd e. Elements k and up of
-//         the last block are stored as nibble 8, that is zero.
+//   kQ4   ceil(k / block) blocks of `block` unsigned nibbles; one bfloat16 scale per block.
+//         W = (nibble - 8) * scale. Element e of a row is the low half of byte e / 2 for even e, the high
+//         half for odd e. Elements k and up of the last block are stored as nibble 8, that is zero.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +32,13 @@ constexpr uint64_t WeightRowBlocks(WeightType type, uint64_t k, uint32_t block) 
 // Bytes of one row without its scales. False on overflow. Requires IsWeightBlock(type, block).
 inline bool WeightRowBytes(WeightType type, uint64_t k, uint32_t block, uint64_t* bytes) {
   switch (type) {
-    case WeightType::kF32: return CheckedMul(k, sizeof(float), bytes);
-    case WeightType::kQ8: *bytes = k; return true;
-    case WeightType::kQ4: return CheckedMul(WeightRowBlocks(type, k, block), block / 2, bytes);
+    case WeightType::kF32:
+      return CheckedMul(k, sizeof(float), bytes);
+    case WeightType::kQ8:
+      *bytes = k;
+      return true;
+    case WeightType::kQ4:
+      return CheckedMul(WeightRowBlocks(type, k, block), block / 2, bytes);
   }
   return false;
 }
@@ -48,10 +52,14 @@ inline bool WeightDataBytes(WeightType type, uint64_t n, uint64_t k, uint32_t bl
 // Bytes of all scales: n floats for kQ8, n * ceil(k / block) bfloat16 for kQ4, 0 for kF32.
 inline bool WeightScaleBytes(WeightType type, uint64_t n, uint64_t k, uint32_t block, uint64_t* bytes) {
   switch (type) {
-    case WeightType::kF32: *bytes = 0; return true;
-    case WeightType::kQ8: return CheckedMul(n, sizeof(float), bytes);
+    case WeightType::kF32:
+      *bytes = 0;
+      return true;
+    case WeightType::kQ8:
+      return CheckedMul(n, sizeof(float), bytes);
     case WeightType::kQ4:
-      return CheckedMul(n, WeightRowBlocks(type, k, block), bytes) && CheckedMul(*bytes, sizeof(uint16_t), bytes);
+      return CheckedMul(n, WeightRowBlocks(type, k, block), bytes) &&
+             CheckedMul(*bytes, sizeof(uint16_t), bytes);
   }
   return false;
 }

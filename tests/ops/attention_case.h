@@ -18,7 +18,7 @@ struct AttentionOptions {
   size_t window = 0;
   float query_factor = 1.0f;  // larger: one key dominates
   bool equal_keys = false;
-  bool zero_rows = false;     // every third row is zero
+  bool zero_rows = false;  // every third row is zero
   float softcap = 0.0f;
   bool sinks = false, position_bias = false, key_gain = false, rotate_keys = false, turn_back = false;
   RopeShape rope = {};
@@ -98,7 +98,8 @@ class AttentionCase {
  private:
   float* Floats(const std::vector<float>& values) {
     blocks_.push_back(std::make_unique<Block>(values.size() * sizeof(float)));
-    if (!values.empty()) std::memcpy(blocks_.back()->As<void>(), values.data(), values.size() * sizeof(float));
+    if (!values.empty())
+      std::memcpy(blocks_.back()->As<void>(), values.data(), values.size() * sizeof(float));
     return blocks_.back()->As<float>();
   }
 

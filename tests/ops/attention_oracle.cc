@@ -18,9 +18,10 @@ void Turn(const RopeShape& shape, const float* cos, const float* sin, double dir
 
 std::vector<double> Row(const CacheRows& rows, size_t position, size_t head, size_t d) {
   std::vector<float> x(d);
-  DecodeCacheRow(rows.type,
-                 static_cast<const char*>(rows.base) + position * rows.position_bytes + head * rows.head_bytes, d,
-                 x.data());
+  DecodeCacheRow(
+      rows.type,
+      static_cast<const char*>(rows.base) + position * rows.position_bytes + head * rows.head_bytes, d,
+      x.data());
   return {x.begin(), x.end()};
 }
 
@@ -40,7 +41,8 @@ std::vector<double> AttentionOracle(const AttentionArgs& a) {
     for (size_t j = 0; j < a.positions; ++j) {
       keys.push_back(Row(a.keys, j, g, a.d));
       value_rows.push_back(Row(values, j, g, a.d));
-      for (size_t i = 0; a.key_gain != nullptr && i < a.d; ++i) keys[j][i] *= static_cast<double>(a.key_gain[i]);
+      for (size_t i = 0; a.key_gain != nullptr && i < a.d; ++i)
+        keys[j][i] *= static_cast<double>(a.key_gain[i]);
       if (a.key_cos != nullptr) {
         const size_t row = j * (a.rope.width / 2);
         Turn(a.rope, a.key_cos + row, a.key_sin + row, 1.0, keys[j].data());
@@ -56,7 +58,8 @@ std::vector<double> AttentionOracle(const AttentionArgs& a) {
           double s = 0.0;
           for (size_t i = 0; i < a.d; ++i) s += static_cast<double>(q[i]) * keys[j][i];
           s *= static_cast<double>(a.scale);
-          if (a.softcap != 0.0f) s = static_cast<double>(a.softcap) * std::tanh(s / static_cast<double>(a.softcap));
+          if (a.softcap != 0.0f)
+            s = static_cast<double>(a.softcap) * std::tanh(s / static_cast<double>(a.softcap));
           if (a.position_bias != nullptr) s += static_cast<double>(a.position_bias[j]);
           scores[j] = s;
           largest = std::fmax(largest, s);

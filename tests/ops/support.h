@@ -1,5 +1,5 @@
-// Random numbers that are the same everywhere, and buffers of exactly the bytes asked for, so that AddressSanitizer
-// sees the first byte read too many.
+// Random numbers that are the same everywhere, and buffers of exactly the bytes asked for, so that
+// AddressSanitizer sees the first byte read too many.
 #pragma once
 
 #include <cstddef>
@@ -50,8 +50,10 @@ class Random {
 // `bytes` bytes at a 64-byte boundary, filled with 0xa5.
 class Block {
  public:
-  explicit Block(size_t bytes) : data_(::operator new(bytes, std::align_val_t{64})) { std::memset(data_, 0xa5, bytes); }
-  ~Block() { ::operator delete(data_, std::align_val_t{64}); }
+  explicit Block(size_t bytes) : data_(::operator new (bytes, std::align_val_t{64})) {
+    std::memset(data_, 0xa5, bytes);
+  }
+  ~Block() { ::operator delete (data_, std::align_val_t{64}); }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   template <typename T>
@@ -76,7 +78,8 @@ class Pool {
 };
 
 inline bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 // Catch2 counts every assertion; loops keep the worst case and check it once.

@@ -13,22 +13,28 @@ namespace {
 
 double Reference(Activation activation, double x) {
   switch (activation) {
-    case Activation::kIdentity: return x;
-    case Activation::kGeluErf: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Activation::kIdentity:
+      return x;
+    case Activation::kGeluErf:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
     case Activation::kGeluTanh: {
       const double u = std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
       return x / (1.0 + std::exp(-2.0 * u));
     }
-    case Activation::kSilu: return x / (1.0 + std::exp(-x));
-    case Activation::kRelu: return x > 0 ? x : 0;
-    case Activation::kReluSquared: return x > 0 ? x * x : 0;
-    case Activation::kGeluQuick: return x / (1.0 + std::exp(-1.702 * x));
+    case Activation::kSilu:
+      return x / (1.0 + std::exp(-x));
+    case Activation::kRelu:
+      return x > 0 ? x : 0;
+    case Activation::kReluSquared:
+      return x > 0 ? x * x : 0;
+    case Activation::kGeluQuick:
+      return x / (1.0 + std::exp(-1.702 * x));
   }
   return 0;
 }
 
-constexpr Activation kAll[] = {Activation::kIdentity,    Activation::kGeluErf, Activation::kGeluTanh,
-                               Activation::kSilu,        Activation::kRelu,    Activation::kReluSquared,
+constexpr Activation kAll[] = {Activation::kIdentity, Activation::kGeluErf, Activation::kGeluTanh,
+                               Activation::kSilu,     Activation::kRelu,    Activation::kReluSquared,
                                Activation::kGeluQuick};
 
 }  // namespace
@@ -49,7 +55,8 @@ TEST_CASE("activations agree with their formulas") {
       for (size_t i = 0; i < count; ++i) {
         const double reference = Reference(activation, static_cast<double>(x[i]));
         plain.See(std::fabs(y[i] - reference) / (1e-3 + std::fabs(reference)));
-        gated.See(std::fabs(z[i] - reference * static_cast<double>(up[i])) / (1e-3 + std::fabs(reference * up[i])));
+        gated.See(std::fabs(z[i] - reference * static_cast<double>(up[i])) /
+                  (1e-3 + std::fabs(reference * up[i])));
       }
     }
     INFO("activation " << static_cast<int>(activation));
@@ -77,7 +84,8 @@ TEST_CASE("softcap is cap * tanh(x / cap)") {
     Softcap(cap, y.data(), y.size());
     Worst worst;
     for (size_t i = 0; i < x.size(); ++i) {
-      worst.See(std::fabs(y[i] - static_cast<double>(cap) * std::tanh(static_cast<double>(x[i] / cap))) / cap);
+      worst.See(std::fabs(y[i] - static_cast<double>(cap) * std::tanh(static_cast<double>(x[i] / cap))) /
+                cap);
     }
     CHECK(worst.error < 5e-7);
   }

@@ -1,5 +1,5 @@
-// The portable operations give the same bits on every machine: checksums of their results, committed. A change of an
-// algorithm changes its number here on purpose; a compiler or a CPU must not.
+// The portable operations give the same bits on every machine: checksums of their results, committed. A
+// change of an algorithm changes its number here on purpose; a compiler or a CPU must not.
 #include <catch2/catch_test_macros.hpp>
 
 #include "ops/activation.h"
@@ -62,7 +62,8 @@ TEST_CASE("norms have the same bits everywhere") {
 
 TEST_CASE("position tables have the same bits everywhere") {
   Checksum sum;
-  const RopeShape shape = {.width = 64, .pair_stride = 32, .theta = 500000.0, .denominator = 64, .magnitude = 1.1};
+  const RopeShape shape = {
+      .width = 64, .pair_stride = 32, .theta = 500000.0, .denominator = 64, .magnitude = 1.1};
   std::vector<float> cos(32), sin(32);
   for (uint32_t position = 0; position < 100000; position += 997) {
     FillRopeRow(shape, position, cos.data(), sin.data());
@@ -111,6 +112,7 @@ TEST_CASE("the scalar layers have the same bits everywhere") {
 TEST_CASE("attention has the same bits everywhere") {
   Random random(44);
   Checksum sum;
-  for (size_t round = 0; round < 12; ++round) sum.Add(AttentionCase(random, RandomAttention(random, 400)).Run(nullptr));
+  for (size_t round = 0; round < 12; ++round)
+    sum.Add(AttentionCase(random, RandomAttention(random, 400)).Run(nullptr));
   CHECK(sum.value() == 0xba660e7779d450e3u);
 }

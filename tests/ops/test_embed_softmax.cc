@@ -1,6 +1,6 @@
 // Embedding rows, softmax, log-sum-exp, argmax, and the sizes of the portable weight layout.
-#include <catch2/catch_test_macros.hpp>
 #include <algorithm>
+#include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <limits>
 
@@ -53,7 +53,8 @@ TEST_CASE("softmax and log-sum-exp") {
       double largest = -1e300, sum = 0;
       for (const float v : x) largest = std::max(largest, static_cast<double>(v));
       for (const float v : x) sum += std::exp(static_cast<double>(v) - largest);
-      CHECK(std::fabs(LogSumExp(x.data(), count) - (largest + std::log(sum))) < 1e-12 * (1 + std::fabs(largest)));
+      CHECK(std::fabs(LogSumExp(x.data(), count) - (largest + std::log(sum))) <
+            1e-12 * (1 + std::fabs(largest)));
       const std::vector<float> logits = x;
       Softmax(x.data(), count);
       Worst worst;

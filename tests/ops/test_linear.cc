@@ -1,7 +1,7 @@
-// What linear layers promise besides being right: the same bits for any threads and any batch, nothing written beside
-// y, rows decoded from packed blocks, several layers in one region.
-#include <catch2/catch_test_macros.hpp>
+// What linear layers promise besides being right: the same bits for any threads and any batch, nothing
+// written beside y, rows decoded from packed blocks, several layers in one region.
 #include <algorithm>
+#include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
 #include "ops/kernel_table.h"

@@ -1,5 +1,5 @@
-// Every kernel that this CPU can run against exact arithmetic in double, over random shapes: K and N multiples of
-// nothing, T from 1 to 70, with and without bias, every block size.
+// Every kernel that this CPU can run against exact arithmetic in double, over random shapes: K and N
+// multiples of nothing, T from 1 to 70, with and without bias, every block size.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
@@ -31,7 +31,8 @@ struct Result {
   std::vector<double> magnitude;  // sum of |x w|: what rounding errors are relative to
 };
 
-Result Oracle(const Weights& w, const RowBatch& x, bool quantised, uint32_t n, const std::vector<float>& bias) {
+Result Oracle(const Weights& w, const RowBatch& x, bool quantised, uint32_t n,
+              const std::vector<float>& bias) {
   Result r;
   std::vector<double> row(x.k);
   std::vector<double> values(size_t{n} * x.k);

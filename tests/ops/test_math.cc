@@ -19,7 +19,8 @@ float One(F f, float x) {
 
 double Ulp(double reference) {
   const float f = std::fabs(static_cast<float>(reference));
-  return static_cast<double>(std::nextafter(f, std::numeric_limits<float>::infinity())) - static_cast<double>(f);
+  return static_cast<double>(std::nextafter(f, std::numeric_limits<float>::infinity())) -
+         static_cast<double>(f);
 }
 
 }  // namespace

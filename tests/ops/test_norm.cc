@@ -19,13 +19,14 @@ TEST_CASE("LayerNorm agrees with its formula") {
       const std::vector<float> weight = random.Normals(width), bias = random.Normals(width);
       const bool scaled = random.Integer(0, 3) != 0;
       std::vector<float> y(count * width);
-      LayerNorm(x.data(), stride, count, width, scaled ? weight.data() : nullptr, scaled ? bias.data() : nullptr, 1e-5f,
-                y.data(), width);
+      LayerNorm(x.data(), stride, count, width, scaled ? weight.data() : nullptr,
+                scaled ? bias.data() : nullptr, 1e-5f, y.data(), width);
       for (size_t r = 0; r < count; ++r) {
         double mean = 0, variance = 0;
         for (size_t i = 0; i < width; ++i) mean += static_cast<double>(x[r * stride + i]);
         mean /= static_cast<double>(width);
-        for (size_t i = 0; i < width; ++i) variance += std::pow(static_cast<double>(x[r * stride + i]) - mean, 2);
+        for (size_t i = 0; i < width; ++i)
+          variance += std::pow(static_cast<double>(x[r * stride + i]) - mean, 2);
         variance /= static_cast<double>(width);
         for (size_t i = 0; i < width; ++i) {
           double e = (static_cast<double>(x[r * stride + i]) - mean) / std::sqrt(variance + 1e-5);
@@ -55,12 +56,14 @@ TEST_CASE("RmsNorm agrees with its formula") {
       const std::vector<float> weight = random.Normals(width);
       const bool scaled = random.Integer(0, 3) != 0;
       std::vector<float> y(count * width);
-      RmsNorm(x.data(), width, count, width, scaled ? weight.data() : nullptr, offset, 1e-6f, y.data(), width);
+      RmsNorm(x.data(), width, count, width, scaled ? weight.data() : nullptr, offset, 1e-6f, y.data(),
+              width);
       for (size_t r = 0; r < count; ++r) {
         double square = 0;
         for (size_t i = 0; i < width; ++i) square += std::pow(static_cast<double>(x[r * width + i]), 2);
         for (size_t i = 0; i < width; ++i) {
-          double e = static_cast<double>(x[r * width + i]) / std::sqrt(square / static_cast<double>(width) + 1e-6);
+          double e =
+              static_cast<double>(x[r * width + i]) / std::sqrt(square / static_cast<double>(width) + 1e-6);
           if (scaled) e *= static_cast<double>(offset) + static_cast<double>(weight[i]);
           worst.See(std::fabs(y[r * width + i] - e) / (1.0 + std::fabs(e)));
         }

@@ -39,7 +39,8 @@ TEST_CASE("quantised rows are within half a step") {
 }
 
 TEST_CASE("rows of zeros, of tiny numbers and of nonsense are quantised to something") {
-  const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
   for (const float value : {0.0f, 1e-40f, 3e38f, -3e38f, infinity, -infinity, nan}) {
     std::vector<float> x(37, value);
     x[3] = 1.0f;

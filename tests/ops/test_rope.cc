@@ -19,8 +19,8 @@ std::vector<double> Oracle(const RopeShape& shape, double position, const std::v
     const size_t a = shape.offset + (half ? i : 2 * i), b = half ? a + shape.pair_stride : a + 1;
     double frequency = std::pow(shape.theta, -2.0 * i / shape.denominator);
     if (shape.freq_divisors != nullptr) frequency /= static_cast<double>(shape.freq_divisors[i]);
-    const std::complex<double> z =
-        std::complex<double>(out[a], out[b]) * std::polar(shape.magnitude, position * shape.position_scale * frequency);
+    const std::complex<double> z = std::complex<double>(out[a], out[b]) *
+                                   std::polar(shape.magnitude, position * shape.position_scale * frequency);
     out[a] = z.real();
     out[b] = z.imag();
   }
@@ -72,8 +72,12 @@ TEST_CASE("rope agrees with complex multiplication") {
 TEST_CASE("partial rotation with pairs across the whole head") {
   // Gemma 4's global layers: 128 of 512 numbers, at {0..63, 256..319}, exponents over the full head width.
   Random random(7);
-  const RopeShape shape = {.width = 128, .offset = 0, .pairing = RopePairing::kHalfSplit, .pair_stride = 256,
-                           .theta = 1e6, .denominator = 512};
+  const RopeShape shape = {.width = 128,
+                           .offset = 0,
+                           .pairing = RopePairing::kHalfSplit,
+                           .pair_stride = 256,
+                           .theta = 1e6,
+                           .denominator = 512};
   CHECK(RopeEnd(shape) == 320);
   for (const uint32_t position : {0u, 1u, 77u, 4095u}) CHECK(Check(shape, 512, position, random) < 2e-6);
 }

@@ -1,6 +1,6 @@
 // The pool: every task once, worker numbers in range, limits, what it says that it takes.
-#include <catch2/catch_test_macros.hpp>
 #include <atomic>
+#include <catch2/catch_test_macros.hpp>
 
 #include "tests/ops/support.h"
 

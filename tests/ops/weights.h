@@ -15,7 +15,8 @@ class Weights {
   Weights(Random& random, WeightType type, uint32_t n, uint32_t k, uint32_t q4_block)
       : type_(type), n_(n), k_(k), block_(type == WeightType::kQ4 ? q4_block : 0) {
     uint64_t data_bytes = 0, scale_bytes = 0;
-    if (!WeightDataBytes(type, n, k, block_, &data_bytes) || !WeightScaleBytes(type, n, k, block_, &scale_bytes)) {
+    if (!WeightDataBytes(type, n, k, block_, &data_bytes) ||
+        !WeightScaleBytes(type, n, k, block_, &scale_bytes)) {
       std::abort();
     }
     data_ = std::make_unique<Block>(data_bytes);
@@ -28,7 +29,9 @@ class Weights {
         for (size_t row = 0; row < n; ++row) {
           const size_t kind = random.Integer(0, 9);
           for (size_t i = 0; i < k; ++i) {
-            const int64_t v = kind == 0 ? 0 : kind == 1 ? -128 : static_cast<int64_t>(random.Integer(0, 255)) - 128;
+            const int64_t v = kind == 0   ? 0
+                              : kind == 1 ? -128
+                                          : static_cast<int64_t>(random.Integer(0, 255)) - 128;
             data_->As<int8_t>()[row * k + i] = static_cast<int8_t>(v);
           }
           scales_->As<float>()[row] = random.Float(0.001f, 0.02f);
@@ -54,15 +57,21 @@ class Weights {
   }
 
   WeightRows rows() const {
-    return {.type = type_, .n = n_, .k = k_, .block = block_, .data = data_->As<void>(),
+    return {.type = type_,
+            .n = n_,
+            .k = k_,
+            .block = block_,
+            .data = data_->As<void>(),
             .scales = type_ == WeightType::kF32 ? nullptr : scales_->As<void>()};
   }
 
   // Written apart from ops/embed.cc: this is the oracle.
   double Value(size_t row, size_t i) const {
     switch (type_) {
-      case WeightType::kF32: return data_->As<float>()[row * k_ + i];
-      case WeightType::kQ8: return double{scales_->As<float>()[row]} * data_->As<int8_t>()[row * k_ + i];
+      case WeightType::kF32:
+        return data_->As<float>()[row * k_ + i];
+      case WeightType::kQ8:
+        return double{scales_->As<float>()[row]} * data_->As<int8_t>()[row * k_ + i];
       case WeightType::kQ4: {
         const size_t blocks = CeilDiv(k_, block_);
         const uint8_t byte = data_->As<uint8_t>()[row * blocks * block_ / 2 + i / 2];
@@ -109,7 +118,8 @@ class Rows {
         q_(QuantisedRowsBytes(t, k)),
         quantisation_(QuantisedParameterCount(t) * sizeof(RowQuantisation)) {
     std::memcpy(x_.As<void>(), x.data(), t * k * sizeof(float));
-    batch_ = QuantiseRows(x_.As<float>(), k, t, k, q_.As<int8_t>(), quantisation_.As<RowQuantisation>(), pool);
+    batch_ =
+        QuantiseRows(x_.As<float>(), k, t, k, q_.As<int8_t>(), quantisation_.As<RowQuantisation>(), pool);
   }
   const RowBatch& batch() const { return batch_; }
 
