@@ -27,8 +27,9 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
 
 size_t WorkerCount(const ThreadPool* pool);
 
-// What a pool of `threads` takes outside the arena: the allocator's block, and the stacks with their guard
-// pages of the threads it creates (one fewer than `threads`). Both 0 for one thread.
+// What a pool of `threads` takes outside the arena: the allocator's blocks (the pool's, and the C library's
+// own for each thread), and the stacks with their guard pages of the threads it creates (one fewer than
+// `threads`). Both 0 for one thread.
 size_t ThreadPoolBytes(size_t threads);
 size_t ThreadStackBytes(size_t threads);
 

@@ -33,6 +33,13 @@ constexpr size_t kStackBytes = 64 * 1024;
 constexpr size_t kStackBytes = 64 * 1024;
 #endif
 
+// What glibc allocates for a thread's table of thread-local blocks (measured; others put it on the stack).
+#if defined(__GLIBC__)
+constexpr size_t kLibraryThreadBytes = 320;
+#else
+constexpr size_t kLibraryThreadBytes = 0;
+#endif
+
 size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 size_t StackBytes() {
@@ -163,7 +170,10 @@ size_t WorkerCount(const ThreadPool* pool) {
   return pool == nullptr ? 1 : pthreadpool_get_threads_count(Unwrap(const_cast<ThreadPool*>(pool)));
 }
 
-size_t ThreadPoolBytes(size_t threads) { return threads <= 1 ? 0 : ThimblePoolBlockBytes(threads); }
+size_t ThreadPoolBytes(size_t threads) {
+  if (threads <= 1) return 0;
+  return ThimblePoolBlockBytes(threads) + (threads - 1) * kLibraryThreadBytes;
+}
 
 size_t ThreadStackBytes(size_t threads) {
   // glibc puts the guard inside the size that was asked for up to 2.26 and outside since; count it.
