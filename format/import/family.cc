@@ -8,6 +8,7 @@ namespace {
 constexpr Family kFamilies[] = {
     {"paper", "qkv_gpt", "the paper's eight layouts (QKV, Q=K-V, Q-K=V, Q=K=V, GQA, MQA, Q-GQA, Q-MQA)",
      PlanPaper},
+    {"paper-encoder", "qkv_encoder", "the paper's vision transformers and synthetic-task encoders, with (X)+", PlanPaperEncoder},
     {"gpt2", "gpt2", "GPT-2", PlanGpt2},
     {"llama", "llama", "Llama 2 and 3, TinyLlama, SmolLM2, and K=V with rotary positions (kv_sharing)",
      PlanLlama},
@@ -40,6 +41,7 @@ const Family& FindFamily(const Json& config, const std::string& file) {
     // The paper's own configurations carry no type; n_embd is how that code (and GPT-2's) calls the width.
     if (config.contains("n_embd") && config.contains("n_head") && config.contains("n_layer"))
       return kFamilies[0];
+    if (config.contains("config") && config.contains("variant") && config.contains("model")) return kFamilies[1];
     throw ImportError(Code::kInvalidModel, "field 'model_type': is missing, expected one of: " + KnownTypes(),
                       file);
   }

@@ -26,6 +26,7 @@ std::span<const Family> Families();
 const Family& FindFamily(const Json& config, const std::string& file);
 
 ModelPlan PlanPaper(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanPaperEncoder(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint);

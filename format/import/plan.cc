@@ -75,9 +75,16 @@ int32_t PlanBuilder::Vector(const std::string& name, const std::string& source, 
   return AddTensor(name, 1, n, {TensorRole::kExact, {{tensor, split.first, 1, n, n, 1}}, {}});
 }
 
-int32_t PlanBuilder::Values(const std::string& name, std::vector<float> values) {
-  const uint64_t n = values.size();
-  return AddTensor(name, 1, n, {TensorRole::kExact, {}, std::move(values)});
+int32_t PlanBuilder::Values(const std::string& name, std::vector<float> values, uint64_t rows) {
+  const uint64_t cols = values.size() / rows;
+  return AddTensor(name, rows, cols, {TensorRole::kExact, {}, std::move(values)});
+}
+
+int32_t PlanBuilder::Reshaped(const std::string& name, const std::string& source,
+                              const std::vector<uint64_t>& source_shape, uint64_t rows, uint64_t cols,
+                              TensorRole role) {
+  const size_t tensor = Take(source, source_shape);
+  return AddTensor(name, rows, cols, {role, {{tensor, 0, rows, cols, cols, 1}}, {}});
 }
 
 LinearSpec PlanBuilder::Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k,

@@ -64,7 +64,10 @@ class PlanBuilder {
   int32_t Matrix(const std::string& name, const std::string& source, uint64_t rows, uint64_t cols,
                  TensorRole role);
   int32_t Vector(const std::string& name, const std::string& source, uint64_t n, Split split = {});
-  int32_t Values(const std::string& name, std::vector<float> values);
+  int32_t Values(const std::string& name, std::vector<float> values, uint64_t rows = 1);
+  // A source of another shape with the same numbers in the same order.
+  int32_t Reshaped(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t rows,
+                   uint64_t cols, TensorRole role);
   // source + ".weight", and ".bias" where there is one.
   LinearSpec Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias,
                     Split split = {});

@@ -12,12 +12,12 @@ namespace {
 
 constexpr double kTolerance = 2e-4;
 
-std::vector<std::filesystem::path> Fixtures() {
+std::vector<std::filesystem::path> Fixtures(bool encoders = false) {
   std::vector<std::filesystem::path> folders;
   for (const auto& entry : std::filesystem::directory_iterator(THIMBLE_GOLDEN_DIR)) {
-    if (std::filesystem::exists(entry.path() / "expected.json") && std::filesystem::exists(entry.path() / "config.json")) {
-      folders.push_back(entry.path());
-    }
+    if (!std::filesystem::exists(entry.path() / "expected.json") || !std::filesystem::exists(entry.path() / "config.json")) continue;
+    // The paper's encoders say which model they are in place of a model_type.
+    if (ReadJson(entry.path() / "config.json").contains("task") == encoders) folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
   return folders;
@@ -25,7 +25,10 @@ std::vector<std::filesystem::path> Fixtures() {
 
 }  // namespace
 
-TEST_CASE("the fixtures of this build's families are there") { CHECK(Fixtures().size() >= 17); }
+TEST_CASE("the fixtures of this build's families are there") {
+  CHECK(Fixtures().size() >= 31);
+  CHECK(Fixtures(true).size() >= 9);
+}
 
 TEST_CASE("logits of every fixture, in one pass and token by token") {
   for (const std::filesystem::path& folder : Fixtures()) {
@@ -67,5 +70,32 @@ TEST_CASE("quantised fixtures stay near their logits") {
     }
     // Random weights have no redundancy; the paper's q = k variants have sharp softmaxes that amplify every error.
     CHECK(std::sqrt(error / count) < 0.15 * rms);
+  }
+}
+
+TEST_CASE("logits of every encoder fixture, of images and of token rows") {
+  for (const std::filesystem::path& folder : Fixtures(true)) {
+    INFO(folder.filename().string());
+    const nlohmann::json expected = ReadJson(folder / "expected.json");
+    const std::string path = ConvertTo(folder.filename().string(), folder, WeightType::kF32);
+    for (const char* kernels : {static_cast<const char*>(nullptr), "scalar"}) {
+      thimble_options options = CacheOptions(THIMBLE_CACHE_F32);
+      options.kernels = kernels;
+      Runner runner(path, options);
+      if (expected.contains("images")) {
+        for (size_t i = 0; i < expected.at("images").size(); ++i) {
+          const auto image = expected.at("images")[i].get<std::vector<std::vector<std::vector<float>>>>();
+          std::vector<float> pixels;
+          for (const auto& channel : image) for (const auto& row : channel) pixels.insert(pixels.end(), row.begin(), row.end());
+          const std::vector<std::vector<double>> logits = {expected.at("logits")[i].get<std::vector<double>>()};
+          CHECK(MaxDifference(runner.EncodeImage(pixels), logits) < kTolerance);
+        }
+        continue;
+      }
+      for (size_t i = 0; i < expected.at("ids").size(); ++i) {
+        const auto logits = expected.at("logits")[i].get<std::vector<std::vector<double>>>();
+        CHECK(MaxDifference(runner.EncodeRows(expected.at("ids")[i].get<std::vector<int32_t>>()), logits) < kTolerance);
+      }
+    }
   }
 }
