@@ -19,7 +19,9 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, T
   size_t text_workspace_bytes = 0;
   if (tokenizer.data != nullptr) {
     engine->tokenizer_ = tokenizer.data;
-    engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer.data));
+    if (file.header().is_decoder()) {
+      engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer.data));
+    }
     text_workspace_bytes = EncodeWorkspaceBytes(*tokenizer.data, options.max_text_bytes);
   }
   if (file.header().is_decoder()) {
@@ -28,6 +30,11 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, T
   WalkNetwork(file, options, text_workspace_bytes, arena, &engine->network_);
   arena.Finish();
   return place;
+}
+
+Status Engine::CheckDecoder() const {
+  if (network_.file->header().is_decoder()) return Status::Ok();
+  return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
 }
 
 Status Engine::CheckIds(const int32_t* ids, size_t count, size_t room) const {
@@ -67,9 +74,7 @@ bool Engine::EmitLogits(size_t rows, thimble_logits_fn each, void* user) {
 }
 
 Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
-  if (!network_.file->header().is_decoder()) {
-    return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
-  }
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
   for (size_t done = 0; done < count;) {
     const uint64_t start_ns = NowNs();

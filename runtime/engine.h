@@ -39,6 +39,8 @@ class Engine {
   void SetArenaBytes(size_t bytes) { arena_bytes_ = bytes; }
   size_t arena_bytes() const { return arena_bytes_; }
 
+  // kWrongState for an encoder, which has no memory planned for generating text.
+  Status CheckDecoder() const;
   // Decoders. On error nothing has changed. `each` null: only the last token's logits are computed.
   Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
   // Encoders.

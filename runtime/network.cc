@@ -11,7 +11,7 @@ uint64_t Max(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 // The widest of every kind of row over all layers, so that one set of buffers serves them all.
 struct Widths {
-  uint64_t q = 0, kv = 0, ffn = 0, quantised_input = 0;
+  uint64_t q = 0, k = 0, v = 0, ffn = 0, quantised_input = 0;
   uint64_t attention_scratch_bytes = 0;
   bool gated = false;
 };
@@ -122,7 +122,9 @@ void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
 void Walk::Measure(const LayerSpec& spec) {
   const AttentionSpec& a = spec.attention;
   widths_.q = Max(widths_.q, uint64_t{a.heads} * a.head_width);
-  widths_.kv = Max(widths_.kv, uint64_t{a.kv_heads} * a.head_width);
+  // A row that is key and value is projected once; a layer that reads another's rows projects none.
+  if (a.k.weight != kNoTensor) widths_.k = Max(widths_.k, uint64_t{a.kv_heads} * a.head_width);
+  if (a.v.weight != kNoTensor) widths_.v = Max(widths_.v, uint64_t{a.kv_heads} * a.head_width);
   widths_.ffn = Max(widths_.ffn, spec.ffn.width);
   widths_.gated = widths_.gated || spec.ffn.kind == FfnKind::kGated;
   widths_.attention_scratch_bytes = Max(
@@ -182,12 +184,14 @@ void Walk::Activations(size_t text_workspace_bytes) {
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
   b.logits = arena_.Take<float>("logits", uint64_t{options_.logits_rows} * m.outputs);
-  if (text_workspace_bytes > 0) b.ids = arena_.Take<int32_t>("prompt_ids", options_.context_tokens);
+  if (text_workspace_bytes > 0 && header_.is_decoder()) {
+    b.ids = arena_.Take<int32_t>("prompt_ids", options_.context_tokens);
+  }
 
   arena_.BeginScratch();
   b.q = arena_.Take<float>("attention.q", t * widths_.q);
-  b.k = arena_.Take<float>("attention.k", t * widths_.kv);
-  b.v = arena_.Take<float>("attention.v", t * widths_.kv);
+  b.k = arena_.Take<float>("attention.k", t * widths_.k);
+  b.v = arena_.Take<float>("attention.v", t * widths_.v);
   b.heads = arena_.Take<float>("attention.heads", t * widths_.q);
   b.attention_scratch = arena_.TakeBytes("attention.tiles", widths_.attention_scratch_bytes, 1, -1);
   arena_.EndScratch();
@@ -199,7 +203,8 @@ void Walk::Activations(size_t text_workspace_bytes) {
 
   if (m.input.kind == InputKind::kPatches) {
     arena_.BeginScratch();
-    b.patches = arena_.Take<float>("input.patches", t * network_->patch_projection.rows.k);
+    // One row of the pass is the CLS row.
+    b.patches = arena_.Take<float>("input.patches", (t - 1) * network_->patch_projection.rows.k);
     arena_.EndScratch();
   }
   if (text_workspace_bytes > 0) {

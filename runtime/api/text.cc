@@ -76,6 +76,7 @@ Status GenerateLoop(thimble_session* session, size_t max_tokens, thimble_text_fn
 
 Status Generate(thimble_session* session, const char* prompt, size_t prompt_bytes, size_t max_tokens,
                 thimble_text_fn on_text, void* user, thimble_generation* result) {
+  THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
   const uint32_t flags = session->position() == 0 ? uint32_t{THIMBLE_ADD_BOS} : 0u;
   int32_t* ids = session->network().buffers.ids;
   const size_t room = session->capacity() - session->position();
