@@ -16,7 +16,8 @@ constexpr char kFooter[] = R"(Examples:
   thimble plan stories-qmqa.thimble -c 256 --kv q8 -t 4
   thimble plan stories-qmqa.thimble --json | jq .arena_bytes
 
-The arena is exact: `thimble run` with the same -c -t -b --kv and --kernels takes this many bytes, not one more or less.)";
+The arena is exact: `thimble run` with the same options takes this many bytes, not one more or less. Of the sampling
+options --top-k and --repeat-last-n change it; here they are the defaults of `run`.)";
 
 struct Arguments {
   std::string model;

@@ -103,8 +103,11 @@ int Run(const Arguments& arguments) {
   options.sampling.top_k = static_cast<int32_t>(arguments.top_k);
   options.sampling.repeat_last_n = static_cast<int32_t>(arguments.repeat_last_n);
   options.sampling.seed = arguments.seed < 0 ? RandomSeed() : static_cast<uint64_t>(arguments.seed);
+  if (options.sampling.repeat_last_n < 0) {
+    options.sampling.repeat_last_n =
+        static_cast<int32_t>(options.context_tokens != 0 ? options.context_tokens : model.info().max_positions);
+  }
   const Plan plan = MakePlan(model, options);
-  if (options.sampling.repeat_last_n < 0) options.sampling.repeat_last_n = static_cast<int32_t>(plan.totals.context_tokens);
 
   const std::string prompt = PromptText(arguments.text);
   const std::vector<int32_t> ids =
