@@ -22,6 +22,7 @@ inline constexpr uint32_t kMaxLayers = 1024;
 inline constexpr uint32_t kMaxTensors = 1u << 16;
 inline constexpr uint32_t kMaxWidth = 1u << 17;          // D, and H * d
 inline constexpr uint32_t kMaxFfnWidth = 1u << 20;       // F
+inline constexpr uint32_t kMaxQuantisedColumns = 1u << 16;  // K of int8 and int4 weights: sums of products stay in int32
 inline constexpr uint32_t kMaxHeads = 1024;              // H
 inline constexpr uint32_t kMaxHeadWidth = 1024;          // d
 inline constexpr uint32_t kMaxVocabulary = 1u << 22;     // V

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "format/decode.h"
+#include "format/header.h"
 
 namespace thimble {
 
@@ -54,6 +55,10 @@ Status Rules::Linear(const LinearSpec& linear, const char* field, uint64_t n, ui
   THIMBLE_RETURN_IF_ERROR(Tensor(linear.weight, field, &t));
   if (t.rows != n) return Bad("wrong number of rows", field).Got(t.rows).Wanted(n);
   if (t.cols != k) return Bad("wrong number of columns", field).Got(t.cols).Wanted(k);
+  if (t.type != WeightType::kF32 && k > kMaxQuantisedColumns) {
+    return Status::Error(Code::kUnsupported, "too many columns for quantised weights; use f32 for this tensor")
+        .At("header").Field(field).Got(k).Wanted(kMaxQuantisedColumns);
+  }
   return OptionalVector(linear.bias, field, n);
 }
 
