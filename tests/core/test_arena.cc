@@ -30,7 +30,9 @@ Block MakeBlock(size_t bytes) {
 
 struct Collected {
   std::vector<ArenaLine> lines;
-  static void Add(void* context, const ArenaLine& line) { static_cast<Collected*>(context)->lines.push_back(line); }
+  static void Add(void* context, const ArenaLine& line) {
+    static_cast<Collected*>(context)->lines.push_back(line);
+  }
 };
 
 // Pieces of odd sizes, two scratch groups, one of them empty pieces included.
@@ -150,8 +152,12 @@ TEST_CASE("one byte too few fails with both numbers and touches nothing behind t
 }
 
 TEST_CASE("sizes that overflow are reported, not wrapped") {
-  for (const auto& [count, element] : std::vector<std::pair<uint64_t, uint64_t>>{
-           {UINT64_MAX, 2}, {UINT64_MAX, 1}, {UINT64_MAX - 62, 1}, {uint64_t{1} << 32, uint64_t{1} << 32}, {SIZE_MAX / 2, 1}}) {
+  for (const auto& [count, element] :
+       std::vector<std::pair<uint64_t, uint64_t>>{{UINT64_MAX, 2},
+                                                  {UINT64_MAX, 1},
+                                                  {UINT64_MAX - 62, 1},
+                                                  {uint64_t{1} << 32, uint64_t{1} << 32},
+                                                  {SIZE_MAX / 2, 1}}) {
     INFO(count << " * " << element);
     Arena arena = Arena::Measuring();
     arena.Take<char>("before", 64);

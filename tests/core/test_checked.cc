@@ -58,7 +58,8 @@ TEST_CASE("checked align-up rounds up or refuses") {
 TEST_CASE("range checks never wrap") {
   for (const uint64_t offset : Edges()) {
     for (const uint64_t size : Edges()) {
-      for (const uint64_t total : {uint64_t{0}, uint64_t{1}, uint64_t{64}, uint64_t{1} << 40, kMax - 1, kMax}) {
+      for (const uint64_t total :
+           {uint64_t{0}, uint64_t{1}, uint64_t{64}, uint64_t{1} << 40, kMax - 1, kMax}) {
         const bool expected = static_cast<Wide>(offset) + size <= total;
         REQUIRE(RangeFits(offset, size, total) == expected);
       }

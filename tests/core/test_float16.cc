@@ -1,4 +1,5 @@
-// Half precision and bfloat16: every value, every neighbour, and random floats against rounding done in double.
+// Half precision and bfloat16: every value, every neighbour, and random floats against rounding done in
+// double.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <cstdint>
@@ -25,8 +26,8 @@ double ValueOf(uint16_t bits, int exponent_bits, int mantissa_bits) {
   return sign * std::ldexp((1 << mantissa_bits) + mantissa, exponent - bias - mantissa_bits);
 }
 
-// Nearest value of the format, ties to the even mantissa; found by scaling so that one unit is 1, where the rounding
-// of the default mode of nearbyint is exactly what is wanted.
+// Nearest value of the format, ties to the even mantissa; found by scaling so that one unit is 1, where the
+// rounding of the default mode of nearbyint is exactly what is wanted.
 uint16_t Nearest(double x, int exponent_bits, int mantissa_bits) {
   const uint16_t sign = std::signbit(x) ? 0x8000u : 0;
   const int bias = (1 << (exponent_bits - 1)) - 1;
@@ -50,7 +51,8 @@ struct Format {
   uint16_t (*from_float)(float);
 };
 
-const Format kFormats[] = {{"half", 5, 10, HalfToFloat, FloatToHalf}, {"bfloat16", 8, 7, Bfloat16ToFloat, FloatToBfloat16}};
+const Format kFormats[] = {{"half", 5, 10, HalfToFloat, FloatToHalf},
+                           {"bfloat16", 8, 7, Bfloat16ToFloat, FloatToBfloat16}};
 
 void CheckFloat(const Format& f, float x) {
   const uint16_t got = f.from_float(x);
@@ -119,7 +121,7 @@ TEST_CASE("16-bit floats at the ends") {
   CHECK(FloatToHalf(65520.0f) == 0x7c00);
   CHECK(FloatToHalf(-INFINITY) == 0xfc00);
   CHECK(FloatToHalf(0x1p-24f) == 1);
-  CHECK(FloatToHalf(0x1p-25f) == 0);        // a tie, to even
+  CHECK(FloatToHalf(0x1p-25f) == 0);  // a tie, to even
   CHECK(FloatToHalf(0x1.000002p-25f) == 1);
   CHECK(FloatToHalf(-0.0f) == 0x8000);
   CHECK(FloatToBfloat16(0x1.fep127f) == 0x7f7f);

@@ -13,13 +13,30 @@ using namespace thimble;
 
 namespace {
 
-const std::vector<Code> kAllCodes = {
-    Code::kOk,           Code::kInvalidArgument,    Code::kOutOfRange,         Code::kTextTooLong,
-    Code::kInvalidToken, Code::kNotAModel,          Code::kTruncated,          Code::kCorrupt,
-    Code::kInvalidModel, Code::kTrailingBytes,      Code::kUnsupported,        Code::kUnsupportedFeature,
-    Code::kUnsupportedVersion, Code::kUnsupportedCpu, Code::kArenaTooSmall,    Code::kArenaMisaligned,
-    Code::kSizeOverflow, Code::kOutOfMemory,        Code::kIo,                 Code::kThreads,
-    Code::kContextFull,  Code::kWrongState,         Code::kCancelled,          Code::kNotFinite};
+const std::vector<Code> kAllCodes = {Code::kOk,
+                                     Code::kInvalidArgument,
+                                     Code::kOutOfRange,
+                                     Code::kTextTooLong,
+                                     Code::kInvalidToken,
+                                     Code::kNotAModel,
+                                     Code::kTruncated,
+                                     Code::kCorrupt,
+                                     Code::kInvalidModel,
+                                     Code::kTrailingBytes,
+                                     Code::kUnsupported,
+                                     Code::kUnsupportedFeature,
+                                     Code::kUnsupportedVersion,
+                                     Code::kUnsupportedCpu,
+                                     Code::kArenaTooSmall,
+                                     Code::kArenaMisaligned,
+                                     Code::kSizeOverflow,
+                                     Code::kOutOfMemory,
+                                     Code::kIo,
+                                     Code::kThreads,
+                                     Code::kContextFull,
+                                     Code::kWrongState,
+                                     Code::kCancelled,
+                                     Code::kNotFinite};
 
 std::string Text(const Status& status) {
   char buffer[512];
@@ -81,7 +98,8 @@ TEST_CASE("exit codes follow the ranges") {
 
 TEST_CASE("status text names place, field and numbers") {
   CHECK(Text(Everything()) ==
-        "model file: layer 3, attention.heads: must be divisible by kv_heads 'blk.3' (got 7, wanted 2, at byte 4096)");
+        "model file: layer 3, attention.heads: must be divisible by kv_heads 'blk.3' (got 7, wanted 2, at "
+        "byte 4096)");
   CHECK(Text(Status::Ok()) == "ok: ok");
   CHECK(Text(Status::Error(Code::kOutOfMemory, "no memory")) == "memory: no memory");
   CHECK(Text(Status::Error(Code::kTruncated, "too short").At("prefix")) == "model file: prefix: too short");

@@ -1,4 +1,5 @@
-// Headers in memory that a test may change after they were written, and files that are sealed again after a change.
+// Headers in memory that a test may change after they were written, and files that are sealed again after a
+// change.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "format/schema/thimble_generated.h"
 #include "format/header.h"
+#include "format/schema/thimble_generated.h"
 #include "tests/support/model_builder.h"
 
 namespace thimble::test {
@@ -20,11 +21,13 @@ class HeaderImage {
   const fb::Header& root() const { return *fb::GetHeader(bytes_.data()); }
   SegmentSpec Segment(uint32_t i) const;
   void SetSegment(uint32_t i, const SegmentSpec& s);
-  // Overwrites a scalar of a table; `field` is the generated VT_ constant. The writer stores defaults, so it is there.
+  // Overwrites a scalar of a table; `field` is the generated VT_ constant. The writer stores defaults, so it
+  // is there.
   template <typename T>
   void Set(const void* table, flatbuffers::voffset_t field, T value) {
     flatbuffers::Table* t = reinterpret_cast<flatbuffers::Table*>(const_cast<void*>(table));
-    if (!t->SetField<T>(field, value, static_cast<T>(value + 1))) throw std::runtime_error("field is not stored");
+    if (!t->SetField<T>(field, value, static_cast<T>(value + 1)))
+      throw std::runtime_error("field is not stored");
   }
 
   uint8_t* data() { return bytes_.data(); }
@@ -38,7 +41,8 @@ class HeaderImage {
   size_t size_;
 };
 
-// Parses what the description's header says. The Header itself is gone with its bytes; its status is what counts.
+// Parses what the description's header says. The Header itself is gone with its bytes; its status is what
+// counts.
 Status StatusOf(const ModelDescription& description);
 
 // Recomputes the checksum of the header and of the prefix, where the sizes in the prefix allow it.

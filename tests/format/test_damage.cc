@@ -1,5 +1,5 @@
-// Damaged models: every length, every byte. Each gives a model that works or an error with a name, and nothing that a
-// sanitizer would report.
+// Damaged models: every length, every byte. Each gives a model that works or an error with a name, and
+// nothing that a sanitizer would report.
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <set>
@@ -15,9 +15,8 @@ using namespace thimble::test;
 
 namespace {
 
-// Emulated and sanitized runs take a sample of what a native one does in full; the step is odd, so that every position
-// of a field is met.
-// -DTHIMBLE_TEST_EVERYTHING takes no samples, and many minutes.
+// Emulated and sanitized runs take a sample of what a native one does in full; the step is odd, so that every
+// position of a field is met. -DTHIMBLE_TEST_EVERYTHING takes no samples, and many minutes.
 #if defined(THIMBLE_TEST_EVERYTHING)
 constexpr size_t kStep = 1;
 #elif defined(__aarch64__)
@@ -28,7 +27,8 @@ constexpr size_t kStep = 3;
 constexpr size_t kStep = 1;
 #endif
 
-const char* const kModels[] = {"k_v_on_read", "gain_and_sinks", "post_norms", "cache_source", "encoder_first_row", "image"};
+const char* const kModels[] = {"k_v_on_read",  "gain_and_sinks",    "post_norms",
+                               "cache_source", "encoder_first_row", "image"};
 
 uint64_t HeaderEnd(const std::vector<uint8_t>& file) {
   Prefix p;
@@ -86,7 +86,8 @@ TEST_CASE("damage: truncation at every length") {
       sealed.Add(ExerciseModel(cut, 0), "sealed length", size);
     }
     CHECK(tally.opened == 0);
-    CHECK(tally.codes == std::set<int32_t>{static_cast<int32_t>(Code::kNotAModel), static_cast<int32_t>(Code::kTruncated)});
+    CHECK(tally.codes ==
+          std::set<int32_t>{static_cast<int32_t>(Code::kNotAModel), static_cast<int32_t>(Code::kTruncated)});
     CHECK(sealed.opened == 0);
   }
 }

@@ -1,5 +1,5 @@
-// Headers that nobody would write: seeded random changes, sealed again, so that only the verifier and the validator
-// stand between them and the runtime. Also headers built to make checking slow.
+// Headers that nobody would write: seeded random changes, sealed again, so that only the verifier and the
+// validator stand between them and the runtime. Also headers built to make checking slow.
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
 #include <cstring>
@@ -33,14 +33,26 @@ void Put(std::vector<uint8_t>& file, size_t at, T value) {
 void Change(std::vector<uint8_t>& file, size_t begin, size_t end, std::mt19937_64& random) {
   const size_t at = begin + random() % (end - begin - 8);
   const size_t aligned = at / 4 * 4;
-  const uint32_t interesting[] = {0, 1, 2, 3, 7, 8, 16, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
-                                  0x80000000, 0xffffffff, 0x7f800000, 0x7fc00000, 0xff800000, 0x00000001, 0x7f7fffff};
+  const uint32_t interesting[] = {0,          1,          2,          3,          7,          8,
+                                  16,         0x7f,       0x80,       0xff,       0x7fff,     0x8000,
+                                  0xffff,     0x10000,    0x7fffffff, 0x80000000, 0xffffffff, 0x7f800000,
+                                  0x7fc00000, 0xff800000, 0x00000001, 0x7f7fffff};
   switch (random() % 8) {
-    case 0: file[at] = static_cast<uint8_t>(random()); break;
-    case 1: file[at] = static_cast<uint8_t>(file[at] + 1 - 2 * (random() % 2)); break;
-    case 2: Put(file, aligned, interesting[random() % std::size(interesting)]); break;
-    case 3: Put(file, at / 2 * 2, static_cast<uint16_t>(interesting[random() % std::size(interesting)])); break;
-    case 4: Put(file, aligned, static_cast<uint32_t>(random() % 64)); break;
+    case 0:
+      file[at] = static_cast<uint8_t>(random());
+      break;
+    case 1:
+      file[at] = static_cast<uint8_t>(file[at] + 1 - 2 * (random() % 2));
+      break;
+    case 2:
+      Put(file, aligned, interesting[random() % std::size(interesting)]);
+      break;
+    case 3:
+      Put(file, at / 2 * 2, static_cast<uint16_t>(interesting[random() % std::size(interesting)]));
+      break;
+    case 4:
+      Put(file, aligned, static_cast<uint32_t>(random() % 64));
+      break;
     case 5: {  // another place's four bytes
       const size_t from = (begin + random() % (end - begin - 8)) / 4 * 4;
       std::memmove(file.data() + aligned, file.data() + from, 4);
@@ -69,7 +81,8 @@ double Milliseconds(const std::chrono::steady_clock::time_point start) {
 
 TEST_CASE("hostile headers: random changes") {
   size_t opened = 0, ran = 0;
-  for (const char* name : {"k_v_inverse", "gain_and_sinks", "post_norms", "cache_source", "encoder_rows", "image"}) {
+  for (const char* name :
+       {"k_v_inverse", "gain_and_sinks", "post_norms", "cache_source", "encoder_rows", "image"}) {
     const std::vector<uint8_t> good = ZooEntry(name).Bytes();
     Prefix prefix;
     std::memcpy(&prefix, good.data(), sizeof prefix);
@@ -77,7 +90,8 @@ TEST_CASE("hostile headers: random changes") {
     for (int round = 0; round < kRounds; ++round) {
       std::mt19937_64 random(static_cast<uint64_t>(round) * 977 + good.size());
       std::vector<uint8_t> file = good;
-      for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) Change(file, kPrefixBytes, end, random);
+      for (uint64_t changes = 1 + random() % 3; changes > 0; --changes)
+        Change(file, kPrefixBytes, end, random);
       Seal(file);
       const Exercised e = ExerciseModel(file, static_cast<uint32_t>(round), size_t{16} << 20);
       if (!e.fault.empty()) FAIL(name << " round " << round << ": " << e.fault);
@@ -142,7 +156,8 @@ TEST_CASE("hostile headers: checking takes time in proportion to the size") {
 TEST_CASE("hostile headers: the most layers that share everything") {
   ModelDescription d = ZooEntry("none_on_write").description();
   d.layers.resize(kMaxLayers, d.layers[0]);
-  for (size_t i = 0; i < d.layers.size(); ++i) d.layers[i].attention.rope.theta = 100.0 + static_cast<double>(i);
+  for (size_t i = 0; i < d.layers.size(); ++i)
+    d.layers[i].attention.rope.theta = 100.0 + static_cast<double>(i);
   const HeaderImage image(d);
   const auto start = std::chrono::steady_clock::now();
   CHECK(image.Parse().ok());

@@ -32,46 +32,111 @@ class Dump {
     out_ << ' ';
     return *this;
   }
-  Dump& Linear(const char* name, const LinearSpec& l) { return Open(name).Field("weight", l.weight).Field("bias", l.bias).Close(); }
+  Dump& Linear(const char* name, const LinearSpec& l) {
+    return Open(name).Field("weight", l.weight).Field("bias", l.bias).Close();
+  }
   Dump& Norm(const char* name, const NormSpec& n) {
-    return Open(name).Field("kind", n.kind).Field("scope", n.scope).Field("eps", n.eps).Field("weight_offset", n.weight_offset)
-        .Field("weight", n.weight).Field("bias", n.bias).Close();
+    return Open(name)
+        .Field("kind", n.kind)
+        .Field("scope", n.scope)
+        .Field("eps", n.eps)
+        .Field("weight_offset", n.weight_offset)
+        .Field("weight", n.weight)
+        .Field("bias", n.bias)
+        .Close();
   }
   Dump& Rope(const RopeSpec& r) {
-    return Open("rope").Field("width", r.width).Field("offset", r.offset).Field("pair_stride", r.pair_stride)
-        .Field("denominator", r.denominator).Field("pairing", r.pairing).Field("theta", r.theta)
-        .Field("position_scale", r.position_scale).Field("magnitude", r.magnitude).Field("freq_divisors", r.freq_divisors).Close();
+    return Open("rope")
+        .Field("width", r.width)
+        .Field("offset", r.offset)
+        .Field("pair_stride", r.pair_stride)
+        .Field("denominator", r.denominator)
+        .Field("pairing", r.pairing)
+        .Field("theta", r.theta)
+        .Field("position_scale", r.position_scale)
+        .Field("magnitude", r.magnitude)
+        .Field("freq_divisors", r.freq_divisors)
+        .Close();
   }
   Dump& Attention(const AttentionSpec& a) {
-    Open("attention").Field("heads", a.heads).Field("kv_heads", a.kv_heads).Field("head_width", a.head_width)
-        .Field("sharing", a.sharing).Field("rotation", a.rotation).Field("causal", a.causal).Field("window", a.window)
-        .Field("scale", a.scale).Field("softcap", a.softcap).Rope(a.rope);
+    Open("attention")
+        .Field("heads", a.heads)
+        .Field("kv_heads", a.kv_heads)
+        .Field("head_width", a.head_width)
+        .Field("sharing", a.sharing)
+        .Field("rotation", a.rotation)
+        .Field("causal", a.causal)
+        .Field("window", a.window)
+        .Field("scale", a.scale)
+        .Field("softcap", a.softcap)
+        .Rope(a.rope);
     Linear("q", a.q).Linear("k", a.k).Linear("v", a.v).Linear("o", a.o);
     Norm("q_norm", a.q_norm).Norm("k_norm", a.k_norm).Norm("v_norm", a.v_norm);
-    return Field("key_gain", a.key_gain).Field("sinks", a.sinks).Field("score_bias", a.score_bias)
-        .Field("cache_source", a.cache_source).Close();
+    return Field("key_gain", a.key_gain)
+        .Field("sinks", a.sinks)
+        .Field("score_bias", a.score_bias)
+        .Field("cache_source", a.cache_source)
+        .Close();
   }
   Dump& Layer(const LayerSpec& l) {
-    Norm("attention_norm", l.attention_norm).Attention(l.attention).Norm("attention_post_norm", l.attention_post_norm);
-    Norm("ffn_norm", l.ffn_norm).Open("ffn").Field("kind", l.ffn.kind).Field("activation", l.ffn.activation)
-        .Field("width", l.ffn.width).Linear("gate", l.ffn.gate).Linear("up", l.ffn.up).Linear("down", l.ffn.down).Close();
+    Norm("attention_norm", l.attention_norm)
+        .Attention(l.attention)
+        .Norm("attention_post_norm", l.attention_post_norm);
+    Norm("ffn_norm", l.ffn_norm)
+        .Open("ffn")
+        .Field("kind", l.ffn.kind)
+        .Field("activation", l.ffn.activation)
+        .Field("width", l.ffn.width)
+        .Linear("gate", l.ffn.gate)
+        .Linear("up", l.ffn.up)
+        .Linear("down", l.ffn.down)
+        .Close();
     return Norm("ffn_post_norm", l.ffn_post_norm).Field("output_scale", l.output_scale);
   }
   Dump& Model(const ModelSpec& m) {
-    Field("width", m.width).Field("layers", m.layers).Field("outputs", m.outputs).Field("vocabulary", m.vocabulary)
-        .Field("max_positions", m.max_positions).Field("tokenizer_segment", m.tokenizer_segment);
-    Open("input").Field("kind", m.input.kind).Field("table", m.input.table).Field("scale", m.input.scale)
-        .Field("positions", m.input.positions).Field("image_height", m.input.image_height)
-        .Field("image_width", m.input.image_width).Field("image_channels", m.input.image_channels)
-        .Field("patch", m.input.patch).Linear("patch_projection", m.input.patch_projection).Field("cls", m.input.cls).Close();
-    return Open("output").Norm("norm", m.output.norm).Linear("head", m.output.head).Field("tied", m.output.tied)
-        .Field("scale", m.output.scale).Field("softcap", m.output.softcap).Field("rows", m.output.rows).Close();
+    Field("width", m.width)
+        .Field("layers", m.layers)
+        .Field("outputs", m.outputs)
+        .Field("vocabulary", m.vocabulary)
+        .Field("max_positions", m.max_positions)
+        .Field("tokenizer_segment", m.tokenizer_segment);
+    Open("input")
+        .Field("kind", m.input.kind)
+        .Field("table", m.input.table)
+        .Field("scale", m.input.scale)
+        .Field("positions", m.input.positions)
+        .Field("image_height", m.input.image_height)
+        .Field("image_width", m.input.image_width)
+        .Field("image_channels", m.input.image_channels)
+        .Field("patch", m.input.patch)
+        .Linear("patch_projection", m.input.patch_projection)
+        .Field("cls", m.input.cls)
+        .Close();
+    return Open("output")
+        .Norm("norm", m.output.norm)
+        .Linear("head", m.output.head)
+        .Field("tied", m.output.tied)
+        .Field("scale", m.output.scale)
+        .Field("softcap", m.output.softcap)
+        .Field("rows", m.output.rows)
+        .Close();
   }
   Dump& Tensor(const TensorSpec& t) {
-    return Open("tensor").Field("type", t.type).Field("rows", t.rows).Field("cols", t.cols).Field("block", t.block)
-        .Field("data_segment", t.data_segment).Field("scale_segment", t.scale_segment).Field("packed_bytes", t.packed_bytes)
-        .Field("packer", t.packing.packer).Field("version", t.packing.version).Field("nr", t.packing.nr)
-        .Field("kr", t.packing.kr).Field("sr", t.packing.sr).Field("planes", t.packing.planes).Close();
+    return Open("tensor")
+        .Field("type", t.type)
+        .Field("rows", t.rows)
+        .Field("cols", t.cols)
+        .Field("block", t.block)
+        .Field("data_segment", t.data_segment)
+        .Field("scale_segment", t.scale_segment)
+        .Field("packed_bytes", t.packed_bytes)
+        .Field("packer", t.packing.packer)
+        .Field("version", t.packing.version)
+        .Field("nr", t.packing.nr)
+        .Field("kr", t.packing.kr)
+        .Field("sr", t.packing.sr)
+        .Field("planes", t.packing.planes)
+        .Close();
   }
   std::string Text() const { return out_.str(); }
 
@@ -132,7 +197,12 @@ ModelDescription DistinctDescription() {
   m.name = "name";
   m.tensors = {{"t", {.rows = 3, .cols = 5}},
                {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64}},
-               {"p", {.type = WeightType::kQ8, .rows = 2, .cols = 70, .packing = {"some packer", 1, 2, 3, 4, 5}, .packed_bytes = 9}}};
+               {"p",
+                {.type = WeightType::kQ8,
+                 .rows = 2,
+                 .cols = 70,
+                 .packing = {"some packer", 1, 2, 3, 4, 5},
+                 .packed_bytes = 9}}};
   m.layers = {d.Layer(), d.Layer(), d.Layer()};
   ModelSpec& s = m.spec;
   s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();

@@ -14,13 +14,19 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 using D = ModelDescription;
-using L = LayerSpec;
 
-// `base` is a model of the zoo; the change is made in its last layer.
+// What a case may change: the last layer, its attention, and the description it is part of.
+struct In {
+  D& d;
+  LayerSpec& l;
+  AttentionSpec& a;
+};
+
+// `base` is a model of the zoo.
 struct Case {
   const char* base;
   const char* name;
-  void (*change)(D&, L&);
+  void (*change)(In);
   const char* field;
   Code code = Code::kInvalidModel;
 };
@@ -30,131 +36,140 @@ int32_t Vector(D& d, uint32_t n, uint32_t rows = 1) {
   return static_cast<int32_t>(d.tensors.size()) - 1;
 }
 
-// Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms: "post_norms".
-// One row, 4 heads over 1, rotated when read, half of the head interleaved: "gain_and_sinks".
+// Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms:
+// "post_norms". One row, 4 heads over 1, rotated when read, half of the head interleaved: "gain_and_sinks".
 const Case kCases[] = {
-    {"post_norms", "no heads", [](D&, L& l) { l.attention.heads = 0; }, "attention.heads"},
-    {"post_norms", "too many heads", [](D&, L& l) { l.attention.heads = kMaxHeads + 2; }, "attention.heads"},
-    {"post_norms", "no kv heads", [](D&, L& l) { l.attention.kv_heads = 0; }, "attention.kv_heads"},
-    {"post_norms", "more kv heads than heads", [](D&, L& l) { l.attention.kv_heads = 8; }, "attention.kv_heads"},
-    {"post_norms", "heads not divisible", [](D&, L& l) { l.attention.kv_heads = 3; }, "attention.heads"},
-    {"post_norms", "no head width", [](D&, L& l) { l.attention.head_width = 0; }, "attention.head_width"},
-    {"post_norms", "head width too large", [](D&, L& l) { l.attention.head_width = kMaxHeadWidth + 1; },
+    {"post_norms", "no heads", [](In c) { c.a.heads = 0; }, "attention.heads"},
+    {"post_norms", "too many heads", [](In c) { c.a.heads = kMaxHeads + 2; }, "attention.heads"},
+    {"post_norms", "no kv heads", [](In c) { c.a.kv_heads = 0; }, "attention.kv_heads"},
+    {"post_norms", "more kv heads than heads", [](In c) { c.a.kv_heads = 8; }, "attention.kv_heads"},
+    {"post_norms", "heads not divisible", [](In c) { c.a.kv_heads = 3; }, "attention.heads"},
+    {"post_norms", "no head width", [](In c) { c.a.head_width = 0; }, "attention.head_width"},
+    {"post_norms", "head width too large", [](In c) { c.a.head_width = kMaxHeadWidth + 1; },
      "attention.head_width"},
-    {"post_norms", "all heads too wide", [](D&, L& l) { l.attention.heads = 1024, l.attention.head_width = 1024; },
+    {"post_norms", "all heads too wide", [](In c) { c.a.heads = 1024, c.a.head_width = 1024; },
      "attention.heads"},
-    {"post_norms", "heads do not fit q", [](D&, L& l) { l.attention.heads = 2; }, "attention.q"},
-    {"post_norms", "scale NaN", [](D&, L& l) { l.attention.scale = kNan; }, "attention.scale"},
-    {"post_norms", "softcap negative", [](D&, L& l) { l.attention.softcap = -1; }, "attention.softcap"},
-    {"post_norms", "softcap infinite", [](D&, L& l) { l.attention.softcap = kInfinity; }, "attention.softcap"},
-    {"post_norms", "window too large", [](D&, L& l) { l.attention.window = kMaxPositions + 1; }, "attention.window"},
-    {"post_norms", "not causal among causal layers", [](D&, L& l) { l.attention.causal = false; }, "attention.causal"},
-    {"post_norms", "unknown sharing", [](D&, L& l) { l.attention.sharing = static_cast<Sharing>(4); }, "attention.sharing",
-     Code::kUnsupported},
-    {"post_norms", "unknown rotation", [](D&, L& l) { l.attention.rotation = static_cast<KeyRotation>(4); },
+    {"post_norms", "heads do not fit q", [](In c) { c.a.heads = 2; }, "attention.q"},
+    {"post_norms", "scale NaN", [](In c) { c.a.scale = kNan; }, "attention.scale"},
+    {"post_norms", "softcap negative", [](In c) { c.a.softcap = -1; }, "attention.softcap"},
+    {"post_norms", "softcap infinite", [](In c) { c.a.softcap = kInfinity; }, "attention.softcap"},
+    {"post_norms", "window too large", [](In c) { c.a.window = kMaxPositions + 1; }, "attention.window"},
+    {"post_norms", "not causal among causal layers", [](In c) { c.a.causal = false; }, "attention.causal"},
+    {"post_norms", "unknown sharing", [](In c) { c.a.sharing = static_cast<Sharing>(4); },
+     "attention.sharing", Code::kUnsupported},
+    {"post_norms", "unknown rotation", [](In c) { c.a.rotation = static_cast<KeyRotation>(4); },
      "attention.rotation", Code::kUnsupported},
 
-    {"post_norms", "rotary width without rotation", [](D&, L& l) { l.attention.rotation = KeyRotation::kNone; },
+    {"post_norms", "rotary width without rotation", [](In c) { c.a.rotation = KeyRotation::kNone; },
      "attention.rope.width"},
-    {"post_norms", "rotation without rotary width", [](D&, L& l) { l.attention.rope.width = 0; }, "attention.rope.width"},
-    {"post_norms", "rotary width odd", [](D&, L& l) { l.attention.rope.width = 5; }, "attention.rope.width"},
-    {"post_norms", "rotary width above the head", [](D&, L& l) { l.attention.rope.width = 10; }, "attention.rope.width"},
-    {"post_norms", "rotary offset past the head", [](D&, L& l) { l.attention.rope.offset = 9; }, "attention.rope.offset"},
-    {"post_norms", "rotary end past the head", [](D&, L& l) { l.attention.rope.offset = 2; }, "attention.rope.offset"},
-    {"gain_and_sinks", "interleaved end past the head", [](D&, L& l) { l.attention.rope.offset = 6; },
+    {"post_norms", "rotation without rotary width", [](In c) { c.a.rope.width = 0; }, "attention.rope.width"},
+    {"post_norms", "rotary width odd", [](In c) { c.a.rope.width = 5; }, "attention.rope.width"},
+    {"post_norms", "rotary width above the head", [](In c) { c.a.rope.width = 10; }, "attention.rope.width"},
+    {"post_norms", "rotary offset past the head", [](In c) { c.a.rope.offset = 9; }, "attention.rope.offset"},
+    {"post_norms", "rotary end past the head", [](In c) { c.a.rope.offset = 2; }, "attention.rope.offset"},
+    {"gain_and_sinks", "interleaved end past the head", [](In c) { c.a.rope.offset = 6; },
      "attention.rope.offset"},
-    {"post_norms", "partners overlap", [](D&, L& l) { l.attention.rope.pair_stride = 3; }, "attention.rope.pair_stride"},
-    {"post_norms", "partners too far", [](D&, L& l) { l.attention.rope.pair_stride = UINT32_MAX; },
+    {"post_norms", "partners overlap", [](In c) { c.a.rope.pair_stride = 3; }, "attention.rope.pair_stride"},
+    {"post_norms", "partners too far", [](In c) { c.a.rope.pair_stride = UINT32_MAX; },
      "attention.rope.pair_stride"},
-    {"post_norms", "partners past the head", [](D&, L& l) { l.attention.rope.pair_stride = 5; }, "attention.rope.offset"},
-    {"post_norms", "denominator 0", [](D&, L& l) { l.attention.rope.denominator = 0; }, "attention.rope.denominator"},
-    {"post_norms", "theta 0", [](D&, L& l) { l.attention.rope.theta = 0; }, "attention.rope.theta"},
-    {"post_norms", "theta negative", [](D&, L& l) { l.attention.rope.theta = -1e4; }, "attention.rope.theta"},
-    {"post_norms", "theta NaN", [](D&, L& l) { l.attention.rope.theta = kNan; }, "attention.rope.theta"},
-    {"post_norms", "theta below 1", [](D&, L& l) { l.attention.rope.theta = 1e-300; }, "attention.rope.theta"},
-    {"post_norms", "theta absurd", [](D&, L& l) { l.attention.rope.theta = 1e300; }, "attention.rope.theta"},
-    {"post_norms", "position scale 0", [](D&, L& l) { l.attention.rope.position_scale = 0; },
+    {"post_norms", "partners past the head", [](In c) { c.a.rope.pair_stride = 5; }, "attention.rope.offset"},
+    {"post_norms", "denominator 0", [](In c) { c.a.rope.denominator = 0; }, "attention.rope.denominator"},
+    {"post_norms", "theta 0", [](In c) { c.a.rope.theta = 0; }, "attention.rope.theta"},
+    {"post_norms", "theta negative", [](In c) { c.a.rope.theta = -1e4; }, "attention.rope.theta"},
+    {"post_norms", "theta NaN", [](In c) { c.a.rope.theta = kNan; }, "attention.rope.theta"},
+    {"post_norms", "theta below 1", [](In c) { c.a.rope.theta = 1e-300; }, "attention.rope.theta"},
+    {"post_norms", "theta absurd", [](In c) { c.a.rope.theta = 1e300; }, "attention.rope.theta"},
+    {"post_norms", "position scale 0", [](In c) { c.a.rope.position_scale = 0; },
      "attention.rope.position_scale"},
-    {"post_norms", "position scale infinite", [](D&, L& l) { l.attention.rope.position_scale = kInfinity; },
+    {"post_norms", "position scale infinite", [](In c) { c.a.rope.position_scale = kInfinity; },
      "attention.rope.position_scale"},
-    {"post_norms", "position scale absurd", [](D&, L& l) { l.attention.rope.position_scale = 1e20; },
+    {"post_norms", "position scale absurd", [](In c) { c.a.rope.position_scale = 1e20; },
      "attention.rope.position_scale"},
-    {"post_norms", "magnitude negative", [](D&, L& l) { l.attention.rope.magnitude = -1; }, "attention.rope.magnitude"},
-    {"gain_and_sinks", "divisors of another length", [](D& d, L& l) { l.attention.rope.freq_divisors = Vector(d, 4); },
+    {"post_norms", "magnitude negative", [](In c) { c.a.rope.magnitude = -1; }, "attention.rope.magnitude"},
+    {"gain_and_sinks", "divisors of another length", [](In c) { c.a.rope.freq_divisors = Vector(c.d, 4); },
      "attention.rope.freq_divisors"},
-    {"gain_and_sinks", "divisors below -1", [](D&, L& l) { l.attention.rope.freq_divisors = -2; },
+    {"gain_and_sinks", "divisors below -1", [](In c) { c.a.rope.freq_divisors = -2; },
      "attention.rope.freq_divisors"},
-    {"post_norms", "unknown pairing", [](D&, L& l) { l.attention.rope.pairing = static_cast<RopePairing>(2); },
+    {"post_norms", "unknown pairing", [](In c) { c.a.rope.pairing = static_cast<RopePairing>(2); },
      "attention.rope.pairing", Code::kUnsupported},
 
-    {"post_norms", "q missing", [](D&, L& l) { l.attention.q = {}; }, "attention.q"},
-    {"post_norms", "k missing", [](D&, L& l) { l.attention.k = {}; }, "attention.k"},
-    {"post_norms", "v missing", [](D&, L& l) { l.attention.v = {}; }, "attention.v"},
-    {"post_norms", "o missing", [](D&, L& l) { l.attention.o = {}; }, "attention.o"},
-    {"post_norms", "k has the shape of q", [](D&, L& l) { l.attention.k = l.attention.q; }, "attention.k"},
-    {"post_norms", "o has the shape of q", [](D&, L& l) { l.attention.o = l.attention.q; }, "attention.o"},
-    {"post_norms", "bias of another length", [](D& d, L& l) { l.attention.v.bias = Vector(d, 15); }, "attention.v"},
-    {"post_norms", "bias past the tensors", [](D&, L& l) { l.attention.q.bias = 9999; }, "attention.q"},
-    {"post_norms", "q where q is k", [](D&, L& l) { l.attention.sharing = Sharing::kQK; }, "attention.q"},
-    {"post_norms", "q where all are one", [](D&, L& l) { l.attention.sharing = Sharing::kQKV; }, "attention.q"},
-    {"post_norms", "v where v is k", [](D&, L& l) { l.attention.sharing = Sharing::kKV; }, "attention.v"},
-    {"gain_and_sinks", "v bias where v is k", [](D& d, L& l) { l.attention.v.bias = Vector(d, 8); }, "attention.v"},
-    {"gain_and_sinks", "v norm where v is k", [](D&, L& l) { l.attention.v_norm.kind = NormKind::kRmsNorm; },
+    {"post_norms", "q missing", [](In c) { c.a.q = {}; }, "attention.q"},
+    {"post_norms", "k missing", [](In c) { c.a.k = {}; }, "attention.k"},
+    {"post_norms", "v missing", [](In c) { c.a.v = {}; }, "attention.v"},
+    {"post_norms", "o missing", [](In c) { c.a.o = {}; }, "attention.o"},
+    {"post_norms", "k has the shape of q", [](In c) { c.a.k = c.a.q; }, "attention.k"},
+    {"post_norms", "o has the shape of q", [](In c) { c.a.o = c.a.q; }, "attention.o"},
+    {"post_norms", "bias of another length", [](In c) { c.a.v.bias = Vector(c.d, 15); }, "attention.v"},
+    {"post_norms", "bias past the tensors", [](In c) { c.a.q.bias = 9999; }, "attention.q"},
+    {"post_norms", "q where q is k", [](In c) { c.a.sharing = Sharing::kQK; }, "attention.q"},
+    {"post_norms", "q where all are one", [](In c) { c.a.sharing = Sharing::kQKV; }, "attention.q"},
+    {"post_norms", "v where v is k", [](In c) { c.a.sharing = Sharing::kKV; }, "attention.v"},
+    {"gain_and_sinks", "v bias where v is k", [](In c) { c.a.v.bias = Vector(c.d, 8); }, "attention.v"},
+    {"gain_and_sinks", "v norm where v is k", [](In c) { c.a.v_norm.kind = NormKind::kRmsNorm; },
      "attention.v_norm"},
 
-    {"post_norms", "q norm of another length",
-     [](D&, L& l) { l.attention.q_norm.scope = NormScope::kRow; }, "attention.q_norm"},
-    {"post_norms", "k norm eps negative", [](D&, L& l) { l.attention.k_norm.eps = -1; }, "attention.k_norm"},
-    {"post_norms", "v norm eps NaN", [](D&, L& l) { l.attention.v_norm.eps = kNan; }, "attention.v_norm"},
-    {"post_norms", "norm kind unknown", [](D&, L& l) { l.attention.k_norm.kind = static_cast<NormKind>(3); },
+    {"post_norms", "q norm of another length", [](In c) { c.a.q_norm.scope = NormScope::kRow; },
+     "attention.q_norm"},
+    {"post_norms", "k norm eps negative", [](In c) { c.a.k_norm.eps = -1; }, "attention.k_norm"},
+    {"post_norms", "v norm eps NaN", [](In c) { c.a.v_norm.eps = kNan; }, "attention.v_norm"},
+    {"post_norms", "norm kind unknown", [](In c) { c.a.k_norm.kind = static_cast<NormKind>(3); },
      "attention.k_norm", Code::kUnsupported},
-    {"post_norms", "norm scope unknown", [](D&, L& l) { l.attention.q_norm.scope = static_cast<NormScope>(2); },
+    {"post_norms", "norm scope unknown", [](In c) { c.a.q_norm.scope = static_cast<NormScope>(2); },
      "attention.q_norm", Code::kUnsupported},
-    {"post_norms", "layer norm per head", [](D&, L& l) { l.attention_norm.scope = NormScope::kHead; }, "attention_norm"},
-    {"post_norms", "RMSNorm with a bias", [](D& d, L& l) { l.attention_norm.bias = Vector(d, 16); }, "attention_norm"},
-    {"post_norms", "LayerNorm with 1 + w",
-     [](D&, L& l) { l.attention_post_norm.kind = NormKind::kLayerNorm; }, "attention_post_norm"},
-    {"post_norms", "weight offset infinite", [](D&, L& l) { l.ffn_post_norm.weight_offset = kInfinity; }, "ffn_post_norm"},
-    {"post_norms", "norm weight of another length", [](D& d, L& l) { l.ffn_norm.weight = Vector(d, 17); }, "ffn_norm"},
-    {"post_norms", "norm weight as a column", [](D& d, L& l) { l.ffn_norm.weight = Vector(d, 1, 16); }, "ffn_norm"},
-    {"post_norms", "norm weight that is int8", [](D&, L& l) { l.ffn_norm.weight = l.attention.o.weight; }, "ffn_norm"},
+    {"post_norms", "layer norm per head", [](In c) { c.l.attention_norm.scope = NormScope::kHead; },
+     "attention_norm"},
+    {"post_norms", "RMSNorm with a bias", [](In c) { c.l.attention_norm.bias = Vector(c.d, 16); },
+     "attention_norm"},
+    {"post_norms", "LayerNorm with 1 + w", [](In c) { c.l.attention_post_norm.kind = NormKind::kLayerNorm; },
+     "attention_post_norm"},
+    {"post_norms", "weight offset infinite", [](In c) { c.l.ffn_post_norm.weight_offset = kInfinity; },
+     "ffn_post_norm"},
+    {"post_norms", "norm weight of another length", [](In c) { c.l.ffn_norm.weight = Vector(c.d, 17); },
+     "ffn_norm"},
+    {"post_norms", "norm weight as a column", [](In c) { c.l.ffn_norm.weight = Vector(c.d, 1, 16); },
+     "ffn_norm"},
+    {"post_norms", "norm weight that is int8", [](In c) { c.l.ffn_norm.weight = c.a.o.weight; }, "ffn_norm"},
 
-    {"post_norms", "gain on rotated keys", [](D& d, L& l) { l.attention.key_gain = Vector(d, 8); }, "attention.key_gain"},
-    {"gain_and_sinks", "gain of another length", [](D& d, L& l) { l.attention.key_gain = Vector(d, 32); },
+    {"post_norms", "gain on rotated keys", [](In c) { c.a.key_gain = Vector(c.d, 8); }, "attention.key_gain"},
+    {"gain_and_sinks", "gain of another length", [](In c) { c.a.key_gain = Vector(c.d, 32); },
      "attention.key_gain"},
-    {"gain_and_sinks", "sinks of another length", [](D& d, L& l) { l.attention.sinks = Vector(d, 1); }, "attention.sinks"},
-    {"gain_and_sinks", "score bias of another length", [](D& d, L& l) { l.attention.score_bias = Vector(d, 23); },
+    {"gain_and_sinks", "sinks of another length", [](In c) { c.a.sinks = Vector(c.d, 1); },
+     "attention.sinks"},
+    {"gain_and_sinks", "score bias of another length", [](In c) { c.a.score_bias = Vector(c.d, 23); },
      "attention.score_bias"},
-    {"gain_and_sinks", "score bias below -1", [](D&, L& l) { l.attention.score_bias = INT32_MIN; }, "attention.score_bias"},
+    {"gain_and_sinks", "score bias below -1", [](In c) { c.a.score_bias = INT32_MIN; },
+     "attention.score_bias"},
 
-    {"post_norms", "cache source is itself", [](D&, L& l) { l.attention.cache_source = 2; }, "attention.cache_source"},
-    {"post_norms", "cache source is later", [](D&, L& l) { l.attention.cache_source = 3; }, "attention.cache_source"},
-    {"post_norms", "cache source below -1", [](D&, L& l) { l.attention.cache_source = -2; }, "attention.cache_source"},
-    {"post_norms", "cache source and k", [](D&, L& l) { l.attention.cache_source = 0; }, "attention.k"},
-    {"post_norms", "cache source and v", [](D&, L& l) { l.attention.cache_source = 0, l.attention.k = {}; }, "attention.v"},
-    {"post_norms", "cache source and k norm",
-     [](D&, L& l) { l.attention.cache_source = 0, l.attention.k = {}, l.attention.v = {}; }, "attention.k_norm"},
-    {"q_k_on_write", "cache source where q is k", [](D&, L& l) { l.attention.cache_source = 0; }, "attention.cache_source"},
-    {"cache_source", "cache source of another sharing", [](D&, L& l) { l.attention.cache_source = 0; },
+    {"post_norms", "cache source is itself", [](In c) { c.a.cache_source = 2; }, "attention.cache_source"},
+    {"post_norms", "cache source is later", [](In c) { c.a.cache_source = 3; }, "attention.cache_source"},
+    {"post_norms", "cache source below -1", [](In c) { c.a.cache_source = -2; }, "attention.cache_source"},
+    {"post_norms", "cache source and k", [](In c) { c.a.cache_source = 0; }, "attention.k"},
+    {"post_norms", "cache source and v", [](In c) { c.a.cache_source = 0, c.a.k = {}; }, "attention.v"},
+    {"post_norms", "cache source and k norm", [](In c) { c.a.cache_source = 0, c.a.k = {}, c.a.v = {}; },
+     "attention.k_norm"},
+    {"q_k_on_write", "cache source where q is k", [](In c) { c.a.cache_source = 0; },
+     "attention.cache_source"},
+    {"cache_source", "cache source of another sharing", [](In c) { c.a.cache_source = 0; },
      "attention.cache_source"},
     {"cache_source", "cache source that has none",
-     [](D& d, L& l) {
-       l = d.layers[1];
-       l.attention.cache_source = 1;
+     [](In c) {
+       c.l = c.d.layers[1];
+       c.a.cache_source = 1;
      },
      "attention.cache_source"},
 
-    {"post_norms", "no feed-forward width", [](D&, L& l) { l.ffn.width = 0; }, "ffn.width"},
-    {"post_norms", "feed-forward too wide", [](D&, L& l) { l.ffn.width = kMaxFfnWidth + 1; }, "ffn.width"},
-    {"post_norms", "feed-forward of another width", [](D&, L& l) { l.ffn.width = 41; }, "ffn.up"},
-    {"post_norms", "down has the shape of up", [](D&, L& l) { l.ffn.down = l.ffn.up; }, "ffn.down"},
-    {"post_norms", "gated without gate", [](D&, L& l) { l.ffn.gate = {}; }, "ffn.gate"},
-    {"post_norms", "plain with gate", [](D&, L& l) { l.ffn.kind = FfnKind::kPlain; }, "ffn.gate"},
-    {"post_norms", "unknown feed-forward", [](D&, L& l) { l.ffn.kind = static_cast<FfnKind>(3); }, "ffn.kind",
+    {"post_norms", "no feed-forward width", [](In c) { c.l.ffn.width = 0; }, "ffn.width"},
+    {"post_norms", "feed-forward too wide", [](In c) { c.l.ffn.width = kMaxFfnWidth + 1; }, "ffn.width"},
+    {"post_norms", "feed-forward of another width", [](In c) { c.l.ffn.width = 41; }, "ffn.up"},
+    {"post_norms", "down has the shape of up", [](In c) { c.l.ffn.down = c.l.ffn.up; }, "ffn.down"},
+    {"post_norms", "gated without gate", [](In c) { c.l.ffn.gate = {}; }, "ffn.gate"},
+    {"post_norms", "plain with gate", [](In c) { c.l.ffn.kind = FfnKind::kPlain; }, "ffn.gate"},
+    {"post_norms", "unknown feed-forward", [](In c) { c.l.ffn.kind = static_cast<FfnKind>(3); }, "ffn.kind",
      Code::kUnsupported},
-    {"post_norms", "unknown activation", [](D&, L& l) { l.ffn.activation = static_cast<Activation>(kActivationCount); },
-     "ffn.activation", Code::kUnsupported},
-    {"post_norms", "output scale NaN", [](D&, L& l) { l.output_scale = kNan; }, "output_scale"},
+    {"post_norms", "unknown activation",
+     [](In c) { c.l.ffn.activation = static_cast<Activation>(kActivationCount); }, "ffn.activation",
+     Code::kUnsupported},
+    {"post_norms", "output scale NaN", [](In c) { c.l.output_scale = kNan; }, "output_scale"},
 };
 
 }  // namespace
@@ -164,7 +179,7 @@ TEST_CASE("layer rules: each is broken once, and named") {
     INFO(c.base << ": " << c.name);
     D d = ZooEntry(c.base).description();
     REQUIRE(StatusOf(d).ok());
-    c.change(d, d.layers.back());
+    c.change({d, d.layers.back(), d.layers.back().attention});
     const Status status = StatusOf(d);
     CHECK(CodeName(status.code) == std::string(CodeName(c.code)));
     CHECK(PlaceOf(status) == "layer " + std::to_string(d.layers.size() - 1) + " " + c.field);
@@ -187,16 +202,17 @@ TEST_CASE("layer rules: what the writer leaves out of an absent part") {
           i.Set<uint8_t>(l->ffn(), fb::Ffn::VT_KIND, 0);
           i.Set<uint32_t>(l->ffn(), fb::Ffn::VT_WIDTH, 0);
         }) == "layer 0 ffn.up");
-  CHECK(changed([](HeaderImage& i, const fb::Layer* l) { i.Set<uint8_t>(l->attention_norm(), fb::Norm::VT_KIND, 0); }) ==
-        "layer 0 attention_norm");
+  CHECK(changed([](HeaderImage& i, const fb::Layer* l) {
+          i.Set<uint8_t>(l->attention_norm(), fb::Norm::VT_KIND, 0);
+        }) == "layer 0 attention_norm");
 }
 
 TEST_CASE("layer rules: a layer without attention") {
   flatbuffers::FlatBufferBuilder b;
   b.ForceDefaults(true);
   const std::vector<flatbuffers::Offset<fb::Layer>> layers = {fb::CreateLayer(b)};
-  const std::vector<flatbuffers::Offset<fb::Tensor>> tensors = {
-      fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1), fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1)};
+  const std::vector<flatbuffers::Offset<fb::Tensor>> tensors = {fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1),
+                                                                fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1)};
   const std::vector<fb::Segment> segments = {fb::Segment(16384, 16, 0)};
   const fb::Linear head(0, -1);
   const auto input = fb::CreateInput(b, 0, 0);
@@ -204,7 +220,8 @@ TEST_CASE("layer rules: a layer without attention") {
   const auto layer_vector = b.CreateVector(layers);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(segments);
-  fb::FinishHeaderBuffer(b, fb::CreateHeader(b, 0, 0, 4, 1, 1, 1, input, output, layer_vector, tensor_vector, segment_vector));
+  fb::FinishHeaderBuffer(
+      b, fb::CreateHeader(b, 0, 0, 4, 1, 1, 1, input, output, layer_vector, tensor_vector, segment_vector));
   AlignedBytes bytes(b.GetSize());
   std::memcpy(bytes.data(), b.GetBufferPointer(), b.GetSize());
   const Status status = Header::Parse(bytes.data(), bytes.size(), 16400).status();

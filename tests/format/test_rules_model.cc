@@ -25,7 +25,8 @@ struct Case {
   Code code = Code::kInvalidModel;
 };
 
-int32_t AddTensor(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightType::kF32, uint32_t block = 0) {
+int32_t AddTensor(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightType::kF32,
+                  uint32_t block = 0) {
   d.tensors.push_back({"extra", {.type = type, .rows = rows, .cols = cols, .block = block}});
   return static_cast<int32_t>(d.tensors.size()) - 1;
 }
@@ -41,80 +42,102 @@ const Case kCases[] = {
     {"image", "no vocabulary", [](D& d) { d.spec.vocabulary = 0; }, "header vocabulary"},
     {"image", "more ids than outputs", [](D& d) { ++d.spec.vocabulary; }, "header vocabulary"},
     {"image", "no positions", [](D& d) { d.spec.max_positions = 0; }, "header max_positions"},
-    {"image", "too many positions", [](D& d) { d.spec.max_positions = kMaxPositions + 1; }, "header max_positions"},
+    {"image", "too many positions", [](D& d) { d.spec.max_positions = kMaxPositions + 1; },
+     "header max_positions"},
 
-    {"none_unrotated", "position table of another length", [](D& d) { ++d.spec.max_positions; }, "header input.positions"},
+    {"none_unrotated", "position table of another length", [](D& d) { ++d.spec.max_positions; },
+     "header input.positions"},
     {"none_unrotated", "position table that is int8",
      [](D& d) { d.spec.input.positions = AddTensor(d, 24, 16, WeightType::kQ8); }, "header input.positions"},
-    {"none_unrotated", "no such position table", [](D& d) { d.spec.input.positions = 1000; }, "header input.positions"},
+    {"none_unrotated", "no such position table", [](D& d) { d.spec.input.positions = 1000; },
+     "header input.positions"},
     {"none_unrotated", "no table", [](D& d) { d.spec.input.table = kNoTensor; }, "header input.table"},
     {"none_unrotated", "table below -1", [](D& d) { d.spec.input.table = -2; }, "header input.table"},
-    {"none_unrotated", "table past the tensors", [](D& d) { d.spec.input.table = static_cast<int32_t>(d.tensors.size()); },
+    {"none_unrotated", "table past the tensors",
+     [](D& d) { d.spec.input.table = static_cast<int32_t>(d.tensors.size()); }, "header input.table"},
+    {"none_unrotated", "narrow table", [](D& d) { d.spec.input.table = AddTensor(d, 44, 15); },
      "header input.table"},
-    {"none_unrotated", "narrow table", [](D& d) { d.spec.input.table = AddTensor(d, 44, 15); }, "header input.table"},
-    {"none_unrotated", "table with fewer rows than ids", [](D& d) { d.spec.input.table = AddTensor(d, 43, 16); },
-     "header input.table"},
+    {"none_unrotated", "table with fewer rows than ids",
+     [](D& d) { d.spec.input.table = AddTensor(d, 43, 16); }, "header input.table"},
     {"none_unrotated", "input scale NaN", [](D& d) { d.spec.input.scale = kNan; }, "header input.scale"},
-    {"none_unrotated", "tokens with a CLS row", [](D& d) { d.spec.input.cls = AddTensor(d, 1, 16); }, "header input.cls"},
-    {"none_unrotated", "tokens with a CLS row that is not there", [](D& d) { d.spec.input.cls = 100000; }, "header input.cls"},
-    {"none_unrotated", "tokens with a patch projection", [](D& d) { d.spec.input.patch_projection.weight = 100000; },
-     "header input.patch_projection"},
+    {"none_unrotated", "tokens with a CLS row", [](D& d) { d.spec.input.cls = AddTensor(d, 1, 16); },
+     "header input.cls"},
+    {"none_unrotated", "tokens with a CLS row that is not there", [](D& d) { d.spec.input.cls = 100000; },
+     "header input.cls"},
+    {"none_unrotated", "tokens with a patch projection",
+     [](D& d) { d.spec.input.patch_projection.weight = 100000; }, "header input.patch_projection"},
     {"none_unrotated", "tokens with a patch bias", [](D& d) { d.spec.input.patch_projection.bias = -7; },
      "header input.patch_projection"},
-    {"none_unrotated", "tokens with an image", [](D& d) { d.spec.input.image_height = 3; }, "header input.image_height"},
+    {"none_unrotated", "tokens with an image", [](D& d) { d.spec.input.image_height = 3; },
+     "header input.image_height"},
 
-    {"image", "image without height", [](D& d) { d.spec.input.image_height = 0; }, "header input.image_height"},
-    {"image", "image too high", [](D& d) { d.spec.input.image_height = kMaxImageSide + 1; }, "header input.image_height"},
+    {"image", "image without height", [](D& d) { d.spec.input.image_height = 0; },
+     "header input.image_height"},
+    {"image", "image too high", [](D& d) { d.spec.input.image_height = kMaxImageSide + 1; },
+     "header input.image_height"},
     {"image", "image without width", [](D& d) { d.spec.input.image_width = 0; }, "header input.image_width"},
-    {"image", "image too wide", [](D& d) { d.spec.input.image_width = UINT32_MAX; }, "header input.image_width"},
-    {"image", "image without channels", [](D& d) { d.spec.input.image_channels = 0; }, "header input.image_channels"},
-    {"image", "image with too many channels", [](D& d) { d.spec.input.image_channels = 65; }, "header input.image_channels"},
+    {"image", "image too wide", [](D& d) { d.spec.input.image_width = UINT32_MAX; },
+     "header input.image_width"},
+    {"image", "image without channels", [](D& d) { d.spec.input.image_channels = 0; },
+     "header input.image_channels"},
+    {"image", "image with too many channels", [](D& d) { d.spec.input.image_channels = 65; },
+     "header input.image_channels"},
     {"image", "no patch", [](D& d) { d.spec.input.patch = 0; }, "header input.patch"},
     {"image", "patch too large", [](D& d) { d.spec.input.patch = 257; }, "header input.patch"},
-    {"image", "more patches than positions", [](D& d) { d.spec.input.image_width = 17; }, "header input.patch"},
+    {"image", "more patches than positions", [](D& d) { d.spec.input.image_width = 17; },
+     "header input.patch"},
     {"image", "patch projection of another shape", [](D& d) { d.spec.input.image_channels = 2; },
      "header input.patch_projection"},
     {"image", "no patch projection", [](D& d) { d.spec.input.patch_projection.weight = kNoTensor; },
      "header input.patch_projection"},
-    {"image", "patch bias of another length", [](D& d) { d.spec.input.patch_projection.bias = AddTensor(d, 1, 15); },
-     "header input.patch_projection"},
+    {"image", "patch bias of another length",
+     [](D& d) { d.spec.input.patch_projection.bias = AddTensor(d, 1, 15); }, "header input.patch_projection"},
     {"image", "no CLS row", [](D& d) { d.spec.input.cls = kNoTensor; }, "header input.cls"},
-    {"image", "CLS row of another length", [](D& d) { d.spec.input.cls = AddTensor(d, 1, 17); }, "header input.cls"},
+    {"image", "CLS row of another length", [](D& d) { d.spec.input.cls = AddTensor(d, 1, 17); },
+     "header input.cls"},
     {"image", "CLS as a column", [](D& d) { d.spec.input.cls = AddTensor(d, 16, 1); }, "header input.cls"},
     {"image", "patches with a token table", [](D& d) { d.spec.input.table = 100000; }, "header input.table"},
     {"image", "patches with a tied head", [](D& d) { d.spec.output.tied = true; }, "header output.tied"},
     {"image", "causal patches", [](D& d) { d.layers[0].attention.causal = true; }, "header output.rows"},
-    {"image", "unknown input", [](D& d) { d.spec.input.kind = static_cast<InputKind>(2); }, "input.kind", Code::kUnsupported},
+    {"image", "unknown input", [](D& d) { d.spec.input.kind = static_cast<InputKind>(2); }, "input.kind",
+     Code::kUnsupported},
 
     {"none_unrotated", "no head", [](D& d) { d.spec.output.head.weight = kNoTensor; }, "header output.head"},
-    {"none_unrotated", "head of another shape", [](D& d) { d.spec.output.head.weight = AddTensor(d, 43, 16); },
-     "header output.head"},
-    {"none_unrotated", "head bias of another length", [](D& d) { d.spec.output.head.bias = AddTensor(d, 1, 43); },
-     "header output.head"},
+    {"none_unrotated", "head of another shape",
+     [](D& d) { d.spec.output.head.weight = AddTensor(d, 43, 16); }, "header output.head"},
+    {"none_unrotated", "head bias of another length",
+     [](D& d) { d.spec.output.head.bias = AddTensor(d, 1, 43); }, "header output.head"},
     {"none_on_read", "tied head with a weight", [](D& d) { d.spec.output.head.weight = d.spec.input.table; },
      "header output.head"},
     {"none_on_read", "tied head with a table of more rows",
      [](D& d) { d.spec.input.table = AddTensor(d, 45, 16); }, "header output.head"},
-    {"none_unrotated", "output scale infinite", [](D& d) { d.spec.output.scale = kInfinity; }, "header output.scale"},
-    {"none_unrotated", "output softcap negative", [](D& d) { d.spec.output.softcap = -1; }, "header output.softcap"},
-    {"none_unrotated", "output softcap NaN", [](D& d) { d.spec.output.softcap = kNan; }, "header output.softcap"},
-    {"none_unrotated", "output norm per head", [](D& d) { d.spec.output.norm.scope = NormScope::kHead; }, "header output.norm"},
-    {"none_unrotated", "decoder that gives the first row", [](D& d) { d.spec.output.rows = OutputRows::kFirst; },
-     "header output.rows"},
-    {"none_unrotated", "unknown output rows", [](D& d) { d.spec.output.rows = static_cast<OutputRows>(2); }, "output.rows",
-     Code::kUnsupported},
+    {"none_unrotated", "output scale infinite", [](D& d) { d.spec.output.scale = kInfinity; },
+     "header output.scale"},
+    {"none_unrotated", "output softcap negative", [](D& d) { d.spec.output.softcap = -1; },
+     "header output.softcap"},
+    {"none_unrotated", "output softcap NaN", [](D& d) { d.spec.output.softcap = kNan; },
+     "header output.softcap"},
+    {"none_unrotated", "output norm per head", [](D& d) { d.spec.output.norm.scope = NormScope::kHead; },
+     "header output.norm"},
+    {"none_unrotated", "decoder that gives the first row",
+     [](D& d) { d.spec.output.rows = OutputRows::kFirst; }, "header output.rows"},
+    {"none_unrotated", "unknown output rows", [](D& d) { d.spec.output.rows = static_cast<OutputRows>(2); },
+     "output.rows", Code::kUnsupported},
 
     {"none_unrotated", "no tensors", [](D& d) { d.tensors.clear(); }, "header tensors"},
-    {"none_unrotated", "too many tensors", [](D& d) { d.tensors.resize(kMaxTensors + 1, d.tensors[0]); }, "header tensors"},
-    {"none_unrotated", "tensor with too many rows", [](D& d) { AddTensor(d, kMaxPositions + 1, 1); }, "tensor last rows"},
-    {"none_unrotated", "tensor with too many columns", [](D& d) { AddTensor(d, 1, UINT32_MAX); }, "tensor last cols"},
-    {"none_unrotated", "weights of one layer, other shape", [](D& d) { ++Tensor(d, d.layers[1].ffn.up.weight).rows; },
-     "layer 1 ffn.up"},
+    {"none_unrotated", "too many tensors", [](D& d) { d.tensors.resize(kMaxTensors + 1, d.tensors[0]); },
+     "header tensors"},
+    {"none_unrotated", "tensor with too many rows", [](D& d) { AddTensor(d, kMaxPositions + 1, 1); },
+     "tensor last rows"},
+    {"none_unrotated", "tensor with too many columns", [](D& d) { AddTensor(d, 1, UINT32_MAX); },
+     "tensor last cols"},
+    {"none_unrotated", "weights of one layer, other shape",
+     [](D& d) { ++Tensor(d, d.layers[1].ffn.up.weight).rows; }, "layer 1 ffn.up"},
 
-    {"none_unrotated", "unknown feature", [](D& d) { d.required_features = {"sparse-attention"}; }, "required_features 0",
-     Code::kUnsupportedFeature},
-    {"none_unrotated", "unknown empty feature", [](D& d) { d.required_features = {""}; }, "required_features 0",
-     Code::kUnsupportedFeature},
+    {"none_unrotated", "unknown feature", [](D& d) { d.required_features = {"sparse-attention"}; },
+     "required_features 0", Code::kUnsupportedFeature},
+    {"none_unrotated", "unknown empty feature", [](D& d) { d.required_features = {""}; },
+     "required_features 0", Code::kUnsupportedFeature},
 };
 
 }  // namespace
@@ -225,16 +248,19 @@ TEST_CASE("packing rules") {
   CHECK(PlaceOf(StatusOf(table)) == "header input.table");
 
   // Names that are too long or would read as another name.
-  for (const std::string& name : {std::string(), std::string(32, 'x'), std::string("\0portable", 9), std::string("xnn\0", 4)}) {
+  for (const std::string& name :
+       {std::string(), std::string(32, 'x'), std::string("\0portable", 9), std::string("xnn\0", 4)}) {
     flatbuffers::FlatBufferBuilder b;
     const auto packing = fb::CreatePacking(b, b.CreateString(name));
-    const std::vector<flatbuffers::Offset<fb::Tensor>> tensors = {fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1, packing)};
+    const std::vector<flatbuffers::Offset<fb::Tensor>> tensors = {
+        fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1, packing)};
     const std::vector<fb::Segment> segment = {fb::Segment(16384, 16, 0)};
     const auto input = fb::CreateInput(b);
     const auto output = fb::CreateOutput(b);
     const auto tensor_vector = b.CreateVector(tensors);
     const auto segment_vector = b.CreateVectorOfStructs(segment);
-    fb::FinishHeaderBuffer(b, fb::CreateHeader(b, 0, 0, 4, 1, 1, 1, input, output, 0, tensor_vector, segment_vector));
+    fb::FinishHeaderBuffer(
+        b, fb::CreateHeader(b, 0, 0, 4, 1, 1, 1, input, output, 0, tensor_vector, segment_vector));
     AlignedBytes bytes(b.GetSize());
     std::memcpy(bytes.data(), b.GetBufferPointer(), b.GetSize());
     const Status status = Header::Parse(bytes.data(), bytes.size(), 16400).status();
@@ -244,8 +270,9 @@ TEST_CASE("packing rules") {
 
   // A packed tensor has no scale segment: they lie with its weights.
   HeaderImage image(laid_out);
-  image.Set<int32_t>(image.root().tensors()->Get(static_cast<uint32_t>(laid_out.layers[0].attention.q.weight)),
-                     fb::Tensor::VT_SCALE_SEGMENT, 1);
+  image.Set<int32_t>(
+      image.root().tensors()->Get(static_cast<uint32_t>(laid_out.layers[0].attention.q.weight)),
+      fb::Tensor::VT_SCALE_SEGMENT, 1);
   CHECK(std::string(image.Parse().status().field) == "scale_segment");
 }
 

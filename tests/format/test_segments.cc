@@ -36,15 +36,18 @@ const Case kCases[] = {
     {"misaligned", [](HeaderImage& h) { Move(h, 1, 1); }, "segment 1 offset"},
     {"overlap", [](HeaderImage& h) { Move(h, 2, -64); }, "segment 2 offset"},
     {"gap", [](HeaderImage& h) { Move(h, 2, 64); }, "segment 2 offset"},
-    {"offset wraps", [](HeaderImage& h) { Move(h, 2, -static_cast<int64_t>(h.Segment(2).offset) - 64); }, "segment 2 offset"},
+    {"offset wraps", [](HeaderImage& h) { Move(h, 2, -static_cast<int64_t>(h.Segment(2).offset) - 64); },
+     "segment 2 offset"},
     {"same as the one before", [](HeaderImage& h) { h.SetSegment(2, h.Segment(1)); }, "segment 2 offset"},
     {"empty", [](HeaderImage& h) { Resize(h, 1, 0); }, "segment 1 bytes"},
     {"past the end", [](HeaderImage& h) { Resize(h, 1, h.file_bytes); }, "segment 1 bytes"},
     {"size wraps", [](HeaderImage& h) { Resize(h, 1, UINT64_MAX); }, "segment 1 bytes"},
-    {"size wraps to the right place", [](HeaderImage& h) { Resize(h, 1, h.Segment(1).bytes + (uint64_t{1} << 63)); },
-     "segment 1 bytes"},
-    {"one byte smaller than its tensor", [](HeaderImage& h) { Resize(h, 0, h.Segment(0).bytes - 1); }, "tensor 0 data_segment"},
-    {"last one byte shorter", [](HeaderImage& h) { Resize(h, Last(h), h.Segment(Last(h)).bytes - 1); }, "prefix file_bytes"},
+    {"size wraps to the right place",
+     [](HeaderImage& h) { Resize(h, 1, h.Segment(1).bytes + (uint64_t{1} << 63)); }, "segment 1 bytes"},
+    {"one byte smaller than its tensor", [](HeaderImage& h) { Resize(h, 0, h.Segment(0).bytes - 1); },
+     "tensor 0 data_segment"},
+    {"last one byte shorter", [](HeaderImage& h) { Resize(h, Last(h), h.Segment(Last(h)).bytes - 1); },
+     "prefix file_bytes"},
     {"file one byte longer", [](HeaderImage& h) { ++h.file_bytes; }, "prefix file_bytes"},
     {"file one alignment longer", [](HeaderImage& h) { h.file_bytes += 64; }, "prefix file_bytes"},
 };
@@ -110,6 +113,7 @@ TEST_CASE("segments: several tensors may be one segment") {
   }
   REQUIRE(second >= 0);
   const fb::Tensor* t = image.root().tensors()->Get(static_cast<uint32_t>(second));
-  image.Set<int32_t>(t, fb::Tensor::VT_DATA_SEGMENT, before.value().tensor(static_cast<uint32_t>(first)).data_segment);
+  image.Set<int32_t>(t, fb::Tensor::VT_DATA_SEGMENT,
+                     before.value().tensor(static_cast<uint32_t>(first)).data_segment);
   CHECK(image.Parse().ok());
 }

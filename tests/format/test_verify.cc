@@ -46,7 +46,8 @@ TEST_CASE("verify: every changed byte behind the header is found") {
   }
   size_t padding = 0, payload = 0;
   for (size_t i = 64 + model.header_copy_bytes(); i < file.size(); ++i) {
-    // All of the padding around the first and between the other segments; of the 16 KiB in front every 16th byte.
+    // All of the padding around the first and between the other segments; of the 16 KiB in front every 16th
+    // byte.
     const bool first_padding = !in_segment[i] && i < model.header().segment(0).offset - 64;
     if (first_padding && i % 16 != 0) continue;
     bytes.data()[i] ^= static_cast<uint8_t>(1u << (i % 8));
@@ -55,10 +56,12 @@ TEST_CASE("verify: every changed byte behind the header is found") {
     if (status.code != Code::kCorrupt) FAIL("byte " << i << ": " << CodeName(status.code));
     if (in_segment[i]) {
       ++payload;
-      if (PlaceOf(status) != "segment " + std::to_string(segment_of[i]) + " checksum") FAIL("byte " << i << ": " << PlaceOf(status));
+      if (PlaceOf(status) != "segment " + std::to_string(segment_of[i]) + " checksum")
+        FAIL("byte " << i << ": " << PlaceOf(status));
     } else {
       ++padding;
-      if (std::string(status.section) != "padding" || status.offset != static_cast<int64_t>(i)) FAIL("byte " << i);
+      if (std::string(status.section) != "padding" || status.offset != static_cast<int64_t>(i))
+        FAIL("byte " << i);
     }
   }
   CHECK(padding > 500);
@@ -72,7 +75,8 @@ TEST_CASE("verify: weights and scales that are no finite numbers are found behin
     WeightType type;
     const char* field;
   };
-  for (const Target& t : {Target{"none_unrotated", WeightType::kF32, "data"}, Target{"none_on_write", WeightType::kQ8, "scales"},
+  for (const Target& t : {Target{"none_unrotated", WeightType::kF32, "data"},
+                          Target{"none_on_write", WeightType::kQ8, "scales"},
                           Target{"none_on_read", WeightType::kQ4, "scales"}}) {
     INFO(t.model);
     const std::vector<uint8_t> good = ZooEntry(t.model).Bytes();
@@ -82,7 +86,8 @@ TEST_CASE("verify: weights and scales that are no finite numbers are found behin
     uint32_t tensor = 0;
     while (model.header().tensor(tensor).type != t.type) ++tensor;
     const TensorSpec spec = model.header().tensor(tensor);
-    const uint32_t segment = static_cast<uint32_t>(t.type == WeightType::kF32 ? spec.data_segment : spec.scale_segment);
+    const uint32_t segment =
+        static_cast<uint32_t>(t.type == WeightType::kF32 ? spec.data_segment : spec.scale_segment);
     const SegmentSpec s = model.header().segment(segment);
     const size_t element = t.type == WeightType::kQ4 ? 2 : 4;
     for (const float value : {NAN, INFINITY, -INFINITY}) {

@@ -136,7 +136,8 @@ TEST_CASE("writer: pieces in any order give the file that whole tensors give") {
     if (i == d.spec.tokenizer_segment) continue;  // written by the writer itself
     const SegmentSpec& s = segments[static_cast<size_t>(i)];
     writer.BeginSegment(i);
-    for (uint64_t at = 0; at < s.bytes; at += 7) writer.Append(whole.data() + s.offset + at, std::min<uint64_t>(7, s.bytes - at));
+    for (uint64_t at = 0; at < s.bytes; at += 7)
+      writer.Append(whole.data() + s.offset + at, std::min<uint64_t>(7, s.bytes - at));
     writer.EndSegment();
   }
   writer.Finish();

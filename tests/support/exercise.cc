@@ -20,10 +20,12 @@ class Exercise {
     }
     result_.verify_code = Named("verify", thimble_model_verify(model)).code;
     const thimble_model_info info = thimble_model_get_info(model);
-    if (std::strlen(info.name) + std::strlen(info.family) + std::strlen(info.chat_template) > size) Fault("info", "strings");
+    if (std::strlen(info.name) + std::strlen(info.family) + std::strlen(info.chat_template) > size)
+      Fault("info", "strings");
     thimble_options options = Options(info, variant);
     thimble_plan plan;
-    const thimble_status planned = Named("plan", thimble_plan_memory(model, &options, &plan, nullptr, nullptr));
+    const thimble_status planned =
+        Named("plan", thimble_plan_memory(model, &options, &plan, nullptr, nullptr));
     if (planned.code == 0 && plan.arena_bytes <= max_arena_bytes) Session(model, info, options);
     thimble_model_close(model);
     return result_;
@@ -33,12 +35,15 @@ class Exercise {
   thimble_status Named(const char* step, const thimble_status& status) {
     const bool ok = status.code == 0;
     if (ok ? status.message[0] != 0 || status.exit_code != 0
-           : status.message[0] == 0 || status.exit_code == 0 || std::strcmp(thimble_code_name(status.code), "unknown") == 0) {
+           : status.message[0] == 0 || status.exit_code == 0 ||
+                 std::strcmp(thimble_code_name(status.code), "unknown") == 0) {
       Fault(step, status.message);
     }
     return status;
   }
-  void Fault(const std::string& step, const std::string& text) { result_.fault += step + ": '" + text + "' "; }
+  void Fault(const std::string& step, const std::string& text) {
+    result_.fault += step + ": '" + text + "' ";
+  }
 
   static thimble_options Options(const thimble_model_info& info, uint32_t variant) {
     thimble_options o = thimble_default_options();
@@ -70,13 +75,15 @@ class Exercise {
     result_.ran = thimble_logits(session) != nullptr;
     int32_t id = -1;
     if (Named("sample", thimble_sample(session, &id)).code == 0) {
-      if (id < 0 || static_cast<uint32_t>(id) >= info.vocabulary) Fault("sample", "an id outside of the vocabulary");
+      if (id < 0 || static_cast<uint32_t>(id) >= info.vocabulary)
+        Fault("sample", "an id outside of the vocabulary");
       Named("decode", thimble_decode(session, id));
     }
     Named("rewind", thimble_rewind(session, 1));
     int32_t out[8];
     size_t ids_out = 0;
-    Named("encode", thimble_encode(session, "ab cab\xff</s>", 11, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL, out, 8, &ids_out));
+    Named("encode", thimble_encode(session, "ab cab\xff</s>", 11, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL,
+                                   out, 8, &ids_out));
     Named("generate", thimble_generate(session, "a b", 3, 4, nullptr, nullptr, nullptr));
   }
 

@@ -62,8 +62,8 @@ void AddSharingAndRotation(Zoo& zoo) {
     for (int layer = 0; layer < 2; ++layer) {
       m.AddLayer(Heads(4, kv_heads[i % 3], sharing, rotation), ffn, activation, 24, norm, i % 4 < 2);
     }
-    zoo.Add(std::string(sharing_names[i / 4]) + "_" + rotation_names[i % 4], std::move(m), rotation == KeyRotation::kNone,
-            i % 3 != 0, norm);
+    zoo.Add(std::string(sharing_names[i / 4]) + "_" + rotation_names[i % 4], std::move(m),
+            rotation == KeyRotation::kNone, i % 3 != 0, norm);
   }
 }
 

@@ -41,7 +41,8 @@ Pieces ByteLevel(uint32_t count) {
   Pieces p;
   p.split = static_cast<uint32_t>(SplitPattern::kGpt2);
   for (int byte = 0; byte < 256; ++byte) {
-    p.byte_ids[static_cast<size_t>(byte)] = p.Add(std::string(1, static_cast<char>(byte)), PieceType::kNormal);
+    p.byte_ids[static_cast<size_t>(byte)] =
+        p.Add(std::string(1, static_cast<char>(byte)), PieceType::kNormal);
   }
   for (uint32_t i = 0; p.text.size() + 1 < count; ++i) {
     const uint32_t left = 'a' + i / 26 % 26, right = 'a' + i % 26;
@@ -86,8 +87,8 @@ std::vector<uint8_t> TinyTokenizer(uint32_t count, TokenizerKind kind) {
   out.Text("ttok");
   for (const uint32_t value : {kTokenizerVersion, static_cast<uint32_t>(kind), p.split, p.flags, count,
                                static_cast<uint32_t>(all.size()), static_cast<uint32_t>(index.size()),
-                               static_cast<uint32_t>(specials.size()), static_cast<uint32_t>(p.merges.size()), uint32_t{1},
-                               p.bos, p.eos, p.unk, kNoToken, uint32_t{0}, p.eos}) {
+                               static_cast<uint32_t>(specials.size()), static_cast<uint32_t>(p.merges.size()),
+                               uint32_t{1}, p.bos, p.eos, p.unk, kNoToken, uint32_t{0}, p.eos}) {
     out.U32(value);
   }
   for (const uint32_t id : p.byte_ids) out.U32(id);

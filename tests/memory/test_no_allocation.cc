@@ -1,0 +1,232 @@
+// Between creating a session and closing it the library takes nothing from the system: not one allocation,
+// mapping, file or thread in a thousand tokens of everything that a session can do. And the counters do
+// count.
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/memory/combinations.h"
+#include "tests/memory/interposers.h"
+#include "tests/support/model_zoo.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+// The compiler may not remove what it cannot see through.
+void* Keep(void* p) {
+  __asm__ volatile("" : "+r"(p) : : "memory");
+  return p;
+}
+
+struct Work {
+  size_t tokens = 0, rows = 0, text_bytes = 0;
+  thimble_status status = {};  // the first error
+  bool Ok(const thimble_status& s) {
+    if (s.code != 0 && status.code == 0) status = s;
+    return s.code == 0;
+  }
+};
+
+int32_t CountRow(void* user, size_t, const float*) {
+  ++static_cast<Work*>(user)->rows;
+  return 1;
+}
+int32_t CountText(void* user, const char*, size_t bytes) {
+  static_cast<Work*>(user)->text_bytes += bytes;
+  return 1;
+}
+
+// At least a thousand tokens through every call that a session offers. Allocates nothing itself.
+void Decode(thimble_session* session, Work& work) {
+  static const int32_t ids[16] = {1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 2, 6, 10, 14, 18, 22};
+  const size_t capacity = thimble_capacity(session);
+  for (int round = 0; work.tokens < 1000 && work.status.code == 0; ++round) {
+    work.Ok(thimble_rewind(session, 0));
+    const size_t prompt = capacity / 2 < 16 ? capacity / 2 : 16;
+    if (round % 2 == 0) {
+      work.Ok(thimble_prefill(session, ids, prompt));
+    } else {
+      work.Ok(thimble_prefill_each(session, ids, prompt, CountRow, &work));
+    }
+    work.tokens += prompt;
+    while (thimble_position(session) < capacity - 1) {
+      int32_t id = 0;
+      if (!work.Ok(thimble_sample(session, &id)) || !work.Ok(thimble_decode(session, id))) return;
+      ++work.tokens;
+    }
+    work.Ok(thimble_rewind(session, 2));
+    int32_t out[64];
+    size_t count = 0;
+    work.Ok(thimble_encode(session, "abc \xc3\xa4 de", 9, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL, out, 64,
+                           &count));
+    thimble_generation generated = {};
+    work.Ok(thimble_generate(session, "ab", 2, 8, CountText, &work, &generated));
+    work.tokens += generated.prompt_tokens + generated.generated_tokens;
+    thimble_sampling sampling = thimble_default_options().sampling;
+    sampling.temperature = round % 3 == 0 ? 0.0f : 1.0f;
+    sampling.seed = static_cast<uint64_t>(round);
+    sampling.top_k = 5;
+    sampling.repeat_penalty = 1.2f;
+    sampling.repeat_last_n = 4;
+    work.Ok(thimble_set_sampling(session, &sampling));
+    (void)thimble_get_profile(session);
+    thimble_reset_profile(session);
+    // Errors take nothing either.
+    const int32_t bad = -1;
+    if (thimble_decode(session, bad).code == 0) work.status.code = -1;
+  }
+}
+
+void Encode(thimble_session* session, const thimble_model_info& info, Work& work) {
+  static float pixels[3 * 11 * 14];
+  static const int32_t ids[20] = {1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 2, 6, 10, 14, 18, 22, 1, 2, 3, 4};
+  while (work.tokens < 1000 && work.status.code == 0) {
+    if (info.image_height > 0) {
+      work.Ok(thimble_encode_image(session, pixels, std::size(pixels), CountRow, &work));
+      work.tokens += 13;
+    } else {
+      work.Ok(thimble_encode_rows(session, ids, std::size(ids), CountRow, &work));
+      work.tokens += std::size(ids);
+    }
+  }
+}
+
+// Size of the address space and number of threads, as the kernel counts them; read without allocating.
+struct Kernel {
+  long address_space_kib = 0, threads = 0;
+};
+Kernel AskKernel() {
+  static char text[8192];
+  Kernel out;
+  const int fd = open("/proc/self/status", O_RDONLY);
+  if (fd < 0) return out;
+  const ssize_t size = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[size > 0 ? size : 0] = 0;
+  if (const char* at = strstr(text, "VmSize:")) out.address_space_kib = atol(at + 7);
+  if (const char* at = strstr(text, "Threads:")) out.threads = atol(at + 8);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("counters: they count") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const auto counted = [](auto&& act) {
+    const Counts before = CountsNow();
+    act();
+    return CountsNow() - before;
+  };
+  CHECK(counted([] {}).allocations == 0);
+  Counts c = counted([] { free(Keep(malloc(100))); });
+  CHECK(c.allocations == 1);
+  CHECK(c.allocated_bytes == 100);
+  CHECK(c.frees == 1);
+  CHECK(counted([] { free(Keep(calloc(3, 5))); }).allocated_bytes == 15);
+  CHECK(counted([] { free(Keep(aligned_alloc(64, 128))); }).allocations == 1);
+  CHECK(counted([] {
+          void* p = nullptr;
+          if (posix_memalign(&p, 64, 64) == 0) free(Keep(p));
+        }).allocations == 1);
+  CHECK(counted([] { free(Keep(strdup("text"))); }).allocations == 1);
+  CHECK(counted([] {
+          int* p = new int[7];
+          Keep(p);
+          delete[] p;
+        }).allocations == 1);
+  CHECK(counted([] { free(Keep(realloc(Keep(malloc(8)), 4000))); }).allocations == 2);
+  if (!CountsEverything()) SKIP("mappings, files and threads are not counted in this build");
+  CHECK(counted([] {
+          void* p = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          munmap(mremap(p, 4096, 8192, MREMAP_MAYMOVE), 8192);
+        }).mappings == 2);
+  CHECK(counted([] { Keep(sbrk(0)); }).mappings == 1);
+  CHECK(counted([] { close(open("/dev/null", O_RDONLY)); }).files == 1);
+  CHECK(counted([] {
+          FILE* f = fopen("/dev/null", "r");
+          if (f != nullptr) fclose(f);
+        }).files == 1);
+  CHECK(counted([] {
+          pthread_t thread;
+          if (pthread_create(
+                  &thread, nullptr, [](void* p) { return p; }, nullptr) == 0)
+            pthread_join(thread, nullptr);
+        }).threads == 1);
+}
+
+TEST_CASE("a thousand tokens take nothing from the system") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  size_t sessions = 0;
+  for (const Combination& c : Combinations()) {
+    for (uint32_t threads = 1; threads <= 2; ++threads) {
+      INFO(c.name << "; threads " << threads);
+      const OpenModel model(c.builder.Bytes());
+      const thimble_model_info info = model.info();
+      thimble_options options = c.options;
+      options.threads = threads;
+      options.sampling.top_k = 5;
+      options.sampling.repeat_last_n = 4;
+      thimble_session* session = nullptr;
+      Require(thimble_session_create(model.get(), &options, nullptr, 0, &session));
+      Work work;
+      const Kernel kernel_before = AskKernel();
+      const Counts before = CountsNow();
+      if (info.is_decoder) {
+        Decode(session, work);
+      } else {
+        Encode(session, info, work);
+      }
+      const Counts used = CountsNow() - before;
+      const Kernel kernel_after = AskKernel();
+      thimble_session_close(session);
+
+      CHECK(std::string(work.status.message) == "");
+      CHECK(work.status.code == 0);
+      CHECK(work.tokens >= 1000);
+      CHECK(work.rows > 0);
+      CHECK(used.allocations == 0);
+      CHECK(used.frees == 0);
+      CHECK(used.mappings == 0);
+      CHECK(used.files == 0);
+      CHECK(used.threads == 0);
+      CHECK(used.library_allocations == 0);
+      CHECK(kernel_after.threads == kernel_before.threads);
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+      CHECK(kernel_after.address_space_kib == kernel_before.address_space_kib);
+#endif
+      ++sessions;
+    }
+  }
+  CHECK(sessions >= 40);
+}
+
+TEST_CASE("planning takes nothing, and closing gives everything back") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const OpenModel model(ZooEntry("k_v_on_read").Bytes());
+  thimble_options options = thimble_default_options();
+  options.threads = 2;
+  (void)thimble_kernel_tables();  // its text is made once
+  thimble_plan plan;
+  const Counts before = CountsNow();
+  const thimble_status planned = thimble_plan_memory(model.get(), &options, &plan, nullptr, nullptr);
+  Counts used = CountsNow() - before;
+  CHECK(planned.code == 0);
+  CHECK(used.allocations == 0);
+  CHECK(used.mappings == 0);
+  CHECK(used.files == 0);
+
+  const Counts open = CountsNow();
+  thimble_session* session = nullptr;
+  const thimble_status created = thimble_session_create(model.get(), &options, nullptr, 0, &session);
+  thimble_session_close(session);
+  used = CountsNow() - open;
+  CHECK(created.code == 0);
+  CHECK(used.allocations == used.frees);
+}

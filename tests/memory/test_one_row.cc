@@ -1,0 +1,157 @@
+// Where a row is key and value, exactly one row exists for each token, layer and kv head: the plan has one
+// line per layer, and decoding a token writes one row per head into it and nothing else into the cache.
+#include <catch2/catch_test_macros.hpp>
+
+#include "ops/cache_row.h"
+#include "runtime/core/checked.h"
+#include "runtime/core/poison.h"
+#include "tests/memory/combinations.h"
+#include "tests/support/model_zoo.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+constexpr uint32_t kContext = 20;
+
+bool IsCache(const PlanLine& line) {
+  return line.name == "kv_cache" || line.name == "k_cache" || line.name == "v_cache";
+}
+
+// Which bytes of the arena the token at `position` changes. The blocks are painted before the session is
+// created, and with two paints, so that a byte cannot be written with what already lies there in both.
+std::vector<bool> WrittenByToken(const OpenModel& model, const thimble_options& options, size_t need,
+                                 size_t position) {
+  std::vector<bool> written(need);
+  for (const uint8_t paint : {0xa5, 0x5a}) {
+    PaintedBlock block(need, paint);
+    thimble_session* session = nullptr;
+    Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+    for (size_t i = 0; i < position; ++i) Require(thimble_decode(session, static_cast<int32_t>(i * 3 % 40)));
+    const std::vector<uint8_t> before = block.Snapshot();
+    Require(thimble_decode(session, 5));
+    const std::vector<uint8_t> after = block.Snapshot();
+    thimble_session_close(session);
+    for (size_t i = 0; i < need; ++i) {
+      if (before[i] != after[i]) written[i] = true;
+    }
+  }
+  return written;
+}
+
+thimble_options Options(int32_t cache, const char* kernels) {
+  thimble_options o = thimble_default_options();
+  o.context_tokens = kContext;
+  o.key_cache = o.value_cache = cache;
+  o.kernels = kernels;
+  o.chunk_tokens = 2;
+  return o;
+}
+
+// The bytes of one cache line that the token wrote must be one row for each kv head, where the layout says.
+void CheckRows(const PlanLine& line, const std::vector<bool>& written, CacheType type, const AttentionSpec& a,
+               size_t position) {
+  const size_t row = CacheRowBytes(type, a.head_width);
+  CHECK(line.bytes == RoundUp(kContext * a.kv_heads * row, 64));
+  size_t count = 0;
+  for (size_t i = 0; i < line.bytes; ++i) count += written[line.offset + i];
+  CHECK(count == row * a.kv_heads);
+  for (size_t g = 0; g < a.kv_heads; ++g) {
+    const size_t start = line.offset + (g * kContext + position) * row;
+    for (size_t i = 0; i < row; ++i) REQUIRE(written[start + i]);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("one row: shared keys and values are one line per layer and one row per token and kv head") {
+  size_t checked = 0;
+  for (const ZooModel& z : ModelZoo()) {
+    const ModelDescription d = ModelBuilder(z.builder).description();
+    const Sharing sharing = d.layers[0].attention.sharing;
+    const bool all_same =
+        z.name.substr(0, 4) == "k_v_" || z.name.substr(0, 6) == "q_k_v_" || z.name == "gain_and_sinks";
+    if (!all_same) continue;
+    REQUIRE((sharing == Sharing::kKV || sharing == Sharing::kQKV));
+    const OpenModel model(z.builder.Bytes());
+    for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {
+      INFO(z.name << ", cache " << cache);
+      const CacheType type = static_cast<CacheType>(cache);
+      const thimble_options options = Options(cache, cache % 2 == 0 ? "scalar" : nullptr);
+      const Plan plan = model.PlanFor(options);
+      CHECK(plan.Named("k_cache").empty());
+      CHECK(plan.Named("v_cache").empty());
+      const std::vector<PlanLine> lines = plan.Named("kv_cache");
+      REQUIRE(lines.size() == d.layers.size());
+      uint64_t bytes_per_token = 0;
+      const size_t position = 7;
+      const std::vector<bool> written = WrittenByToken(model, options, plan.totals.arena_bytes, position);
+      for (size_t layer = 0; layer < lines.size(); ++layer) {
+        CHECK(lines[layer].index == static_cast<int32_t>(layer));
+        CheckRows(lines[layer], written, type, d.layers[layer].attention, position);
+        bytes_per_token +=
+            CacheRowBytes(type, d.layers[layer].attention.head_width) * d.layers[layer].attention.kv_heads;
+      }
+      CHECK(plan.totals.kv_bytes_per_token == bytes_per_token);
+      ++checked;
+    }
+  }
+  CHECK(checked == 9 * kCacheTypeCount);
+}
+
+TEST_CASE("one row: separate keys and values are two lines, layers that read another's rows none") {
+  for (const char* name : {"none_on_write", "q_k_inverse", "cache_source"}) {
+    const ModelDescription d = ZooEntry(name).description();
+    const OpenModel model(ZooEntry(name).Bytes());
+    for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {
+      INFO(name << ", cache " << cache);
+      const CacheType type = static_cast<CacheType>(cache);
+      const thimble_options options = Options(cache, nullptr);
+      const Plan plan = model.PlanFor(options);
+      const size_t position = 3;
+      const std::vector<bool> written = WrittenByToken(model, options, plan.totals.arena_bytes, position);
+      size_t lines = 0;
+      for (const PlanLine& line : plan.lines) {
+        if (!IsCache(line)) continue;
+        const AttentionSpec& a = d.layers[static_cast<size_t>(line.index)].attention;
+        CHECK(a.cache_source == -1);
+        CHECK((line.name == "kv_cache") == (a.sharing == Sharing::kKV || a.sharing == Sharing::kQKV));
+        CheckRows(line, written, type, a, position);
+        ++lines;
+      }
+      // Two lines for a layer with rows of its own; the last layer of "cache_source" is a shared one.
+      CHECK(lines == (std::string(name) == "cache_source" ? 3 : 2 * d.layers.size()));
+    }
+  }
+}
+
+TEST_CASE("one row: keys and values of different types are refused where they are one row") {
+  const OpenModel shared(ZooEntry("k_v_on_write").Bytes()), separate(ZooEntry("none_on_write").Bytes());
+  thimble_options options = Options(THIMBLE_CACHE_Q8, nullptr);
+  options.value_cache = THIMBLE_CACHE_Q4;
+  thimble_plan plan;
+  const thimble_status refused = thimble_plan_memory(shared.get(), &options, &plan, nullptr, nullptr);
+  CHECK(refused.code == 100);
+  CHECK(std::string(refused.message).find("value_cache") != std::string::npos);
+  CHECK(thimble_plan_memory(separate.get(), &options, &plan, nullptr, nullptr).code == 0);
+}
+
+TEST_CASE("one row: a shared row halves the cache of the same model with two") {
+  for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {
+    uint64_t bytes[2];
+    for (const Sharing sharing : {Sharing::kNone, Sharing::kKV}) {
+      ModelBuilder m(16, 44, kContext);
+      AttentionSpec a;
+      a.heads = 4;
+      a.kv_heads = 1;
+      a.head_width = 8;
+      a.sharing = sharing;
+      m.AddLayer(a, FfnKind::kPlain, Activation::kGeluErf, 24, NormKind::kLayerNorm, true);
+      m.Finish(true, true, NormKind::kLayerNorm);
+      bytes[sharing == Sharing::kKV] =
+          OpenModel(m.Bytes()).PlanFor(Options(cache, nullptr)).totals.kv_bytes_per_token;
+    }
+    CHECK(bytes[0] == 2 * bytes[1]);
+  }
+}

@@ -1,0 +1,156 @@
+// Sessions in blocks that were painted before: which bytes they use, and that nothing depends on what lay
+// there.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+
+#include "tests/memory/combinations.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+// Everything that a session said, as bytes.
+class Transcript {
+ public:
+  void Logits(const float* logits, size_t count) { Bytes(logits, count * sizeof(float)); }
+  void Bytes(const void* data, size_t size) {
+    const char* p = static_cast<const char*>(data);
+    text_.append(p, size);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+struct Emit {
+  Transcript* transcript;
+  size_t outputs;
+  size_t rows = 0;
+  static int32_t Row(void* user, size_t position, const float* logits) {
+    Emit* e = static_cast<Emit*>(user);
+    e->transcript->Bytes(&position, sizeof position);
+    e->transcript->Logits(logits, e->outputs);
+    ++e->rows;
+    return 1;
+  }
+  static int32_t Text(void* user, const char* text, size_t bytes) {
+    static_cast<Emit*>(user)->transcript->Bytes(text, bytes);
+    return 1;
+  }
+};
+
+void RunDecoder(thimble_session* session, const thimble_model_info& info, Emit& emit) {
+  Transcript& t = *emit.transcript;
+  const size_t capacity = thimble_capacity(session);
+  const int32_t v = static_cast<int32_t>(info.vocabulary);
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < capacity; ++i) ids.push_back(static_cast<int32_t>(i * 7 + 3) % v);
+
+  // Token by token to the end of the context, sampled all along.
+  Require(thimble_prefill(session, ids.data(), 2));
+  while (thimble_position(session) < capacity) {
+    int32_t id = 0;
+    Require(thimble_sample(session, &id));
+    t.Bytes(&id, sizeof id);
+    Require(thimble_decode(session, id));
+    t.Logits(thimble_logits(session), emit.outputs);
+  }
+  CHECK(thimble_decode(session, 0).code == 600);
+  thimble_sampling warm = thimble_default_options().sampling;
+  warm.top_k = 5;
+  warm.repeat_last_n = 0;
+  Require(thimble_set_sampling(session, &warm));
+  // Whole passes, every row.
+  Require(thimble_rewind(session, 0));
+  Require(thimble_prefill_each(session, ids.data(), capacity, &Emit::Row, &emit));
+  CHECK(emit.rows == capacity);
+  // Text.
+  Require(thimble_rewind(session, 1));
+  int32_t out[16];
+  size_t count = 0;
+  Require(thimble_encode(session, "ab cd ab", 8, THIMBLE_PARSE_SPECIAL, out, 16, &count));
+  t.Bytes(out, count * sizeof(int32_t));
+  thimble_generation generated;
+  Require(thimble_generate(session, "ab abc", 6, 0, &Emit::Text, &emit, &generated));
+  t.Bytes(&generated.generated_tokens, sizeof generated.generated_tokens);
+}
+
+void RunEncoder(thimble_session* session, const thimble_model_info& info, Emit& emit) {
+  if (info.image_height > 0) {
+    std::vector<float> pixels(size_t{info.image_channels} * info.image_height * info.image_width);
+    for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 17) / 8.0f - 1.0f;
+    Require(thimble_encode_image(session, pixels.data(), pixels.size(), &Emit::Row, &emit));
+  } else {
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < thimble_capacity(session); ++i)
+      ids.push_back(static_cast<int32_t>(i * 5 % info.vocabulary));
+    Require(thimble_encode_rows(session, ids.data(), ids.size(), &Emit::Row, &emit));
+  }
+  CHECK(emit.rows > 0);
+}
+
+struct Outcome {
+  std::string transcript;
+  std::vector<uint8_t> arena;
+};
+
+Outcome Run(const OpenModel& model, const thimble_options& options, size_t need, uint8_t paint) {
+  PaintedBlock block(need, paint);
+  thimble_session* session = nullptr;
+  Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+  Transcript transcript;
+  Emit emit{&transcript, model.info().outputs};
+  if (model.info().is_decoder) {
+    RunDecoder(session, model.info(), emit);
+  } else {
+    RunEncoder(session, model.info(), emit);
+  }
+  CHECK(block.GuardsUntouched());
+  thimble_session_close(session);
+  CHECK(block.GuardsUntouched());
+  return {transcript.text(), block.Snapshot()};
+}
+
+}  // namespace
+
+TEST_CASE("painted arena: used to its last byte and not beyond, whatever lay in it") {
+  for (const Combination& c : Combinations()) {
+    INFO(c.name);
+    const OpenModel model(c.builder.Bytes());
+    const Plan plan = model.PlanFor(c.options);
+    const size_t need = plan.totals.arena_bytes;
+    // As floats the paints are NaN, a number near one, and zero.
+    const Outcome a = Run(model, c.options, need, 0xff), b = Run(model, c.options, need, 0x3f),
+                  z = Run(model, c.options, need, 0);
+    CHECK(a.transcript.size() > 20);
+    CHECK(a.transcript == b.transcript);
+    CHECK(a.transcript == z.transcript);
+
+    // A byte was written if not all of the paints are still there.
+    std::vector<bool> used(need);
+    for (size_t i = 0; i < need; ++i) used[i] = a.arena[i] != 0xff || b.arena[i] != 0x3f;
+    size_t high_water = need;
+    while (high_water > 0 && !used[high_water - 1]) --high_water;
+    CHECK(high_water == need);
+
+    // Every line is there because somebody writes to it, to its end: up to the alignment, or a kernel's
+    // padding.
+    for (const PlanLine& line : plan.Of(THIMBLE_ARENA)) {
+      INFO(line.name << " " << line.index << ", " << line.bytes << " bytes");
+      size_t touched = 0, last = 0;
+      for (size_t i = 0; i < line.bytes; ++i) {
+        if (used[line.offset + i]) ++touched, last = i + 1;
+      }
+      UNSCOPED_INFO("touched " << touched << ", last " << last);
+      // Written only while a character is not complete.
+      if (line.name != "detokenizer") CHECK(touched > 0);
+      if (line.name.find("cache") != std::string::npos) {
+        // Rows up to the end of the context.
+        CHECK(last + 64 > line.bytes);
+        CHECK(touched * 10 > line.bytes * 9 - 640);
+      }
+    }
+  }
+}
