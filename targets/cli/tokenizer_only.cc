@@ -1,5 +1,5 @@
-// A tokenizer file as a model that holds nothing else: the smallest header that is valid, the tokenizer behind it, and
-// zeros for the few weights, which nobody reads.
+// A tokenizer file as a model that holds nothing else: the smallest header that is valid, the tokenizer
+// behind it, and zeros for the few weights, which nobody reads.
 #include "targets/cli/tokenizer_only.h"
 
 #include <cstdlib>
@@ -9,7 +9,7 @@
 
 #include "format/container.h"
 #include "format/import/tokenizers/tokenizers.h"
-#include "format/tokenizer_writer.h"
+#include "format/import/tokenizers/tokenizer_writer.h"
 #include "format/writer.h"
 
 namespace thimble::cli {

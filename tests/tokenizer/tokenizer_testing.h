@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "format/tokenizer_data.h"
-#include "format/tokenizer_writer.h"
+#include "format/import/tokenizers/tokenizer_writer.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer/tokenizer.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "format/tokenizer_writer.h"
+#include "format/import/tokenizers/tokenizer_writer.h"
 
 namespace thimble {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "format/tokenizer_writer.h"
+#include "format/import/tokenizers/tokenizer_writer.h"
 
 namespace thimble {
 

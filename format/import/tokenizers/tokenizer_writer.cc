@@ -1,5 +1,5 @@
 // Writes the tokenizer segment. Host only: it may allocate and throws ImportError.
-#include "format/tokenizer_writer.h"
+#include "format/import/tokenizers/tokenizer_writer.h"
 
 #include <algorithm>
 #include <cmath>
