@@ -34,6 +34,11 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
     config.Ignore({"rope_theta", "rope_scaling", "rope_parameters"});
   } else {
     l.rope = ReadRotary(config, l.d, b);
+    // Llama's definition turns whole heads, whatever the dictionary says.
+    if (l.rope.width != l.d) {
+      const std::string field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+      config.Refuse(Code::kUnsupported, field + ".partial_rotary_factor", "only 1.0 is supported");
+    }
   }
   config.Finish();
   std::vector<LayerSpec> layers;

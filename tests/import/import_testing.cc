@@ -57,7 +57,8 @@ fs::path FreshFolder(const std::string& name) {
   return folder;
 }
 
-fs::path WriteModel(const std::string& name, const nlohmann::json& config, const std::vector<TestTensor>& tensors) {
+fs::path WriteModel(const std::string& name, const nlohmann::json& config,
+                    const std::vector<TestTensor>& tensors) {
   const fs::path folder = FreshFolder(name);
   WriteFile(folder / "config.json", config.dump());
   WriteFile(folder / "model.safetensors", SafetensorsBytes(tensors));
@@ -65,8 +66,14 @@ fs::path WriteModel(const std::string& name, const nlohmann::json& config, const
 }
 
 nlohmann::json PaperModel::Config() const {
-  return {{"vocab_size", vocabulary}, {"n_positions", positions}, {"n_layer", 2},     {"n_embd", width},
-          {"n_head", heads},          {"n_inner", ffn},           {"use_bias", bias}, {"tie_word_embeddings", true}};
+  return {{"vocab_size", vocabulary},
+          {"n_positions", positions},
+          {"n_layer", 2},
+          {"n_embd", width},
+          {"n_head", heads},
+          {"n_inner", ffn},
+          {"use_bias", bias},
+          {"tie_word_embeddings", true}};
 }
 
 std::vector<TestTensor> PaperModel::Tensors() const {
@@ -99,24 +106,26 @@ std::vector<TestTensor> PaperModel::Tensors() const {
 }
 
 nlohmann::json LlamaConfig() {
-  return {{"model_type", "llama"},      {"vocab_size", 29},          {"hidden_size", 24},
-          {"num_hidden_layers", 2},     {"num_attention_heads", 4},  {"num_key_value_heads", 2},
-          {"intermediate_size", 20},    {"rms_norm_eps", 1e-5},      {"hidden_act", "silu"},
-          {"max_position_embeddings", 64}, {"rope_theta", 10000.0},  {"tie_word_embeddings", false}};
+  return {{"model_type", "llama"},         {"vocab_size", 29},         {"hidden_size", 24},
+          {"num_hidden_layers", 2},        {"num_attention_heads", 4}, {"num_key_value_heads", 2},
+          {"intermediate_size", 20},       {"rms_norm_eps", 1e-5},     {"hidden_act", "silu"},
+          {"max_position_embeddings", 64}, {"rope_theta", 10000.0},    {"tie_word_embeddings", false}};
 }
 
 std::vector<TestTensor> LlamaTensors(const nlohmann::json& c) {
   const uint64_t D = c.at("hidden_size"), H = c.at("num_attention_heads"), G = c.at("num_key_value_heads");
   const uint64_t d = c.value("head_dim", D / H), F = c.at("intermediate_size"), V = c.at("vocab_size");
   const uint64_t L = c.at("num_hidden_layers");
-  std::vector<TestTensor> t = {RandomTensor("model.embed_tokens.weight", {V, D}), RandomTensor("model.norm.weight", {D})};
+  std::vector<TestTensor> t = {RandomTensor("model.embed_tokens.weight", {V, D}),
+                               RandomTensor("model.norm.weight", {D})};
   if (!c.value("tie_word_embeddings", false)) t.push_back(RandomTensor("lm_head.weight", {V, D}));
   for (uint64_t i = 0; i < L; ++i) {
     const std::string h = "model.layers." + std::to_string(i) + ".";
     t.push_back(RandomTensor(h + "input_layernorm.weight", {D}));
     t.push_back(RandomTensor(h + "self_attn.q_proj.weight", {H * d, D}));
     t.push_back(RandomTensor(h + "self_attn.k_proj.weight", {G * d, D}));
-    if (c.value("kv_sharing", "") != "k_v") t.push_back(RandomTensor(h + "self_attn.v_proj.weight", {G * d, D}));
+    if (c.value("kv_sharing", "") != "k_v")
+      t.push_back(RandomTensor(h + "self_attn.v_proj.weight", {G * d, D}));
     t.push_back(RandomTensor(h + "self_attn.o_proj.weight", {D, H * d}));
     t.push_back(RandomTensor(h + "post_attention_layernorm.weight", {D}));
     t.push_back(RandomTensor(h + "mlp.gate_proj.weight", {F, D}));

@@ -36,7 +36,8 @@ std::string SafetensorsBytes(const std::vector<TestTensor>& tensors);
 fs::path FreshFolder(const std::string& name);
 
 // A model directory.
-fs::path WriteModel(const std::string& name, const nlohmann::json& config, const std::vector<TestTensor>& tensors);
+fs::path WriteModel(const std::string& name, const nlohmann::json& config,
+                    const std::vector<TestTensor>& tensors);
 
 // A GPT-2-like checkpoint of the paper with the attention tensors given as (name, rows), two layers.
 struct PaperModel {

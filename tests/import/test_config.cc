@@ -37,7 +37,8 @@ TEST_CASE("fields are read, null is absent, what nobody asked for is refused") {
   CHECK((unknown.Names("config.json") && unknown.Names("'use_magic'") && unknown.Names("true")));
   CHECK(With("{}", [](Config& c) { c.Count("n"); }).Names("'n': is missing"));
   CHECK(With(R"({"n":null})", [](Config& c) { CHECK(c.Count("n", 7) == 7); }).code == Code::kOk);
-  for (const char* bad : {R"({"n":0})", R"({"n":-1})", R"({"n":2.5})", R"({"n":"3"})", R"({"n":4294967296})", R"({"n":[3]})"}) {
+  for (const char* bad :
+       {R"({"n":0})", R"({"n":-1})", R"({"n":2.5})", R"({"n":"3"})", R"({"n":4294967296})", R"({"n":[3]})"}) {
     const Outcome outcome = With(bad, [](Config& c) { c.Count("n"); });
     CHECK((outcome.code == Code::kInvalidModel && outcome.Names("'n'")));
   }
@@ -47,14 +48,20 @@ TEST_CASE("fields are read, null is absent, what nobody asked for is refused") {
   CHECK(With(R"({"b":1})", [](Config& c) { c.Flag("b", false); }).code == Code::kInvalidModel);
   CHECK(With(R"({"t":1})", [](Config& c) { c.Text("t", ""); }).code == Code::kInvalidModel);
   CHECK(With(R"({"o":1})", [](Config& c) { c.Object("o"); }).code == Code::kInvalidModel);
-  const Outcome nested = With(R"({"o":{"k":"z"}})", [](Config& c) { c.Object("o")->Choice("k", {"x", "y"}, "x"); });
+  const Outcome nested = With(R"({"o":{"k":"z"}})", [](Config& c) {
+    c.Object("o")->Choice("k", {"x", "y"}, "x");
+  });
   CHECK((nested.code == Code::kUnsupported && nested.Names("'o.k'") && nested.Names("x, y")));
   CHECK(With(R"({"a":1,"a":2})", [](Config& c) { c.Count("a"); }).Names("duplicate key 'a'"));
 }
 
 TEST_CASE("llama: fields that change the mathematics are refused by name") {
   CHECK(Llama({}).code == Code::kOk);
-  CHECK(Llama({{"rope_scaling", nullptr}, {"attention_dropout", 0.1}, {"_name_or_path", "x"}, {"use_cache", true}}).code == Code::kOk);
+  CHECK(Llama({{"rope_scaling", nullptr},
+               {"attention_dropout", 0.1},
+               {"_name_or_path", "x"},
+               {"use_cache", true}})
+            .code == Code::kOk);
   struct Case {
     nlohmann::json change;
     const char* field;
@@ -65,9 +72,11 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
       {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 4}, {"mscale", 2}}}}, "rope_scaling.mscale"},
       {{{"rope_scaling", {{"rope_type", "linear"}}}}, "rope_scaling.factor"},
       {{{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}}}}, "rope_scaling.low_freq_factor"},
-      {{{"rope_scaling", {{"rope_type", "linear"}, {"type", "dynamic"}, {"factor", 4}}}}, "rope_scaling.type"},
+      {{{"rope_scaling", {{"rope_type", "linear"}, {"type", "dynamic"}, {"factor", 4}}}},
+       "rope_scaling.type"},
       {{{"rope_parameters", {{"rope_theta", 5.0}, {"rope_type", "default"}}}}, "rope_theta"},
-      {{{"rope_parameters", {{"partial_rotary_factor", 0.5}, {"rope_type", "default"}}}}, "rope_parameters.partial_rotary_factor"},
+      {{{"rope_parameters", {{"partial_rotary_factor", 0.5}, {"rope_type", "default"}}}},
+       "rope_parameters.partial_rotary_factor"},
       {{{"rope_interleaved", true}}, "rope_interleaved"},
       {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor"},
       {{{"sliding_window", 16}}, "sliding_window"},

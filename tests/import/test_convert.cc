@@ -1,4 +1,5 @@
-// Whole conversions: weights that are not finite, types, names, progress, tokenizers, memory, and what is left behind.
+// Whole conversions: weights that are not finite, types, names, progress, tokenizers, memory, and what is
+// left behind.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <cstring>
@@ -52,9 +53,11 @@ TEST_CASE("the element is named in the source's own order where it is read trans
   std::memcpy(&header_bytes, bytes.data(), 8);
   const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, header_bytes));
   const nlohmann::json& tensor = header.at("h.1.attn.c_attn.weight");
-  const size_t element = tensor.at("shape").at(1).get<size_t>() * 3 + 50;  // row 3 of [in, out]: in the key's part
+  const size_t element =
+      tensor.at("shape").at(1).get<size_t>() * 3 + 50;  // row 3 of [in, out]: in the key's part
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  std::memcpy(bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>() + element * 4, &nan, 4);
+  std::memcpy(bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>() + element * 4,
+              &nan, 4);
   const fs::path folder = FreshFolder("nan_gpt2");
   fs::copy_file(fixture / "config.json", folder / "config.json");
   WriteFile(folder / "model.safetensors", bytes);
@@ -156,10 +159,12 @@ TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
   const std::string bytes = ReadFile(fixture / "model.safetensors");
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
-  const nlohmann::json tensor = nlohmann::json::parse(bytes.substr(8, header_bytes)).at("h.0.attn.c_attn.weight");
+  const nlohmann::json tensor =
+      nlohmann::json::parse(bytes.substr(8, header_bytes)).at("h.0.attn.c_attn.weight");
   const size_t in = tensor.at("shape").at(0), out = tensor.at("shape").at(1);
   std::vector<float> source(in * out);
-  std::memcpy(source.data(), bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>(), source.size() * 4);
+  std::memcpy(source.data(), bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>(),
+              source.size() * 4);
 
   ModelFile file;
   REQUIRE(file.Open(ConvertForTest(fixture, WeightType::kF32).c_str()).ok());
@@ -177,7 +182,8 @@ TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
 
 TEST_CASE("memory stays bounded by a block of rows") {
   nlohmann::json config = LlamaConfig();
-  config.update({{"vocab_size", 60000}, {"hidden_size", 64}, {"num_hidden_layers", 1}, {"tie_word_embeddings", true}});
+  config.update(
+      {{"vocab_size", 60000}, {"hidden_size", 64}, {"num_hidden_layers", 1}, {"tie_word_embeddings", true}});
   ConvertOptions options = Options(WriteModel("wide", config, LlamaTensors(config)), "wide.thimble");
   options.weights = WeightType::kQ8;
   const ConvertReport report = Convert(options);
@@ -188,7 +194,8 @@ TEST_CASE("memory stays bounded by a block of rows") {
 TEST_CASE("tokenizers: real ids, end ids, too many ids, none") {
   const std::string tokenizer = SharedDataPath("models/stories-qmqa/tokenizer.model");
   if (tokenizer.empty()) SKIP("the shared data is not there (THIMBLE_SHARED_DATA)");
-  ConvertOptions options = Options(SmallLlama("vocabulary", {{"vocab_size", 1100}, {"eos_token_id", {2, 5}}}), "tokenizer.thimble");
+  ConvertOptions options = Options(SmallLlama("vocabulary", {{"vocab_size", 1100}, {"eos_token_id", {2, 5}}}),
+                                   "tokenizer.thimble");
   options.tokenizer = tokenizer;
   ConvertReport report = Convert(options);
   CHECK(report.has_tokenizer);
@@ -253,7 +260,8 @@ TEST_CASE("sharded checkpoints convert like whole ones") {
     parts[i % 3].push_back(tensors[i]);
     map[tensors[i].name] = "part-" + std::to_string(i % 3) + ".safetensors";
   }
-  for (int i = 0; i < 3; ++i) WriteFile(whole / ("part-" + std::to_string(i) + ".safetensors"), SafetensorsBytes(parts[i]));
+  for (int i = 0; i < 3; ++i)
+    WriteFile(whole / ("part-" + std::to_string(i) + ".safetensors"), SafetensorsBytes(parts[i]));
   WriteFile(whole / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
   Convert(options);
   CHECK(ReadFile(options.output) == expected);

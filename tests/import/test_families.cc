@@ -1,4 +1,5 @@
-// What each family makes of a checkpoint: sharing, heads, rotation; which layouts are refused and how they are named.
+// What each family makes of a checkpoint: sharing, heads, rotation; which layouts are refused and how they
+// are named.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
@@ -14,7 +15,8 @@ namespace {
 using Attention = std::vector<std::pair<std::string, uint32_t>>;
 
 // D 24, H 6, d 4.
-fs::path Paper(const Attention& attention, const nlohmann::json& changes = {}, const std::string& prefix = "") {
+fs::path Paper(const Attention& attention, const nlohmann::json& changes = {},
+               const std::string& prefix = "") {
   PaperModel model;
   model.attention = attention;
   model.prefix = prefix;
@@ -78,12 +80,14 @@ TEST_CASE("attention tensors that fit no layout of the paper, or two, are refuse
     const char* named;
   };
   const Case cases[] = {
-      {{{"c_q", 24}, {"c_kv", 16}}, {}, "h.0.attn.c_kv.weight': is ambiguous"},              // GQA needs n_kv_groups
-      {{{"c_q", 24}, {"c_kv", 8}}, {{"n_kv_groups", 2}}, "c_kv.weight': is ambiguous"},       // K = V of 2, or MQA
+      {{{"c_q", 24}, {"c_kv", 16}}, {}, "h.0.attn.c_kv.weight': is ambiguous"},  // GQA needs n_kv_groups
+      {{{"c_q", 24}, {"c_kv", 8}}, {{"n_kv_groups", 2}}, "c_kv.weight': is ambiguous"},  // K = V of 2, or MQA
       {{{"c_q", 24}, {"c_kv", 4}}, {{"n_kv_groups", 2}}, "c_kv.weight': is ambiguous"},
       {{{"c_q", 24}, {"c_kv", 12}}, {{"n_kv_groups", 3}}, "c_kv.weight': is ambiguous"},
       {{{"c_q", 24}, {"c_kv", 7}}, {{"n_kv_groups", 1}}, "c_kv.weight': is ambiguous"},
-      {{{"c_q", 24}, {"c_kv", 40}}, {{"n_kv_groups", 5}}, "c_kv.weight': is ambiguous"},      // 5 does not divide 6
+      {{{"c_q", 24}, {"c_kv", 40}},
+       {{"n_kv_groups", 5}},
+       "c_kv.weight': is ambiguous"},  // 5 does not divide 6
       {{{"c_q", 24}, {"c_k", 12}}, {{"n_kv_groups", 2}}, "c_k.weight'"},
       {{{"c_q", 24}, {"c_k", 10}}, {}, "c_k.weight'"},
       {{{"c_q", 24}, {"c_k", 2}}, {}, "c_k.weight'"},
@@ -134,7 +138,8 @@ TEST_CASE("50304 rows are the GPT-2 vocabulary with padding") {
   PaperModel model;
   model.attention = {{"c_k", 24}};
   model.vocabulary = 50304;
-  CHECK(SpecOf(ConvertForTest(WriteModel("gpt2_rows", model.Config(), model.Tensors()), WeightType::kQ8)).vocabulary == 50257);
+  CHECK(SpecOf(ConvertForTest(WriteModel("gpt2_rows", model.Config(), model.Tensors()), WeightType::kQ8))
+            .vocabulary == 50257);
 }
 
 TEST_CASE("gpt2: fields that change the mathematics") {
@@ -148,15 +153,20 @@ TEST_CASE("gpt2: fields that change the mathematics") {
     fs::copy_file(fixture / "model.safetensors", folder / "model.safetensors");
     return ConvertOutcome(folder);
   };
-  CHECK(outcome({{"scale_attn_by_inverse_layer_idx", false}, {"reorder_and_upcast_attn", false}}).code == Code::kOk);
+  CHECK(outcome({{"scale_attn_by_inverse_layer_idx", false}, {"reorder_and_upcast_attn", false}}).code ==
+        Code::kOk);
   CHECK(outcome({{"scale_attn_by_inverse_layer_idx", true}}).Names("'scale_attn_by_inverse_layer_idx'"));
   CHECK(outcome({{"add_cross_attention", true}}).Names("'add_cross_attention'"));
   CHECK(outcome({{"n_inner", 5}}).Names("c_fc.weight'"));
-  // The paper's linears are [out, in]: without the type the same tensors are refused, not read the wrong way round.
+  // The paper's linears are [out, in]: without the type the same tensors are refused, not read the wrong way
+  // round.
   const fs::path untyped = FreshFolder("gpt2_untyped");
-  WriteFile(untyped / "config.json", nlohmann::json{{"vocab_size", config["vocab_size"]}, {"n_positions", config["n_positions"]},
-                                                    {"n_layer", config["n_layer"]}, {"n_embd", config["n_embd"]},
-                                                    {"n_head", config["n_head"]}}.dump());
+  WriteFile(untyped / "config.json", nlohmann::json{{"vocab_size", config["vocab_size"]},
+                                                    {"n_positions", config["n_positions"]},
+                                                    {"n_layer", config["n_layer"]},
+                                                    {"n_embd", config["n_embd"]},
+                                                    {"n_head", config["n_head"]}}
+                                         .dump());
   fs::copy_file(fixture / "model.safetensors", untyped / "model.safetensors");
   const Outcome wrong_way = ConvertOutcome(untyped);
   INFO(wrong_way.message);
@@ -164,15 +174,17 @@ TEST_CASE("gpt2: fields that change the mathematics") {
 }
 
 TEST_CASE("llama: K=V with each rotation") {
-  const std::pair<const char*, KeyRotation> cases[] = {{"on_read", KeyRotation::kOnRead},
-                                                       {"on_write", KeyRotation::kOnWrite},
-                                                       {"on_write_inverse_output", KeyRotation::kOnWriteInverseOutput},
-                                                       {"none", KeyRotation::kNone}};
+  const std::pair<const char*, KeyRotation> cases[] = {
+      {"on_read", KeyRotation::kOnRead},
+      {"on_write", KeyRotation::kOnWrite},
+      {"on_write_inverse_output", KeyRotation::kOnWriteInverseOutput},
+      {"none", KeyRotation::kNone}};
   for (const auto& [name, rotation] : cases) {
     nlohmann::json config = LlamaConfig();
     config["kv_sharing"] = "k_v";
     config["key_rotation"] = name;
-    const std::string path = ConvertForTest(WriteModel("llama_kv", config, LlamaTensors(config)), WeightType::kF32);
+    const std::string path =
+        ConvertForTest(WriteModel("llama_kv", config, LlamaTensors(config)), WeightType::kF32);
     const AttentionSpec a = LayersOf(path).at(0).attention;
     CHECK(a.sharing == Sharing::kKV);
     CHECK(a.rotation == rotation);
@@ -191,12 +203,16 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
     nlohmann::json config = LlamaConfig();
     config["head_dim"] = 8;
     config.update(changes);
-    return LayersOf(ConvertForTest(WriteModel("llama_rope", config, LlamaTensors(config)), WeightType::kF32)).at(1).attention.rope;
+    return LayersOf(ConvertForTest(WriteModel("llama_rope", config, LlamaTensors(config)), WeightType::kF32))
+        .at(1)
+        .attention.rope;
   };
   const RopeSpec plain = rope({{"rope_theta", 500000.0}});
   CHECK((plain.theta == 500000.0 && plain.width == 8 && plain.pair_stride == 4 && plain.denominator == 8));
   CHECK(plain.pairing == RopePairing::kHalfSplit);
-  CHECK(rope({{"rope_theta", nullptr}, {"rope_parameters", {{"rope_theta", 25000.0}, {"rope_type", "default"}}}}).theta == 25000.0);
+  CHECK(rope({{"rope_theta", nullptr},
+              {"rope_parameters", {{"rope_theta", 25000.0}, {"rope_type", "default"}}}})
+            .theta == 25000.0);
   CHECK(rope({{"rope_scaling", {{"type", "linear"}, {"factor", 4.0}}}}).position_scale == 0.25);
   CHECK(plain.freq_divisors == kNoTensor);
   CHECK(rope({{"rope_scaling",

@@ -22,7 +22,8 @@ TEST_CASE("all fixtures convert to all types") {
 }
 
 TEST_CASE("the trained models convert with their tokenizers") {
-  const std::string bin = SharedDataPath("models/stories260K.bin"), qmqa = SharedDataPath("models/stories-qmqa");
+  const std::string bin = SharedDataPath("models/stories260K.bin"),
+                    qmqa = SharedDataPath("models/stories-qmqa");
   if (bin.empty() || qmqa.empty()) SKIP("the shared data is not there (THIMBLE_SHARED_DATA)");
   const std::string stories = ConvertForTest(bin, WeightType::kQ8, SharedDataPath("tokenizers/tok512.bin"));
   CHECK(SpecOf(stories).tokenizer_segment >= 0);

@@ -19,7 +19,8 @@ struct Llama2c {
   std::string Bytes() const {
     const bool own_head = header[5] < 0;
     const size_t D = 8, F = 12, L = 2, d = 4, kv = 4, V = 11, P = 16;
-    const size_t n = V * D * (own_head ? 2 : 1) + L * (2 * D + 2 * D * D + 2 * kv * D + 3 * F * D) + D + P * d;
+    const size_t n =
+        V * D * (own_head ? 2 : 1) + L * (2 * D + 2 * D * D + 2 * kv * D + 3 * F * D) + D + P * d;
     std::vector<float> weights(n);
     for (size_t i = 0; i < n; ++i) weights[i] = static_cast<float>(i % 97) / 97.0f;
     std::string bytes(sizeof header + n * sizeof(float), '\0');

@@ -1,4 +1,5 @@
-// The quantiser: layout, error against plain rounding and against theory, special values, independence of splitting.
+// The quantiser: layout, error against plain rounding and against theory, special values, independence of
+// splitting.
 #include <catch2/catch_test_macros.hpp>
 #include <cfloat>
 #include <cmath>
@@ -38,12 +39,13 @@ std::vector<float> Gaussian(size_t n, uint32_t seed) {
   return w;
 }
 
-double ErrorOf(const WeightFormat& format, const Quantised& q, const std::vector<float>& w, size_t rows, size_t cols) {
+double ErrorOf(const WeightFormat& format, const Quantised& q, const std::vector<float>& w, size_t rows,
+               size_t cols) {
   std::vector<float> back(cols);
   double error = 0, weight = 0;
   for (size_t r = 0; r < rows; ++r) {
-    DequantiseRow(format, q.data.data() + r * (q.data.size() / rows), q.scales.data() + r * (q.scales.size() / rows), cols,
-                  back.data());
+    DequantiseRow(format, q.data.data() + r * (q.data.size() / rows),
+                  q.scales.data() + r * (q.scales.size() / rows), cols, back.data());
     for (size_t i = 0; i < cols; ++i) {
       const double e = static_cast<double>(back[i]) - w[r * cols + i];
       error += e * e;
@@ -82,7 +84,8 @@ TEST_CASE("q4: better than rounding to the full range, at every block size and o
       const std::vector<float> w = Gaussian(kRows * cols, block);
       const WeightFormat plain{WeightType::kQ4, block, false}, searched{WeightType::kQ4, block, true};
       const Quantised a = Run(plain, w, kRows, cols), b = Run(searched, w, kRows, cols);
-      INFO("block " << block << " cols " << cols << ": " << a.error.Relative() << " -> " << b.error.Relative());
+      INFO("block " << block << " cols " << cols << ": " << a.error.Relative() << " -> "
+                    << b.error.Relative());
       CHECK(std::fabs(b.error.Relative() - ErrorOf(searched, b, w, kRows, cols)) < 1e-9);
       CHECK(b.error.Relative() < 0.85 * a.error.Relative());
       CHECK(b.error.Relative() < (block == 32 ? 0.083 : block == 64 ? 0.092 : 0.099));
@@ -122,14 +125,16 @@ TEST_CASE("f32 is a copy") {
 
 TEST_CASE("zeros, tiny and huge weights give finite scales and finite weights") {
   for (const float value : {0.0f, FLT_TRUE_MIN, 1e-42f, FLT_MIN, 1e-30f, 1e30f, FLT_MAX / 2}) {
-    for (const WeightFormat& format : {WeightFormat{WeightType::kQ8, 0, true}, WeightFormat{WeightType::kQ4, 32, true},
-                                       WeightFormat{WeightType::kQ4, 32, false}}) {
+    for (const WeightFormat& format :
+         {WeightFormat{WeightType::kQ8, 0, true}, WeightFormat{WeightType::kQ4, 32, true},
+          WeightFormat{WeightType::kQ4, 32, false}}) {
       std::vector<float> w(70);
       for (size_t i = 0; i < w.size(); ++i) w[i] = value * ((static_cast<float>(i % 7) - 3) / 3);
       const Quantised q = Run(format, w, 2, 35);
       std::vector<float> back(35);
       for (size_t r = 0; r < 2; ++r) {
-        DequantiseRow(format, q.data.data() + r * (q.data.size() / 2), q.scales.data() + r * (q.scales.size() / 2), 35, back.data());
+        DequantiseRow(format, q.data.data() + r * (q.data.size() / 2),
+                      q.scales.data() + r * (q.scales.size() / 2), 35, back.data());
         for (size_t i = 0; i < 35; ++i) {
           CHECK(std::isfinite(back[i]));
           CHECK(std::fabs(back[i] - w[r * 35 + i]) <= 0.1f * value + FLT_MIN);
@@ -142,7 +147,8 @@ TEST_CASE("zeros, tiny and huge weights give finite scales and finite weights") 
 TEST_CASE("the bytes do not depend on how the rows are split or how many threads there are") {
   constexpr size_t kRows = 300, kCols = 1024;
   const std::vector<float> w = Gaussian(kRows * kCols, 5);
-  for (const WeightFormat& format : {WeightFormat{WeightType::kQ8, 0, true}, WeightFormat{WeightType::kQ4, 64, true}}) {
+  for (const WeightFormat& format :
+       {WeightFormat{WeightType::kQ8, 0, true}, WeightFormat{WeightType::kQ4, 64, true}}) {
     const Quantised whole = Run(format, w, kRows, kCols);
     std::vector<uint8_t> data, scales;
     QuantiseError error;

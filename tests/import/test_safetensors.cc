@@ -100,15 +100,19 @@ TEST_CASE("tensors whose fields contradict each other") {
       {R"("dtype":"F32","shape":[2],"data_offsets":[8,0])", 8, Code::kInvalidModel, "begin 8"},
       {R"("dtype":"F32","shape":[1],"data_offsets":[4,8])", 8, Code::kInvalidModel, "hole"},
       {R"("dtype":"F32","shape":[1],"data_offsets":[0,4])", 8, Code::kTrailingBytes, "8 bytes, expected 4"},
-      {R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8])", 8, Code::kInvalidModel, "overflows"},
-      {R"("dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0])", 0, Code::kInvalidModel, "overflows"},
-      {R"("dtype":"F64","shape":[2305843009213693952,8],"data_offsets":[0,0])", 0, Code::kInvalidModel, "overflows"},
+      {R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8])", 8, Code::kInvalidModel,
+       "overflows"},
+      {R"("dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0])", 0, Code::kInvalidModel,
+       "overflows"},
+      {R"("dtype":"F64","shape":[2305843009213693952,8],"data_offsets":[0,0])", 0, Code::kInvalidModel,
+       "overflows"},
       {R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])", 8, Code::kInvalidModel, "shape"},
       {R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])", 8, Code::kInvalidModel, "shape"},
       {R"("dtype":"F32","shape":2,"data_offsets":[0,8])", 8, Code::kInvalidModel, "shape"},
       {R"("dtype":"F32","shape":[2],"data_offsets":[0,8,9])", 8, Code::kInvalidModel, "data_offsets"},
       {R"("dtype":"F32","shape":[2],"data_offsets":[-8,0])", 8, Code::kInvalidModel, "data_offsets"},
-      {R"("dtype":"F32","shape":[2],"data_offsets":[0,99999999999999999999])", 8, Code::kInvalidModel, "data_offsets"},
+      {R"("dtype":"F32","shape":[2],"data_offsets":[0,99999999999999999999])", 8, Code::kInvalidModel,
+       "data_offsets"},
       {R"("dtype":"F32","shape":[2])", 8, Code::kInvalidModel, "exactly dtype, shape and data_offsets"},
       {R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"stride":1)", 8, Code::kInvalidModel, "exactly"},
   };
@@ -124,7 +128,8 @@ TEST_CASE("tensors whose fields contradict each other") {
 
 TEST_CASE("ranges that overlap, and names that repeat") {
   const std::string a = R"("a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
-  const Outcome overlap = OpenHeader("{" + a + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12);
+  const Outcome overlap =
+      OpenHeader("{" + a + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12);
   CHECK(overlap.code == Code::kInvalidModel);
   CHECK((overlap.Names("'b'") && overlap.Names("overlap") && overlap.Names("'a'")));
   const Outcome same = OpenHeader("{" + a + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8);
@@ -171,7 +176,8 @@ TEST_CASE("shards: found by their index, and every way in which they are not") {
     const fs::path folder = FreshFolder("shards");
     WriteFile(folder / "one.safetensors", SafetensorsBytes({RandomTensor("a", {2}), RandomTensor("b", {3})}));
     WriteFile(folder / "two.safetensors", SafetensorsBytes({RandomTensor("c", {4})}));
-    WriteFile(folder / "model.safetensors.index.json", "{\"metadata\":{\"total_size\":36},\"weight_map\":" + map + "}");
+    WriteFile(folder / "model.safetensors.index.json",
+              "{\"metadata\":{\"total_size\":36},\"weight_map\":" + map + "}");
     return folder;
   };
   const auto open = [](const fs::path& folder) {
@@ -191,7 +197,8 @@ TEST_CASE("shards: found by their index, and every way in which they are not") {
     const char* named;
   };
   const Case cases[] = {
-      {R"({"a":"one.safetensors","b":"one.safetensors","c":"three.safetensors"})", Code::kIo, "three.safetensors"},
+      {R"({"a":"one.safetensors","b":"one.safetensors","c":"three.safetensors"})", Code::kIo,
+       "three.safetensors"},
       {R"({"a":"../one.safetensors"})", Code::kInvalidModel, "../one.safetensors"},
       {R"({"a":".."})", Code::kInvalidModel, "'a'"},
       {R"({"a":"sub/one.safetensors"})", Code::kInvalidModel, "not a plain file name"},
@@ -201,7 +208,8 @@ TEST_CASE("shards: found by their index, and every way in which they are not") {
       {R"({"a":7})", Code::kInvalidModel, "not a plain file name"},
       {R"({})", Code::kInvalidModel, "weight_map"},
       {R"([])", Code::kInvalidModel, "weight_map"},
-      {R"({"a":"one.safetensors","b":"one.safetensors","c":"one.safetensors"})", Code::kInvalidModel, "'c' is not in shard"},
+      {R"({"a":"one.safetensors","b":"one.safetensors","c":"one.safetensors"})", Code::kInvalidModel,
+       "'c' is not in shard"},
       {R"({"a":"one.safetensors","c":"two.safetensors"})", Code::kInvalidModel, "'b' of shard"},
   };
   for (const Case& c : cases) {
