@@ -14,7 +14,7 @@ namespace {
 // is below 2^-57 of the sum. Deterministic: additions and multiplications only, in this order (Cody and
 // Waite 1980).
 double ExpNegative(double x) {
-  if (x < -700.0) return 0.0;
+  if (!(x >= -700.0)) return 0.0;  // also for NaN: a penalty can turn a finite logit into infinity
   constexpr double kLog2E = 1.4426950408889634074;
   constexpr double kLn2High = 6.93147180369123816490e-01;
   constexpr double kLn2Low = 1.90821492927058770002e-10;
