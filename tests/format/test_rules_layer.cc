@@ -36,6 +36,11 @@ int32_t Vector(D& d, uint32_t n, uint32_t rows = 1) {
   return static_cast<int32_t>(d.tensors.size()) - 1;
 }
 
+LinearSpec Matrix(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightType::kF32) {
+  d.tensors.push_back({"extra", {.type = type, .rows = rows, .cols = cols}});
+  return {static_cast<int32_t>(d.tensors.size()) - 1, kNoTensor};
+}
+
 // Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms:
 // "post_norms". One row, 4 heads over 1, rotated when read, half of the head interleaved: "gain_and_sinks".
 const Case kCases[] = {
@@ -169,6 +174,13 @@ const Case kCases[] = {
     {"post_norms", "unknown activation",
      [](In c) { c.l.ffn.activation = static_cast<Activation>(kActivationCount); }, "ffn.activation",
      Code::kUnsupported},
+    {"post_norms", "int8 weights whose sums could overflow",
+     [](In c) {
+       c.l.ffn.width = kMaxQuantisedColumns + 1;
+       c.l.ffn.up = c.l.ffn.gate = Matrix(c.d, kMaxQuantisedColumns + 1, 16);
+       c.l.ffn.down = Matrix(c.d, 16, kMaxQuantisedColumns + 1, WeightType::kQ8);
+     },
+     "ffn.down", Code::kUnsupported},
     {"post_norms", "output scale NaN", [](In c) { c.l.output_scale = kNan; }, "output_scale"},
 };
 
