@@ -12,6 +12,8 @@ target_compile_options(thimble_flags INTERFACE
   -Wall -Wextra -ffp-contract=off
   # gcc 12 sees overlapping copies inside std::string's operator+ where there are none.
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+  # gcc 13 and later suspect every function that takes a temporary and gives back a reference.
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-dangling-reference>
   # File names in messages start at the project's root, whatever machine built it.
   "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
 
