@@ -1,5 +1,5 @@
-// `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are arguments, the
-// progress bar and the report.
+// `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are
+// arguments, the progress bar and the report.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -32,9 +32,9 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --block 32 --keep-head q8
   thimble convert --list
 
-SRC is a folder with config.json and model.safetensors (or its shards), or a llama2.c .bin file. The result appears
-under its name when it is complete and checked; until then an older file of that name stays. Memory stays small: one
-block of rows at a time.)";
+SRC is a folder with config.json and model.safetensors (or its shards), or a llama2.c .bin file. The
+result appears under its name when it is complete and checked; until then an older file of that name
+stays. Memory stays small: one block of rows at a time.)";
 
 struct Arguments {
   std::string source, output, weights = "f32", head, tokenizer, name;
@@ -45,7 +45,8 @@ struct Arguments {
 
 WeightType Type(const std::string& text, const char* option) {
   const auto type = WeightTypeFromName(text);
-  if (!type) throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
+  if (!type)
+    throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
   return *type;
 }
 
@@ -71,8 +72,9 @@ void CheckOutput(const Arguments& arguments) {
   const bool in_source = fs::is_directory(arguments.source, ignored) &&
                          fs::equivalent(fs::absolute(output).parent_path(), arguments.source, ignored);
   if (IsThimbleFile(output) || (arguments.force && !in_source)) return;
-  throw Error(kInvalidArgument, "-o: " + arguments.output + " exists and is no .thimble file" +
-                                    (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
+  throw Error(kInvalidArgument,
+              "-o: " + arguments.output + " exists and is no .thimble file" +
+                  (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
 }
 
 class Bar {
@@ -87,8 +89,8 @@ class Bar {
                                          static_cast<double>(progress.total_weights));
     if (terminal_) {
       const std::string cells(static_cast<size_t>(percent) * 3 / 10, '#');
-      std::fprintf(stderr, "\r\033[K[%-30s] %3d%%  %zu/%zu %.40s", cells.c_str(), percent, progress.index + 1, progress.count,
-                   progress.tensor.c_str());
+      std::fprintf(stderr, "\r\033[K[%-30s] %3d%%  %zu/%zu %.40s", cells.c_str(), percent, progress.index + 1,
+                   progress.count, progress.tensor.c_str());
       std::fflush(stderr);
       shown_ = true;
     } else if (const auto now = Clock::now(); now - last_line_ > std::chrono::seconds(5)) {
@@ -130,24 +132,27 @@ std::vector<ConvertedTensor> Worst(const ConvertReport& report) {
   std::vector<ConvertedTensor> worst;
   std::copy_if(report.tensors.begin(), report.tensors.end(), std::back_inserter(worst),
                [](const ConvertedTensor& tensor) { return tensor.type != WeightType::kF32; });
-  std::sort(worst.begin(), worst.end(), [](const auto& a, const auto& b) { return a.relative_error > b.relative_error; });
+  std::sort(worst.begin(), worst.end(),
+            [](const auto& a, const auto& b) { return a.relative_error > b.relative_error; });
   return worst;
 }
 
 std::string ReportText(const Arguments& arguments, const ConvertReport& report, double seconds) {
-  std::string text = Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", arguments.output.c_str(),
-                            report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
-                            HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
+  std::string text =
+      Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", arguments.output.c_str(),
+             report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
+             HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
   text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
                                         report.has_chat_template ? ", chat template" : "")
-                               : "tokenizer   none; `thimble run` needs one (--tokenizer FILE)\n";
+                               : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
   const std::vector<ConvertedTensor> worst = Worst(report);
   for (size_t i = 0; i < worst.size() && i < 3; ++i) {
     text += Format("%-11s %.3f%% %s, %s\n", i == 0 ? "worst error" : "", worst[i].relative_error * 100,
                    WeightTypeName(worst[i].type), worst[i].name.c_str());
   }
   return text + Format("took        %.1f s, peak memory %s, buffers %s\n", seconds,
-                       HumanBytes(MeasureMemory().peak_resident_bytes).c_str(), HumanBytes(report.peak_buffer_bytes).c_str());
+                       HumanBytes(MeasureMemory().peak_resident_bytes).c_str(),
+                       HumanBytes(report.peak_buffer_bytes).c_str());
 }
 
 Json ReportJson(const Arguments& arguments, const ConvertReport& report, double seconds) {
@@ -180,11 +185,13 @@ Json ReportJson(const Arguments& arguments, const ConvertReport& report, double 
 
 int Run(const Arguments& arguments) {
   if (arguments.list) return List(arguments.json);
-  if (arguments.source.empty()) throw Error(kInvalidArgument, "SRC is missing; `thimble convert --help` shows the arguments");
+  if (arguments.source.empty())
+    throw Error(kInvalidArgument, "SRC is missing; `thimble convert --help` shows the arguments");
   if (arguments.output.empty()) throw Error(kInvalidArgument, "-o is missing: the file to write");
   std::error_code failed;
   if (!fs::is_directory(arguments.source, failed)) CheckReadable(arguments.source);
-  if (!arguments.tokenizer.empty() && !fs::is_directory(arguments.tokenizer, failed)) CheckReadable(arguments.tokenizer);
+  if (!arguments.tokenizer.empty() && !fs::is_directory(arguments.tokenizer, failed))
+    CheckReadable(arguments.tokenizer);
 
   ConvertOptions options;
   options.source = arguments.source;
@@ -219,21 +226,30 @@ int Run(const Arguments& arguments) {
 Command AddConvert(CLI::App* program) {
   auto arguments = std::make_shared<Arguments>();
   Arguments* a = arguments.get();
-  CLI::App* app = program->add_subcommand("convert", "Bring in a model from Hugging Face, llama2.c or the paper's code");
+  CLI::App* app =
+      program->add_subcommand("convert", "Bring in a model from Hugging Face, llama2.c or the paper's code");
   app->add_option("SRC", a->source, "A folder or a file")->type_name("");
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
   app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block)")
-      ->type_name("TYPE")->default_str("f32");
-  AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")->default_str("32");
-  app->add_option("--keep-head", a->head, "Another type for the output head (and the embedding, where they are one)")
+      ->type_name("TYPE")
+      ->default_str("f32");
+  AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")
+      ->default_str("32");
+  app->add_option("--keep-head", a->head,
+                  "Another type for the output head (and the embedding, where they are one)")
       ->type_name("TYPE");
-  app->add_option("--tokenizer", a->tokenizer,
-                  "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
-                  "by default what lies in SRC")->type_name("FILE");
+  app->add_option(
+         "--tokenizer", a->tokenizer,
+         "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
+         "by default what lies in SRC")
+      ->type_name("FILE");
   app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
   app->add_option("--name", a->name, "The model's name, by default that of SRC")->type_name("NAME");
-  app->add_option("--ignore-field", a->ignored_fields, "A field of config.json that does not matter; may be repeated")
-      ->type_name("NAME")->take_all()->expected(1);
+  app->add_option("--ignore-field", a->ignored_fields,
+                  "A field of config.json that does not matter; may be repeated")
+      ->type_name("NAME")
+      ->take_all()
+      ->expected(1);
   app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
   app->add_flag("--list", a->list, "Show the families of models that can be brought in");
   app->add_flag("-q,--quiet", a->quiet, "No progress and no report");

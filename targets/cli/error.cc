@@ -13,14 +13,22 @@ namespace thimble::cli {
 int ExitCodeOf(int code) {
   if (code == kCancelled) return kExitCancelled;
   switch (code / 100) {
-    case 0: return 0;
-    case 1: return kExitArgument;
-    case 2: return 3;
-    case 3: return 4;
-    case 4: return 5;
-    case 5: return 6;
-    case 6: return 7;
-    default: return 3;  // numbers that are not finite come from the model's weights
+    case 0:
+      return 0;
+    case 1:
+      return kExitArgument;
+    case 2:
+      return 3;
+    case 3:
+      return 4;
+    case 4:
+      return 5;
+    case 5:
+      return 6;
+    case 6:
+      return 7;
+    default:
+      return 3;  // numbers that are not finite come from the model's weights
   }
 }
 
@@ -38,7 +46,8 @@ int Report(const Error& error, bool json) {
   std::fprintf(stderr, "thimble: error: %s\n", error.what());
   if (json) {
     Json object;
-    object["error"] = {{"code", error.code}, {"name", thimble_code_name(error.code)}, {"message", error.what()}};
+    object["error"] = {
+        {"code", error.code}, {"name", thimble_code_name(error.code)}, {"message", error.what()}};
     try {
       PrintJson(object);
     } catch (const Error&) {

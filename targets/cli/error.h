@@ -1,5 +1,5 @@
-// Errors of the program: a code of the library's ranges, from which the exit code follows, and a sentence for people.
-// Knows no command.
+// Errors of the program: a code of the library's ranges, from which the exit code follows, and a sentence for
+// people. Knows no command.
 #pragma once
 
 #include <stdexcept>
@@ -36,7 +36,8 @@ void Check(const thimble_status& status, const std::string& about = {});
 // "PATH: cannot be opened: No such file or directory", code kIo.
 Error IoError(const std::string& path, const std::string& what, int error_number);
 
-// "thimble: error: ..." on stderr; with json also {"error":{code,name,message}} on stdout. Returns the exit code.
+// "thimble: error: ..." on stderr; with json also {"error":{code,name,message}} on stdout. Returns the exit
+// code.
 int Report(const Error& error, bool json);
 
 }  // namespace thimble::cli

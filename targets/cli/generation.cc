@@ -28,7 +28,8 @@ size_t UnfinishedBytes(std::string_view text) {
   return 0;
 }
 
-// The text of one id: nothing for control pieces (</s>), which thimble_piece names and thimble_detokenize leaves out.
+// The text of one id: nothing for control pieces (</s>), which thimble_piece names and thimble_detokenize
+// leaves out.
 std::string TextOf(const Model& model, int32_t id, bool starts_text) {
   const std::string piece = model.Piece(id);
   std::string alone(piece.size() + 8, 0);
@@ -43,11 +44,16 @@ std::string TextOf(const Model& model, int32_t id, bool starts_text) {
 
 const char* StopName(StopReason reason) {
   switch (reason) {
-    case StopReason::kEnd: return "end";
-    case StopReason::kLimit: return "limit";
-    case StopReason::kContextFull: return "context";
-    case StopReason::kCancelled: return "cancelled";
-    case StopReason::kPipeClosed: return "pipe";
+    case StopReason::kEnd:
+      return "end";
+    case StopReason::kLimit:
+      return "limit";
+    case StopReason::kContextFull:
+      return "context";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kPipeClosed:
+      return "pipe";
   }
   return "?";
 }

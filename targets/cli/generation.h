@@ -1,5 +1,5 @@
-// The loop of `thimble run`: prompt in, text out piece by piece, stopped by a limit, an end, a full context, Ctrl-C or
-// a reader that went away. Knows no arguments and prints nothing itself.
+// The loop of `thimble run`: prompt in, text out piece by piece, stopped by a limit, an end, a full context,
+// Ctrl-C or a reader that went away. Knows no arguments and prints nothing itself.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +20,18 @@ struct Generation {
   std::vector<int32_t> ids;  // without the end-of-text id
   StopReason stop = StopReason::kEnd;
   uint64_t prefill_ns = 0;
-  uint64_t decode_ns = 0;      // of decode_steps steps
-  uint64_t decode_steps = 0;   // generated tokens but the last, whose successor nobody asked for
+  uint64_t decode_ns = 0;     // of decode_steps steps
+  uint64_t decode_steps = 0;  // generated tokens but the last, whose successor nobody asked for
   size_t prompt_tokens_done = 0;
 };
 
 struct GenerationLimits {
-  int64_t max_tokens = -1;     // -1: until the context is full
-  size_t chunk_tokens = 64;    // Ctrl-C is looked at between chunks
+  int64_t max_tokens = -1;   // -1: until the context is full
+  size_t chunk_tokens = 64;  // Ctrl-C is looked at between chunks
 };
 
-// `on_text` gets whole UTF-8 characters and may throw PipeClosed. `starts_text`: the first generated token starts the
-// text, so that the space in front of it is not part of it.
+// `on_text` gets whole UTF-8 characters and may throw PipeClosed. `starts_text`: the first generated token
+// starts the text, so that the space in front of it is not part of it.
 Generation Generate(thimble_session* session, const Model& model, const std::vector<int32_t>& prompt,
                     const GenerationLimits& limits, bool starts_text,
                     const std::function<void(std::string_view)>& on_text);

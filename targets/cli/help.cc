@@ -14,7 +14,8 @@ class HelpFormatter : public CLI::Formatter {
   }
 
   std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_positional() || option->get_type_size() == 0 || option->get_type_name().empty()) return {};
+    if (option->get_positional() || option->get_type_size() == 0 || option->get_type_name().empty())
+      return {};
     return " " + option->get_type_name();
   }
 

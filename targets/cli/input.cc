@@ -72,7 +72,8 @@ std::string ReadFile(const std::string& path) {
     text.append(buffer, n);
     if (Interrupted()) throw Error(kCancelled, "cancelled");
     if (n < sizeof buffer) {
-      if (std::ferror(file.get())) throw IoError(path == "-" ? "standard input" : path, "cannot be read", errno);
+      if (std::ferror(file.get()))
+        throw IoError(path == "-" ? "standard input" : path, "cannot be read", errno);
       return text;
     }
   }
@@ -86,13 +87,23 @@ std::string Unescape(std::string_view text) {
       continue;
     }
     switch (const char c = text[++i]) {
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
-      case '0': out += '\0'; break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case '0':
+        out += '\0';
+        break;
       case '\\':
       case '"':
-      case '\'': out += c; break;
+      case '\'':
+        out += c;
+        break;
       case 'x':
         if (i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 && HexDigit(text[i + 2]) >= 0) {
           out += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
@@ -125,7 +136,8 @@ double ParseReal(std::string_view text, double minimum, double maximum, const st
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
     throw Error(kInvalidArgument, option + ": must be a number, got " + Quoted(text));
   if (value < minimum || value > maximum)
-    throw Error(kOutOfRange, Format("%s: must be between %g and %g, got %g", option.c_str(), minimum, maximum, value));
+    throw Error(kOutOfRange,
+                Format("%s: must be between %g and %g, got %g", option.c_str(), minimum, maximum, value));
   return value;
 }
 
@@ -158,7 +170,8 @@ std::vector<int32_t> ReadIds(const std::string& path) {
   std::vector<int32_t> ids;
   ids.reserve(value.size());
   for (const nlohmann::json& item : value) {
-    if (!item.is_number_integer()) throw Error(kInvalidArgument, path + ": must hold nothing but whole numbers");
+    if (!item.is_number_integer())
+      throw Error(kInvalidArgument, path + ": must hold nothing but whole numbers");
     const int64_t id = item.get<int64_t>();
     if (id < 0 || id > INT32_MAX) throw Error(kOutOfRange, path + ": " + item.dump() + " is not an id");
     ids.push_back(static_cast<int32_t>(id));

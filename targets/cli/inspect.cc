@@ -1,4 +1,5 @@
-// `thimble inspect`: what a model file says about itself. Reads the header and the start of the tokenizer, no weights.
+// `thimble inspect`: what a model file says about itself. Reads the header and the start of the tokenizer, no
+// weights.
 #include <memory>
 
 #include <nlohmann/json.hpp>

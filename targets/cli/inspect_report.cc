@@ -22,7 +22,8 @@ constexpr const char* kSharings[] = {"none", "q_k", "k_v", "q_k_v"};
 constexpr const char* kRotations[] = {"none", "on_write", "on_read", "on_write_inverse_output"};
 constexpr const char* kPairings[] = {"half_split", "interleaved"};
 constexpr const char* kFfns[] = {"none", "plain", "gated"};
-constexpr const char* kActivations[] = {"identity", "gelu", "gelu_tanh", "silu", "relu", "relu_squared", "gelu_quick"};
+constexpr const char* kActivations[] = {"identity", "gelu",         "gelu_tanh", "silu",
+                                        "relu",     "relu_squared", "gelu_quick"};
 constexpr const char* kTokenizers[] = {"?", "sentencepiece_bpe", "byte_level_bpe"};
 constexpr const char* kSplits[] = {"none", "gpt2"};
 
@@ -147,8 +148,10 @@ class Inspector {
     for (uint32_t i = 0; i < header_.tensors(); ++i) {
       const TensorSpec tensor = header_.tensor(i);
       uint64_t data_bytes = 0, scale_bytes = 0;
-      if (tensor.data_segment >= 0) data_bytes = header_.segment(static_cast<uint32_t>(tensor.data_segment)).bytes;
-      if (tensor.scale_segment >= 0) scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
+      if (tensor.data_segment >= 0)
+        data_bytes = header_.segment(static_cast<uint32_t>(tensor.data_segment)).bytes;
+      if (tensor.scale_segment >= 0)
+        scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
       Json entry = {{"name", std::string(header_.tensor_name(i))},
                     {"type", Name(kWeightTypes, static_cast<uint32_t>(tensor.type))},
                     {"shape", {tensor.rows, tensor.cols}},

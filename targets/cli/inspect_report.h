@@ -8,7 +8,8 @@
 namespace thimble::cli {
 
 // {"file", "name", "family", "container", "dimensions", "input", "output", "layers": [...], "tensors": [...],
-//  "segments": [...], "tokenizer", "chat_template", "metadata"}. Kinds by name, absent parts left out. Throws Error.
+//  "segments": [...], "tokenizer", "chat_template", "metadata"}. Kinds by name, absent parts left out. Throws
+//  Error.
 Json InspectJson(const std::string& path);
 // Equal layers that follow each other are one entry.
 std::string InspectText(const Json& report);

@@ -37,7 +37,8 @@ void AddLayers(const Json& layers, std::string* text) {
   for (size_t first = 0; first < layers.size();) {
     size_t last = first;
     while (last + 1 < layers.size() && layers[last + 1] == layers[first]) ++last;
-    *text += first == last ? Format("\nlayer %zu\n", first) : Format("\nlayers %zu to %zu, all alike\n", first, last);
+    *text += first == last ? Format("\nlayer %zu\n", first)
+                           : Format("\nlayers %zu to %zu, all alike\n", first, last);
     for (const auto& [key, value] : layers[first].items())
       *text += Format("  %-20s %s\n", key.c_str(), (value.is_object() ? Facts(value) : Plain(value)).c_str());
     first = last + 1;
@@ -51,8 +52,8 @@ std::string InspectText(const Json& report) {
   const Json& dimensions = report["dimensions"];
   std::string text = Plain(report["file"]) + ": " + Plain(report["name"]) + "\n";
   text += Format("  %-20s %s\n", "family", Plain(report["family"]).c_str());
-  text += Format("  %-20s version %s, %s bytes (%s), header %s bytes, %s tensors in %s segments\n", "container",
-                 Plain(container["version"]).c_str(), Thousands(container["file_bytes"]).c_str(),
+  text += Format("  %-20s version %s, %s bytes (%s), header %s bytes, %s tensors in %s segments\n",
+                 "container", Plain(container["version"]).c_str(), Thousands(container["file_bytes"]).c_str(),
                  HumanBytes(container["file_bytes"]).c_str(), Thousands(container["header_bytes"]).c_str(),
                  Plain(container["tensors"]).c_str(), Plain(container["segments"]).c_str());
   text += Format("  %-20s %s\n", "dimensions", Facts(dimensions).c_str());
@@ -61,15 +62,17 @@ std::string InspectText(const Json& report) {
   text += Format("  %-20s %s\n", "tokenizer",
                  report["tokenizer"].is_null() ? "none" : Facts(report["tokenizer"]).c_str());
   if (!report["chat_template"].get<std::string>().empty())
-    text += Format("  %-20s %zu characters\n", "chat template", report["chat_template"].get<std::string>().size());
+    text += Format("  %-20s %zu characters\n", "chat template",
+                   report["chat_template"].get<std::string>().size());
   for (const auto& [key, value] : report["metadata"].items())
     text += Format("  %-20s %s = %s\n", "metadata", Plain(Json(key)).c_str(), Plain(value).c_str());
   AddLayers(report["layers"], &text);
 
   text += Format("\n%-44s %-5s %-16s %14s  %s\n", "tensor", "type", "shape", "bytes", "segment");
   for (const Json& tensor : report["tensors"]) {
-    text += Format("%-44s %-5s %-16s %14s  %s\n", Plain(tensor["name"]).c_str(), Plain(tensor["type"]).c_str(),
-                   Shape(tensor).c_str(), Thousands(tensor["bytes"]).c_str(), Plain(tensor["data_segment"]).c_str());
+    text += Format("%-44s %-5s %-16s %14s  %s\n", Plain(tensor["name"]).c_str(),
+                   Plain(tensor["type"]).c_str(), Shape(tensor).c_str(), Thousands(tensor["bytes"]).c_str(),
+                   Plain(tensor["data_segment"]).c_str());
   }
   return text;
 }

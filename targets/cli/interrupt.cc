@@ -1,4 +1,5 @@
-// Ctrl-C. The handler does what is allowed in a handler: it sets a flag, or writes a line and ends the program.
+// Ctrl-C. The handler does what is allowed in a handler: it sets a flag, or writes a line and ends the
+// program.
 #include "targets/cli/interrupt.h"
 
 #include <signal.h>

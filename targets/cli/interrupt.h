@@ -1,4 +1,5 @@
-// Ctrl-C: the first asks the running command to stop after its current step, the second ends the program at once.
+// Ctrl-C: the first asks the running command to stop after its current step, the second ends the program at
+// once.
 #pragma once
 
 namespace thimble::cli {
@@ -9,8 +10,8 @@ void InstallSignalHandlers();
 // True once SIGINT or SIGTERM has come.
 bool Interrupted();
 
-// While one of these lives the program is in a call that cannot be asked to stop and has nothing to save (loading a
-// model): a signal ends it at once, with exit code 130.
+// While one of these lives the program is in a call that cannot be asked to stop and has nothing to save
+// (loading a model): a signal ends it at once, with exit code 130.
 class StopAtOnce {
  public:
   StopAtOnce();

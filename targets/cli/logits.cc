@@ -18,11 +18,12 @@ namespace thimble::cli {
 namespace {
 
 constexpr char kFooter[] = R"(Examples:
-  thimble logits stories-qmqa.thimble --ids 1,405,408,261,382 --kv f32 --json
+  thimble logits stories-qmqa.thimble --ids 1,405,408,261,382 --json
   thimble logits stories-qmqa.thimble -p "Once upon a time"
   thimble logits vit.thimble --pixels images.json --json
 
-With --json: {"ids", "outputs", "logits": one list per position (or image)}, numbers with nine digits, so that they
+The cache is f32 unless --kv says otherwise, so that the numbers are the model's own. With --json:
+{"ids", "outputs", "logits": one list per position (or image)}, numbers with nine digits, which
 are the floats exactly. Without it: the best five of each position.)";
 
 constexpr size_t kBest = 5;
@@ -71,17 +72,21 @@ std::string RowText(const Model& model, size_t position, const float* row, size_
   for (size_t i = 0; i < best; ++i) {
     text += Format(" %6zu %9.4f", order[i], static_cast<double>(row[order[i]]));
     if (!model.info().has_tokenizer) continue;
-    std::string piece = order[i] < model.info().vocabulary ? Quoted(model.Piece(static_cast<int32_t>(order[i]))) : "-";
+    std::string piece =
+        order[i] < model.info().vocabulary ? Quoted(model.Piece(static_cast<int32_t>(order[i]))) : "-";
     text += Format(" %-10s", piece.c_str());
   }
   return text + "\n";
 }
 
-void PrintRows(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids, const Rows& rows) {
+void PrintRows(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids,
+               const Rows& rows) {
   if (!arguments.json) {
-    Print(Format("%s: %zu rows of %zu; the best %zu of each: id, logit%s\n", model.path().c_str(), rows.size(),
-                 rows.outputs, std::min(kBest, rows.outputs), model.info().has_tokenizer ? ", piece" : ""));
-    for (size_t i = 0; i < rows.size(); ++i) Print(RowText(model, i, rows.values.data() + i * rows.outputs, rows.outputs));
+    Print(Format("%s: %zu rows of %zu; the best %zu of each: id, logit%s\n", model.path().c_str(),
+                 rows.size(), rows.outputs, std::min(kBest, rows.outputs),
+                 model.info().has_tokenizer ? ", piece" : ""));
+    for (size_t i = 0; i < rows.size(); ++i)
+      Print(RowText(model, i, rows.values.data() + i * rows.outputs, rows.outputs));
     return;
   }
   // Written by hand: the JSON library would print the doubles behind the floats, with twice the digits.
@@ -106,7 +111,9 @@ void PrintRows(const Arguments& arguments, const Model& model, const std::vector
 }
 
 int Run(const Arguments& arguments) {
-  NeedOne("--ids, --ids-file, -p, -f or --pixels", {!arguments.ids.empty(), !arguments.ids_file.empty(), arguments.text.has_prompt, !arguments.text.file.empty(), !arguments.pixels.empty()});
+  NeedOne("--ids, --ids-file, -p, -f or --pixels",
+          {!arguments.ids.empty(), !arguments.ids_file.empty(), arguments.text.has_prompt,
+           !arguments.text.file.empty(), !arguments.pixels.empty()});
   const Model model(arguments.model);
   const bool reads_image = model.info().image_channels != 0;
   if (reads_image != !arguments.pixels.empty()) {
@@ -120,10 +127,12 @@ int Run(const Arguments& arguments) {
     pixels = ReadNumbers(arguments.pixels);
     image_pixels = size_t{model.info().image_channels} * model.info().image_height * model.info().image_width;
     if (pixels.empty() || pixels.size() % image_pixels != 0) {
-      throw Error(kInvalidArgument,
-                  Format("--pixels: %zu numbers are no whole number of images of %u x %u x %u (channels, height, width)",
-                         pixels.size(), model.info().image_channels, model.info().image_height,
-                         model.info().image_width));
+      throw Error(
+          kInvalidArgument,
+          Format(
+              "--pixels: %zu numbers are no whole number of images of %u x %u x %u (channels, height, width)",
+              pixels.size(), model.info().image_channels, model.info().image_height,
+              model.info().image_width));
     }
   } else {
     ids = InputIds(arguments, model);
@@ -170,7 +179,7 @@ Command AddLogits(CLI::App* program) {
       ->type_name("FILE");
   a->text.AddEscapes(app);
   app->add_flag("--json", a->json, "One JSON object on standard output");
-  a->context.Add(app);
+  a->context.Add(app, "f32");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};
 }

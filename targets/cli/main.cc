@@ -1,4 +1,5 @@
-// thimble: the command line program. Here: arguments to a command, errors to exit codes. Knows no command's meaning.
+// thimble: the command line program. Here: arguments to a command, errors to exit codes. Knows no command's
+// meaning.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <thimble/thimble.h>
+#include <CLI/CLI.hpp>
 
 #include "format/import/import_error.h"
 #include "format/writer.h"
@@ -38,7 +39,8 @@ std::string Translate(const std::string& argument) {
   for (const auto& name : kNames) {
     const size_t length = std::strlen(name.from);
     if (argument == name.from) return name.to;
-    if (argument.compare(0, length, name.from) == 0 && argument[length] == '=') return name.to + argument.substr(length);
+    if (argument.compare(0, length, name.from) == 0 && argument[length] == '=')
+      return name.to + argument.substr(length);
   }
   return argument;
 }
@@ -51,15 +53,16 @@ int Main(int argc, char** argv) {
     json = json || arguments.back() == "--json";
   }
 
-  CLI::App program("Transformer language models inside one memory block whose size is known before loading.", "thimble");
+  CLI::App program("Transformer language models inside one memory block whose size is known before loading.",
+                   "thimble");
   program.set_version_flag("--version", std::string("thimble ") + thimble_version(), "Print the version");
   program.set_help_flag("-h,--help", "Print this help");
   program.footer(kFooter);
   program.formatter(MakeHelpFormatter());
 
   try {
-    const Command commands[] = {AddRun(&program),     AddPlan(&program),     AddInspect(&program),
-                                AddVerify(&program),  AddConvert(&program),  AddTokenize(&program),
+    const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
+                                AddVerify(&program),     AddConvert(&program), AddTokenize(&program),
                                 AddPerplexity(&program), AddLogits(&program)};
     if (arguments.empty()) {
       std::fputs(program.help().c_str(), stderr);
@@ -76,7 +79,8 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::string hint;
     for (const CLI::App* sub : program.get_subcommands()) hint = " " + sub->get_name();
-    return Report(Error(kInvalidArgument, std::string(error.what()) + "; `thimble" + hint + " --help` shows the arguments"),
+    return Report(Error(kInvalidArgument,
+                        std::string(error.what()) + "; `thimble" + hint + " --help` shows the arguments"),
                   json);
   } catch (const PipeClosed&) {
     return 0;

@@ -37,15 +37,17 @@ uint64_t ReadKilobytes(const char* path, const char* key) {
 
 ArenaBlock::ArenaBlock(uint64_t bytes) {
   const uint64_t page = PageBytes();
-  if (bytes > SIZE_MAX - 2 * page) throw Error(kOutOfMemory, "the arena of " + Thousands(bytes) + " bytes is too large");
+  if (bytes > SIZE_MAX - 2 * page)
+    throw Error(kOutOfMemory, "the arena of " + Thousands(bytes) + " bytes is too large");
   bytes_ = static_cast<size_t>(bytes);
   mapped_bytes_ = static_cast<size_t>((bytes + page - 1) / page * page);
   if (mapped_bytes_ == 0) mapped_bytes_ = page;
   data_ = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data_ == MAP_FAILED) {
     data_ = nullptr;
-    throw Error(kOutOfMemory, "the system has no " + Thousands(bytes) + " bytes (" + HumanBytes(bytes) +
-                                  ") for the arena; a smaller context (-c) or cache type (--kv q8, q4) needs less");
+    throw Error(kOutOfMemory,
+                "the system has no " + Thousands(bytes) + " bytes (" + HumanBytes(bytes) +
+                    ") for the arena; a smaller context (-c) or cache type (--kv q8, q4) needs less");
   }
 #ifdef MADV_NOHUGEPAGE
   madvise(data_, mapped_bytes_, MADV_NOHUGEPAGE);  // so that the resident size is what was touched

@@ -26,8 +26,9 @@ class ArenaBlock {
 };
 
 struct ProcessMemory {
-  uint64_t peak_resident_bytes = 0;   // VmHWM: everything ever resident at once, mapped file pages and program included
-  uint64_t private_dirty_bytes = 0;   // now: memory that only this process holds and has written
+  uint64_t peak_resident_bytes =
+      0;  // VmHWM: everything ever resident at once, mapped file pages and program included
+  uint64_t private_dirty_bytes = 0;       // now: memory that only this process holds and has written
   uint64_t resident_anonymous_bytes = 0;  // now
   uint64_t resident_file_bytes = 0;       // now: pages of the model and of the program
 };

@@ -26,13 +26,16 @@ bool EndsWith(const std::string& text, const std::string& end) {
 
 std::string MemoryText(const Plan& plan, const MemoryUse& use) {
   const uint64_t planned = plan.totals.arena_bytes + plan.totals.mapped_bytes + plan.totals.outside_bytes;
-  std::string text = Format("arena      %s bytes planned, a block of %s bytes used (%s)\n",
-                            Thousands(plan.totals.arena_bytes).c_str(), Thousands(use.arena_given_bytes).c_str(),
-                            HumanBytes(use.arena_given_bytes).c_str());
+  std::string text =
+      Format("arena      %s bytes planned, a block of %s bytes used (%s)\n",
+             Thousands(plan.totals.arena_bytes).c_str(), Thousands(use.arena_given_bytes).c_str(),
+             HumanBytes(use.arena_given_bytes).c_str());
   if (use.after.peak_resident_bytes != 0) {
-    text += Format("peak       %s resident, %s private; planned %s (arena + mapped file + outside), the program itself %s\n",
-                   HumanBytes(use.after.peak_resident_bytes).c_str(), HumanBytes(use.after.private_dirty_bytes).c_str(),
-                   HumanBytes(planned).c_str(), HumanBytes(use.before.peak_resident_bytes).c_str());
+    text += Format(
+        "peak       %s resident, %s private; planned %s (arena + mapped file + outside), the program itself "
+        "%s\n",
+        HumanBytes(use.after.peak_resident_bytes).c_str(), HumanBytes(use.after.private_dirty_bytes).c_str(),
+        HumanBytes(planned).c_str(), HumanBytes(use.before.peak_resident_bytes).c_str());
   }
   return text;
 }
@@ -48,8 +51,8 @@ Json MemoryJson(const MemoryUse& use) {
           {"program_private_dirty_bytes", use.before.private_dirty_bytes}};
 }
 
-void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options, const Plan& plan,
-                       const MemoryUse& use) {
+void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options,
+                       const Plan& plan, const MemoryUse& use) {
   std::string text;
   if (EndsWith(path, ".json")) {
     Json report = PlanJson(model, options, plan);
@@ -60,10 +63,14 @@ void WriteMemoryReport(const std::string& path, const Model& model, const thimbl
     text += "\nmeasured, in bytes\n";
     text += Measured("arena", use.arena_given_bytes, "the block that was used, the planned size exactly");
     text += Measured("arena touched", use.arena_resident_bytes, "of it in memory, in whole pages");
-    text += Measured("peak resident", use.after.peak_resident_bytes, "everything: arena, model file, program, stacks");
-    text += Measured("private dirty", use.after.private_dirty_bytes, "at the end: what no other process shares");
-    text += Measured("model and program", use.after.resident_file_bytes, "at the end: resident pages of files");
-    text += Measured("before the arena", use.before.peak_resident_bytes, "resident: the program itself, header read");
+    text += Measured("peak resident", use.after.peak_resident_bytes,
+                     "everything: arena, model file, program, stacks");
+    text +=
+        Measured("private dirty", use.after.private_dirty_bytes, "at the end: what no other process shares");
+    text +=
+        Measured("model and program", use.after.resident_file_bytes, "at the end: resident pages of files");
+    text += Measured("before the arena", use.before.peak_resident_bytes,
+                     "resident: the program itself, header read");
     text += "\nevery line of the plan\n";
     static constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
     text += Format("  %-8s %16s %16s  %s\n", "lifetime", "offset", "bytes", "name");

@@ -10,8 +10,8 @@
 namespace thimble::cli {
 
 struct MemoryUse {
-  ProcessMemory before;  // just before the arena was taken: the program itself
-  ProcessMemory after;   // at the end
+  ProcessMemory before;               // just before the arena was taken: the program itself
+  ProcessMemory after;                // at the end
   uint64_t arena_given_bytes = 0;     // the block handed to the library
   uint64_t arena_resident_bytes = 0;  // of it, whole pages that were touched
 };
@@ -21,7 +21,7 @@ std::string MemoryText(const Plan& plan, const MemoryUse& use);
 Json MemoryJson(const MemoryUse& use);
 
 // The plan in full and the measurements; JSON when `path` ends in .json, text otherwise. Throws Error(kIo).
-void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options, const Plan& plan,
-                       const MemoryUse& use);
+void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options,
+                       const Plan& plan, const MemoryUse& use);
 
 }  // namespace thimble::cli

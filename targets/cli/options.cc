@@ -38,8 +38,8 @@ void NeedOne(const std::string& names, const std::vector<bool>& given) {
   throw Error(kInvalidArgument, names + ": give " + (count == 0 ? "one of these" : "only one of these"));
 }
 
-CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum, int64_t maximum,
-                        const std::string& help) {
+CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum,
+                        int64_t maximum, const std::string& help) {
   CLI::Option* option = app->add_option_function<std::string>(
       names, [=](const std::string& text) { *target = ParseInteger(text, minimum, maximum, names); }, help);
   return option->type_name("N");
@@ -48,7 +48,10 @@ CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target
 CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, double minimum, double maximum,
                      const std::string& help) {
   CLI::Option* option = app->add_option_function<std::string>(
-      names, [=](const std::string& text) { *target = static_cast<float>(ParseReal(text, minimum, maximum, names)); },
+      names,
+      [=](const std::string& text) {
+        *target = static_cast<float>(ParseReal(text, minimum, maximum, names));
+      },
       help);
   return option->type_name("X");
 }
@@ -75,7 +78,8 @@ void Model::NeedTokenizer(const std::string& instead) const {
 std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) const {
   size_t count = 0;
   std::vector<int32_t> ids(text.size() + 2);  // no piece is shorter than a byte, and one may stand in front
-  thimble_status status = thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+  thimble_status status =
+      thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
   if (status.code != 0 && count > ids.size()) {
     ids.resize(count);
     status = thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
@@ -110,21 +114,31 @@ std::string TextArguments::Read() const {
   return no_escape ? prompt : Unescape(prompt);
 }
 
-void ContextOptions::Add(CLI::App* app) {
+void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
+  cache = usual_cache;
   const char* kGroup = "Memory and speed";
-  AddInteger(app, "-c,--ctx-size", &context_tokens, 0, kMaxContext, "Tokens in the KV cache, 0 = from the model")
-      ->default_str("0")->group(kGroup);
+  AddInteger(app, "-c,--ctx-size", &context_tokens, 0, kMaxContext,
+             "Tokens in the KV cache, 0 = from the model")
+      ->default_str("0")
+      ->group(kGroup);
   AddInteger(app, "-t,--threads", &threads, 1, 256,
-             "Threads; by default 1 for small models, else the processors, at most 4")->group(kGroup);
-  AddInteger(app, "-b,--ubatch-size", &chunk_tokens, 0, 1 << 20,
-             "Prompt tokens per pass, 0 = 64; also -ub")
-      ->default_str("0")->group(kGroup);
+             "Threads; by default 1 for small models, else the processors, at most 4")
+      ->group(kGroup);
+  AddInteger(app, "-b,--batch-size,--ubatch-size", &chunk_tokens, 0, 1 << 20,
+             "Prompt tokens per pass, 0 = 64")
+      ->default_str("0")
+      ->group(kGroup);
   app->add_option("--kv", cache, "KV cache rows: f32, f16, q8 or q4")
-      ->type_name("TYPE")->default_str("f16")->group(kGroup);
+      ->type_name("TYPE")
+      ->default_str(usual_cache)
+      ->group(kGroup);
   app->add_option("--cache-type-k", key_cache, "The keys alone; also -ctk")->type_name("TYPE")->group(kGroup);
-  app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")->type_name("TYPE")->group(kGroup);
-  app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()) + "")
-      ->type_name("NAME")->group(kGroup);
+  app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")
+      ->type_name("TYPE")
+      ->group(kGroup);
+  app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()))
+      ->type_name("NAME")
+      ->group(kGroup);
 }
 
 thimble_options ContextOptions::ForModel(const Model& model) const {
@@ -133,7 +147,7 @@ thimble_options ContextOptions::ForModel(const Model& model) const {
   options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
   options.chunk_tokens = static_cast<uint32_t>(chunk_tokens);
   options.logits_rows = logits_rows;
-  if (!cache.empty()) options.key_cache = options.value_cache = CacheType(cache, "--kv");
+  options.key_cache = options.value_cache = CacheType(cache, "--kv");
   if (!key_cache.empty()) options.key_cache = CacheType(key_cache, "-ctk");
   if (!value_cache.empty()) options.value_cache = CacheType(value_cache, "-ctv");
   if (!kernels.empty()) options.kernels = kernels.c_str();
@@ -158,11 +172,16 @@ uint32_t DefaultThreads(uint64_t file_bytes) {
 
 const char* CacheTypeName(int32_t type) {
   switch (type) {
-    case THIMBLE_CACHE_F32: return "f32";
-    case THIMBLE_CACHE_F16: return "f16";
-    case THIMBLE_CACHE_Q8: return "q8";
-    case THIMBLE_CACHE_Q4: return "q4";
-    default: return "?";
+    case THIMBLE_CACHE_F32:
+      return "f32";
+    case THIMBLE_CACHE_F16:
+      return "f16";
+    case THIMBLE_CACHE_Q8:
+      return "q8";
+    case THIMBLE_CACHE_Q4:
+      return "q4";
+    default:
+      return "?";
   }
 }
 

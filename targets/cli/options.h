@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <thimble/thimble.h>
+#include <CLI/CLI.hpp>
 
 namespace thimble::cli {
 
-// `names` as CLI11 takes them ("-n,--predict"). Numbers are parsed strictly: no base prefixes, no trailing text.
-CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum, int64_t maximum,
-                        const std::string& help);
+// `names` as CLI11 takes them ("-n,--predict"). Numbers are parsed strictly: no base prefixes, no trailing
+// text.
+CLI::Option* AddInteger(CLI::App* app, const std::string& names, int64_t* target, int64_t minimum,
+                        int64_t maximum, const std::string& help);
 CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, double minimum, double maximum,
                      const std::string& help);
 
@@ -60,13 +61,14 @@ struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
   int64_t chunk_tokens = 0;
-  std::string cache, key_cache, value_cache;
+  std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   uint32_t logits_rows = 0;
 
-  void Add(CLI::App* app);
-  // Pointers in the result refer to this object. If only one of -ctk and -ctv is given and the model stores one row
-  // for both, the other follows it.
+  // `usual_cache` is what --kv is when it is not given.
+  void Add(CLI::App* app, const char* usual_cache = "f16");
+  // Pointers in the result refer to this object. If only one of -ctk and -ctv is given and the model stores
+  // one row for both, the other follows it.
   thimble_options ForModel(const Model& model) const;
 };
 

@@ -12,7 +12,8 @@ namespace thimble::cli {
 // Keys stay in the order in which they were written.
 using Json = nlohmann::ordered_json;
 
-// The reader of our standard output has gone (`thimble run ... | head`): not an error, the program ends quietly.
+// The reader of our standard output has gone (`thimble run ... | head`): not an error, the program ends
+// quietly.
 struct PipeClosed {};
 
 // Writes and flushes. Throws PipeClosed, or Error with code kIo (a full disk).

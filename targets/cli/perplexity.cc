@@ -18,11 +18,14 @@
 namespace thimble::cli {
 namespace {
 
-constexpr char kFooter[] = R"(Protocol: the ids are cut into windows of --window ids that do not overlap; the last may be shorter. Each window is
-read from position 0 with an empty cache, nothing is put in front of it, and at each of its positions the NEXT id of
-the text is scored, also when that is the first id of the next window. So every id but the first is scored exactly
-once: N ids give N - 1 scores. Perplexity is exp(sum of -ln p / number of scores), with p from the softmax over all
-outputs, in double precision. A text gets a begin-of-text id where the model wants one; ids are taken as they are.
+constexpr char kFooter[] =
+    R"(Protocol: the ids are cut into windows of --window ids that do not overlap; the last may be
+shorter. Each window is read from position 0 with an empty cache, nothing is put in front of it,
+and at each of its positions the NEXT id of the text is scored, also when that is the first id of
+the next window. So every id but the first is scored exactly once: N ids give N - 1 scores.
+Perplexity is exp(sum of -ln p / number of scores), with p from the softmax over all outputs, in
+double precision. A text gets a begin-of-text id where the model wants one; ids are taken as they
+are.
 
 Examples:
   thimble perplexity stories-qmqa.thimble --ids ids.json --window 256
@@ -72,7 +75,9 @@ struct Score {
   bool cancelled = false;
 
   double Perplexity() const { return count == 0 ? 0 : std::exp(nll / static_cast<double>(count)); }
-  double FullPerplexity() const { return full_count == 0 ? 0 : std::exp(full_nll / static_cast<double>(full_count)); }
+  double FullPerplexity() const {
+    return full_count == 0 ? 0 : std::exp(full_nll / static_cast<double>(full_count));
+  }
   // Standard error of the mean, carried through the exponential.
   double Uncertainty() const {
     if (count < 2) return 0;
@@ -92,8 +97,10 @@ class Progress {
     if (!ErrorIsTerminal() && tenth == tenth_) return;
     tenth_ = tenth;
     shown_ = true;
-    std::fprintf(stderr, ErrorIsTerminal() ? "\rwindow %zu/%zu  perplexity %.4f " : "window %zu/%zu  perplexity %.4f\n",
-                 done, windows_, score.Perplexity());
+    std::fprintf(
+        stderr,
+        ErrorIsTerminal() ? "\rwindow %zu/%zu  perplexity %.4f " : "window %zu/%zu  perplexity %.4f\n", done,
+        windows_, score.Perplexity());
     std::fflush(stderr);
   }
 
@@ -112,15 +119,18 @@ std::vector<int32_t> InputIds(const Arguments& arguments, const Model& model) {
   }
   if (arguments.limit > 0 && ids.size() > static_cast<size_t>(arguments.limit))
     ids.resize(static_cast<size_t>(arguments.limit));
-  if (ids.size() < 2) throw Error(kInvalidArgument, "at least two ids are needed: the second is the first that is scored");
+  if (ids.size() < 2)
+    throw Error(kInvalidArgument, "at least two ids are needed: the second is the first that is scored");
   for (size_t i = 0; i < ids.size(); ++i) {
     if (static_cast<uint32_t>(ids[i]) < model.info().outputs) continue;
-    throw Error(kOutOfRange, Format("id %d at place %zu is outside the vocabulary of %u", ids[i], i, model.info().outputs));
+    throw Error(kOutOfRange, Format("id %d at place %zu is outside the vocabulary of %u", ids[i], i,
+                                    model.info().outputs));
   }
   return ids;
 }
 
-Score ScoreIds(const Session& session, const Model& model, const std::vector<int32_t>& ids, size_t window_tokens) {
+Score ScoreIds(const Session& session, const Model& model, const std::vector<int32_t>& ids,
+               size_t window_tokens) {
   const auto start = std::chrono::steady_clock::now();
   const size_t windows = (ids.size() - 1 + window_tokens - 1) / window_tokens;
   Score score;
@@ -150,7 +160,8 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
 int Run(const Arguments& arguments) {
   NeedOne("-f or --ids", {!arguments.file.empty(), !arguments.ids.empty()});
   const Model model(arguments.model);
-  if (!model.info().is_decoder) throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
+  if (!model.info().is_decoder)
+    throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
   const std::vector<int32_t> ids = InputIds(arguments, model);
 
   ContextOptions context = arguments.context;
@@ -158,9 +169,11 @@ int Run(const Arguments& arguments) {
   if (context.context_tokens == 0 && arguments.window > 0) context.context_tokens = arguments.window;
   const thimble_options options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
-  const size_t window = arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
+  const size_t window =
+      arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
   if (window > plan.totals.context_tokens)
-    throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window, plan.totals.context_tokens));
+    throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window,
+                                     plan.totals.context_tokens));
 
   const ArenaBlock arena(plan.totals.arena_bytes);
   const Session session(model, options, arena.data(), arena.bytes());
@@ -186,8 +199,9 @@ int Run(const Arguments& arguments) {
                {"tokens_per_second", rate},
                {"cancelled", score.cancelled}});
   } else {
-    Print(Format("perplexity %.6f +- %.4f over %zu ids, windows of %zu%s\n", score.Perplexity(), score.Uncertainty(),
-                 score.count, window, score.cancelled ? " (cancelled before the end)" : ""));
+    Print(Format("perplexity %.6f +- %.4f over %zu ids, windows of %zu%s\n", score.Perplexity(),
+                 score.Uncertainty(), score.count, window,
+                 score.cancelled ? " (cancelled before the end)" : ""));
     std::fprintf(stderr, "nll %.6f, %.1f tokens/s, cache %s, kernels %s\n", score.nll, rate,
                  CacheTypeName(options.key_cache), plan.totals.kernels);
   }
@@ -202,9 +216,11 @@ Command AddPerplexity(CLI::App* program) {
   CLI::App* app = program->add_subcommand("perplexity", "Measure how well a model predicts a text");
   app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
   app->add_option("-f,--file", a->file, "A text, - is standard input")->type_name("FILE");
-  app->add_option("--ids", a->ids, "Token ids: a JSON list, or numbers with commas or spaces")->type_name("FILE");
+  app->add_option("--ids", a->ids, "Token ids: a JSON list, or numbers with commas or spaces")
+      ->type_name("FILE");
   AddInteger(app, "--window", &a->window, 0, 1 << 30, "Ids per window; 0 = the context")->default_str("0");
-  AddInteger(app, "--limit", &a->limit, 0, INT32_MAX, "Only the first ids of the text; 0 = all")->default_str("0");
+  AddInteger(app, "--limit", &a->limit, 0, INT32_MAX, "Only the first ids of the text; 0 = all")
+      ->default_str("0");
   app->add_flag("--json", a->json, "One JSON object on standard output");
   a->context.Add(app);
   app->footer(kFooter);

@@ -1,4 +1,5 @@
-// `thimble plan`: every byte that a run will use, before anything is loaded. Reads the header of the file only.
+// `thimble plan`: every byte that a run will use, before anything is loaded. Reads the header of the file
+// only.
 #include <memory>
 
 #include <nlohmann/json.hpp>
@@ -16,8 +17,9 @@ constexpr char kFooter[] = R"(Examples:
   thimble plan stories-qmqa.thimble -c 256 --kv q8 -t 4
   thimble plan stories-qmqa.thimble --json | jq .arena_bytes
 
-The arena is exact: `thimble run` with the same options takes this many bytes, not one more or less. Of the sampling
-options --top-k and --repeat-last-n change it; here they are the defaults of `run`.)";
+The arena is exact: `thimble run` with the same options takes this many bytes, not one more or
+less. Of the sampling options --top-k and --repeat-last-n change it; here they are the defaults of
+`run`.)";
 
 struct Arguments {
   std::string model;

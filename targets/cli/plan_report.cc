@@ -28,7 +28,8 @@ std::vector<Group> GroupLines(const Plan& plan) {
   std::vector<Group> groups;
   for (const thimble_plan_line& line : plan.lines) {
     auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
-      return group.lifetime == line.lifetime && group.scratch == (line.scratch != 0) && group.name == line.name;
+      return group.lifetime == line.lifetime && group.scratch == (line.scratch != 0) &&
+             group.name == line.name;
     });
     if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, line.name});
     at->bytes += line.bytes;
@@ -43,7 +44,8 @@ std::string GroupText(const Group& group, uint64_t total) {
   std::string share;
   if (total != 0 && !group.scratch)
     share = Format("%5.1f%%", 100.0 * static_cast<double>(group.bytes) / static_cast<double>(total));
-  std::string text = Format("  %-30s %-8s %16s", group.name.c_str(), count.c_str(), Thousands(group.bytes).c_str());
+  std::string text =
+      Format("  %-30s %-8s %16s", group.name.c_str(), count.c_str(), Thousands(group.bytes).c_str());
   return share.empty() ? text + "\n" : text + "  " + share + "\n";
 }
 
@@ -67,13 +69,15 @@ std::string Picture(const Plan& plan, const std::vector<Group>& groups) {
     const uint64_t middle =
         static_cast<uint64_t>((static_cast<double>(cell) + 0.5) / kBarCells * static_cast<double>(total));
     for (const thimble_plan_line& line : plan.lines) {
-      if (line.lifetime != THIMBLE_ARENA || middle < line.offset || middle - line.offset >= line.bytes) continue;
+      if (line.lifetime != THIMBLE_ARENA || middle < line.offset || middle - line.offset >= line.bytes)
+        continue;
       if (line.scratch) {
         bar[static_cast<size_t>(cell)] = '.';
         scratch_seen = true;
         continue;
       }
-      const auto mark = std::find_if(marks.begin(), marks.end(), [&](const auto& m) { return m.first == line.name; });
+      const auto mark =
+          std::find_if(marks.begin(), marks.end(), [&](const auto& m) { return m.first == line.name; });
       bar[static_cast<size_t>(cell)] = mark == marks.end() ? '-' : mark->second;
       break;
     }
@@ -98,12 +102,14 @@ std::string Title(const char* name, uint64_t bytes, const char* what) {
 
 std::string CacheText(const Plan& plan) {
   const thimble_plan& totals = plan.totals;
-  if (totals.kv_bytes == 0 || totals.baseline_kv_bytes_per_token == 0) return "cache    none: this model keeps nothing\n";
+  if (totals.kv_bytes == 0 || totals.baseline_kv_bytes_per_token == 0)
+    return "cache    none: this model keeps nothing\n";
   std::string text = Format("cache    %s bytes per token, all layers; %s bytes for %s tokens\n",
                             Thousands(totals.kv_bytes_per_token).c_str(), Thousands(totals.kv_bytes).c_str(),
                             Thousands(totals.context_tokens).c_str());
-  text += Format("         %s%% less than separate keys and values for all heads in f16 (%s bytes per token)\n",
-                 Percent(plan.CutPercent()).c_str(), Thousands(totals.baseline_kv_bytes_per_token).c_str());
+  text +=
+      Format("         %s%% less than separate keys and values for all heads in f16 (%s bytes per token)\n",
+             Percent(plan.CutPercent()).c_str(), Thousands(totals.baseline_kv_bytes_per_token).c_str());
   return text;
 }
 

@@ -21,7 +21,8 @@ constexpr char kFooter[] = R"(Examples:
   thimble run stories-qmqa.thimble -p "Lily had a dog." -n 80 --temp 0 -c 256 --kv q8
   cat start.txt | thimble run stories-qmqa.thimble -f - -s 7 --memory-report memory.txt
 
-The text goes to standard output, statistics to standard error. Ctrl-C stops after the current token.)";
+The text goes to standard output, statistics to standard error. Ctrl-C stops after the current
+token.)";
 
 struct Arguments {
   std::string model, memory_report;
@@ -52,24 +53,31 @@ std::string Rate(uint64_t tokens, uint64_t ns) {
 
 const char* StopText(StopReason reason) {
   switch (reason) {
-    case StopReason::kEnd: return "end of text";
-    case StopReason::kLimit: return "-n reached";
-    case StopReason::kContextFull: return "context full";
-    case StopReason::kCancelled: return "cancelled";
-    case StopReason::kPipeClosed: return "the reader went away";
+    case StopReason::kEnd:
+      return "end of text";
+    case StopReason::kLimit:
+      return "-n reached";
+    case StopReason::kContextFull:
+      return "context full";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kPipeClosed:
+      return "the reader went away";
   }
   return "?";
 }
 
-std::string StatisticsText(const Arguments& arguments, const thimble_sampling& sampling, const Generation& result,
-                           const Plan& plan, const MemoryUse& use, size_t prompt_tokens) {
+std::string StatisticsText(const Arguments& arguments, const thimble_sampling& sampling,
+                           const Generation& result, const Plan& plan, const MemoryUse& use,
+                           size_t prompt_tokens) {
   std::string text = "\n";
   text += Format("prompt     %zu tokens, %s tokens/s%s\n", result.prompt_tokens_done,
                  Rate(result.prompt_tokens_done, result.prefill_ns).c_str(),
                  result.prompt_tokens_done < prompt_tokens ? Format(" (of %zu)", prompt_tokens).c_str() : "");
   text += Format("generated  %zu tokens, %s tokens/s, %s", result.ids.size(),
                  Rate(result.decode_steps, result.decode_ns).c_str(), StopText(result.stop));
-  text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed)) : "\n";
+  text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed))
+                                   : "\n";
   text += MemoryText(plan, use);
   if (!arguments.memory_report.empty()) text += "report     " + arguments.memory_report + "\n";
   return text;
@@ -104,8 +112,8 @@ int Run(const Arguments& arguments) {
   options.sampling.repeat_last_n = static_cast<int32_t>(arguments.repeat_last_n);
   options.sampling.seed = arguments.seed < 0 ? RandomSeed() : static_cast<uint64_t>(arguments.seed);
   if (options.sampling.repeat_last_n < 0) {
-    options.sampling.repeat_last_n =
-        static_cast<int32_t>(options.context_tokens != 0 ? options.context_tokens : model.info().max_positions);
+    options.sampling.repeat_last_n = static_cast<int32_t>(
+        options.context_tokens != 0 ? options.context_tokens : model.info().max_positions);
   }
   const Plan plan = MakePlan(model, options);
 
@@ -123,15 +131,16 @@ int Run(const Arguments& arguments) {
   std::string text;
   const bool echo = !arguments.no_display_prompt && !arguments.json;
   if (echo) Print(prompt);
-  const Generation result = Generate(
-      session.handle(), model, ids, {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens},
-      prompt.empty(), [&](std::string_view piece) {
-        if (arguments.json) {
-          text += piece;
-        } else {
-          Print(piece);
-        }
-      });
+  const Generation result =
+      Generate(session.handle(), model, ids,
+               {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens}, prompt.empty(),
+               [&](std::string_view piece) {
+                 if (arguments.json) {
+                   text += piece;
+                 } else {
+                   Print(piece);
+                 }
+               });
   use.after = MeasureMemory();
   use.arena_resident_bytes = arena.ResidentBytes();
   if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
@@ -172,28 +181,41 @@ Command AddRun(CLI::App* program) {
   app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
   a->text.Add(app);
   AddInteger(app, "-n,--predict,--n-predict", &a->max_tokens, -1, INT32_MAX,
-             "Tokens to generate, -1 = until the text ends or the context is full")->default_str("-1");
+             "Tokens to generate, -1 = until the text ends or the context is full")
+      ->default_str("-1");
   a->text.AddEscapes(app);
   app->add_flag("--special", a->special, "Read control tokens written in the prompt as tokens");
   app->add_flag("--no-display-prompt", a->no_display_prompt, "Print the continuation only");
   app->add_flag("--json", a->json, "One JSON object on standard output at the end, nothing else");
   app->add_option("--memory-report", a->memory_report,
-                  "Write the plan in full and the measured peaks (JSON if it ends in .json)")->type_name("FILE");
+                  "Write the plan in full and the measured peaks (JSON if it ends in .json)")
+      ->type_name("FILE");
 
   const char* kGroup = "Sampling";
-  AddReal(app, "--temp,--temperature", &a->sampling.temperature, 0, 1000, "Temperature; 0 = always the best token")
-      ->default_str("0.8")->group(kGroup);
-  AddInteger(app, "--top-k", &a->top_k, 0, INT32_MAX, "Keep the k best; 0 = off")->default_str("40")->group(kGroup);
+  AddReal(app, "--temp,--temperature", &a->sampling.temperature, 0, 1000,
+          "Temperature; 0 = always the best token")
+      ->default_str("0.8")
+      ->group(kGroup);
+  AddInteger(app, "--top-k", &a->top_k, 0, INT32_MAX, "Keep the k best; 0 = off")
+      ->default_str("40")
+      ->group(kGroup);
   AddReal(app, "--top-p", &a->sampling.top_p, 0, 1, "Keep the best that make up this probability; 1 = off")
-      ->default_str("0.95")->group(kGroup);
-  AddReal(app, "--min-p", &a->sampling.min_p, 0, 1, "Keep what is at least this fraction of the best; 0 = off")
-      ->default_str("0.05")->group(kGroup);
+      ->default_str("0.95")
+      ->group(kGroup);
+  AddReal(app, "--min-p", &a->sampling.min_p, 0, 1,
+          "Keep what is at least this fraction of the best; 0 = off")
+      ->default_str("0.05")
+      ->group(kGroup);
   AddReal(app, "--repeat-penalty", &a->sampling.repeat_penalty, 0.01, 100, "Against repetition; 1 = off")
-      ->default_str("1")->group(kGroup);
+      ->default_str("1")
+      ->group(kGroup);
   AddInteger(app, "--repeat-last-n", &a->repeat_last_n, -1, 1 << 20,
-             "Tokens that it looks back; 0 = off, -1 = the context")->default_str("64")->group(kGroup);
+             "Tokens that it looks back; 0 = off, -1 = the context")
+      ->default_str("64")
+      ->group(kGroup);
   AddInteger(app, "-s,--seed", &a->seed, -1, UINT32_MAX, "Seed of the sampler; -1 = a random one")
-      ->default_str("-1")->group(kGroup);
+      ->default_str("-1")
+      ->group(kGroup);
   a->context.Add(app);
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};

@@ -95,7 +95,8 @@ Command AddTokenize(CLI::App* program) {
       ->type_name("FILE");
   a->text.Add(app);
   app->add_option_function<std::string>(
-      "--ids", [a](const std::string& text) { a->ids = text, a->has_ids = true; }, "Ids to turn into text: 1,403,407")
+         "--ids", [a](const std::string& text) { a->ids = text, a->has_ids = true; },
+         "Ids to turn into text: 1,403,407")
       ->type_name("LIST");
   a->text.AddEscapes(app);
   app->add_flag("--no-bos", a->no_bos, "No begin-of-text id in front");

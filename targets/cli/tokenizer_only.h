@@ -1,5 +1,5 @@
-// A tokenizer file as a model that holds nothing else, so that `thimble tokenize --tokenizer FILE` goes through the same
-// public calls as a converted model does.
+// A tokenizer file as a model that holds nothing else, so that `thimble tokenize --tokenizer FILE` goes
+// through the same public calls as a converted model does.
 #pragma once
 
 #include <cstdint>

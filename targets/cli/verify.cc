@@ -16,8 +16,9 @@ constexpr char kFooter[] = R"(Examples:
   thimble verify stories-qmqa.thimble
   thimble verify stories-qmqa.thimble --json
 
-Checks the header, the checksum of every segment, the bytes between segments, the tokenizer's order, and that every
-weight is a finite number. Exit code 0: sound; 3: not, and the message says what and where.)";
+Checks the header, the checksum of every segment, the bytes between segments, the tokenizer's
+order, and that every weight is a finite number. Exit code 0: sound; 3: not, and the message says
+what and where.)";
 
 struct Arguments {
   std::string model;

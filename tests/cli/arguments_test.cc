@@ -15,7 +15,8 @@ TEST_CASE("help and version go to standard output and succeed") {
   CHECK(version.out.starts_with("thimble "));
   const Finished help = RunThimble({"--help"});
   CHECK(help.exit_code == 0);
-  for (const char* command : {"run", "plan", "inspect", "verify", "convert", "tokenize", "perplexity", "logits"}) {
+  for (const char* command :
+       {"run", "plan", "inspect", "verify", "convert", "tokenize", "perplexity", "logits"}) {
     CAPTURE(command);
     CHECK(help.out.find(std::string("\n  ") + command) != std::string::npos);
     if (Emulated()) continue;
@@ -83,7 +84,9 @@ TEST_CASE("files that cannot be read end with 6, the path and the reason") {
   }
   CHECK(RunThimble({"plan", folder}).exit_code == 6);
   CHECK(RunThimble({"run", ShippedModel(), "-f", folder + "/missing.txt"}).exit_code == 6);
-  CHECK(RunThimble({"run", ShippedModel(), "-p", "a", "-n", "1", "--memory-report", folder + "/no/such/report"}).exit_code == 6);
+  CHECK(
+      RunThimble({"run", ShippedModel(), "-p", "a", "-n", "1", "--memory-report", folder + "/no/such/report"})
+          .exit_code == 6);
 }
 
 TEST_CASE("files that are no models end with 3") {
@@ -91,7 +94,8 @@ TEST_CASE("files that are no models end with 3") {
   CHECK(RunThimble({"plan", WriteFile(folder + "/empty", "")}).exit_code == 3);
   CHECK(RunThimble({"run", WriteFile(folder + "/text", std::string(100000, 'x')), "-p", "a"}).exit_code == 3);
   const std::string model = ReadFile(ShippedModel());
-  CHECK(RunThimble({"inspect", WriteFile(folder + "/cut", model.substr(0, model.size() / 2))}).exit_code == 3);
+  CHECK(RunThimble({"inspect", WriteFile(folder + "/cut", model.substr(0, model.size() / 2))}).exit_code ==
+        3);
   CHECK(RunThimble({"plan", WriteFile(folder + "/long", model + "x")}).exit_code == 3);
 }
 

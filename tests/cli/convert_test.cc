@@ -67,7 +67,8 @@ TEST_CASE("convert replaces models, and nothing else unless forced") {
   const auto before = fs::file_size(out);
   REQUIRE(RunThimble({"convert", source, "-o", out, "--weights", "q8"}).exit_code == 0);
   CHECK(fs::file_size(out) < before);
-  CHECK(std::distance(fs::directory_iterator(folder), fs::directory_iterator()) == 1);  // no temporary file is left
+  CHECK(std::distance(fs::directory_iterator(folder), fs::directory_iterator()) ==
+        1);  // no temporary file is left
 
   const std::string letter = WriteFile(folder + "/letter.txt", "dear reader");
   CHECK(RunThimble({"convert", source, "-o", letter}).exit_code == 2);
@@ -82,7 +83,8 @@ TEST_CASE("convert replaces models, and nothing else unless forced") {
 }
 
 TEST_CASE("convert names what it does not understand") {
-  const std::string source = Source("llama"), folder = TemporaryFolder(), copy = folder + "/copy", out = folder + "/m.thimble";
+  const std::string source = Source("llama"), folder = TemporaryFolder(), copy = folder + "/copy",
+                    out = folder + "/m.thimble";
   CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q5"}).exit_code == 2);
   CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q4", "--block", "48"}).exit_code == 2);
   CHECK(RunThimble({"convert", source}).exit_code == 2);
@@ -101,7 +103,8 @@ TEST_CASE("convert names what it does not understand") {
 TEST_CASE("convert lists what it can bring in") {
   const Finished text = RunThimble({"convert", "--list"});
   CHECK(text.exit_code == 0);
-  for (const char* family : {"paper", "gpt2", "llama", "llama2c"}) CHECK(text.out.find(family) != std::string::npos);
+  for (const char* family : {"paper", "gpt2", "llama", "llama2c"})
+    CHECK(text.out.find(family) != std::string::npos);
   CHECK(Json::parse(RunThimble({"convert", "--list", "--json"}).out).at("families").size() >= 4);
 }
 

@@ -40,7 +40,7 @@ TEST_CASE("plan's lines lie inside its sums") {
 
 TEST_CASE("one f16 row for keys and values of all heads cuts the cache by 1 - 1/(2H)") {
   const Json plan = PlanJson({"--kv", "f16"});
-  CHECK(plan.at("kv_bytes_per_token") == 4 * 16 * 2);               // L * d * two bytes
+  CHECK(plan.at("kv_bytes_per_token") == 4 * 16 * 2);                // L * d * two bytes
   CHECK(plan.at("baseline_kv_bytes_per_token") == 2 * 4 * 256 * 2);  // keys and values, L * H d, two bytes
   CHECK(plan.at("cut_percent") == 96.875);
   const Finished text = RunThimble({"plan", ShippedModel(), "--kv", "f16"});
@@ -50,7 +50,8 @@ TEST_CASE("one f16 row for keys and values of all heads cuts the cache by 1 - 1/
 
 TEST_CASE("smaller caches and contexts take smaller arenas") {
   const uint64_t f32 = PlanJson({"--kv", "f32"}).at("arena_bytes"), f16 = PlanJson({}).at("arena_bytes");
-  const uint64_t q8 = PlanJson({"--kv", "q8"}).at("arena_bytes"), q4 = PlanJson({"--kv", "q4_0"}).at("arena_bytes");
+  const uint64_t q8 = PlanJson({"--kv", "q8"}).at("arena_bytes"),
+                 q4 = PlanJson({"--kv", "q4_0"}).at("arena_bytes");
   CHECK(f16 < f32);
   CHECK(q8 < f16);
   CHECK(q4 <= q8);

@@ -1,5 +1,5 @@
-// Runs the program as a user would: a child process with arguments, what it wrote, and how it ended. It must not know
-// what any command does.
+// Runs the program as a user would: a child process with arguments, what it wrote, and how it ended. It must
+// not know what any command does.
 #pragma once
 
 #include <sys/types.h>
@@ -15,8 +15,8 @@ struct Finished {
   std::string out, err;
 };
 
-// `input` becomes standard input. `while_running` is called with the child's id once it has written its first byte to
-// standard output, or `patience_ms` after its start. The child is killed after two minutes.
+// `input` becomes standard input. `while_running` is called with the child's id once it has written its first
+// byte to standard output, or `patience_ms` after its start. The child is killed after two minutes.
 Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input = {},
                     const std::function<void(pid_t)>& while_running = {}, int patience_ms = 10000);
 

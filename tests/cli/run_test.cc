@@ -67,12 +67,15 @@ TEST_CASE("run with a seed repeats itself, and without one it does not") {
 TEST_CASE("run reads its prompt from a file or standard input, and escapes in -p") {
   const std::string file = WriteFile(TemporaryFolder() + "/prompt.txt", std::string(kPrompt) + "\n");
   const Json direct = RunJson(Greedy());
-  CHECK(RunJson({"run", ShippedModel(), "-f", file, "--temp", "0", "-n", "40"}).at("ids") == direct.at("ids"));
-  const Finished piped = RunThimble({"run", ShippedModel(), "-f", "-", "--temp", "0", "-n", "40", "--json"}, kPrompt);
+  CHECK(RunJson({"run", ShippedModel(), "-f", file, "--temp", "0", "-n", "40"}).at("ids") ==
+        direct.at("ids"));
+  const Finished piped =
+      RunThimble({"run", ShippedModel(), "-f", "-", "--temp", "0", "-n", "40", "--json"}, kPrompt);
   CHECK(Json::parse(piped.out).at("ids") == direct.at("ids"));
   CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0"}).at("prompt") == "A\nB");
   CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0", "--no-escape"}).at("prompt") == "A\\nB");
-  CHECK(RunJson({"run", ShippedModel(), "-p", "-n is no option here", "-n", "0"}).at("prompt") == "-n is no option here");
+  CHECK(RunJson({"run", ShippedModel(), "-p", "-n is no option here", "-n", "0"}).at("prompt") ==
+        "-n is no option here");
 }
 
 TEST_CASE("run stops at the limit, at the context's end, and at the text's end") {
@@ -92,7 +95,9 @@ TEST_CASE("run takes an empty prompt and any bytes") {
   const Json empty = RunJson({"run", ShippedModel(), "-p", "", "--temp", "0", "-n", "8"});
   CHECK(empty.at("prompt_tokens") == 1);
   CHECK_FALSE(empty.at("text").get<std::string>().starts_with(" "));
-  CHECK(RunThimble({"run", ShippedModel(), "-p", "\\xff\\xfe caf\\xc3\\xa9 \\xe2\\x82", "-n", "4"}).exit_code == 0);
+  CHECK(
+      RunThimble({"run", ShippedModel(), "-p", "\\xff\\xfe caf\\xc3\\xa9 \\xe2\\x82", "-n", "4"}).exit_code ==
+      0);
 }
 
 TEST_CASE("a prompt that does not fit the context ends with 7") {
@@ -113,8 +118,8 @@ TEST_CASE("a context that the model does not have is refused") {
 TEST_CASE("Ctrl-C stops after the current token with 130 and statistics") {
   const auto interrupt = [](pid_t child) { kill(child, SIGINT); };
   // Greedy text of this model ends by itself; sampling hot does not, and the first byte comes early.
-  const Finished text = RunThimble({"run", ShippedModel(), "-p", kPrompt, "--temp", "100", "--top-k", "0", "--top-p", "1",
-                                    "--min-p", "0", "-t", "1"},
+  const Finished text = RunThimble({"run", ShippedModel(), "-p", kPrompt, "--temp", "100", "--top-k", "0",
+                                    "--top-p", "1", "--min-p", "0", "-t", "1"},
                                    {}, interrupt);
   INFO(text.err);
   CHECK(text.exit_code == 130);
@@ -141,16 +146,20 @@ TEST_CASE("a reader that goes away is no error") {
 
 TEST_CASE("the memory report holds the plan and the measurements") {
   const std::string folder = TemporaryFolder();
-  const Json plan = Json::parse(RunThimble({"plan", ShippedModel(), "-c", "128", "--kv", "q8", "-t", "1", "--json"}).out);
-  const Finished text = RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.txt"}));
+  const Json plan =
+      Json::parse(RunThimble({"plan", ShippedModel(), "-c", "128", "--kv", "q8", "-t", "1", "--json"}).out);
+  const Finished text =
+      RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.txt"}));
   REQUIRE(text.exit_code == 0);
   CHECK(text.err.find(folder + "/m.txt") != std::string::npos);
   const std::string report = ReadFile(folder + "/m.txt");
-  for (const char* word : {"arena", "mapped", "outside", "bytes per token", "less than", "peak resident", "kv"}) {
+  for (const char* word :
+       {"arena", "mapped", "outside", "bytes per token", "less than", "peak resident", "kv"}) {
     CAPTURE(word);
     CHECK(report.find(word) != std::string::npos);
   }
-  REQUIRE(RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.json"})).exit_code == 0);
+  REQUIRE(RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.json"}))
+              .exit_code == 0);
   Json measured = Json::parse(ReadFile(folder + "/m.json"));
   CHECK(measured.at("measured").at("arena_used_bytes") == plan.at("arena_bytes"));
   measured.erase("measured");

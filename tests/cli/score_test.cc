@@ -36,7 +36,8 @@ TEST_CASE("logits give a row per position, however the ids come") {
   const Json text = JsonOf({"logits", ShippedModel(), "-p", "Once upon a time", "--kv", "f32", "--json"});
   CHECK(text.at("logits") == json.at("logits"));
   const std::string file = WriteFile(TemporaryFolder() + "/ids.json", "[" + ids + "]");
-  CHECK(JsonOf({"logits", ShippedModel(), "--ids-file", file, "--kv", "f32", "--json"}).at("logits") == json.at("logits"));
+  CHECK(JsonOf({"logits", ShippedModel(), "--ids-file", file, "--kv", "f32", "--json"}).at("logits") ==
+        json.at("logits"));
 
   const Finished table = RunThimble({"logits", ShippedModel(), "--ids", ids});
   CHECK(table.exit_code == 0);
@@ -57,15 +58,18 @@ TEST_CASE("perplexity is the mean over windows, each from position 0") {
   // The protocol by hand: window 1 feeds ids 0..3 and scores ids 1..4; window 2 feeds id 4 and scores id 5.
   const std::string folder = TemporaryFolder();
   const std::string file = WriteFile(folder + "/ids.txt", "1 405 408 261 382 987");
-  const Json score = JsonOf({"perplexity", ShippedModel(), "--ids", file, "--window", "4", "--json", "--kv", "f32"});
+  const Json score =
+      JsonOf({"perplexity", ShippedModel(), "--ids", file, "--window", "4", "--json", "--kv", "f32"});
   const std::vector<int> ids = {1, 405, 408, 261, 382, 987};
   const auto nll = [](const Json& row, int target) {
     double sum = 0;
     for (const Json& value : row) sum += std::exp(value.get<double>());
     return std::log(sum) - row[static_cast<size_t>(target)].get<double>();
   };
-  const Json first = JsonOf({"logits", ShippedModel(), "--ids", "1,405,408,261", "--json", "--kv", "f32"}).at("logits");
-  const Json second = JsonOf({"logits", ShippedModel(), "--ids", "382", "--json", "--kv", "f32"}).at("logits");
+  const Json first =
+      JsonOf({"logits", ShippedModel(), "--ids", "1,405,408,261", "--json", "--kv", "f32"}).at("logits");
+  const Json second =
+      JsonOf({"logits", ShippedModel(), "--ids", "382", "--json", "--kv", "f32"}).at("logits");
   double expected = nll(second[0], ids[5]);
   for (size_t i = 0; i < 4; ++i) expected += nll(first[i], ids[i + 1]);
   CHECK(score.at("nll_count") == 5);
@@ -74,7 +78,8 @@ TEST_CASE("perplexity is the mean over windows, each from position 0") {
   CHECK(score.at("full_windows_count") == 4);
   CHECK(score.at("window_nll").size() == 2);
 
-  const Finished text = RunThimble({"perplexity", ShippedModel(), "-f", "-", "--window", "8"}, "Once upon a time, Lily ran.");
+  const Finished text =
+      RunThimble({"perplexity", ShippedModel(), "-f", "-", "--window", "8"}, "Once upon a time, Lily ran.");
   CHECK(text.exit_code == 0);
   CHECK(text.out.starts_with("perplexity "));
 }
@@ -82,18 +87,24 @@ TEST_CASE("perplexity is the mean over windows, each from position 0") {
 TEST_CASE("perplexity refuses what it cannot score") {
   const std::string folder = TemporaryFolder();
   CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/one", "1")}).exit_code == 2);
-  CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/high", "1 1024")}).exit_code == 2);
-  CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/bad", "{\"a\": 1}")}).exit_code == 2);
-  CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/ok", "1 405 408"), "--window", "600"})
+  CHECK(
+      RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/high", "1 1024")}).exit_code ==
+      2);
+  CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/bad", "{\"a\": 1}")})
+            .exit_code == 2);
+  CHECK(RunThimble({"perplexity", ShippedModel(), "--ids", WriteFile(folder + "/ok", "1 405 408"), "--window",
+                    "600"})
             .exit_code != 0);
 }
 
 TEST_CASE("int8 weights keep the perplexity of the training's own figure within one percent") {
   const std::string ids = SharedData() + "/models/stories-qmqa/ids.json";
-  if (!std::filesystem::exists(ids)) SKIP("needs models/stories-qmqa of the shared data (THIMBLE_SHARED_DATA)");
+  if (!std::filesystem::exists(ids))
+    SKIP("needs models/stories-qmqa of the shared data (THIMBLE_SHARED_DATA)");
   if (Emulated()) SKIP("too slow under an emulator");
   const Json trained = Json::parse(ReadFile(SharedData() + "/models/stories-qmqa/fixture.json"));
-  const Json score = JsonOf({"perplexity", ShippedModel(), "--ids", ids, "--window", "256", "--kv", "q8", "--json"});
+  const Json score =
+      JsonOf({"perplexity", ShippedModel(), "--ids", ids, "--window", "256", "--kv", "q8", "--json"});
   CHECK(score.at("nll_count") == trained.at("nll_count"));
   CHECK(score.at("window_nll").size() == trained.at("window_nll").size());
   CHECK(score.at("perplexity").get<double>() == Approx(trained.at("perplexity").get<double>()).epsilon(0.01));

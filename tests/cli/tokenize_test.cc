@@ -13,7 +13,8 @@ TEST_CASE("tokenize gives ids with commas, and text for ids") {
   const Finished ids = RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time"});
   CHECK(ids.exit_code == 0);
   CHECK(ids.out == "1,405,408,261,382\n");
-  CHECK(RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time", "--no-bos"}).out == "405,408,261,382\n");
+  CHECK(RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time", "--no-bos"}).out ==
+        "405,408,261,382\n");
   CHECK(RunThimble({"tokenize", ShippedModel(), "--ids", "1,405,408,261,382"}).out == "Once upon a time\n");
   const Finished json = RunThimble({"tokenize", ShippedModel(), "-f", "-", "--json"}, "Once upon a time");
   CHECK(Json::parse(json.out).at("ids") == Json({1, 405, 408, 261, 382}));
