@@ -197,7 +197,8 @@ TEST_CASE("a thousand tokens take nothing from the system") {
       CHECK(used.files == 0);
       CHECK(used.threads == 0);
       CHECK(used.library_allocations == 0);
-      CHECK(kernel_after.threads == kernel_before.threads);
+      // A thread of the session before may still be on its way out.
+      CHECK(kernel_after.threads <= kernel_before.threads);
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
       CHECK(kernel_after.address_space_kib == kernel_before.address_space_kib);
 #endif
