@@ -54,10 +54,11 @@ bool Emit(thimble_text_fn on_text, void* user, std::string_view text) {
 }
 
 // Sample, stop at an end id or a full context, show, append.
-Status GenerateLoop(thimble_session* session, size_t max_tokens, thimble_text_fn on_text, void* user,
+// `at_start`: what is generated starts a text, instead of continuing one that is already shown.
+Status GenerateLoop(thimble_session* session, bool at_start, size_t max_tokens, thimble_text_fn on_text, void* user,
                     thimble_generation* result) {
   const TokenizerData& data = *session->tokenizer();
-  Detokenizer detokenizer(data, session->detokenizer_buffer(), Detokenizer::BufferBytes(data), {.at_start = false});
+  Detokenizer detokenizer(data, session->detokenizer_buffer(), Detokenizer::BufferBytes(data), {.at_start = at_start});
   const Status stopped = Status::Error(Code::kCancelled, "stopped by the caller");
   while (max_tokens == 0 || result->generated_tokens < max_tokens) {
     THIMBLE_ASSIGN_OR_RETURN(const int32_t id, session->Sample());
@@ -77,7 +78,8 @@ Status GenerateLoop(thimble_session* session, size_t max_tokens, thimble_text_fn
 Status Generate(thimble_session* session, const char* prompt, size_t prompt_bytes, size_t max_tokens,
                 thimble_text_fn on_text, void* user, thimble_generation* result) {
   THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
-  const uint32_t flags = session->position() == 0 ? uint32_t{THIMBLE_ADD_BOS} : 0u;
+  const bool fresh = session->position() == 0;
+  const uint32_t flags = fresh ? uint32_t{THIMBLE_ADD_BOS} : 0u;
   int32_t* ids = session->network().buffers.ids;
   const size_t room = session->capacity() - session->position();
   size_t count = 0;
@@ -92,7 +94,7 @@ Status Generate(thimble_session* session, const char* prompt, size_t prompt_byte
   const uint64_t prefilled_ns = NowNs();
   result->prompt_tokens = count;
   result->prefill_ns = prefilled_ns - start_ns;
-  status = GenerateLoop(session, max_tokens, on_text, user, result);
+  status = GenerateLoop(session, fresh && prompt_bytes == 0, max_tokens, on_text, user, result);
   result->decode_ns = NowNs() - prefilled_ns;
   return status;
 }
