@@ -89,6 +89,10 @@ void RunEncoder(thimble_session* session, const thimble_model_info& info, Emit& 
     Require(thimble_encode_rows(session, ids.data(), ids.size(), &Emit::Row, &emit));
   }
   CHECK(emit.rows > 0);
+  // No memory is planned for what only decoders do.
+  const int32_t id = 0;
+  CHECK(thimble_prefill(session, &id, 1).code == 601);
+  CHECK(thimble_generate(session, "a", 1, 1, nullptr, nullptr, nullptr).code == 601);
 }
 
 struct Outcome {

@@ -100,8 +100,15 @@ class Exercise {
       const std::vector<float> image(pixels, 0.5f);
       Named("encode image", thimble_encode_image(session, image.data(), pixels, each, &result_.ran));
     }
+    // What only decoders do is refused by name.
+    int32_t id = 0;
+    Named("prefill", thimble_prefill(session, &id, 1));
+    Named("sample", thimble_sample(session, &id));
+    Named("encode", thimble_encode(session, "a b", 3, 0, &id, 1, &unused_));
+    Named("generate", thimble_generate(session, "a b", 3, 4, nullptr, nullptr, nullptr));
   }
 
+  size_t unused_ = 0;
   Exercised result_;
 };
 
