@@ -21,8 +21,8 @@ struct ConvertProgress {
 };
 
 struct ConvertOptions {
-  // A directory with config.json and model.safetensors (or its index), one of these files, or a llama2.c
-  // .bin.
+  // A directory with config.json and model.safetensors (or its index), one of these files, a GGUF file,
+  // or a llama2.c .bin.
   std::filesystem::path source;
   std::filesystem::path output;
   // A tokenizer file or directory; empty: the one in the source directory, if there is one.

@@ -85,12 +85,14 @@ LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   }
   if (!l.ffn_norm.empty()) layer.ffn_norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
   FfnSpec& f = layer.ffn;
-  f.kind = FfnKind::kGated;
+  f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
   f.activation = l.activation;
   f.width = l.F;
   if (l.fused_gate_up) {
     f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
     f.up = b.Linear(name + "ffn.up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
+  } else if (l.plain_ffn) {
+    f.up = b.Linear(name + "ffn.up", h + "mlp.up_proj", l.F, l.D, l.mlp_bias);
   } else {
     f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_proj", l.F, l.D, l.mlp_bias);
     f.up = b.Linear(name + "ffn.up", h + "mlp.up_proj", l.F, l.D, l.mlp_bias);

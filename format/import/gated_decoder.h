@@ -23,6 +23,7 @@ struct GatedLayer {
   Bias qkv_bias = Bias::kAbsent, o_bias = Bias::kAbsent, mlp_bias = Bias::kAbsent;
   bool fused_qkv = false;                     // qkv_proj: rows of q, k, v
   bool fused_gate_up = false;                 // gate_up_proj: rows of gate, up
+  bool plain_ffn = false;                     // down(act(up x)), no gate
   HeadNorm qk_norm = HeadNorm::kNone;
   Sharing sharing = Sharing::kNone;           // kKV: there is no v_proj
   KeyRotation rotation = KeyRotation::kOnWrite;

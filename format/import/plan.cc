@@ -14,21 +14,34 @@ PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file,
     for (const std::string& prefix : prefixes) {
       if (name.starts_with(prefix)) name.erase(0, prefix.size());
     }
-    const auto [it, inserted] = by_name_.emplace(name, i);
-    if (!inserted) {
-      throw ImportError(Code::kInvalidModel,
-                        "tensors '" + checkpoint.tensors()[it->second].name + "' and '" +
-                            checkpoint.tensors()[i].name + "' are the same without their prefixes",
-                        checkpoint.FileOf(i));
-    }
+    AddName(name, i);
   }
+}
+
+PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file, Translate ours, Translate theirs)
+    : checkpoint_(checkpoint), file_(std::move(file)), theirs_(theirs), used_(checkpoint.tensors().size(), false) {
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    const std::string& stored = checkpoint.tensors()[i].name;
+    const std::string name = ours(stored);
+    AddName(name.empty() ? stored : name, i);
+  }
+}
+
+void PlanBuilder::AddName(const std::string& name, size_t tensor) {
+  const auto [it, inserted] = by_name_.emplace(name, tensor);
+  if (inserted) return;
+  throw ImportError(Code::kInvalidModel,
+                    "tensors '" + checkpoint_.tensors()[it->second].name + "' and '" +
+                        checkpoint_.tensors()[tensor].name + "' are the same without their prefixes",
+                    checkpoint_.FileOf(tensor));
 }
 
 void PlanBuilder::Refuse(Code code, const std::string& source, const std::string& text) const {
   const auto it = by_name_.find(source);
   const bool there = it != by_name_.end();
-  throw ImportError(code,
-                    "tensor '" + (there ? checkpoint_.tensors()[it->second].name : source) + "': " + text,
+  std::string name = there ? checkpoint_.tensors()[it->second].name : source;
+  if (const std::string stored = !there && theirs_ != nullptr ? theirs_(source) : ""; !stored.empty()) name = stored;
+  throw ImportError(code, "tensor '" + name + "': " + text,
                     there ? checkpoint_.FileOf(it->second) : file_);
 }
 

@@ -53,6 +53,10 @@ class PlanBuilder {
   // Names are looked up without the prefixes, which are cut from each name in the order given ("module.",
   // "model."). Throws when two tensors get the same name by that.
   PlanBuilder(const Checkpoint& checkpoint, std::string file, const std::vector<std::string>& prefixes);
+  // Names are looked up as `ours` translates the stored ones; `theirs` is the way back, for messages about tensors that
+  // are missing. Both return the empty text for a name that they do not know, which then stays as it is.
+  using Translate = std::string (*)(const std::string& name);
+  PlanBuilder(const Checkpoint& checkpoint, std::string file, Translate ours, Translate theirs);
 
   bool Has(const std::string& source) const { return by_name_.contains(source); }
   const std::vector<uint64_t>& Shape(const std::string& source) const;  // throws when it is missing
@@ -98,11 +102,13 @@ class PlanBuilder {
   [[noreturn]] void Refuse(Code code, const std::string& source, const std::string& text) const;
 
  private:
+  void AddName(const std::string& name, size_t tensor);
   size_t Take(const std::string& source, const std::vector<uint64_t>& shape);
   int32_t AddTensor(const std::string& name, uint64_t rows, uint64_t cols, Recipe recipe);
 
   const Checkpoint& checkpoint_;
   std::string file_;  // for messages about tensors that are missing
+  Translate theirs_ = nullptr;
   std::map<std::string, size_t> by_name_;
   std::vector<bool> used_;
   bool transposed_ = false;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "format/import/family.h"
+#include "format/import/family_gguf.h"
 #include "format/import/family_llama2c.h"
 #include "format/import/json_file.h"
 #include "format/import/safetensors.h"
@@ -79,7 +80,6 @@ void RefuseOtherKinds(const fs::path& path) {
   char magic[4] = {};
   if (file.bytes() >= sizeof magic) file.ReadAt(0, magic, sizeof magic);
   const auto refuse = [&](const char* what) { throw ImportError(Code::kUnsupported, what, file.name()); };
-  if (std::memcmp(magic, "GGUF", 4) == 0) refuse("GGUF files are not supported");
   if (std::memcmp(magic, "PK\3\4", 4) == 0)
     refuse("torch.save files are not supported; save as model.safetensors");
   if (std::memcmp(magic, "THMB", 4) == 0) refuse("is a .thimble file already");
@@ -100,6 +100,23 @@ Source OpenLlama2c(const fs::path& path) {
   return source;
 }
 
+Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
+  auto checkpoint = GgufCheckpoint::Open(path);
+  Source source;
+  source.plan = PlanGguf(*checkpoint, options.ignore_fields);
+  source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
+  source.chat_template = GgufChatTemplate(*checkpoint);
+  if (source.chat_template.size() > kMaxChatTemplateBytes) {
+    throw ImportError(Code::kOutOfRange,
+                      "field 'tokenizer.chat_template': " + std::to_string(source.chat_template.size()) +
+                          " bytes, expected at most " + std::to_string(kMaxChatTemplateBytes),
+                      path.string());
+  }
+  if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;
+  source.checkpoint = std::move(checkpoint);
+  return source;
+}
+
 bool HasTokenizer(const fs::path& directory) {
   for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer.bin"}) {
     if (fs::exists(directory / name)) return true;
@@ -117,11 +134,12 @@ Source OpenSource(const ConvertOptions& options) {
   if (file == "config.json" || file == "model.safetensors" || file == "model.safetensors.index.json") {
     return OpenHuggingFace(path.parent_path(), options);
   }
+  if (IsGgufFile(path)) return OpenGguf(path, options);
   if (path.extension() == ".bin") return OpenLlama2c(path);
   RefuseOtherKinds(path);
   throw ImportError(Code::kUnsupported,
                     "not a kind of model that is known; expected a directory with config.json and "
-                    "model.safetensors, or a llama2.c .bin file",
+                    "model.safetensors, a .gguf file, or a llama2.c .bin file",
                     path.string());
 }
 
@@ -130,6 +148,7 @@ void AddTokenizer(const ConvertOptions& options, Source& source) {
   if (options.no_tokenizer) return;
   fs::path path = options.tokenizer;
   if (path.empty() && !source.directory.empty() && HasTokenizer(source.directory)) path = source.directory;
+  if (path.empty()) path = source.tokenizer;
   if (path.empty()) return;
 
   TokenizerModel tokenizer = LoadTokenizer(path);

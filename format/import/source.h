@@ -16,6 +16,7 @@ struct Source {
   std::unique_ptr<Checkpoint> checkpoint;
   ModelPlan plan;
   std::filesystem::path directory;  // where tokenizer files may lie; empty for single files
+  std::filesystem::path tokenizer;  // a file that holds the tokenizer, where that is known
   std::string chat_template;
   std::vector<uint32_t> eos;  // from config.json and generation_config.json
   std::optional<uint32_t> bos;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "format/import/gguf_file.h"
 #include "format/import/import_error.h"
 #include "format/import/tokenizers/json_fields.h"
 #include "format/import/tokenizers/special_tokens.h"
@@ -69,10 +70,12 @@ bool LooksLikeLlama2c(std::string_view bytes) {
 }
 
 TokenizerModel LoadFile(const fs::path& path) {
-  const std::string bytes = ReadFile(path);
-  if (bytes.starts_with("GGUF")) {
-    throw ImportError(Code::kUnsupported, "a GGUF file as a tokenizer is not supported", path.string());
+  std::error_code error;
+  if (fs::is_regular_file(path, error) && IsGgufFile(path)) {  // whose weights need not be read
+    const auto file = GgufCheckpoint::Open(path);
+    return Named(path, [&] { return ReadGgufVocabulary(file->metadata()); });
   }
+  const std::string bytes = ReadFile(path);
   if (LooksLikeLlama2c(bytes)) {
     return Named(path, [&] { return ReadLlama2cTokenizer(bytes); });
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes);
 TokenizerModel ReadTokenizerJson(std::string_view json);
 // GPT-2: vocab.json and merges.txt (also called vocab.bpe).
 TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text);
+// The key-value pairs of a GGUF file ("llama" and "gpt2" vocabularies), which may have no tensors.
+TokenizerModel ReadGgufVocabulary(const nlohmann::json& metadata);
+bool HasGgufVocabulary(const nlohmann::json& metadata);
 // llama2.c tokenizer.bin. The file does not store its number of pieces; it ends where the file ends.
 TokenizerModel ReadLlama2cTokenizer(std::string_view bytes);
 
