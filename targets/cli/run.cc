@@ -46,9 +46,10 @@ std::string PromptText(const TextArguments& arguments) {
   return text;
 }
 
+// ", 12.3 tokens/s", or nothing where there was no step to measure.
 std::string Rate(uint64_t tokens, uint64_t ns) {
-  if (tokens == 0 || ns == 0) return "-";
-  return Format("%.1f", static_cast<double>(tokens) * 1e9 / static_cast<double>(ns));
+  if (tokens == 0 || ns == 0) return {};
+  return Format(", %.1f tokens/s", static_cast<double>(tokens) * 1e9 / static_cast<double>(ns));
 }
 
 const char* StopText(StopReason reason) {
@@ -71,10 +72,10 @@ std::string StatisticsText(const Arguments& arguments, const thimble_sampling& s
                            const Generation& result, const Plan& plan, const MemoryUse& use,
                            size_t prompt_tokens) {
   std::string text = "\n";
-  text += Format("prompt     %zu tokens, %s tokens/s%s\n", result.prompt_tokens_done,
+  text += Format("prompt     %zu tokens%s%s\n", result.prompt_tokens_done,
                  Rate(result.prompt_tokens_done, result.prefill_ns).c_str(),
                  result.prompt_tokens_done < prompt_tokens ? Format(" (of %zu)", prompt_tokens).c_str() : "");
-  text += Format("generated  %zu tokens, %s tokens/s, %s", result.ids.size(),
+  text += Format("generated  %zu tokens%s, %s", result.ids.size(),
                  Rate(result.decode_steps, result.decode_ns).c_str(), StopText(result.stop));
   text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed))
                                    : "\n";

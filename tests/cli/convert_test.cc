@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -98,6 +99,16 @@ TEST_CASE("convert names what it does not understand") {
   WriteFile(copy + "/config.json", "{");
   CHECK(RunThimble({"convert", copy, "-o", out}).exit_code == 3);
   CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("the shipped model is what its README's command makes") {
+  const char* folder = std::getenv("THIMBLE_SHARED_DATA");
+  const std::string data = folder != nullptr && folder[0] != 0 ? folder : THIMBLE_SHARED_DATA_DEFAULT;
+  const std::string source = data + "/models/stories-qmqa";
+  if (!fs::exists(source)) SKIP("needs models/stories-qmqa of the shared data (THIMBLE_SHARED_DATA)");
+  const std::string out = TemporaryFolder() + "/stories-qmqa.thimble";
+  REQUIRE(RunThimble({"convert", source, "-o", out, "--weights", "q8", "-q"}).exit_code == 0);
+  CHECK((ReadFile(out) == ReadFile(ShippedModel())));
 }
 
 TEST_CASE("convert lists what it can bring in") {
