@@ -54,7 +54,7 @@ Status CheckKind(const TokenizerData& data) {
       }
       break;
     case TokenizerKind::kByteLevelBpe:
-      if (data.split != SplitPattern::kGpt2) {
+      if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeek3) {
         return Bad(Code::kUnsupported, "split", "this build does not know the split pattern")
             .Got(static_cast<uint32_t>(data.split));
       }

@@ -53,7 +53,11 @@ enum class TokenizerKind : uint32_t {
 enum class SplitPattern : uint32_t {
   kNone = 0,  // kinds without splitting
   kGpt2 = 1,
-  // Further patterns (llama3, qwen2, deepseek, falcon) get the next numbers.
+  kLlama3 = 2,  // and cl100k_base
+  kQwen2 = 3,   // Llama 3's with single digits
+  kFalcon = 4,
+  kDeepSeekCoder = 5,
+  kDeepSeek3 = 6,
 };
 
 // Bits of `flags`; unknown bits are refused.

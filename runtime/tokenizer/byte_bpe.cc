@@ -1,7 +1,7 @@
 // Byte-level BPE (Radford et al. 2019): words by the split pattern, then within each word the adjacent pair
 // with the lowest rank merges first, leftmost on ties.
 #include "runtime/tokenizer/encode.h"
-#include "runtime/tokenizer/split_gpt2.h"
+#include "runtime/tokenizer/split.h"
 
 namespace thimble {
 namespace {
@@ -50,7 +50,7 @@ void EncodeWord(const TokenizerData& data, std::string_view word, const EncodeWo
 
 void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
                    IdSink* sink) {
-  Gpt2Splitter splitter(fragment, data.Has(kTokenizerSplitDigits));
+  Splitter splitter(data.split, data.Has(kTokenizerSplitDigits), fragment);
   std::string_view word;
   while (splitter.Next(&word)) EncodeWord(data, word, workspace, sink);
 }

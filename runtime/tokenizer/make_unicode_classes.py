@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-LETTER, NUMBER, SPACE = 1, 2, 3
+LETTER, NUMBER, SPACE, PUNCTUATION, SYMBOL, MARK = 1, 2, 3, 4, 5, 6
 LAST = 0x10FFFF
 
 
@@ -31,16 +31,19 @@ def main():
         (LETTER, categories, lambda c: c[0] == "L"),
         (NUMBER, categories, lambda c: c[0] == "N"),
         (SPACE, properties, lambda c: c == "White_Space"),
+        (PUNCTUATION, categories, lambda c: c[0] == "P"),
+        (SYMBOL, categories, lambda c: c[0] == "S"),
+        (MARK, categories, lambda c: c[0] == "M"),
     ):
         for first, last in ranges(path, wanted):
             for code_point in range(first, last + 1):
                 assert classes[code_point] == 0
                 classes[code_point] = value
-    starts = [c << 2 | classes[c] for c in range(LAST + 1) if c == 0 or classes[c] != classes[c - 1]]
+    starts = [c << 3 | classes[c] for c in range(LAST + 1) if c == 0 or classes[c] != classes[c - 1]]
     print("// Generated, do not edit. Unicode " + version + ", Character Database files PropList.txt (White_Space) and")
-    print("// extracted/DerivedGeneralCategory.txt (L*, N*), as Debian's package unicode-data installs them:")
+    print("// extracted/DerivedGeneralCategory.txt (L*, N*, P*, S*, M*), as Debian's package unicode-data installs them:")
     print("//   python3 make_unicode_classes.py /usr/share/unicode > unicode_classes.inc")
-    print("// Each entry starts a run of code points: first << 2 | class (0 other, 1 letter, 2 number, 3 white space).")
+    print("// Each entry starts a run of code points: first << 3 | class (CharClass).")
     print('// SPDX-License-Identifier: Unicode-DFS-2016 (data)')
     print('inline constexpr char kUnicodeVersion[] = "' + version + '";')
     print("inline constexpr uint32_t kUnicodeRuns[] = {")

@@ -1,30 +1,8 @@
-// GPT-2's split pattern (Radford et al. 2019, encoder.py). Bytes that are no UTF-8 are symbols: neither
-// letter, number nor space.
-#include "runtime/tokenizer/split_gpt2.h"
-
-#include "runtime/tokenizer/unicode.h"
+// GPT-2's split pattern (Radford et al. 2019, encoder.py).
+#include "runtime/tokenizer/split_passes.h"
 
 namespace thimble {
 namespace {
-
-struct Char {
-  CharClass kind;
-  uint32_t bytes;
-};
-
-Char CharAt(std::string_view text, size_t at) {
-  const Utf8Char c = DecodeUtf8(text.substr(at));
-  return {c.valid ? ClassOf(c.code_point) : CharClass::kOther, c.bytes};
-}
-
-size_t RunEnd(std::string_view text, size_t at, CharClass kind) {
-  while (at < text.size()) {
-    const Char c = CharAt(text, at);
-    if (c.kind != kind) break;
-    at += c.bytes;
-  }
-  return at;
-}
 
 // Length of the contraction at the start of `text`, 0 if none.
 size_t Contraction(std::string_view text) {
@@ -45,53 +23,22 @@ size_t Contraction(std::string_view text) {
   }
 }
 
+// The run of the class of the character at `at`, which is no white space.
+size_t ClassEnd(std::string_view text, size_t at) {
+  const CharClass kind = CharAt(text, at).kind;
+  if (IsRest(kind)) return RunEnd(text, at, [](const SplitChar& c) { return IsRest(c.kind); });
+  return RunEnd(text, at, [kind](const SplitChar& c) { return c.kind == kind; });
+}
+
 }  // namespace
 
-void Gpt2Splitter::FindLimit() {
-  if (!split_digits_) {
-    limit_ = text_.size();
-    return;
-  }
-  limit_ = position_;
-  while (limit_ < text_.size()) {
-    const Char c = CharAt(text_, limit_);
-    if (c.kind == CharClass::kNumber) {
-      if (limit_ == position_) limit_ += c.bytes;
-      return;
-    }
-    limit_ += c.bytes;
-  }
-}
-
-size_t Gpt2Splitter::WordEnd() const {
-  const std::string_view text = text_.substr(0, limit_);
-  const size_t begin = position_;
+size_t Gpt2Pass(std::string_view text, size_t begin) {
   if (const size_t length = Contraction(text.substr(begin)); length != 0) return begin + length;
-  const Char first = CharAt(text, begin);
-  if (first.kind != CharClass::kSpace) return RunEnd(text, begin + first.bytes, first.kind);
-  if (text[begin] == ' ' && begin + 1 < text.size()) {
-    const Char second = CharAt(text, begin + 1);
-    if (second.kind != CharClass::kSpace) return RunEnd(text, begin + 1 + second.bytes, second.kind);
+  if (CharAt(text, begin).kind != CharClass::kSpace) return ClassEnd(text, begin);
+  if (text[begin] == ' ' && begin + 1 < text.size() && CharAt(text, begin + 1).kind != CharClass::kSpace) {
+    return ClassEnd(text, begin + 1);
   }
-  // White space. Before something else the last one stays behind, for the next word to start with.
-  size_t last = begin;
-  size_t end = begin + first.bytes;
-  while (end < text.size()) {
-    const Char c = CharAt(text, end);
-    if (c.kind != CharClass::kSpace) return last > begin ? last : end;
-    last = end;
-    end += c.bytes;
-  }
-  return end;
-}
-
-bool Gpt2Splitter::Next(std::string_view* word) {
-  if (position_ >= text_.size()) return false;
-  if (position_ >= limit_) FindLimit();
-  const size_t end = WordEnd();
-  *word = text_.substr(position_, end - position_);
-  position_ = end;
-  return true;
+  return WhiteSpaceEnd(text, begin, false);
 }
 
 }  // namespace thimble

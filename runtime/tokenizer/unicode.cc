@@ -14,7 +14,21 @@ CharClass ClassOf(uint32_t code_point) {
     if (lower >= 'a' && lower <= 'z') return CharClass::kLetter;
     if (code_point >= '0' && code_point <= '9') return CharClass::kNumber;
     if (code_point == ' ' || (code_point >= 9 && code_point <= 13)) return CharClass::kSpace;
-    return CharClass::kOther;
+    if (code_point < ' ' || code_point == 0x7F) return CharClass::kOther;
+    switch (code_point) {
+      case '$':
+      case '+':
+      case '<':
+      case '=':
+      case '>':
+      case '^':
+      case '`':
+      case '|':
+      case '~':
+        return CharClass::kSymbol;
+      default:
+        return CharClass::kPunctuation;
+    }
   }
   if (code_point > 0x10FFFF) return CharClass::kOther;
   // The last run that starts at or before the character; run 0 starts at 0.
@@ -22,13 +36,13 @@ CharClass ClassOf(uint32_t code_point) {
   size_t high = std::size(kUnicodeRuns);
   while (high - low > 1) {
     const size_t middle = low + (high - low) / 2;
-    if (kUnicodeRuns[middle] >> 2 <= code_point) {
+    if (kUnicodeRuns[middle] >> 3 <= code_point) {
       low = middle;
     } else {
       high = middle;
     }
   }
-  return static_cast<CharClass>(kUnicodeRuns[low] & 3);
+  return static_cast<CharClass>(kUnicodeRuns[low] & 7);
 }
 
 const char* UnicodeVersion() { return kUnicodeVersion; }

@@ -1,4 +1,4 @@
-// UTF-8 and the three character classes that split patterns ask for. Inline and free of tables typed by
+// UTF-8 and the character classes that split patterns ask for. Inline and free of tables typed by
 // hand; it must not know tokenizers.
 #pragma once
 
@@ -8,10 +8,18 @@
 
 namespace thimble {
 
-enum class CharClass : uint8_t { kOther = 0, kLetter = 1, kNumber = 2, kSpace = 3 };
+enum class CharClass : uint8_t {
+  kOther = 0,
+  kLetter = 1,
+  kNumber = 2,
+  kSpace = 3,
+  kPunctuation = 4,
+  kSymbol = 5,
+  kMark = 6,
+};
 
-// \p{L}, \p{N} and \s (White_Space) of the Unicode version that UnicodeVersion() names. O(log runs), O(1)
-// in ASCII.
+// \p{L}, \p{N}, \s (White_Space), \p{P}, \p{S} and \p{M} of the Unicode version that UnicodeVersion() names.
+// O(log runs), O(1) in ASCII.
 CharClass ClassOf(uint32_t code_point);
 const char* UnicodeVersion();
 

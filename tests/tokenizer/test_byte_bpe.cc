@@ -2,7 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <ctime>
 
-#include "runtime/tokenizer/split_gpt2.h"
+#include "runtime/tokenizer/split.h"
 #include "runtime/tokenizer/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
@@ -14,10 +14,18 @@ namespace {
 using Words = std::vector<std::string>;
 
 Words Split(std::string_view text, bool digits = false) {
-  Gpt2Splitter splitter(text, digits);
+  Splitter splitter(SplitPattern::kGpt2, digits, text);
   Words words;
   for (std::string_view word; splitter.Next(&word);) words.emplace_back(word);
   return words;
+}
+
+// The classes of GPT-2's pattern; all others are one.
+CharClass Gpt2Class(const Utf8Char& c) {
+  const CharClass kind = c.valid ? ClassOf(c.code_point) : CharClass::kOther;
+  return kind == CharClass::kLetter || kind == CharClass::kNumber || kind == CharClass::kSpace
+             ? kind
+             : CharClass::kOther;
 }
 
 struct Char {
@@ -29,8 +37,7 @@ std::vector<Char> Chars(std::string_view text) {
   std::vector<Char> chars;
   while (!text.empty()) {
     const Utf8Char c = DecodeUtf8(text);
-    chars.push_back(
-        {c.valid ? ClassOf(c.code_point) : CharClass::kOther, std::string(text.substr(0, c.bytes))});
+    chars.push_back({Gpt2Class(c), std::string(text.substr(0, c.bytes))});
     text.remove_prefix(c.bytes);
   }
   return chars;

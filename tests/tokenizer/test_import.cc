@@ -221,6 +221,44 @@ TEST_CASE("tokenizer.json: a small one") {
   CHECK(LoadedTokenizer(ReadTokenizerJson(split.dump())).Encode("ab ab") == tokenizer.Encode("ab ab"));
 }
 
+TEST_CASE("tokenizer.json: the split patterns") {
+  const auto split = [](const std::string& regex) {
+    return json{
+        {"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
+  };
+  const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const json gpt2 = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
+  const auto digits = [](bool each) { return json{{"type", "Digits"}, {"individual_digits", each}}; };
+  const auto pattern = [&](const json& steps) {
+    json file = SmallTokenizerJson();
+    file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
+    return ReadTokenizerJson(file.dump()).split;
+  };
+  const std::string head = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)";
+  const std::string tail = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  CHECK(pattern({split(head + R"(\p{N}{1,3})" + tail), bytes}) == SplitPattern::kLlama3);
+  CHECK(pattern({split(head + R"(\p{N})" + tail), bytes}) == SplitPattern::kQwen2);
+  CHECK(pattern({digits(true), gpt2}) == SplitPattern::kGpt2);
+  CHECK(pattern({{{"type", "Punctuation"}, {"behavior", "Contiguous"}},
+                 gpt2,
+                 digits(false),
+                 split("[0-9][0-9][0-9]")}) == SplitPattern::kFalcon);
+  CHECK(pattern({split("[\r\n]"), split("\\s?\\p{L}+"), split("\\s?\\p{P}+"),
+                 split("[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"), digits(true), bytes}) ==
+        SplitPattern::kDeepSeekCoder);
+  CHECK(pattern({split(R"(\p{N}{1,3})"), split("[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"),
+                 split(R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|)"
+                       "[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|"
+                       R"(\s*[\r\n]+|\s+(?!\S)|\s+)"),
+                 bytes}) == SplitPattern::kDeepSeek3);
+  CHECK(Contains(Refusal(
+                     [&] {
+                       pattern({split(R"(\p{N}{1,2})"), bytes});
+                     },
+                     Code::kUnsupported),
+                 R"(\p{N}{1,2})"));
+}
+
 TEST_CASE("tokenizer.json: what it refuses, by name") {
   const auto refusal = [](const std::function<void(json&)>& change, Code code) {
     json file = SmallTokenizerJson();
@@ -363,8 +401,9 @@ TEST_CASE("LoadTokenizer recognises files and directories, and names what is amb
   }
   {
     Directory directory;
-    CHECK(Contains(Refusal([&] { LoadTokenizer(directory.Write("x.gguf", "GGUF....")); }, Code::kUnsupported),
-                   "GGUF"));
+    CHECK(Contains(
+        Refusal([&] { LoadTokenizer(directory.Write("x.gguf", "GGUF....")); }, Code::kUnsupportedVersion),
+        "x.gguf"));
     Refusal([&] { LoadTokenizer(directory.Write("empty", "")); }, Code::kInvalidModel);
   }
 }

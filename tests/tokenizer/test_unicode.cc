@@ -13,19 +13,20 @@ using namespace thimble;
 
 TEST_CASE("Character classes: samples") {
   const std::map<uint32_t, CharClass> samples = {
-      {'a', CharClass::kLetter},     {'Z', CharClass::kLetter},      {'0', CharClass::kNumber},
-      {'_', CharClass::kOther},      {' ', CharClass::kSpace},       {'\n', CharClass::kSpace},
-      {'\v', CharClass::kSpace},     {0x1C, CharClass::kOther},      {0x85, CharClass::kSpace},
-      {0xA0, CharClass::kSpace},     {0xAA, CharClass::kLetter},     {0xB2, CharClass::kNumber},
-      {0xBD, CharClass::kNumber},    {0xD7, CharClass::kOther},      {0x301, CharClass::kOther},
-      {0x430, CharClass::kLetter},   {0x660, CharClass::kNumber},    {0x200B, CharClass::kOther},
-      {0x2003, CharClass::kSpace},   {0x2028, CharClass::kSpace},    {0x2160, CharClass::kNumber},
-      {0x3000, CharClass::kSpace},   {0x3042, CharClass::kLetter},   {0x4E00, CharClass::kLetter},
-      {0x9FFF, CharClass::kLetter},  {0xAC00, CharClass::kLetter},   {0xD7A3, CharClass::kLetter},
-      {0xD800, CharClass::kOther},   {0xE000, CharClass::kOther},    {0xFEFF, CharClass::kOther},
-      {0xFFFD, CharClass::kOther},   {0x1D7D8, CharClass::kNumber},  {0x1F600, CharClass::kOther},
-      {0x20000, CharClass::kLetter}, {0x323AF, CharClass::kLetter},  {0x10FFFF, CharClass::kOther},
-      {0x110000, CharClass::kOther}, {0xFFFFFFFF, CharClass::kOther}};
+      {'a', CharClass::kLetter},      {'Z', CharClass::kLetter},      {'0', CharClass::kNumber},
+      {'_', CharClass::kPunctuation}, {' ', CharClass::kSpace},       {'\n', CharClass::kSpace},
+      {'\v', CharClass::kSpace},      {'$', CharClass::kSymbol},      {'!', CharClass::kPunctuation},
+      {0x7F, CharClass::kOther},      {0x1C, CharClass::kOther},      {0x85, CharClass::kSpace},
+      {0xA0, CharClass::kSpace},      {0xAA, CharClass::kLetter},     {0xB2, CharClass::kNumber},
+      {0xBD, CharClass::kNumber},     {0xD7, CharClass::kSymbol},     {0x301, CharClass::kMark},
+      {0x430, CharClass::kLetter},    {0x660, CharClass::kNumber},    {0x200B, CharClass::kOther},
+      {0x2003, CharClass::kSpace},    {0x2028, CharClass::kSpace},    {0x2160, CharClass::kNumber},
+      {0x3000, CharClass::kSpace},    {0x3042, CharClass::kLetter},   {0x4E00, CharClass::kLetter},
+      {0x9FFF, CharClass::kLetter},   {0xAC00, CharClass::kLetter},   {0xD7A3, CharClass::kLetter},
+      {0xD800, CharClass::kOther},    {0xE000, CharClass::kOther},    {0xFEFF, CharClass::kOther},
+      {0xFFFD, CharClass::kSymbol},   {0x1D7D8, CharClass::kNumber},  {0x1F600, CharClass::kSymbol},
+      {0x20000, CharClass::kLetter},  {0x323AF, CharClass::kLetter},  {0x10FFFF, CharClass::kOther},
+      {0x110000, CharClass::kOther},  {0xFFFFFFFF, CharClass::kOther}};
   for (const auto& [code_point, kind] : samples) {
     INFO("U+" << std::hex << code_point);
     CHECK(ClassOf(code_point) == kind);
@@ -59,7 +60,20 @@ TEST_CASE("Character classes equal the Unicode files") {
   read(properties,
        [](const std::string& name) { return name == "White_Space" ? CharClass::kSpace : CharClass::kOther; });
   read(categories, [](const std::string& name) {
-    return name[0] == 'L' ? CharClass::kLetter : name[0] == 'N' ? CharClass::kNumber : CharClass::kOther;
+    switch (name[0]) {
+      case 'L':
+        return CharClass::kLetter;
+      case 'N':
+        return CharClass::kNumber;
+      case 'P':
+        return CharClass::kPunctuation;
+      case 'S':
+        return CharClass::kSymbol;
+      case 'M':
+        return CharClass::kMark;
+      default:
+        return CharClass::kOther;
+    }
   });
   for (uint32_t c = 0; c < 0x110000; ++c) {
     if (ClassOf(c) != expected[c]) FAIL("U+" << std::hex << c);

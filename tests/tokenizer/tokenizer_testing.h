@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "format/tokenizer_data.h"
 #include "format/import/tokenizers/tokenizer_writer.h"
+#include "format/tokenizer_data.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer/tokenizer.h"
 

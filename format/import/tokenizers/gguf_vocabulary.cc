@@ -32,6 +32,11 @@ constexpr Split kSplits[] = {
     {"starcoder", SplitPattern::kGpt2, kTokenizerSplitDigits},
     {"refact", SplitPattern::kGpt2, kTokenizerSplitDigits},
     {"smollm", SplitPattern::kGpt2, kTokenizerSplitDigits},
+    {"llama-bpe", SplitPattern::kLlama3, kTokenizerIgnoreMerges},
+    {"qwen2", SplitPattern::kQwen2, 0},
+    {"falcon", SplitPattern::kFalcon, 0},
+    {"deepseek-coder", SplitPattern::kDeepSeekCoder, 0},
+    {"deepseek-v3", SplitPattern::kDeepSeek3, 0},
 };
 
 // Reads keys by their name without the prefix.

@@ -5,6 +5,7 @@
 #include "format/import/import_error.h"
 #include "format/import/tokenizers/byte_level.h"
 #include "format/import/tokenizers/json_fields.h"
+#include "format/import/tokenizers/pre_tokenizer.h"
 #include "format/import/tokenizers/special_tokens.h"
 #include "format/import/tokenizers/tokenizers.h"
 
@@ -13,60 +14,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr char kGpt2Pattern[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
 [[noreturn]] void Refuse(const std::string& text) {
   throw ImportError(Code::kUnsupported, text + " is not supported");
-}
-
-void ReadByteLevel(const json& step, const std::string& name, bool has_split) {
-  if (BoolMember(step, "add_prefix_space", true, name)) Refuse(name + ".add_prefix_space true");
-  const bool uses_pattern = BoolMember(step, "use_regex", true, name);
-  if (uses_pattern && has_split) Refuse(name + ".use_regex true after another Split");
-  if (!uses_pattern && !has_split) Refuse(name + ".use_regex false without a Split");
-}
-
-void ReadSplit(const json& step, const std::string& name) {
-  const json& pattern = Member(step, "pattern", name);
-  const std::string regex = StringMember(pattern, "Regex", name + ".pattern");
-  if (regex != kGpt2Pattern) Refuse(name + ".pattern " + pattern.dump());
-  if (StringMember(step, "behavior", name) != "Isolated") Refuse(name + ".behavior");
-  if (BoolMember(step, "invert", false, name)) Refuse(name + ".invert true");
-}
-
-// Digits one by one, if at all, and GPT-2's pattern either as a step of its own or inside of ByteLevel.
-void ReadPreTokenizer(const json& pre_tokenizer, TokenizerModel* model) {
-  if (pre_tokenizer.is_null()) Refuse("pre_tokenizer null");
-  json steps = json::array({pre_tokenizer});
-  std::string name = "pre_tokenizer";
-  if (StringMember(pre_tokenizer, "type", name) == "Sequence") {
-    steps = Member(pre_tokenizer, "pretokenizers", name);
-    name += ".pretokenizers";
-    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, name + " must be an array");
-  }
-  bool has_split = false;
-  bool has_byte_level = false;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const std::string step_name = name + "[" + std::to_string(i) + "]";
-    const std::string type = StringMember(steps[i], "type", step_name);
-    if (has_byte_level) Refuse(step_name + " (" + type + " after ByteLevel)");
-    if (type == "Digits" && i == 0) {
-      if (!BoolMember(steps[i], "individual_digits", false, step_name)) {
-        Refuse(step_name + ".individual_digits false");
-      }
-      model->flags |= kTokenizerSplitDigits;
-    } else if (type == "Split" && !has_split) {
-      ReadSplit(steps[i], step_name);
-      has_split = true;
-    } else if (type == "ByteLevel") {
-      ReadByteLevel(steps[i], step_name, has_split);
-      has_byte_level = true;
-    } else {
-      Refuse(step_name + ".type " + type);
-    }
-  }
-  if (!has_byte_level) Refuse("pre_tokenizer without ByteLevel");
 }
 
 std::vector<std::pair<std::string, std::string>> ReadMerges(const json& merges) {

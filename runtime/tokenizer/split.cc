@@ -1,0 +1,71 @@
+// The table of split patterns, and the walk through their passes.
+#include "runtime/tokenizer/split.h"
+
+#include "runtime/tokenizer/split_passes.h"
+
+namespace thimble {
+namespace {
+
+struct Pattern {
+  SplitPattern pattern;
+  SplitPass passes[kMaxSplitPasses - 1];  // nullptr after the last one
+};
+
+constexpr Pattern kPatterns[] = {
+    {SplitPattern::kGpt2, {Gpt2Pass}},
+    {SplitPattern::kLlama3, {Llama3Pass}},
+    {SplitPattern::kQwen2, {Qwen2Pass}},
+    {SplitPattern::kFalcon, {FalconPunctuationPass, Gpt2Pass, FalconDigitsPass}},
+    {SplitPattern::kDeepSeekCoder,
+     {DeepSeekLineEndPass, DeepSeekLetterPass, DeepSeekPunctuationPass, DeepSeekCjkPass, SingleDigitPass}},
+    {SplitPattern::kDeepSeek3, {DeepSeek3DigitsPass, DeepSeek3CjkPass, DeepSeek3WordPass}},
+};
+
+}  // namespace
+
+size_t WhiteSpaceEnd(std::string_view text, size_t begin, bool line_ends) {
+  size_t after_line_end = begin;
+  size_t last = begin;
+  size_t at = begin;
+  while (at < text.size()) {
+    const SplitChar c = CharAt(text, at);
+    if (c.kind != CharClass::kSpace) break;
+    last = at;
+    at += c.bytes;
+    if (line_ends && IsLineEnd(text[last])) after_line_end = at;
+  }
+  if (after_line_end > begin) return after_line_end;
+  // Before something else the last one stays behind, for the next word to start with.
+  return at < text.size() && last > begin ? last : at;
+}
+
+size_t SingleDigitPass(std::string_view text, size_t begin) {
+  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) {
+    const SplitChar c = CharAt(t, at);
+    return c.kind == CharClass::kNumber ? at + c.bytes : at;
+  });
+}
+
+Splitter::Splitter(SplitPattern pattern, bool split_digits, std::string_view text) : text_(text) {
+  if (split_digits) passes_[pass_count_++] = SingleDigitPass;
+  for (const Pattern& known : kPatterns) {
+    if (known.pattern != pattern) continue;
+    for (const SplitPass pass : known.passes) {
+      if (pass != nullptr) passes_[pass_count_++] = pass;
+    }
+  }
+}
+
+bool Splitter::Next(std::string_view* word) {
+  if (position_ >= text_.size()) return false;
+  size_t end = text_.size();
+  for (size_t i = 0; i < pass_count_; ++i) {
+    if (limits_[i] <= position_) limits_[i] = passes_[i](text_.substr(0, end), position_);
+    end = limits_[i];
+  }
+  *word = text_.substr(position_, end - position_);
+  position_ = end;
+  return true;
+}
+
+}  // namespace thimble

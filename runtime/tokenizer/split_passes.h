@@ -1,0 +1,83 @@
+// Inside of the splitter: the passes of all patterns, and what they are written with. Bytes that are no UTF-8
+// are characters of no class. Not for users.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "runtime/tokenizer/unicode.h"
+
+namespace thimble {
+
+struct SplitChar {
+  CharClass kind;
+  uint32_t bytes;
+  uint32_t code_point;  // U+FFFD for a byte that is no UTF-8
+};
+
+inline SplitChar CharAt(std::string_view text, size_t at) {
+  const Utf8Char c = DecodeUtf8(text.substr(at));
+  return {c.valid ? ClassOf(c.code_point) : CharClass::kOther, c.bytes, c.code_point};
+}
+
+// What \p{L}, \p{N} and \s leave over.
+inline bool IsRest(CharClass kind) {
+  return kind != CharClass::kLetter && kind != CharClass::kNumber && kind != CharClass::kSpace;
+}
+inline bool IsLineEnd(char c) { return c == '\r' || c == '\n'; }
+
+// Where the run of characters ends that satisfy wanted(SplitChar).
+template <typename Wanted>
+size_t RunEnd(std::string_view text, size_t at, Wanted wanted) {
+  while (at < text.size()) {
+    const SplitChar c = CharAt(text, at);
+    if (!wanted(c)) break;
+    at += c.bytes;
+  }
+  return at;
+}
+
+// A pass whose pattern does not match everywhere: what lies between two matches is a part, too. match(text,
+// at) gives the end of the match that starts at `at`, or `at`; it must be quick where there is none.
+template <typename Match>
+size_t MatchOrGapEnd(std::string_view text, size_t begin, Match match) {
+  if (const size_t end = match(text, begin); end > begin) return end;
+  size_t at = begin + CharAt(text, begin).bytes;
+  while (at < text.size() && match(text, at) == at) at += CharAt(text, at).bytes;
+  return at;
+}
+
+// \s*[\r\n]+|\s+(?!\S)|\s+ (the first only with `line_ends`), at a white space.
+size_t WhiteSpaceEnd(std::string_view text, size_t begin, bool line_ends);
+
+// \p{N}
+size_t SingleDigitPass(std::string_view text, size_t begin);
+
+// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+size_t Gpt2Pass(std::string_view text, size_t begin);
+
+// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|
+// \s*[\r\n]+|\s+(?!\S)|\s+
+size_t Llama3Pass(std::string_view text, size_t begin);
+// The same with \p{N} in place of \p{N}{1,3}.
+size_t Qwen2Pass(std::string_view text, size_t begin);
+
+// [\p{P}$+<=>^~|`]+, then GPT-2's pattern, then [0-9][0-9][0-9]
+size_t FalconPunctuationPass(std::string_view text, size_t begin);
+size_t FalconDigitsPass(std::string_view text, size_t begin);
+
+// DeepSeek Coder: [\r\n], then \s?\p{L}+, then \s?\p{P}+, then CJK, then \p{N}
+size_t DeepSeekLineEndPass(std::string_view text, size_t begin);
+size_t DeepSeekLetterPass(std::string_view text, size_t begin);
+size_t DeepSeekPunctuationPass(std::string_view text, size_t begin);
+size_t DeepSeekCjkPass(std::string_view text, size_t begin);
+
+// DeepSeek 3: \p{N}{1,3}, then CJK and kana, then
+// [!-/:-~ without letters][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|
+// \s*[\r\n]+|\s+(?!\S)|\s+
+size_t DeepSeek3DigitsPass(std::string_view text, size_t begin);
+size_t DeepSeek3CjkPass(std::string_view text, size_t begin);
+size_t DeepSeek3WordPass(std::string_view text, size_t begin);
+
+}  // namespace thimble
