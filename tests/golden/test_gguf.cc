@@ -1,0 +1,210 @@
+// The fixtures of Hugging Face checkpoints once more, rewritten as the GGUF files that they would be: the
+// same logits. The rewriting follows the format's own conversion, so that what differs between the two is
+// tested, too: the order of rows for rotary pairs, norms with their 1 added, transposed linears, tables of
+// frequency divisors.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <map>
+
+#include "format/import/rotary.h"
+#include "format/import/safetensors.h"
+#include "tests/golden/golden.h"
+#include "tests/import/gguf_testing.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// Parts of names, longest first where one holds another.
+const std::vector<std::pair<std::string, std::string>> kNames = {
+    {"model.layers.", "blk."},
+    {"self_attn.q_norm", "attn_q_norm"},
+    {"self_attn.k_norm", "attn_k_norm"},
+    {"self_attn.q_proj", "attn_q"},
+    {"self_attn.k_proj", "attn_k"},
+    {"self_attn.v_proj", "attn_v"},
+    {"self_attn.qkv_proj", "attn_qkv"},
+    {"self_attn.o_proj", "attn_output"},
+    {"input_layernorm", "attn_norm"},
+    {"pre_feedforward_layernorm", "ffn_norm"},
+    {"post_feedforward_layernorm", "post_ffw_norm"},
+    {"mlp.gate_up_proj", "ffn_up"},
+    {"mlp.gate_proj", "ffn_gate"},
+    {"mlp.up_proj", "ffn_up"},
+    {"mlp.down_proj", "ffn_down"},
+    {"model.embed_tokens", "token_embd"},
+    {"model.norm", "output_norm"},
+    {"lm_head", "output"},
+    {"h.", "blk."},
+    {"ln_1", "attn_norm"},
+    {"ln_2", "ffn_norm"},
+    {"attn.c_attn", "attn_qkv"},
+    {"attn.c_proj", "attn_output"},
+    {"mlp.c_fc", "ffn_up"},
+    {"mlp.c_proj", "ffn_down"},
+    {"ln_f", "output_norm"},
+    {"wte", "token_embd"},
+    {"wpe", "position_embd"},
+};
+
+std::string Renamed(std::string name, bool four_norms) {
+  for (const auto& [from, to] : kNames) {
+    const size_t at = name.find(from);
+    if (at != std::string::npos && (at == 0 || name[at - 1] == '.')) name.replace(at, from.size(), to);
+  }
+  const std::string after = "post_attention_layernorm";
+  if (const size_t at = name.find(after); at != std::string::npos) {
+    name.replace(at, after.size(), four_norms ? "post_attention_norm" : "ffn_norm");
+  }
+  return name;
+}
+
+struct Fixture {
+  const char* name;
+  const char* architecture;
+};
+const Fixture kFixtures[] = {{"llama", "llama"},
+                             {"llama3_rope", "llama"},
+                             {"llama_bias_f16", "llama"},
+                             {"smollm2", "llama"},
+                             {"mistral_swa_sharded", "llama"},
+                             {"qwen2_bf16", "qwen2"},
+                             {"qwen3", "qwen3"},
+                             {"gemma", "gemma"},
+                             {"gemma2", "gemma2"},
+                             {"gemma3", "gemma3"},
+                             {"phi3", "phi3"},
+                             {"phi3_partial_rotary", "phi3"},
+                             {"gpt2", "gpt2"}};
+
+// Row i of each half of a head to row 2i and 2i + 1.
+void Interleave(std::vector<float>& rows, size_t heads, size_t cols) {
+  const std::vector<float> from = rows;
+  const size_t head_rows = rows.size() / cols / heads;
+  for (size_t h = 0; h < heads; ++h) {
+    for (size_t r = 0; r < head_rows; ++r) {
+      const size_t half = r / (head_rows / 2), i = r % (head_rows / 2);
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>((h * head_rows + r) * cols), cols,
+                  rows.begin() + static_cast<std::ptrdiff_t>((h * head_rows + 2 * i + half) * cols));
+    }
+  }
+}
+
+void Transpose(std::vector<float>& values, std::vector<uint64_t>& shape) {
+  const std::vector<float> from = values;
+  const size_t rows = shape[0], cols = shape[1];
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < cols; ++c) values[c * rows + r] = from[r * cols + c];
+  }
+  std::swap(shape[0], shape[1]);
+}
+
+struct Dimensions {
+  uint32_t D, H, G, d;
+};
+
+Dimensions WriteFields(const json& c, const std::string& architecture, GgufWriter& gguf) {
+  const std::string a = architecture + ".";
+  const auto first = [&](const char* one, const char* other) {
+    return c.contains(one) ? c.at(one) : c.at(other);
+  };
+  Dimensions n{};
+  n.D = first("hidden_size", "n_embd");
+  n.H = first("num_attention_heads", "n_head");
+  n.G = c.value("num_key_value_heads", n.H);
+  n.d = c.contains("head_dim") ? c.at("head_dim").get<uint32_t>() : n.D / n.H;
+  gguf.String("general.architecture", architecture);
+  gguf.U32("general.quantization_version", 2);
+  gguf.U32(a + "embedding_length", n.D);
+  gguf.U32(a + "block_count", first("num_hidden_layers", "n_layer"));
+  gguf.U32(a + "context_length", first("max_position_embeddings", "n_positions"));
+  gguf.U32(a + "feed_forward_length", c.value("intermediate_size", 4 * n.D));
+  gguf.U32(a + "attention.head_count", n.H);
+  gguf.U32(a + "attention.head_count_kv", n.G);
+  if (c.contains("head_dim")) {
+    gguf.U32(a + "attention.key_length", n.d);
+    gguf.U32(a + "attention.value_length", n.d);
+  }
+  if (architecture == "gpt2") {
+    gguf.F32(a + "attention.layer_norm_epsilon", c.at("layer_norm_epsilon"));
+    return n;
+  }
+  gguf.F32(a + "attention.layer_norm_rms_epsilon", c.at("rms_norm_eps"));
+  gguf.F32(a + "rope.freq_base", c.at("rope_theta"));
+  gguf.U32(a + "rope.dimension_count", static_cast<uint32_t>(n.d * c.value("partial_rotary_factor", 1.0)));
+  gguf.U32(a + "vocab_size", c.at("vocab_size"));
+  if (architecture != "qwen2" && c.contains("sliding_window")) {
+    gguf.U32(a + "attention.sliding_window",
+             c.at("sliding_window").is_null() ? 0u : c.at("sliding_window").get<uint32_t>());
+  }
+  if (c.contains("sliding_window_pattern")) {
+    gguf.U32(a + "attention.sliding_window_pattern", c.at("sliding_window_pattern"));
+  }
+  for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
+    if (c.contains(cap) && !c.at(cap).is_null()) gguf.F32(a + cap, c.at(cap));
+  }
+  const json scaling = c.value("rope_scaling", json());
+  if (scaling.is_object() && scaling.at("rope_type") == "linear") {
+    gguf.String(a + "rope.scaling.type", "linear");
+    gguf.F32(a + "rope.scaling.factor", scaling.at("factor"));
+  }
+  if (scaling.is_object() && scaling.at("rope_type") == "llama3") {
+    gguf.Floats(
+        "rope_freqs.weight", {n.d / 2},
+        Llama3Divisors(n.d, c.at("rope_theta"), scaling.at("factor"), scaling.at("low_freq_factor"),
+                       scaling.at("high_freq_factor"), scaling.at("original_max_position_embeddings")));
+  }
+  return n;
+}
+
+std::string AsGguf(const Fixture& fixture) {
+  const fs::path folder = fs::path(THIMBLE_GOLDEN_DIR) / fixture.name;
+  const json config = ReadJson(folder / "config.json");
+  const std::string architecture = fixture.architecture;
+  GgufWriter gguf;
+  const Dimensions n = WriteFields(config, architecture, gguf);
+  const bool gemma = architecture.starts_with("gemma"), four_norms = gemma && architecture != "gemma";
+  // The format has no field for gemma's own attention scale, 1 / sqrt(d) but for one size; q takes the rest.
+  const double q_factor = four_norms ? std::sqrt(n.d / config.at("query_pre_attn_scalar").get<double>()) : 1;
+  const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(folder);
+  for (size_t i = 0; i < checkpoint->tensors().size(); ++i) {
+    const SourceTensor& tensor = checkpoint->tensors()[i];
+    if (tensor.shape.size() > 2) continue;  // causal masks
+    std::vector<float> values(tensor.elements);
+    checkpoint->ReadFloats(i, 0, values.size(), values.data());
+    std::vector<uint64_t> shape = tensor.shape;
+    const std::string name = Renamed(tensor.name, four_norms);
+    const bool q = name.find("attn_q.") != std::string::npos, k = name.find("attn_k.") != std::string::npos;
+    if (architecture == "llama" && (q || k))
+      Interleave(values, q ? n.H : n.G, shape.size() == 2 ? shape[1] : 1);
+    if (architecture == "gpt2" && shape.size() == 2 && name.starts_with("blk.")) Transpose(values, shape);
+    if (gemma && name.ends_with("norm.weight")) {
+      for (float& v : values) v += 1;
+    }
+    if (name.find(architecture == "gemma3" ? "attn_q_norm." : "attn_q.") != std::string::npos && four_norms) {
+      for (float& v : values) v = static_cast<float>(v * q_factor);
+    }
+    gguf.Floats(name, shape, values);
+  }
+  return gguf.Bytes();
+}
+
+}  // namespace
+
+TEST_CASE("GGUF files of the fixtures' numbers give the fixtures' logits") {
+  for (const Fixture& fixture : kFixtures) {
+    INFO(fixture.name);
+    const std::string path = TemporaryPath(std::string(fixture.name) + ".gguf");
+    std::ofstream(path, std::ios::binary) << AsGguf(fixture);
+    const json expected = ReadJson(fs::path(THIMBLE_GOLDEN_DIR) / fixture.name / "expected.json");
+    const auto ids = expected.at("ids").get<std::vector<int32_t>>();
+    const auto logits = expected.at("logits").get<std::vector<std::vector<double>>>();
+    Runner runner(ConvertTo(std::string(fixture.name) + "-gguf", path, WeightType::kF32),
+                  CacheOptions(THIMBLE_CACHE_F32));
+    CHECK(MaxDifference(runner.Prefill(ids), logits) < 2e-4);
+  }
+}
