@@ -63,7 +63,9 @@ void CheckReadable(const std::string& path) {
 
 std::string ReadFile(const std::string& path) {
   std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) throw IoError(path, "cannot be opened", errno);
+  const int open_error = errno;
+  if (Interrupted()) throw Error(kCancelled, "cancelled");  // opening a pipe waits for its writer
+  if (file == nullptr) throw IoError(path, "cannot be opened", open_error);
   std::string text;
   char buffer[1 << 16];
   while (true) {

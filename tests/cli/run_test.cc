@@ -1,5 +1,6 @@
 // `thimble run`: text, streaming, limits, Ctrl-C, the same text whatever the threads, the memory report.
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
@@ -116,18 +117,29 @@ TEST_CASE("a context that the model does not have is refused") {
 }
 
 TEST_CASE("Ctrl-C stops after the current token with 130 and statistics") {
-  const auto interrupt = [](pid_t child) { kill(child, SIGINT); };
-  // Greedy text of this model ends by itself; sampling hot does not, and the first byte comes early.
-  const Finished text = RunThimble({"run", ShippedModel(), "-p", kPrompt, "--temp", "100", "--top-k", "0",
-                                    "--top-p", "1", "--min-p", "0", "-t", "1"},
-                                   {}, interrupt);
+  // The first byte comes early and a hot sampler rarely ends a text, but on a busy machine the text may still
+  // be complete before the signal comes: then once more.
+  const std::vector<std::string> arguments = {
+      "run", ShippedModel(), "-p", kPrompt, "--temp", "100",       "--top-k", "0", "--top-p",
+      "1",   "--min-p",      "0",  "-t",    "1",      "--kernels", "scalar"};
+  Finished text;
+  for (int attempt = 0; attempt < 10 && text.exit_code != 130; ++attempt) {
+    text = RunThimble(arguments, {}, [](pid_t child) { kill(child, SIGINT); });
+    CHECK((text.exit_code == 130 || text.exit_code == 0));
+  }
   INFO(text.err);
   CHECK(text.exit_code == 130);
   CHECK(text.out.starts_with(kPrompt));
   CHECK(text.err.find("cancelled") != std::string::npos);
-  // While it waits for its input.
-  const Finished early = RunThimble({"perplexity", ShippedModel(), "-f", "/dev/zero"}, {}, interrupt, 300);
-  CHECK(early.exit_code == 130);
+}
+
+TEST_CASE("Ctrl-C stops the wait for an input that does not come") {
+  const std::string pipe = TemporaryFolder() + "/pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const Finished finished = RunThimble(
+      {"run", ShippedModel(), "-f", pipe}, {}, [](pid_t child) { kill(child, SIGINT); }, 3000);
+  INFO(finished.err);
+  CHECK(finished.exit_code == 130);
 }
 
 TEST_CASE("a reader that goes away is no error") {
