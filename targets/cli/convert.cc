@@ -12,6 +12,7 @@
 #include "format/container.h"
 #include "format/import/convert.h"
 #include "format/import/family.h"
+#include "format/import/family_gguf.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -29,12 +30,13 @@ using Clock = std::chrono::steady_clock;
 constexpr char kFooter[] = R"(Examples:
   thimble convert stories-qmqa/ -o stories-qmqa.thimble --weights q8
   thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
+  thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --block 32 --keep-head q8
   thimble convert --list
 
-SRC is a folder with config.json and model.safetensors (or its shards), or a llama2.c .bin file. The
-result appears under its name when it is complete and checked; until then an older file of that name
-stays. Memory stays small: one block of rows at a time.)";
+SRC is a folder with config.json and model.safetensors (or its shards), a .gguf file, or a llama2.c
+.bin file. The result appears under its name when it is complete and checked; until then an older file of
+that name stays. Memory stays small: one block of rows at a time.)";
 
 struct Arguments {
   std::string source, output, weights = "f32", head, tokenizer, name;
@@ -112,13 +114,19 @@ class Bar {
 
 int List(bool json) {
   Json list = Json::array();
-  std::string text = Format("%-12s %-14s %s\n", "family", "model_type", "what");
+  std::string text = Format("%-12s %-15s %s\n", "family", "model_type", "what");
   for (const Family& family : Families()) {
     list.push_back({{"family", family.name}, {"model_type", family.model_type}, {"summary", family.summary}});
-    text += Format("%-12s %-14s %s\n", family.name, family.model_type, family.summary);
+    text += Format("%-12s %-15s %s\n", family.name, family.model_type, family.summary);
+  }
+  for (const GgufFamily& family : GgufFamilies()) {
+    const std::string type = std::string("GGUF ") + family.architecture;
+    list.push_back({{"family", family.architecture}, {"model_type", type}, {"summary", family.summary}});
+    text += Format("%-12s %-15s %s\n", family.architecture, type.c_str(), family.summary);
   }
   list.push_back({{"family", "llama2c"}, {"model_type", nullptr}, {"summary", "llama2.c .bin files"}});
-  text += Format("%-12s %-14s %s\n", "llama2c", "-", "llama2.c .bin files");
+  text += Format("%-12s %-15s %s\n", "llama2c", "-", "llama2.c .bin files");
+  text += "types in GGUF files: " + ReadableGgufTypes() + "\n";
   if (json) {
     PrintJson({{"families", std::move(list)}});
   } else {

@@ -117,6 +117,15 @@ TEST_CASE("StarCoder's vectors: digits one by one") {
   CheckCases(tokenizer, ReadCases("starcoder"));
 }
 
+TEST_CASE("the vectors' own vocabularies inside GGUF files") {
+  for (const std::string name : {"llama-spm", "gpt-2", "starcoder"}) {
+    INFO(name);
+    CheckCases(
+        LoadedTokenizer(LoadTokenizer(SharedPath("tokenizers/ggml_vocab/ggml-vocab-" + name + ".gguf"))),
+        ReadCases(name));
+  }
+}
+
 TEST_CASE("SmolLM2's tokenizer.json") {
   const LoadedTokenizer tokenizer(LoadTokenizer(SharedPath("tokenizers/hf_tokenizer.json")));
   REQUIRE(tokenizer.data().piece_count == 49152);
