@@ -48,10 +48,6 @@ Status CheckKind(const TokenizerData& data) {
       if (data.split != SplitPattern::kNone) {
         return Bad(Code::kInvalidModel, "split", "SentencePiece BPE has no split pattern");
       }
-      if (data.merge_count != 0) {
-        return Bad(Code::kInvalidModel, "merges", "SentencePiece BPE has no merge list")
-            .Got(data.merge_count);
-      }
       break;
     case TokenizerKind::kByteLevelBpe:
       if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeek3) {
@@ -89,7 +85,7 @@ Status CheckPieces(TokenizerData* data) {
           .Wanted(kMaxPieceBytes);
     }
     if (length > data->max_piece_bytes) data->max_piece_bytes = length;
-    const uint8_t type = data->types[i];
+    const uint8_t type = data->types[i] & static_cast<uint8_t>(~(kPieceStripLeft | kPieceStripRight));
     if (type < static_cast<uint8_t>(PieceType::kNormal) || type > static_cast<uint8_t>(PieceType::kByte)) {
       return Bad(Code::kInvalidModel, "types", "this build does not know the type of a piece")
           .At("tokenizer", i)

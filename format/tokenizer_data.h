@@ -25,7 +25,7 @@
 //              u32[I]        ids that merging may produce, sorted by their bytes
 //              u32[S]        ids that are matched as a whole in the text, sorted by their bytes
 //              u32[4][M]     left id, right id, rank, merged id; sorted by (left, right)
-//              u8[V]         type of each piece (PieceType)
+//              u8[V]         type of each piece (PieceType), with kPieceStripLeft and kPieceStripRight
 //              u8[B]         the pieces, as the bytes that they stand for in text
 //
 // Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's
@@ -45,7 +45,8 @@
 namespace thimble {
 
 enum class TokenizerKind : uint32_t {
-  kSpmBpe = 1,        // SentencePiece BPE: merge the adjacent pair whose piece has the best score
+  kSpmBpe = 1,        // SentencePiece BPE: merge the adjacent pair whose piece has the best score, or, where
+                      // there are merges, characters by their rank (Hugging Face's BPE with byte fallback)
   kByteLevelBpe = 2,  // GPT-2: split into words, then merge bytes by rank
   // 3 is kept for SentencePiece unigram.
 };
@@ -68,9 +69,11 @@ enum TokenizerFlag : uint32_t {
   kTokenizerEscapeWhitespace = 1u << 3,        // U+2581 in a text means the same as a space
   kTokenizerRemoveExtraWhitespaces = 1u << 4,  // runs of spaces become one, none at the ends
   kTokenizerByteFallback = 1u << 5,            // what has no piece becomes the ids of its bytes, not unk
-  kTokenizerIgnoreMerges = 1u << 6,  // a word that is a piece is taken whole, whatever the merges say
-  kTokenizerSplitDigits = 1u << 7,   // every numeric character is a word of its own
-  kTokenizerKnownFlags = (1u << 8) - 1,
+  kTokenizerIgnoreMerges = 1u << 6,       // a word that is a piece is taken whole, whatever the merges say
+  kTokenizerSplitDigits = 1u << 7,        // every numeric character is a word of its own
+  kTokenizerPrefixUnlessSpace = 1u << 8,  // no dummy prefix where a space stands already
+  kTokenizerPrefixFirstOnly = 1u << 9,    // no dummy prefix after a special piece
+  kTokenizerKnownFlags = (1u << 10) - 1,
 };
 
 enum class PieceType : uint8_t {
@@ -81,6 +84,12 @@ enum class PieceType : uint8_t {
   kUnused = 5,       // never produced
   kByte = 6,         // one byte, used where no piece fits
 };
+
+// Bits beside the PieceType in `types`: a special piece that is matched in text takes the white space before
+// it, or after it, with it.
+inline constexpr uint8_t kPieceTypeMask = 0x0f;
+inline constexpr uint8_t kPieceStripLeft = 0x10;
+inline constexpr uint8_t kPieceStripRight = 0x20;
 
 inline constexpr uint32_t kNoToken = 0xffffffffu;
 inline constexpr uint32_t kTokenizerVersion = 1;
@@ -137,8 +146,10 @@ struct TokenizerData {
   }
   // kUnused for an id outside the vocabulary.
   PieceType Type(uint32_t id) const {
-    return id < piece_count ? static_cast<PieceType>(types[id]) : PieceType::kUnused;
+    return id < piece_count ? static_cast<PieceType>(types[id] & kPieceTypeMask) : PieceType::kUnused;
   }
+  bool StripsLeft(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripLeft) != 0; }
+  bool StripsRight(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripRight) != 0; }
   float Score(uint32_t id) const { return id < piece_count ? scores[id] : 0.0f; }
   // kNoToken when there is none.
   uint32_t ByteId(uint8_t byte) const {

@@ -29,9 +29,9 @@ struct EncodeWorkspace {
   char* text;       // SentencePiece: the normalised text; the same number
 };
 
-// `fragment` holds no control pieces. Its ids go to the sink.
-void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
-                  IdSink* sink);
+// `fragment` holds no control pieces. Its ids go to the sink. first: it starts the text.
+void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
+                  const EncodeWorkspace& workspace, IdSink* sink);
 void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
                    IdSink* sink);
 

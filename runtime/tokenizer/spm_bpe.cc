@@ -1,6 +1,7 @@
 // SentencePiece's BPE (Kudo and Richardson 2018; bpe_model.cc): characters, user-defined pieces first, then
 // merges of the adjacent pair whose piece scores best, leftmost on ties. A piece marked unused may be built
-// on the way, and is taken apart again at the end. What has no piece becomes byte pieces, or unk.
+// on the way, and is taken apart again at the end. What has no piece becomes byte pieces, or unk. With a
+// merge list (tokenizer.json with byte fallback) the ranks of the list decide in place of the scores.
 #include <bit>
 
 #include "runtime/tokenizer/encode.h"
@@ -20,12 +21,12 @@ uint32_t PriorityOf(float score) {
 }
 
 // The text as the vocabulary knows it. Writes at most fragment.size() + 1 bytes.
-size_t Normalize(const TokenizerData& data, std::string_view fragment, char* out) {
+size_t Normalize(const TokenizerData& data, std::string_view fragment, bool first, char* out) {
   const bool escape = data.Has(kTokenizerEscapeWhitespace);
   const bool squeeze = data.Has(kTokenizerRemoveExtraWhitespaces);
   size_t size = 0;
   bool after_space = squeeze;
-  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix);
+  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix) && (first || !data.Has(kTokenizerPrefixFirstOnly));
   for (size_t at = 0; at < fragment.size();) {
     char c = fragment[at];
     size_t length = 1;
@@ -37,7 +38,7 @@ size_t Normalize(const TokenizerData& data, std::string_view fragment, char* out
     if (squeeze && c == ' ' && after_space) continue;
     after_space = c == ' ';
     if (pending_prefix) {
-      out[size++] = ' ';
+      if (c != ' ' || !data.Has(kTokenizerPrefixUnlessSpace)) out[size++] = ' ';
       pending_prefix = false;
     }
     out[size++] = c;
@@ -101,7 +102,10 @@ class SpmEncoder {
   // Queues the pair that starts at i if it makes a piece, takes it off the queue if not.
   void Consider(uint32_t i) {
     const uint32_t right = symbols_[i].next;
-    if (right != kNoSymbol && !Frozen(i) && !Frozen(right)) {
+    if (data_.merge_count > 0 && right != kNoSymbol) {
+      const TokenizerMerge* merge = data_.FindMerge(symbols_[i].id, symbols_[right].id);
+      if (merge != nullptr) return queue_.Set(i, merge->rank, merge->merged);
+    } else if (right != kNoSymbol && !Frozen(i) && !Frozen(right)) {
       const size_t end = symbols_[right].next == kNoSymbol ? text_.size() : symbols_[right].next;
       const uint32_t merged =
           end - i <= data_.max_piece_bytes ? data_.Find(text_.substr(i, end - i)) : kNoToken;
@@ -162,10 +166,14 @@ class SpmEncoder {
 
 }  // namespace
 
-void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
-                  IdSink* sink) {
-  const size_t size = Normalize(data, fragment, workspace.text);
-  if (size > 0) SpmEncoder(data, workspace, {workspace.text, size}).Run(sink);
+void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
+                  const EncodeWorkspace& workspace, IdSink* sink) {
+  const std::string_view text(workspace.text, Normalize(data, fragment, first, workspace.text));
+  if (text.empty()) return;
+  if (data.Has(kTokenizerIgnoreMerges)) {
+    if (const uint32_t id = data.Find(text); id != kNoToken) return sink->Push(id);
+  }
+  SpmEncoder(data, workspace, text).Run(sink);
 }
 
 }  // namespace thimble

@@ -3,6 +3,7 @@
 
 #include "runtime/core/checked.h"
 #include "runtime/tokenizer/encode.h"
+#include "runtime/tokenizer/unicode.h"
 
 namespace thimble {
 namespace {
@@ -17,14 +18,37 @@ size_t BytesPerSymbol(const TokenizerData& data) {
 }
 size_t ExtraSymbols(const TokenizerData& data) { return data.kind == TokenizerKind::kSpmBpe ? 1 : 0; }
 
-void EncodeFragment(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
-                    IdSink* sink) {
+void EncodeFragment(const TokenizerData& data, std::string_view fragment, bool first,
+                    const EncodeWorkspace& workspace, IdSink* sink) {
   if (fragment.empty()) return;
   if (data.kind == TokenizerKind::kSpmBpe) {
-    EncodeSpmBpe(data, fragment, workspace, sink);
+    EncodeSpmBpe(data, fragment, first, workspace, sink);
   } else {
     EncodeByteBpe(data, fragment, workspace, sink);
   }
+}
+
+bool IsSpace(const Utf8Char& c) { return c.valid && ClassOf(c.code_point) == CharClass::kSpace; }
+
+// Where the white space starts that ends text[0, end); not below `begin`.
+size_t WhiteSpaceBegin(std::string_view text, size_t begin, size_t end) {
+  while (end > begin) {
+    size_t at = end - 1;
+    while (at > begin && end - at < 4 && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+    const Utf8Char c = DecodeUtf8(text.substr(at, end - at));
+    if (!IsSpace(c) || at + c.bytes != end) break;
+    end = at;
+  }
+  return end;
+}
+
+size_t WhiteSpaceEnd(std::string_view text, size_t at) {
+  while (at < text.size()) {
+    const Utf8Char c = DecodeUtf8(text.substr(at));
+    if (!IsSpace(c)) break;
+    at += c.bytes;
+  }
+  return at;
 }
 
 }  // namespace
@@ -69,23 +93,27 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
 
   IdSink sink{ids, capacity};
   if (options.add_bos && data.Has(kTokenizerAddBos)) sink.Push(data.bos);
-  // Control pieces cut the text. User-defined ones do so in byte-level BPE; SentencePiece matches them
+  // Control pieces cut the text. User-defined ones do so where merges have ranks; SentencePiece matches them
   // itself, inside the fragment, because they do not start a new text there.
-  const bool cut_at_user_defined = data.kind == TokenizerKind::kByteLevelBpe;
+  const bool cut_at_user_defined = data.kind == TokenizerKind::kByteLevelBpe || data.merge_count > 0;
   size_t begin = 0;
   size_t at = 0;
   while (at < text.size() && (options.parse_special || cut_at_user_defined) && data.special_count > 0) {
     const uint32_t id = data.FindSpecial(text.substr(at), options.parse_special);
     const size_t length = id == kNoToken ? 1 : data.Piece(id).size();
     if (id != kNoToken && (cut_at_user_defined || data.Type(id) != PieceType::kUserDefined)) {
-      EncodeFragment(data, text.substr(begin, at - begin), workspace, &sink);
+      const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
+      EncodeFragment(data, text.substr(begin, end - begin), begin == 0, workspace, &sink);
       sink.Push(id);
-      begin = at + length;
+      // A piece that changed since it matched must not stop us, nor lead past the end.
+      at += length > 0 && length <= text.size() - at ? length : 1;
+      if (data.StripsRight(id)) at = WhiteSpaceEnd(text, at);
+      begin = at;
+    } else {
+      at += length > 0 ? length : 1;
     }
-    // A piece that changed since it matched must not stop us, nor lead past the end.
-    at += length > 0 ? length : 1;
   }
-  if (begin < text.size()) EncodeFragment(data, text.substr(begin), workspace, &sink);
+  if (begin < text.size()) EncodeFragment(data, text.substr(begin), begin == 0, workspace, &sink);
   if (options.add_bos && data.Has(kTokenizerAddEos)) sink.Push(data.eos);
 
   *count = sink.count;

@@ -290,11 +290,12 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
                      unsupported),
                  "pattern"));
   CHECK(Contains(refusal([](json& f) { f["model"]["type"] = "Unigram"; }, unsupported), "Unigram"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "byte_fallback"));
+  CHECK(Contains(refusal([](json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "ByteLevel"));
   CHECK(Contains(refusal([](json& f) { f["model"]["dropout"] = 0.1; }, unsupported), "dropout"));
   CHECK(Contains(refusal([](json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, unsupported), "suffix"));
   CHECK(Contains(refusal([](json& f) { f["post_processor"] = {{"type", "Bert"}}; }, unsupported), "Bert"));
-  CHECK(Contains(refusal([](json& f) { f["added_tokens"][0]["lstrip"] = true; }, unsupported), "lstrip"));
+  CHECK(Contains(refusal([](json& f) { f["added_tokens"][0]["single_word"] = true; }, unsupported),
+                 "single_word"));
   const Code invalid = Code::kInvalidModel;
   CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["x y"] = -1; }, invalid), "vocab"));
   CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["xy"] = 5; }, invalid), "two pieces"));

@@ -189,12 +189,12 @@ TEST_CASE("Tokenizer segment: fields that contradict are refused by name") {
   CHECK(field_after(4, 2) == "version");
   CHECK(field_after(8, 3) == "kind");
   CHECK(field_after(12, 1) == "split");
-  CHECK(field_after(16, 0x100) == "flags");
+  CHECK(field_after(16, 0x400) == "flags");
   CHECK(field_after(20, 0) == "piece_count");
   CHECK(field_after(20, 0xFFFFFFFF) == "piece_count");
   CHECK(field_after(24, 0xFFFFFFFF) == "counts");
   CHECK(field_after(28, 0xFFFFFFFF) == "counts");
-  CHECK(field_after(36, 1) == "merges");
+  CHECK(field_after(36, 1) == "counts");
   CHECK(field_after(44, 5000) == "bos");
   CHECK(field_after(44, kNoToken) == "bos");
   CHECK(field_after(48, 5000) == "eos");

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "format/import/import_error.h"
 #include "format/import/tokenizers/byte_level.h"
@@ -65,6 +66,25 @@ inline std::pair<std::string, std::string> SplitMerge(std::string_view line, con
     throw ImportError(Code::kInvalidModel, name + " must be two pieces with a space between");
   }
   return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
+}
+
+// ["a b", ["c", "d"], ...].
+inline std::vector<std::pair<std::string, std::string>> ReadMerges(const nlohmann::json& merges) {
+  if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
+  std::vector<std::pair<std::string, std::string>> pairs;
+  pairs.reserve(merges.size());
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const std::string name = "model.merges[" + std::to_string(i) + "]";
+    const nlohmann::json& merge = merges[i];
+    if (merge.is_string()) {
+      pairs.push_back(SplitMerge(merge.get_ref<const std::string&>(), name));
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      pairs.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+    } else {
+      throw ImportError(Code::kInvalidModel, name + " must be a string or a pair of strings");
+    }
+  }
+  return pairs;
 }
 
 }  // namespace thimble

@@ -11,8 +11,6 @@
 namespace thimble {
 namespace {
 
-constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
-
 struct TrainerSpec {
   int64_t model_type = 1;  // unigram is the message's default
   bool byte_fallback = false;
@@ -129,9 +127,7 @@ void DecodePieces(TokenizerModel* model) {
         if (piece.find(' ') != std::string::npos) {
           throw ImportError(Code::kUnsupported, name + "holds a plain space, which no text can become");
         }
-        for (size_t at = 0; (at = piece.find(kEscapedSpace, at)) != std::string::npos; ++at) {
-          piece.replace(at, kEscapedSpace.size(), 1, ' ');
-        }
+        piece = WithPlainSpaces(piece);
         break;
       }
       default:

@@ -3,6 +3,14 @@
 
 namespace thimble {
 
+std::string WithPlainSpaces(std::string piece) {
+  constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";
+  for (size_t at = 0; (at = piece.find(kEscapedSpace, at)) != std::string::npos; ++at) {
+    piece.replace(at, kEscapedSpace.size(), 1, ' ');
+  }
+  return piece;
+}
+
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name) {
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
     const PieceType type = model.types[id];

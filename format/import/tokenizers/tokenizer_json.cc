@@ -1,10 +1,11 @@
-// Reads tokenizer.json of the Hugging Face tokenizers library: byte-level BPE. Every part of the pipeline
+// Reads tokenizer.json of the Hugging Face tokenizers library: BPE. Every part of the pipeline
 // (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
 #include <nlohmann/json.hpp>
 
 #include "format/import/import_error.h"
 #include "format/import/tokenizers/byte_level.h"
 #include "format/import/tokenizers/json_fields.h"
+#include "format/import/tokenizers/metaspace_bpe.h"
 #include "format/import/tokenizers/pre_tokenizer.h"
 #include "format/import/tokenizers/special_tokens.h"
 #include "format/import/tokenizers/tokenizers.h"
@@ -18,34 +19,24 @@ using nlohmann::json;
   throw ImportError(Code::kUnsupported, text + " is not supported");
 }
 
-std::vector<std::pair<std::string, std::string>> ReadMerges(const json& merges) {
-  if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
-  std::vector<std::pair<std::string, std::string>> pairs;
-  pairs.reserve(merges.size());
-  for (size_t i = 0; i < merges.size(); ++i) {
-    const std::string name = "model.merges[" + std::to_string(i) + "]";
-    const json& merge = merges[i];
-    if (merge.is_string()) {
-      pairs.push_back(SplitMerge(merge.get_ref<const std::string&>(), name));
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      pairs.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
-    } else {
-      throw ImportError(Code::kInvalidModel, name + " must be a string or a pair of strings");
-    }
-  }
-  return pairs;
-}
-
-TokenizerModel ReadModel(const json& model, uint64_t max_id) {
+TokenizerModel ReadModel(const json& root, uint64_t max_id) {
+  const json& model = Member(root, "model", "tokenizer.json");
   const std::string type = StringMember(model, "type", "model");
   if (type != "BPE") Refuse("model.type \"" + type + "\"");
   if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
-  if (BoolMember(model, "byte_fallback", false, "model")) Refuse("model.byte_fallback true");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!StringMember(model, key, "model").empty()) Refuse(std::string("model.") + key);
   }
-  TokenizerModel result = MakeByteLevelModel(ReadVocabulary(Member(model, "vocab", "model"), "model.vocab"),
-                                             ReadMerges(Member(model, "merges", "model")), max_id);
+  TokenizerModel result;
+  if (BoolMember(model, "byte_fallback", false, "model")) {
+    result = ReadMetaspaceBpe(root, max_id);
+  } else {
+    const json& normalizer = Member(root, "normalizer", "tokenizer.json");
+    if (!normalizer.is_null()) Refuse("normalizer " + StringMember(normalizer, "type", "normalizer"));
+    result = MakeByteLevelModel(ReadVocabulary(Member(model, "vocab", "model"), "model.vocab"),
+                                ReadMerges(Member(model, "merges", "model")), max_id);
+    ReadPreTokenizer(Member(root, "pre_tokenizer", "tokenizer.json"), &result);
+  }
   if (BoolMember(model, "ignore_merges", false, "model")) result.flags |= kTokenizerIgnoreMerges;
   return result;
 }
@@ -114,8 +105,17 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
     if (id > max_id) throw ImportError(Code::kInvalidModel, name + ".id is too high for this file");
     const std::string content = StringMember(token, "content", name);
     if (content.empty()) throw ImportError(Code::kInvalidModel, name + ".content is missing or empty");
-    for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-      if (BoolMember(token, key, false, name)) Refuse(name + "." + key + " true");
+    if (BoolMember(token, "single_word", false, name)) Refuse(name + ".single_word true");
+    const bool special = BoolMember(token, "special", false, name);
+    if (!special && model->kind == TokenizerKind::kSpmBpe) {
+      // Runs of U+2581: pieces of the vocabulary, which merging makes; as a text they mean spaces.
+      const std::string plain = WithPlainSpaces(content);
+      if (plain != content && id < model->pieces.size() && model->pieces[id] == plain) continue;
+      if (plain != content) Refuse(name + ".content with U+2581");
+      if (model->Has(kTokenizerAddDummyPrefix) && !model->merges.empty() &&
+          !model->Has(kTokenizerPrefixUnlessSpace) && BoolMember(token, "normalized", true, name)) {
+        Refuse(name + ".normalized true with a Prepend normalizer");
+      }
     }
     if (id >= model->pieces.size()) {
       model->pieces.resize(size_t{id} + 1);
@@ -123,8 +123,11 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
       if (!model->scores.empty()) model->scores.resize(size_t{id} + 1);
     }
     model->pieces[id] = content;
+    const uint8_t strip = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
+                          (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0);
+    model->strips.resize(model->pieces.size());
+    model->strips[id] = strip;
     if (model->types[id] != PieceType::kUnknown) {
-      const bool special = BoolMember(token, "special", false, name);
       model->types[id] = special ? PieceType::kControl : PieceType::kUserDefined;
     }
   }
@@ -132,11 +135,8 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
 
 TokenizerModel ReadTokenizerJson(std::string_view text) {
   const json root = ParseJson(text, "tokenizer.json");
-  const json& normalizer = Member(root, "normalizer", "tokenizer.json");
-  if (!normalizer.is_null()) Refuse("normalizer " + StringMember(normalizer, "type", "normalizer"));
+  TokenizerModel model = ReadModel(root, text.size());
   const json& model_json = Member(root, "model", "tokenizer.json");
-  TokenizerModel model = ReadModel(model_json, text.size());
-  ReadPreTokenizer(Member(root, "pre_tokenizer", "tokenizer.json"), &model);
   AddTokens(Member(root, "added_tokens", "tokenizer.json"), text.size(), &model);
   ReadPostProcessor(Member(root, "post_processor", "tokenizer.json"), &model);
   NameSpecials(model_json, &model);

@@ -191,7 +191,11 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   out.Add(index);
   out.Add(specials);
   out.Add(merges);
-  for (const PieceType type : model.types) out.Add(&type, 1);
+  for (size_t i = 0; i < model.types.size(); ++i) {
+    uint8_t type = static_cast<uint8_t>(model.types[i]);
+    if (i < model.strips.size()) type |= model.strips[i];
+    out.Add(&type, 1);
+  }
   out.Add(pieces.data(), pieces.size());
   std::vector<uint8_t> bytes = out.Take();
 

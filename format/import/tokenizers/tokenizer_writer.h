@@ -23,6 +23,7 @@ struct TokenizerModel {
   std::vector<std::string> pieces;  // real bytes, see tokenizer_data.h
   std::vector<float> scores;        // as many as pieces, or none
   std::vector<PieceType> types;     // as many as pieces
+  std::vector<uint8_t> strips;      // kPieceStripLeft, kPieceStripRight; may be shorter than pieces
   std::vector<Merge> merges;        // best first: the position is the rank
   uint32_t bos = kNoToken;
   uint32_t eos = kNoToken;
