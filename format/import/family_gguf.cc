@@ -158,12 +158,13 @@ std::string TheirsFused(const std::string& name) { return Translated(name, 1, 0,
   throw ImportError(Code::kUnsupported, "field '" + field + "': " + text, checkpoint.file());
 }
 
+std::string Shown(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
 const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
   const Json& metadata = checkpoint.metadata();
   const auto type = metadata.find("general.type");
   if (type != metadata.end() && *type != "model") {
-    Refuse(checkpoint, "general.type",
-           "found " + type->dump(-1, ' ', true, Json::error_handler_t::replace) + ", expected \"model\"");
+    Refuse(checkpoint, "general.type", "found " + Shown(*type) + ", expected \"model\"");
   }
   std::string known;
   for (const Architecture& a : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(a.name);
@@ -188,7 +189,7 @@ Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
     if (key.starts_with(prefix)) {
       fields[key.substr(prefix.size())] = value;
     } else if (key == "general.quantization_version") {
-      if (value != 2) Refuse(checkpoint, key, "found " + value.dump() + ", expected 2");
+      if (value != 2) Refuse(checkpoint, key, "found " + Shown(value) + ", expected 2");
     } else if (key == "split.count") {
       if (value != 0 && value != 1)
         Refuse(checkpoint, key, "the model is in several files; merge them first");
