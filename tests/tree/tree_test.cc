@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <string_view>
@@ -211,6 +212,17 @@ TEST_CASE("every folder has a README", "[tree]") {
         FAIL_CHECK(fs::relative(folder, kRoot).generic_string() << " has no README.md");
     }
   }
+}
+
+TEST_CASE("the README's example is the one that the consumer test compiles", "[tree]") {
+  const auto read = [](const fs::path& path) {
+    std::ifstream in(path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string example = read(kRoot / "tests/consumer/example.cc");
+  const std::size_t code = example.find("#include");
+  REQUIRE(code != std::string::npos);
+  CHECK(read(kRoot / "README.md").find(example.substr(code)) != std::string::npos);
 }
 
 TEST_CASE("nothing else lies at the top level", "[tree]") {
