@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "runtime/core/checked.h"
 
@@ -49,6 +50,14 @@ Status CheckKind(const TokenizerData& data) {
         return Bad(Code::kInvalidModel, "split", "SentencePiece BPE has no split pattern");
       }
       break;
+    case TokenizerKind::kUnigram:
+      if (data.split != SplitPattern::kNone) {
+        return Bad(Code::kInvalidModel, "split", "unigram has no split pattern");
+      }
+      if (data.merge_count != 0) {
+        return Bad(Code::kInvalidModel, "merges", "unigram has no merges").Got(data.merge_count);
+      }
+      break;
     case TokenizerKind::kByteLevelBpe:
       if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeek3) {
         return Bad(Code::kUnsupported, "split", "this build does not know the split pattern")
@@ -67,6 +76,8 @@ Status CheckKind(const TokenizerData& data) {
 }
 
 Status CheckPieces(TokenizerData* data) {
+  data->min_score = std::numeric_limits<float>::max();
+  data->max_score = std::numeric_limits<float>::min();  // as SentencePiece starts: just above 0
   uint32_t previous = data->offsets[0];
   if (previous != 0) return Bad(Code::kInvalidModel, "offsets", "must start at 0").Got(previous).Wanted(0);
   for (uint32_t i = 0; i < data->piece_count; ++i) {
@@ -93,6 +104,10 @@ Status CheckPieces(TokenizerData* data) {
     }
     if (!std::isfinite(data->scores[i])) {
       return Bad(Code::kInvalidModel, "scores", "must be finite").At("tokenizer", i);
+    }
+    if (type == static_cast<uint8_t>(PieceType::kNormal)) {
+      data->min_score = std::fmin(data->min_score, data->scores[i]);
+      data->max_score = std::fmax(data->max_score, data->scores[i]);
     }
     previous = end;
   }
@@ -328,7 +343,7 @@ Status CheckTokenizerData(const TokenizerData& data) {
   for (uint32_t byte = 0; byte < 256; ++byte) {
     const uint32_t id = data.ByteId(static_cast<uint8_t>(byte));
     if (id == kNoToken) {
-      if (data.kind == TokenizerKind::kSpmBpe && data.Has(kTokenizerByteFallback)) {
+      if (data.kind != TokenizerKind::kByteLevelBpe && data.Has(kTokenizerByteFallback)) {
         return Bad(Code::kInvalidModel, "byte_ids", "byte fallback needs an id for every byte")
             .At("tokenizer", byte);
       }

@@ -48,7 +48,7 @@ enum class TokenizerKind : uint32_t {
   kSpmBpe = 1,        // SentencePiece BPE: merge the adjacent pair whose piece has the best score, or, where
                       // there are merges, characters by their rank (Hugging Face's BPE with byte fallback)
   kByteLevelBpe = 2,  // GPT-2: split into words, then merge bytes by rank
-  // 3 is kept for SentencePiece unigram.
+  kUnigram = 3,       // SentencePiece unigram: the pieces whose scores have the highest sum
 };
 
 enum class SplitPattern : uint32_t {
@@ -124,6 +124,8 @@ struct TokenizerData {
   uint32_t merge_count = 0;    // M
   uint32_t eog_count = 0;      // E
   uint32_t max_piece_bytes = 0;
+  float min_score = 0;  // of the normal pieces
+  float max_score = 0;
   const uint32_t* eog_ids = nullptr;
   const uint32_t* byte_ids = nullptr;  // [256]
   const uint32_t* offsets = nullptr;   // [V + 1]

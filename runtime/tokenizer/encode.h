@@ -22,16 +22,56 @@ struct IdSink {
   }
 };
 
+// What SentencePiece kinds give for the pieces of a text, one after the other: ids, or for bytes that are no
+// piece (kNoToken) the ids of the bytes, or unk, once for a run.
+class SpmEmitter {
+ public:
+  SpmEmitter(const TokenizerData& data, IdSink* sink) : data_(data), sink_(sink) {}
+
+  void Push(uint32_t id, std::string_view bytes) {
+    if (id != kNoToken) {
+      sink_->Push(id);
+    } else if (data_.Has(kTokenizerByteFallback)) {
+      for (const char c : bytes) {
+        uint32_t byte_id = data_.ByteId(static_cast<uint8_t>(c));
+        if (byte_id == kNoToken) byte_id = data_.unk;
+        if (byte_id != kNoToken) sink_->Push(byte_id);
+      }
+    } else if (!after_unknown_ && data_.unk != kNoToken) {
+      sink_->Push(data_.unk);
+    }
+    after_unknown_ = id == kNoToken;
+  }
+
+ private:
+  const TokenizerData& data_;
+  IdSink* sink_;
+  bool after_unknown_ = false;
+};
+
+// Unigram: the best way to reach a byte offset.
+struct UnigramNode {
+  uint32_t id;     // the last piece, or kNoToken for an unknown character
+  uint32_t start;  // where it starts
+  float score;
+};
+
 // Pieces of the caller's workspace for one fragment of text.
 struct EncodeWorkspace {
-  Symbol* symbols;  // one per byte of the (normalised) text
-  uint32_t* heap;   // the same number
-  char* text;       // SentencePiece: the normalised text; the same number
+  UnigramNode* nodes;  // unigram only: one per byte of the normalised text, and one
+  Symbol* symbols;     // the others: one per byte of the (normalised) text
+  uint32_t* heap;      // the same number
+  char* text;          // SentencePiece: the normalised text; the same number
 };
+
+// The text as a SentencePiece vocabulary knows it. Writes at most fragment.size() + 1 bytes.
+size_t NormalizeSpm(const TokenizerData& data, std::string_view fragment, bool first, char* out);
 
 // `fragment` holds no control pieces. Its ids go to the sink. first: it starts the text.
 void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
                   const EncodeWorkspace& workspace, IdSink* sink);
+void EncodeUnigram(const TokenizerData& data, std::string_view fragment, bool first,
+                   const EncodeWorkspace& workspace, IdSink* sink);
 void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
                    IdSink* sink);
 

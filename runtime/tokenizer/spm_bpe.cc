@@ -20,34 +20,6 @@ uint32_t PriorityOf(float score) {
   return ~ascending;
 }
 
-// The text as the vocabulary knows it. Writes at most fragment.size() + 1 bytes.
-size_t Normalize(const TokenizerData& data, std::string_view fragment, bool first, char* out) {
-  const bool escape = data.Has(kTokenizerEscapeWhitespace);
-  const bool squeeze = data.Has(kTokenizerRemoveExtraWhitespaces);
-  size_t size = 0;
-  bool after_space = squeeze;
-  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix) && (first || !data.Has(kTokenizerPrefixFirstOnly));
-  for (size_t at = 0; at < fragment.size();) {
-    char c = fragment[at];
-    size_t length = 1;
-    if (escape && fragment.substr(at, kEscapedSpace.size()) == kEscapedSpace) {
-      c = ' ';
-      length = kEscapedSpace.size();
-    }
-    at += length;
-    if (squeeze && c == ' ' && after_space) continue;
-    after_space = c == ' ';
-    if (pending_prefix) {
-      if (c != ' ' || !data.Has(kTokenizerPrefixUnlessSpace)) out[size++] = ' ';
-      pending_prefix = false;
-    }
-    out[size++] = c;
-  }
-  // Whatever stands at the end was written after some other character, so the prefix survives.
-  if (squeeze && size > 0 && after_space) --size;
-  return size;
-}
-
 class SpmEncoder {
  public:
   SpmEncoder(const TokenizerData& data, const EncodeWorkspace& workspace, std::string_view text)
@@ -134,27 +106,11 @@ class SpmEncoder {
   }
 
   void Emit(IdSink* sink) {
-    const bool byte_fallback = data_.Has(kTokenizerByteFallback);
-    bool after_unknown = false;
+    SpmEmitter emitter(data_, sink);
     for (uint32_t i = 0; i != kNoSymbol; i = symbols_[i].next) {
       while (symbols_[i].id != kNoToken && data_.Type(symbols_[i].id) == PieceType::kUnused && Unmerge(i)) {
       }
-      const uint32_t id = symbols_[i].id;
-      if (id != kNoToken) {
-        sink->Push(id);
-      } else if (byte_fallback) {
-        for (const char c : Bytes(i)) {
-          const uint32_t byte_id = data_.ByteId(static_cast<uint8_t>(c));
-          if (byte_id != kNoToken) {
-            sink->Push(byte_id);
-          } else if (data_.unk != kNoToken) {
-            sink->Push(data_.unk);
-          }
-        }
-      } else if (!after_unknown && data_.unk != kNoToken) {
-        sink->Push(data_.unk);  // one for a run of unknown characters
-      }
-      after_unknown = id == kNoToken;
+      emitter.Push(symbols_[i].id, Bytes(i));
     }
   }
 
@@ -166,9 +122,36 @@ class SpmEncoder {
 
 }  // namespace
 
+size_t NormalizeSpm(const TokenizerData& data, std::string_view fragment, bool first, char* out) {
+  const bool escape = data.Has(kTokenizerEscapeWhitespace);
+  const bool squeeze = data.Has(kTokenizerRemoveExtraWhitespaces);
+  size_t size = 0;
+  bool after_space = squeeze;
+  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix) && (first || !data.Has(kTokenizerPrefixFirstOnly));
+  for (size_t at = 0; at < fragment.size();) {
+    char c = fragment[at];
+    size_t length = 1;
+    if (escape && fragment.substr(at, kEscapedSpace.size()) == kEscapedSpace) {
+      c = ' ';
+      length = kEscapedSpace.size();
+    }
+    at += length;
+    if (squeeze && c == ' ' && after_space) continue;
+    after_space = c == ' ';
+    if (pending_prefix) {
+      if (c != ' ' || !data.Has(kTokenizerPrefixUnlessSpace)) out[size++] = ' ';
+      pending_prefix = false;
+    }
+    out[size++] = c;
+  }
+  // Whatever stands at the end was written after some other character, so the prefix survives.
+  if (squeeze && size > 0 && after_space) --size;
+  return size;
+}
+
 void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
                   const EncodeWorkspace& workspace, IdSink* sink) {
-  const std::string_view text(workspace.text, Normalize(data, fragment, first, workspace.text));
+  const std::string_view text(workspace.text, NormalizeSpm(data, fragment, first, workspace.text));
   if (text.empty()) return;
   if (data.Has(kTokenizerIgnoreMerges)) {
     if (const uint32_t id = data.Find(text); id != kNoToken) return sink->Push(id);

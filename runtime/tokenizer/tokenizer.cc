@@ -11,18 +11,29 @@ namespace {
 // Symbols are numbered with 31 bits, which leaves room for the markers.
 constexpr size_t kMaxTextBytes = 0x7ffffff0;
 
-// Per byte of text: a symbol and a place in the heap; SentencePiece also keeps the normalised text, which
-// may be one byte longer than the text.
+// Per byte of text: a symbol and a place in the heap, or a node for unigram; SentencePiece also keeps the
+// normalised text, which may be one byte longer than the text. Unigram has a node for the end.
 size_t BytesPerSymbol(const TokenizerData& data) {
-  return sizeof(Symbol) + sizeof(uint32_t) + (data.kind == TokenizerKind::kSpmBpe ? 1 : 0);
+  switch (data.kind) {
+    case TokenizerKind::kUnigram:
+      return sizeof(UnigramNode) + 1;
+    case TokenizerKind::kSpmBpe:
+      return sizeof(Symbol) + sizeof(uint32_t) + 1;
+    default:
+      return sizeof(Symbol) + sizeof(uint32_t);
+  }
 }
-size_t ExtraSymbols(const TokenizerData& data) { return data.kind == TokenizerKind::kSpmBpe ? 1 : 0; }
+size_t ExtraSymbols(const TokenizerData& data) {
+  return data.kind == TokenizerKind::kUnigram ? 2 : data.kind == TokenizerKind::kSpmBpe ? 1 : 0;
+}
 
 void EncodeFragment(const TokenizerData& data, std::string_view fragment, bool first,
                     const EncodeWorkspace& workspace, IdSink* sink) {
   if (fragment.empty()) return;
   if (data.kind == TokenizerKind::kSpmBpe) {
     EncodeSpmBpe(data, fragment, first, workspace, sink);
+  } else if (data.kind == TokenizerKind::kUnigram) {
+    EncodeUnigram(data, fragment, first, workspace, sink);
   } else {
     EncodeByteBpe(data, fragment, workspace, sink);
   }
@@ -86,10 +97,15 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
         .Wanted(most);
   }
   const size_t symbols = text.size() + ExtraSymbols(data);
-  EncodeWorkspace workspace;
-  workspace.symbols = static_cast<Symbol*>(workspace_memory);
-  workspace.heap = reinterpret_cast<uint32_t*>(workspace.symbols + symbols);
-  workspace.text = reinterpret_cast<char*>(workspace.heap + symbols);
+  EncodeWorkspace workspace = {};
+  if (data.kind == TokenizerKind::kUnigram) {
+    workspace.nodes = static_cast<UnigramNode*>(workspace_memory);
+    workspace.text = reinterpret_cast<char*>(workspace.nodes + symbols);
+  } else {
+    workspace.symbols = static_cast<Symbol*>(workspace_memory);
+    workspace.heap = reinterpret_cast<uint32_t*>(workspace.symbols + symbols);
+    workspace.text = reinterpret_cast<char*>(workspace.heap + symbols);
+  }
 
   IdSink sink{ids, capacity};
   if (options.add_bos && data.Has(kTokenizerAddBos)) sink.Push(data.bos);

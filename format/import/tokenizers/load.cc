@@ -120,7 +120,7 @@ void ApplyConfig(const json& config, TokenizerModel* model) {
   if (const auto id = NamedToken(config, "eos_token", *model)) model->eos = *id;
   if (const auto id = NamedToken(config, "pad_token", *model)) model->pad = *id;
   // Byte-level vocabularies name an unk that they never use; HF's own code gives bytes without a piece no id.
-  if (model->kind == TokenizerKind::kSpmBpe) {
+  if (model->kind != TokenizerKind::kByteLevelBpe) {
     if (const auto id = NamedToken(config, "unk_token", *model)) model->unk = *id;
   }
   const bool add_bos = BoolMember(config, "add_bos_token", model->Has(kTokenizerAddBos), "tokenizer_config");
@@ -149,7 +149,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
       if (error.code() != Code::kUnsupported || !Exists(tokenizer_json)) throw;
       model = LoadFile(tokenizer_json);
     }
-    if (model.kind == TokenizerKind::kSpmBpe && Exists(tokenizer_json)) {
+    if (model.kind != TokenizerKind::kByteLevelBpe && Exists(tokenizer_json)) {
       const std::string bytes = ReadFile(tokenizer_json);
       Named(tokenizer_json, [&] {
         const json root = ParseJson(bytes, "tokenizer.json");

@@ -1,5 +1,5 @@
 // Reads a SentencePiece model (sentencepiece_model.proto). What would change ids and is not supported
-// (unigram, a normaliser other than identity, white space as suffix) is refused by name.
+// (a normaliser other than identity, white space as suffix) is refused by name.
 #include <cmath>
 #include <cstdio>
 
@@ -178,12 +178,12 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes) {
   }
   if (model.pieces.empty()) reader.Fail("has no pieces");
   const auto refuse = [](const std::string& text) { throw ImportError(Code::kUnsupported, text); };
-  if (trainer.model_type != 2) {
+  if (trainer.model_type != 1 && trainer.model_type != 2) {
     const char* names[] = {"", "unigram", "bpe", "word", "char"};
     const bool known = trainer.model_type >= 1 && trainer.model_type <= 4;
     refuse("trainer_spec.model_type " +
            (known ? names[trainer.model_type] : std::to_string(trainer.model_type)) +
-           " is not supported (only bpe is)");
+           " is not supported (only unigram and bpe are)");
   }
   if (trainer.whitespace_as_suffix) refuse("trainer_spec.treat_whitespace_as_suffix is not supported");
   if (normalizer.charsmap_bytes != 0) {
@@ -194,7 +194,7 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes) {
   if (!normalizer.escape_whitespaces) refuse("normalizer_spec.escape_whitespaces false is not supported");
 
   DecodePieces(&model);
-  model.kind = TokenizerKind::kSpmBpe;
+  model.kind = trainer.model_type == 1 ? TokenizerKind::kUnigram : TokenizerKind::kSpmBpe;
   model.flags = kTokenizerEscapeWhitespace;
   if (normalizer.add_dummy_prefix) model.flags |= kTokenizerAddDummyPrefix;
   if (normalizer.remove_extra_whitespaces) model.flags |= kTokenizerRemoveExtraWhitespaces;

@@ -107,7 +107,7 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
     if (content.empty()) throw ImportError(Code::kInvalidModel, name + ".content is missing or empty");
     if (BoolMember(token, "single_word", false, name)) Refuse(name + ".single_word true");
     const bool special = BoolMember(token, "special", false, name);
-    if (!special && model->kind == TokenizerKind::kSpmBpe) {
+    if (!special && model->kind != TokenizerKind::kByteLevelBpe) {
       // Runs of U+2581: pieces of the vocabulary, which merging makes; as a text they mean spaces.
       const std::string plain = WithPlainSpaces(content);
       if (plain != content && id < model->pieces.size() && model->pieces[id] == plain) continue;

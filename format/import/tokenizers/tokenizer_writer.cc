@@ -79,7 +79,7 @@ std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
 // Byte pieces stand for a byte before ordinary pieces of one byte do, because those are what fallback means.
 std::vector<uint32_t> ByteIds(const TokenizerModel& model) {
   std::vector<uint32_t> ids(256, kNoToken);
-  const PieceType wanted = model.kind == TokenizerKind::kSpmBpe ? PieceType::kByte : PieceType::kNormal;
+  const PieceType wanted = model.kind == TokenizerKind::kByteLevelBpe ? PieceType::kNormal : PieceType::kByte;
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
     if (model.types[id] != wanted) continue;
     if (wanted == PieceType::kByte && model.pieces[id].size() != 1) {

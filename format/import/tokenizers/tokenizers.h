@@ -19,9 +19,9 @@ namespace thimble {
 // add_bos_token, ...) is honoured.
 TokenizerModel LoadTokenizer(const std::filesystem::path& path);
 
-// SentencePiece .model (BPE).
+// SentencePiece .model (BPE or unigram).
 TokenizerModel ReadSentencePieceModel(std::string_view bytes);
-// tokenizer.json of the Hugging Face tokenizers library (byte-level BPE).
+// tokenizer.json of the Hugging Face tokenizers library (byte-level BPE, or BPE with byte fallback).
 TokenizerModel ReadTokenizerJson(std::string_view json);
 // GPT-2: vocab.json and merges.txt (also called vocab.bpe).
 TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text);

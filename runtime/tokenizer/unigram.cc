@@ -1,0 +1,114 @@
+// SentencePiece's unigram (Kudo 2018; unigram_model.cc, EncodeOptimized): of all ways to cut the text into
+// pieces the one with the highest sum of scores, found from left to right with one node per byte. A character
+// without a piece costs more than any piece. The sums are rounded like SentencePiece's, so that ties fall the
+// same way.
+#include "runtime/tokenizer/encode.h"
+#include "runtime/tokenizer/unicode.h"
+
+namespace thimble {
+namespace {
+
+constexpr double kUnknownPenalty = 10.0;
+constexpr double kUserDefinedPenalty = 0.1;
+constexpr uint32_t kNoStart = 0xffffffffu;
+
+// The pieces that start with the bytes taken so far: index[low_, high_), which is sorted. In the wrong order
+// that a damaged file may have pieces are missed, but none is made up.
+class PrefixWalk {
+ public:
+  explicit PrefixWalk(const TokenizerData& data) : data_(data), high_(data.index_count) {}
+
+  // False when no piece goes on with this byte.
+  bool Take(uint8_t byte) {
+    low_ = FirstNotBelow(byte);
+    high_ = FirstNotBelow(uint32_t{byte} + 1);
+    ++depth_;
+    return low_ < high_;
+  }
+  // The piece that is exactly `text`, the bytes taken, or kNoToken.
+  uint32_t Match(std::string_view text) const {
+    const uint32_t id = data_.index[low_];
+    return id < data_.piece_count && data_.Piece(id) == text ? id : kNoToken;
+  }
+
+ private:
+  uint32_t FirstNotBelow(uint32_t bound) const {
+    uint32_t from = low_;
+    uint32_t to = high_;
+    while (from < to) {
+      const uint32_t middle = from + (to - from) / 2;
+      const std::string_view piece = data_.Piece(data_.index[middle]);
+      if (piece.size() <= depth_ || static_cast<uint8_t>(piece[depth_]) < bound) {
+        from = middle + 1;
+      } else {
+        to = middle;
+      }
+    }
+    return from;
+  }
+
+  const TokenizerData& data_;
+  uint32_t low_ = 0;
+  uint32_t high_;
+  size_t depth_ = 0;
+};
+
+void Offer(UnigramNode* node, double score, uint32_t start, uint32_t id) {
+  if (node->start != kNoStart && !(score > static_cast<double>(node->score))) return;
+  *node = {id, start, static_cast<float>(score)};
+}
+
+void FindBestPath(const TokenizerData& data, std::string_view text, UnigramNode* nodes) {
+  for (size_t i = 0; i <= text.size(); ++i) nodes[i] = {kNoToken, kNoStart, 0.0f};
+  const float unknown_score = static_cast<float>(static_cast<double>(data.min_score) - kUnknownPenalty);
+  for (size_t start = 0; start < text.size();) {
+    const std::string_view rest = text.substr(start);
+    const float here = nodes[start].score;
+    const size_t character_bytes = DecodeUtf8(rest).bytes;
+    bool has_character = false;
+    PrefixWalk walk(data);
+    for (size_t length = 1; length <= rest.size(); ++length) {
+      if (!walk.Take(static_cast<uint8_t>(rest[length - 1]))) break;
+      const uint32_t id = walk.Match(rest.substr(0, length));
+      const PieceType type = data.Type(id);
+      if (type == PieceType::kUnused) continue;  // also where the bytes are no piece yet
+      const double score =
+          type == PieceType::kUserDefined
+              ? static_cast<double>(static_cast<float>(length) * data.max_score) - kUserDefinedPenalty
+              : static_cast<double>(data.Score(id));
+      Offer(&nodes[start + length], score + static_cast<double>(here), static_cast<uint32_t>(start), id);
+      if (length == character_bytes) has_character = true;
+    }
+    if (!has_character) {
+      Offer(&nodes[start + character_bytes], static_cast<double>(unknown_score + here),
+            static_cast<uint32_t>(start), kNoToken);
+    }
+    start += character_bytes;
+  }
+}
+
+}  // namespace
+
+void EncodeUnigram(const TokenizerData& data, std::string_view fragment, bool first,
+                   const EncodeWorkspace& workspace, IdSink* sink) {
+  const std::string_view text(workspace.text, NormalizeSpm(data, fragment, first, workspace.text));
+  if (text.empty()) return;
+  UnigramNode* nodes = workspace.nodes;
+  FindBestPath(data, text, nodes);
+  // The path is known from its end; turn its links round.
+  uint32_t next = kNoStart;
+  for (uint32_t end = static_cast<uint32_t>(text.size()); end > 0;) {
+    const uint32_t start = nodes[end].start;
+    nodes[end].start = next;
+    next = end;
+    end = start;
+  }
+  SpmEmitter emitter(data, sink);
+  uint32_t begin = 0;
+  for (uint32_t end = next; end != kNoStart; end = nodes[end].start) {
+    emitter.Push(nodes[end].id, text.substr(begin, end - begin));
+    begin = end;
+  }
+}
+
+}  // namespace thimble
