@@ -222,7 +222,8 @@ TokenizerModel ReadGgufVocabulary(const json& metadata) {
     if (fields.Find("eos_token_id") == nullptr && n > 2 && model.types[2] == PieceType::kControl)
       model.eos = 2;
   }
-  if (fields.Flag("add_bos_token", sentencepiece || model.split == SplitPattern::kLlama3) && model.bos != kNoToken) model.flags |= kTokenizerAddBos;
+  const bool adds_bos = sentencepiece || model.split == SplitPattern::kLlama3;
+  if (fields.Flag("add_bos_token", adds_bos) && model.bos != kNoToken) model.flags |= kTokenizerAddBos;
   if (fields.Flag("add_eos_token", false) && model.eos != kNoToken) model.flags |= kTokenizerAddEos;
   AddEndOfGenerationByName(&model);
   for (const char* key : {"eot_token_id", "eom_token_id"}) {
