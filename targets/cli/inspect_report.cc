@@ -24,8 +24,9 @@ constexpr const char* kPairings[] = {"half_split", "interleaved"};
 constexpr const char* kFfns[] = {"none", "plain", "gated"};
 constexpr const char* kActivations[] = {"identity", "gelu",         "gelu_tanh", "silu",
                                         "relu",     "relu_squared", "gelu_quick"};
-constexpr const char* kTokenizers[] = {"?", "sentencepiece_bpe", "byte_level_bpe"};
-constexpr const char* kSplits[] = {"none", "gpt2"};
+constexpr const char* kTokenizers[] = {"?", "sentencepiece_bpe", "byte_level_bpe", "sentencepiece_unigram"};
+constexpr const char* kSplits[] = {"none",   "gpt2",           "llama3",   "qwen2",
+                                   "falcon", "deepseek_coder", "deepseek3"};
 
 void Throw(const Status& status, const std::string& path) {
   char text[248];
