@@ -252,14 +252,3 @@ TEST_CASE("nothing is left open and no machine's paths are written down", "[tree
     }
   }
 }
-
-TEST_CASE("the README's example is the one that is built", "[tree]") {
-  const auto read = [](const fs::path& path) {
-    std::ifstream in(path);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  // Without the file's first line, which says what it is.
-  std::string example = read(kRoot / "tests/consumer/example.cc");
-  example.erase(0, example.find('\n') + 1);
-  CHECK(read(kRoot / "README.md").find("```cpp\n" + example + "```") != std::string::npos);
-}
