@@ -58,7 +58,7 @@ struct Folders {
 
 Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input,
                     const std::function<void(pid_t)>& while_running, int patience_ms) {
-  std::vector<std::string> words = Split(THIMBLE_CLI_EMULATOR, ';');
+  std::vector<std::string> words = Split(THIMBLE_CLI_EMULATOR, '|');
   words.push_back(THIMBLE_CLI_PROGRAM);
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
