@@ -142,7 +142,10 @@ std::vector<uint8_t> HeaderBytes(const ModelDescription& d, const std::vector<Se
   for (const std::string& f : d.required_features) features.push_back(b.CreateString(f));
   std::vector<Offset<fb::Metadata>> metadata;
   for (const auto& [key, value] : d.metadata) {
-    metadata.push_back(fb::CreateMetadata(b, b.CreateString(key), b.CreateString(value)));
+    // One after the other: compilers disagree on the order of arguments, and equal models make equal files.
+    const auto value_text = b.CreateString(value);
+    const auto key_text = b.CreateString(key);
+    metadata.push_back(fb::CreateMetadata(b, key_text, value_text));
   }
   const auto name = b.CreateString(d.name), family = b.CreateString(d.family);
   const auto chat_template = b.CreateString(d.chat_template);
