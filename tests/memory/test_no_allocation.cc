@@ -223,8 +223,11 @@ TEST_CASE("planning takes nothing, and closing gives everything back") {
   CHECK(used.mappings == 0);
   CHECK(used.files == 0);
 
-  const Counts open = CountsNow();
+  // The C library keeps a thread's tables for the next thread, so the first session leaves them behind.
   thimble_session* session = nullptr;
+  REQUIRE(thimble_session_create(model.get(), &options, nullptr, 0, &session).code == 0);
+  thimble_session_close(session);
+  const Counts open = CountsNow();
   const thimble_status created = thimble_session_create(model.get(), &options, nullptr, 0, &session);
   thimble_session_close(session);
   used = CountsNow() - open;
