@@ -170,7 +170,7 @@ Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) 
 }
 
 SegmentSpec DecodeSegment(const fb::Header& header, uint32_t segment) {
-  // The vector's alignment was checked when the header was opened; memcpy costs nothing and needs no promise.
+  // The vector's alignment was checked when the header was opened (header.cc).
   SegmentSpec out;
   const fb::Segment* s = header.segments()->Get(segment);
   out.offset = s->offset();

@@ -12,17 +12,17 @@ namespace thimble {
 static_assert(std::is_trivially_destructible_v<Engine>);
 static_assert(std::is_trivially_destructible_v<LayerOp>);
 
-Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, Arena& arena,
-                          Engine* measured) {
+Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+                          Arena& arena, Engine* measured) {
   Engine* place = arena.Take<Engine>("session", 1);
   Engine* engine = place != nullptr ? new (place) Engine() : measured;
   size_t text_workspace_bytes = 0;
-  if (tokenizer.data != nullptr) {
-    engine->tokenizer_ = tokenizer.data;
+  if (tokenizer != nullptr) {
+    engine->tokenizer_ = tokenizer;
     if (file.header().is_decoder()) {
-      engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer.data));
+      engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer));
     }
-    text_workspace_bytes = EncodeWorkspaceBytes(*tokenizer.data, options.max_text_bytes);
+    text_workspace_bytes = EncodeWorkspaceBytes(*tokenizer, options.max_text_bytes);
   }
   if (file.header().is_decoder()) {
     engine->sampler_ = Sampler::Carve(arena, file.header().model().vocabulary, options.sampler);

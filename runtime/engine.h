@@ -11,17 +11,12 @@
 
 namespace thimble {
 
-// What a file offers beside its numbers. `data` is null where there is no tokenizer.
-struct TokenizerRef {
-  const TokenizerData* data = nullptr;
-};
-
 class Engine {
  public:
   // THE walk. Measuring: returns null and *measured describes the engine. Carving without error: returns the engine,
-  // at the arena's start. `pool` has options.threads workers.
-  static Engine* WalkArena(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, Arena& arena,
-                           Engine* measured);
+  // at the arena's start. `tokenizer` is null where the file has none.
+  static Engine* WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+                           Arena& arena, Engine* measured);
 
   const Network& network() const { return network_; }
   const TokenizerData* tokenizer() const { return tokenizer_; }

@@ -47,8 +47,8 @@ uint64_t BaselineBytesPerToken(const Header& header) {
 
 }  // namespace
 
-Status PlanMemory(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, size_t handle_bytes,
-                  thimble_plan* plan, thimble_plan_fn each, void* user) {
+Status PlanMemory(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+                  size_t handle_bytes, thimble_plan* plan, thimble_plan_fn each, void* user) {
   Lines lines = {each, user};
   AddMapped(file, lines);
   Engine engine;

@@ -6,7 +6,7 @@
 namespace thimble {
 
 // handle_bytes: the model's handle, which the API allocates. `each` may be null.
-Status PlanMemory(const ModelFile& file, const EngineOptions& options, TokenizerRef tokenizer, size_t handle_bytes,
-                  thimble_plan* plan, thimble_plan_fn each, void* user);
+Status PlanMemory(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+                  size_t handle_bytes, thimble_plan* plan, thimble_plan_fn each, void* user);
 
 }  // namespace thimble

@@ -11,7 +11,8 @@ struct thimble_model {
   thimble::TokenizerData tokenizer;
   bool has_tokenizer = false;
 
-  thimble::TokenizerRef tokenizer_ref() const { return {has_tokenizer ? &tokenizer : nullptr}; }
+  // Null where the file has none.
+  const thimble::TokenizerData* tokenizer_data() const { return has_tokenizer ? &tokenizer : nullptr; }
 };
 
 struct thimble_session : thimble::Engine {};

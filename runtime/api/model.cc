@@ -124,7 +124,7 @@ thimble_status thimble_plan_memory(const thimble_model* model, const thimble_opt
   if (plan == nullptr) return ToC(NullArgument("plan"));
   const Result<EngineOptions> resolved = ResolveOptions(model->file.header(), *options);
   if (!resolved.ok()) return ToC(resolved.status());
-  return ToC(PlanMemory(model->file, resolved.value(), model->tokenizer_ref(), sizeof(thimble_model), plan, each, user));
+  return ToC(PlanMemory(model->file, resolved.value(), model->tokenizer_data(), sizeof(thimble_model), plan, each, user));
 }
 
 const char* thimble_kernel_tables(void) {

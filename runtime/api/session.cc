@@ -25,7 +25,7 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
 
   Engine measured;
   Arena measure = Arena::Measuring();
-  Engine::WalkArena(model->file, resolved, model->tokenizer_ref(), measure, &measured);
+  Engine::WalkArena(model->file, resolved, model->tokenizer_data(), measure, &measured);
   THIMBLE_RETURN_IF_ERROR(measure.status());
   const size_t need = measure.Bytes();
 
@@ -45,7 +45,7 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
   Arena carve = Arena::Carving(block, need);
-  Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_ref(), carve, nullptr);
+  Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_data(), carve, nullptr);
   engine->SetPool(pool.value());
   engine->SetOwnedBlock(owned);
   engine->SetArenaBytes(need);

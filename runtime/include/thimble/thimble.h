@@ -108,7 +108,7 @@ typedef struct thimble_options {
 THIMBLE_API thimble_options thimble_default_options(void);
 
 /* ---- plan ----
- * Every byte, by name, before loading. Reads the header only. */
+ * Every byte, by name, before loading. Reads the header (and the tokenizer's tables, where there is one); no weights. */
 typedef enum thimble_lifetime { THIMBLE_MAPPED = 0, THIMBLE_ARENA = 1, THIMBLE_OUTSIDE = 2 } thimble_lifetime;
 
 typedef struct thimble_plan_line {
@@ -168,12 +168,15 @@ THIMBLE_API thimble_status thimble_encode_image(thimble_session* session, const 
 THIMBLE_API const float* thimble_logits(const thimble_session* session);
 /* Draws the next id with the session's sampler; does not append it. */
 THIMBLE_API thimble_status thimble_sample(thimble_session* session, int32_t* id);
+/* Other sampling from here on; restarts the random numbers at the seed and forgets the recent tokens. A wider top_k or
+ * repeat_last_n than the session was planned for is refused (101). */
 THIMBLE_API thimble_status thimble_set_sampling(thimble_session* session, const thimble_sampling* sampling);
 
 /* Tokens in the context, and room in all. */
 THIMBLE_API size_t thimble_position(const thimble_session* session);
 THIMBLE_API size_t thimble_capacity(const thimble_session* session);
-/* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. */
+/* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The
+ * sampler's recent tokens stay: thimble_set_sampling forgets them. */
 THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t position);
 
 /* ---- text ----
