@@ -13,6 +13,7 @@
 #include "format/import/convert.h"
 #include "format/import/family.h"
 #include "format/import/family_gguf.h"
+#include "format/import/synthetic.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -32,16 +33,18 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
   thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --block 32 --keep-head q8
+  thimble convert --shape tinyllama-1.1b -o shape.thimble --weights q4
   thimble convert --list
 
 SRC is a folder with config.json and model.safetensors (or its shards), a .gguf file, or a llama2.c
 .bin file. The result appears under its name when it is complete and checked; until then an older file of
-that name stays. Memory stays small: one block of rows at a time.)";
+that name stays. Memory stays small: one block of rows at a time. --shape writes random weights
+instead of reading any: speed and memory do not depend on them.)";
 
 struct Arguments {
-  std::string source, output, weights = "f32", head, tokenizer, name;
+  std::string source, output, weights, head, tokenizer, name, shape;
   std::vector<std::string> ignored_fields;
-  int64_t block = 32;
+  int64_t block = 32, seed = 1, positions = 0;
   bool no_tokenizer = false, list = false, force = false, json = false, quiet = false;
 };
 
@@ -126,6 +129,10 @@ int List(bool json) {
   }
   list.push_back({{"family", "llama2c"}, {"model_type", nullptr}, {"summary", "llama2.c .bin files"}});
   text += Format("%-12s %-15s %s\n", "llama2c", "-", "llama2.c .bin files");
+  for (const SyntheticShape& shape : SyntheticShapes()) {
+    list.push_back({{"family", "synthetic"}, {"model_type", shape.name}, {"summary", shape.summary}});
+    text += Format("%-12s %-15s %s\n", "--shape", shape.name, shape.summary);
+  }
   text += "types in GGUF files: " + ReadableGgufTypes() + "\n";
   if (json) {
     PrintJson({{"families", std::move(list)}});
@@ -139,7 +146,7 @@ int List(bool json) {
 std::vector<ConvertedTensor> Worst(const ConvertReport& report) {
   std::vector<ConvertedTensor> worst;
   std::copy_if(report.tensors.begin(), report.tensors.end(), std::back_inserter(worst),
-               [](const ConvertedTensor& tensor) { return tensor.type != WeightType::kF32; });
+               [](const ConvertedTensor& tensor) { return tensor.relative_error > 0; });
   std::sort(worst.begin(), worst.end(),
             [](const auto& a, const auto& b) { return a.relative_error > b.relative_error; });
   return worst;
@@ -191,34 +198,57 @@ Json ReportJson(const Arguments& arguments, const ConvertReport& report, double 
           {"tensors", std::move(tensors)}};
 }
 
-int Run(const Arguments& arguments) {
-  if (arguments.list) return List(arguments.json);
-  if (arguments.source.empty())
-    throw Error(kInvalidArgument, "SRC is missing; `thimble convert --help` shows the arguments");
-  if (arguments.output.empty()) throw Error(kInvalidArgument, "-o is missing: the file to write");
-  std::error_code failed;
-  if (!fs::is_directory(arguments.source, failed)) CheckReadable(arguments.source);
-  if (!arguments.tokenizer.empty() && !fs::is_directory(arguments.tokenizer, failed))
-    CheckReadable(arguments.tokenizer);
+// What --shape asks for; the arguments that speak of a source have no meaning then.
+ConvertReport WriteShape(const Arguments& arguments, Bar& bar) {
+  for (const auto& [given, name] : {std::pair{!arguments.source.empty(), "SRC"},
+                                    std::pair{!arguments.tokenizer.empty(), "--tokenizer"},
+                                    std::pair{!arguments.ignored_fields.empty(), "--ignore-field"}}) {
+    if (given) throw Error(kInvalidArgument, std::string(name) + ": cannot be given with --shape, which reads nothing");
+  }
+  SyntheticOptions options;
+  options.shape = arguments.shape;
+  options.output = arguments.output;
+  if (!arguments.weights.empty()) options.weights = Type(arguments.weights, "--weights");
+  if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
+  options.block = static_cast<uint32_t>(arguments.block);
+  options.positions = static_cast<uint32_t>(arguments.positions);
+  options.seed = static_cast<uint64_t>(arguments.seed);
+  options.name = arguments.name;
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  return WriteSynthetic(options);
+}
 
+ConvertReport ConvertSource(const Arguments& arguments, Bar& bar) {
   ConvertOptions options;
   options.source = arguments.source;
   options.output = arguments.output;
   options.tokenizer = arguments.tokenizer;
   options.no_tokenizer = arguments.no_tokenizer;
-  options.weights = Type(arguments.weights, "--weights");
+  if (!arguments.weights.empty()) options.weights = Type(arguments.weights, "--weights");
   options.block = static_cast<uint32_t>(arguments.block);
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
   options.name = arguments.name;
   options.ignore_fields = arguments.ignored_fields;
-  if (options.block != 32 && options.block != 64 && options.block != 128)
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  return Convert(options);
+}
+
+int Run(const Arguments& arguments) {
+  if (arguments.list) return List(arguments.json);
+  if (arguments.source.empty() && arguments.shape.empty())
+    throw Error(kInvalidArgument, "SRC is missing; `thimble convert --help` shows the arguments");
+  if (arguments.output.empty()) throw Error(kInvalidArgument, "-o is missing: the file to write");
+  std::error_code failed;
+  if (arguments.shape.empty() && !fs::is_directory(arguments.source, failed)) CheckReadable(arguments.source);
+  if (!arguments.tokenizer.empty() && !fs::is_directory(arguments.tokenizer, failed))
+    CheckReadable(arguments.tokenizer);
+  if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
   CheckOutput(arguments);
 
   Bar bar(arguments.quiet);
-  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
   const auto start = Clock::now();
-  const ConvertReport report = Convert(options);
+  const ConvertReport report = arguments.shape.empty() ? ConvertSource(arguments, bar) : WriteShape(arguments, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   if (arguments.json) {
@@ -240,7 +270,7 @@ Command AddConvert(CLI::App* program) {
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
   app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block)")
       ->type_name("TYPE")
-      ->default_str("f32");
+      ->default_str("f32, with --shape q4");
   AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")
       ->default_str("32");
   app->add_option("--keep-head", a->head,
@@ -258,6 +288,14 @@ Command AddConvert(CLI::App* program) {
       ->type_name("NAME")
       ->take_all()
       ->expected(1);
+  const char* kShape = "Random weights";
+  app->add_option("--shape", a->shape, "Read nothing, write a model of this shape; --list shows them")
+      ->type_name("NAME")
+      ->group(kShape);
+  AddInteger(app, "--seed", &a->seed, 0, INT64_MAX, "Of the random weights")->default_str("1")->group(kShape);
+  AddInteger(app, "--positions", &a->positions, 0, 1 << 20, "Its context; 0 = that of the shape")
+      ->default_str("0")
+      ->group(kShape);
   app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
   app->add_flag("--list", a->list, "Show the families of models that can be brought in");
   app->add_flag("-q,--quiet", a->quiet, "No progress and no report");

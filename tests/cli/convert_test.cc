@@ -62,6 +62,22 @@ TEST_CASE("a model without a tokenizer says what to do") {
   CHECK(RunThimble({"plan", out, "--kv", "q4"}).exit_code == 0);
 }
 
+TEST_CASE("convert --shape writes a model that runs, and takes no source") {
+  const std::string out = TemporaryFolder() + "/m.thimble";
+  const Finished written = RunThimble({"convert", "--shape", "tiny", "-o", out, "--weights", "q4", "--json"});
+  INFO(written.err);
+  REQUIRE(written.exit_code == 0);
+  CHECK(Json::parse(written.out).at("name") == "synthetic tiny");
+  CHECK(RunThimble({"verify", out}).exit_code == 0);
+  CHECK(RunThimble({"logits", out, "--ids", "1,2"}).exit_code == 0);
+  const Finished both = RunThimble({"convert", out, "--shape", "tiny", "-o", out});
+  CHECK(both.exit_code == 2);
+  CHECK(both.err.find("SRC: cannot be given with --shape") != std::string::npos);
+  const Finished unknown = RunThimble({"convert", "--shape", "huge", "-o", out});
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.err.find("'huge'; there are smollm2-135m") != std::string::npos);
+}
+
 TEST_CASE("convert replaces models, and nothing else unless forced") {
   const std::string source = Source("gpt2"), folder = TemporaryFolder(), out = folder + "/m.thimble";
   REQUIRE(RunThimble({"convert", source, "-o", out}).exit_code == 0);
