@@ -70,7 +70,7 @@ TEST_CASE("convert --shape writes a model that runs, and takes no source") {
   CHECK(Json::parse(written.out).at("name") == "synthetic tiny");
   CHECK(RunThimble({"verify", out}).exit_code == 0);
   CHECK(RunThimble({"logits", out, "--ids", "1,2"}).exit_code == 0);
-  const Finished both = RunThimble({"convert", out, "--shape", "tiny", "-o", out});
+  const Finished both = RunThimble({"convert", "source", "--shape", "tiny", "-o", out});
   CHECK(both.exit_code == 2);
   CHECK(both.err.find("SRC: cannot be given with --shape") != std::string::npos);
   const Finished unknown = RunThimble({"convert", "--shape", "huge", "-o", out});
