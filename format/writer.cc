@@ -2,6 +2,7 @@
 #include "format/writer.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,25 @@ namespace {
 
 [[noreturn]] void ThrowErrno(const std::string& path, const char* action) {
   throw WriteError(Code::kIo, path + ": cannot " + action + ": " + std::strerror(errno));
+}
+
+constexpr char kTemporary[] = ".tmp-";
+
+// What conversions that were killed have left beside `path`. A live one holds a lock on its file.
+void RemoveLeftovers(const std::filesystem::path& path) {
+  std::error_code failed;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const std::string start = path.filename().string() + kTemporary;
+  for (auto it = std::filesystem::directory_iterator(folder, failed); !failed && it != std::filesystem::directory_iterator();
+       it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(start) || name.find_first_not_of("0123456789", start.size()) != std::string::npos) continue;
+    const int fd = open(it->path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) continue;
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(it->path().c_str());
+    close(fd);
+  }
 }
 
 // The reader's own validation, over bytes that are about to be written.
@@ -43,9 +63,11 @@ ModelWriter::ModelWriter(const std::string& path, ModelDescription description)
   CheckAsReader(HeaderBytes(description_, segments_, file_bytes_), file_bytes_);
   written_.assign(segments_.size(), false);
 
-  temporary_path_ = path + ".tmp-" + std::to_string(getpid());
+  RemoveLeftovers(path);
+  temporary_path_ = path + kTemporary + std::to_string(getpid());
   file_ = std::fopen(temporary_path_.c_str(), "wb");
   if (file_ == nullptr) ThrowErrno(temporary_path_, "create");
+  flock(fileno(file_), LOCK_EX | LOCK_NB);  // where the file system has no locks nothing is taken for a leftover, either
   try {
     if (description_.spec.tokenizer_segment >= 0) {
       BeginSegment(description_.spec.tokenizer_segment);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <new>
 
+#include "format/import/gguf_blocks.h"
 #include "format/import/plan.h"
 #include "format/import/quantise.h"
 #include "format/import/source.h"
@@ -90,6 +91,12 @@ void CheckDuplicates(const Source& source) {
 
 void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
   const WeightType head = options.head.value_or(options.weights);
+  std::vector<bool> is_kv(plan.recipes.size(), false);
+  for (const LayerSpec& layer : plan.model.layers) {
+    for (const int32_t weight : {layer.attention.k.weight, layer.attention.v.weight}) {
+      if (weight != kNoTensor) is_kv[static_cast<size_t>(weight)] = true;
+    }
+  }
   for (size_t i = 0; i < plan.recipes.size(); ++i) {
     TensorSpec& spec = plan.model.tensors[i].spec;
     switch (plan.recipes[i].role) {
@@ -97,7 +104,7 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
         spec.type = WeightType::kF32;
         break;
       case TensorRole::kLinear:
-        spec.type = options.weights;
+        spec.type = is_kv[i] ? options.kv.value_or(options.weights) : options.weights;
         break;
       case TensorRole::kTable:
         spec.type = plan.model.spec.output.tied ? head : options.weights;
@@ -108,6 +115,12 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
     }
     spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
   }
+}
+
+// What `elements` numbers take in the source.
+uint64_t SourceBytes(const std::string& dtype, uint64_t elements) {
+  if (const GgufBlockType* block = FindGgufBlockType(dtype)) return elements / block->elements * block->bytes;
+  return elements * sizeof(float);
 }
 
 class Conversion {
@@ -161,8 +174,20 @@ class Conversion {
       writer_.Append(buffers_.scales.data(), scale_bytes);
       writer_.EndSegment();
     }
-    report_.tensors.push_back({tensor.name, spec.type, spec.rows, spec.cols, data_bytes + scale_bytes,
-                               error.Relative(), error.largest});
+    ConvertedTensor done;
+    done.name = tensor.name;
+    done.type = spec.type;
+    done.rows = spec.rows;
+    done.cols = spec.cols;
+    if (!recipe.pieces.empty()) done.source_type = checkpoint_.tensors()[recipe.pieces[0].tensor].dtype;
+    for (const SourceRows& piece : recipe.pieces) {
+      const SourceTensor& from = checkpoint_.tensors()[piece.tensor];
+      done.source_bytes += SourceBytes(from.dtype, piece.rows * piece.cols);
+    }
+    done.bytes = data_bytes + scale_bytes;
+    done.relative_error = error.Relative();
+    done.largest_error = error.largest;
+    report_.tensors.push_back(std::move(done));
     report_.peak_buffer_bytes = buffers_.peak_bytes;
   }
 
@@ -243,6 +268,30 @@ ConvertReport Convert(const ConvertOptions& options) {
   } catch (const std::exception& e) {
     throw ImportError(Code::kInvalidModel, e.what());
   }
+}
+
+std::span<const WeightRecipe> WeightRecipes() {
+  static constexpr WeightType f32 = WeightType::kF32, q8 = WeightType::kQ8, q4 = WeightType::kQ4;
+  static constexpr WeightRecipe kRecipes[] = {
+      {"exact", f32, f32, f32, "the numbers as they are"},
+      {"quality", q8, q8, q8, "8 bits everywhere"},
+      {"balanced", q4, q8, q8, "4 bits; keys, values and the head in 8"},
+      {"small", q4, q4, q4, "4 bits everywhere"},
+  };
+  return kRecipes;
+}
+
+const WeightRecipe* FindWeightRecipe(const std::string& name) {
+  for (const WeightRecipe& recipe : WeightRecipes()) {
+    if (name == recipe.name) return &recipe;
+  }
+  return nullptr;
+}
+
+void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options) {
+  options->weights = recipe.weights;
+  options->head = recipe.head;
+  options->kv = recipe.kv;
 }
 
 std::optional<WeightType> WeightTypeFromName(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct ConvertOptions {
   WeightType weights = WeightType::kF32;  // of linears and the embedding
   uint32_t block = 32;                    // of kQ4: 32, 64 or 128
   std::optional<WeightType> head;         // of the output head, which is the embedding where the two are tied
+  std::optional<WeightType> kv;           // of the projections to keys and values
   bool search_scales = true;              // least squared error instead of full range
 
   std::string name;                        // empty: the source's file name
@@ -47,6 +49,8 @@ struct ConvertedTensor {
   uint64_t bytes = 0;         // data and scales
   double relative_error = 0;  // RMS of the error over RMS of the weights
   double largest_error = 0;   // absolute
+  std::string source_type;    // "F32", "Q4_K", ...; empty where the numbers were computed
+  uint64_t source_bytes = 0;  // that these rows take there
 };
 
 struct ConvertReport {
@@ -64,6 +68,18 @@ struct ConvertReport {
 // Throws ImportError (its code gives the exit code); then there is no output file, and an older one of that
 // name is as it was. Weights that are not finite are refused, naming the tensor and the element.
 ConvertReport Convert(const ConvertOptions& options);
+
+// A named choice of the types above.
+struct WeightRecipe {
+  const char* name;
+  WeightType weights, head, kv;
+  const char* summary;
+};
+// exact, quality, balanced, small: from the largest file to the smallest. "balanced" is what 4 bits should mean: keys and
+// values, and the head, suffer most from them and are small.
+std::span<const WeightRecipe> WeightRecipes();
+const WeightRecipe* FindWeightRecipe(const std::string& name);  // null for other texts
+void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);
 
 // "f32", "q8", "q4"; nothing for other texts.
 std::optional<WeightType> WeightTypeFromName(const std::string& name);

@@ -195,6 +195,13 @@ const GgufBlockType* FindGgufBlockType(uint32_t type) {
   return nullptr;
 }
 
+const GgufBlockType* FindGgufBlockType(const std::string& name) {
+  for (const GgufBlockType& known : kTypes) {
+    if (name == known.name) return &known;
+  }
+  return nullptr;
+}
+
 std::string GgufTypeName(uint32_t type) {
   if (const GgufBlockType* known = FindGgufBlockType(type)) return known->name;
   for (const auto& other : kOthers) {

@@ -22,6 +22,7 @@ inline constexpr uint32_t kMaxGgufBlockElements = 256;
 
 // Null for a type that cannot be read.
 const GgufBlockType* FindGgufBlockType(uint32_t type);
+const GgufBlockType* FindGgufBlockType(const std::string& name);
 
 // "IQ4_XS" for known ones, readable or not, "number 77" for others.
 std::string GgufTypeName(uint32_t type);

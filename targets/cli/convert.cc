@@ -1,6 +1,5 @@
 // `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are
-// arguments, the progress bar and the report.
-#include <algorithm>
+// arguments and the list of what can be read.
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -15,12 +14,14 @@
 #include "format/import/family_gguf.h"
 #include "format/import/synthetic.h"
 #include "targets/cli/commands.h"
+#include "targets/cli/convert_report.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
@@ -32,17 +33,18 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert stories-qmqa/ -o stories-qmqa.thimble --weights q8
   thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
   thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
-  thimble convert smollm2/ -o smollm2.thimble --weights q4 --block 32 --keep-head q8
+  thimble convert smollm2/ -o smollm2.thimble --weights q4 --report report.html
   thimble convert --shape tinyllama-1.1b -o shape.thimble --weights q4
   thimble convert --list
 
 SRC is a folder with config.json and model.safetensors (or its shards), a .gguf file, or a llama2.c
 .bin file. The result appears under its name when it is complete and checked; until then an older file of
-that name stays. Memory stays small: one block of rows at a time. --shape writes random weights
+that name stays. Memory stays small: one block of rows at a time. --weights q4 is the recipe
+"balanced"; "small" has 4 bits everywhere. --shape writes random weights
 instead of reading any: speed and memory do not depend on them.)";
 
 struct Arguments {
-  std::string source, output, weights, head, tokenizer, name, shape;
+  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report;
   std::vector<std::string> ignored_fields;
   int64_t block = 32, seed = 1, positions = 0;
   bool no_tokenizer = false, list = false, force = false, json = false, quiet = false;
@@ -53,6 +55,34 @@ WeightType Type(const std::string& text, const char* option) {
   if (!type)
     throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
   return *type;
+}
+
+std::string RecipeNames() {
+  std::string names;
+  for (const WeightRecipe& recipe : WeightRecipes()) names += (names.empty() ? "" : ", ") + std::string(recipe.name);
+  return names;
+}
+
+// --weights TYPE is the recipe of that type, q4 the balanced one; --keep-head and --keep-kv come on top of either.
+const WeightRecipe& Recipe(const Arguments& arguments) {
+  if (!arguments.recipe.empty() && !arguments.weights.empty())
+    throw Error(kInvalidArgument, "--recipe or --weights: give only one of these");
+  if (!arguments.recipe.empty()) {
+    const WeightRecipe* recipe = FindWeightRecipe(arguments.recipe);
+    if (recipe != nullptr) return *recipe;
+    throw Error(kInvalidArgument, "--recipe: must be one of " + RecipeNames() + ", got " + Quoted(arguments.recipe));
+  }
+  const WeightType type = arguments.weights.empty() ? WeightType::kF32 : Type(arguments.weights, "--weights");
+  return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : type == WeightType::kQ8 ? "quality" : "balanced");
+}
+
+std::string WeightsText(const Arguments& arguments) {
+  const WeightRecipe& recipe = Recipe(arguments);
+  std::string text = WeightTypeName(recipe.weights) + std::string(" (") + recipe.name;
+  if (recipe.weights == WeightType::kQ4) text += ", block " + std::to_string(arguments.block);
+  if (!arguments.head.empty()) text += ", head " + arguments.head;
+  if (!arguments.kv.empty()) text += ", keys and values " + arguments.kv;
+  return text + ")";
 }
 
 bool IsThimbleFile(const fs::path& path) {
@@ -82,39 +112,6 @@ void CheckOutput(const Arguments& arguments) {
                   (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
 }
 
-class Bar {
- public:
-  explicit Bar(bool quiet) : quiet_(quiet), terminal_(ErrorIsTerminal()) {}
-  ~Bar() { Clear(); }
-
-  bool Show(const ConvertProgress& progress) {
-    if (Interrupted()) return false;
-    if (quiet_ || progress.total_weights == 0) return true;
-    const int percent = static_cast<int>(static_cast<double>(progress.done_weights) * 100 /
-                                         static_cast<double>(progress.total_weights));
-    if (terminal_) {
-      const std::string cells(static_cast<size_t>(percent) * 3 / 10, '#');
-      std::fprintf(stderr, "\r\033[K[%-30s] %3d%%  %zu/%zu %.40s", cells.c_str(), percent, progress.index + 1,
-                   progress.count, progress.tensor.c_str());
-      std::fflush(stderr);
-      shown_ = true;
-    } else if (const auto now = Clock::now(); now - last_line_ > std::chrono::seconds(5)) {
-      last_line_ = now;
-      std::fprintf(stderr, "%3d%%  tensor %zu of %zu\n", percent, progress.index + 1, progress.count);
-    }
-    return true;
-  }
-
-  void Clear() {
-    if (shown_) std::fputs("\r\033[K", stderr);
-    shown_ = false;
-  }
-
- private:
-  bool quiet_, terminal_, shown_ = false;
-  Clock::time_point last_line_ = Clock::now();
-};
-
 int List(bool json) {
   Json list = Json::array();
   std::string text = Format("%-12s %-15s %s\n", "family", "model_type", "what");
@@ -142,66 +139,12 @@ int List(bool json) {
   return 0;
 }
 
-// The quantised tensors that lost most, worst first.
-std::vector<ConvertedTensor> Worst(const ConvertReport& report) {
-  std::vector<ConvertedTensor> worst;
-  std::copy_if(report.tensors.begin(), report.tensors.end(), std::back_inserter(worst),
-               [](const ConvertedTensor& tensor) { return tensor.relative_error > 0; });
-  std::sort(worst.begin(), worst.end(),
-            [](const auto& a, const auto& b) { return a.relative_error > b.relative_error; });
-  return worst;
-}
-
-std::string ReportText(const Arguments& arguments, const ConvertReport& report, double seconds) {
-  std::string text =
-      Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", arguments.output.c_str(),
-             report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
-             HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
-  text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
-                                        report.has_chat_template ? ", chat template" : "")
-                               : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
-  const std::vector<ConvertedTensor> worst = Worst(report);
-  for (size_t i = 0; i < worst.size() && i < 3; ++i) {
-    text += Format("%-11s %.3f%% %s, %s\n", i == 0 ? "worst error" : "", worst[i].relative_error * 100,
-                   WeightTypeName(worst[i].type), worst[i].name.c_str());
-  }
-  return text + Format("took        %.1f s, peak memory %s, buffers %s\n", seconds,
-                       HumanBytes(MeasureMemory().peak_resident_bytes).c_str(),
-                       HumanBytes(report.peak_buffer_bytes).c_str());
-}
-
-Json ReportJson(const Arguments& arguments, const ConvertReport& report, double seconds) {
-  Json tensors = Json::array();
-  double worst = 0;
-  for (const ConvertedTensor& tensor : report.tensors) {
-    worst = std::max(worst, tensor.relative_error);
-    tensors.push_back({{"name", tensor.name},
-                       {"type", WeightTypeName(tensor.type)},
-                       {"shape", {tensor.rows, tensor.cols}},
-                       {"bytes", tensor.bytes},
-                       {"relative_error", tensor.relative_error},
-                       {"largest_error", tensor.largest_error}});
-  }
-  return {{"output", arguments.output},
-          {"name", report.name},
-          {"family", report.family},
-          {"weights", report.weights},
-          {"source_bytes", report.source_bytes},
-          {"file_bytes", report.file_bytes},
-          {"vocabulary", report.vocabulary},
-          {"has_tokenizer", report.has_tokenizer},
-          {"has_chat_template", report.has_chat_template},
-          {"worst_relative_error", worst},
-          {"seconds", seconds},
-          {"peak_resident_bytes", MeasureMemory().peak_resident_bytes},
-          {"peak_buffer_bytes", report.peak_buffer_bytes},
-          {"tensors", std::move(tensors)}};
-}
-
 // What --shape asks for; the arguments that speak of a source have no meaning then.
-ConvertReport WriteShape(const Arguments& arguments, Bar& bar) {
+ConvertReport WriteShape(const Arguments& arguments, ProgressBar& bar) {
   for (const auto& [given, name] : {std::pair{!arguments.source.empty(), "SRC"},
                                     std::pair{!arguments.tokenizer.empty(), "--tokenizer"},
+                                    std::pair{!arguments.recipe.empty(), "--recipe"},
+                                    std::pair{!arguments.kv.empty(), "--keep-kv"},
                                     std::pair{!arguments.ignored_fields.empty(), "--ignore-field"}}) {
     if (given) throw Error(kInvalidArgument, std::string(name) + ": cannot be given with --shape, which reads nothing");
   }
@@ -218,15 +161,16 @@ ConvertReport WriteShape(const Arguments& arguments, Bar& bar) {
   return WriteSynthetic(options);
 }
 
-ConvertReport ConvertSource(const Arguments& arguments, Bar& bar) {
+ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   ConvertOptions options;
   options.source = arguments.source;
   options.output = arguments.output;
   options.tokenizer = arguments.tokenizer;
   options.no_tokenizer = arguments.no_tokenizer;
-  if (!arguments.weights.empty()) options.weights = Type(arguments.weights, "--weights");
+  ApplyRecipe(Recipe(arguments), &options);
   options.block = static_cast<uint32_t>(arguments.block);
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
+  if (!arguments.kv.empty()) options.kv = Type(arguments.kv, "--keep-kv");
   options.name = arguments.name;
   options.ignore_fields = arguments.ignored_fields;
   options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
@@ -245,16 +189,21 @@ int Run(const Arguments& arguments) {
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
   CheckOutput(arguments);
+  if (!arguments.report.empty()) CheckReportName(arguments.report);
 
-  Bar bar(arguments.quiet);
+  ProgressBar bar(arguments.quiet);
   const auto start = Clock::now();
   const ConvertReport report = arguments.shape.empty() ? ConvertSource(arguments, bar) : WriteShape(arguments, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
+  const std::string weights = arguments.shape.empty() ? WeightsText(arguments) : arguments.weights;
+  const ConversionFacts facts{report,  arguments.shape.empty() ? arguments.source : arguments.shape, arguments.output,
+                              weights, seconds, MeasureMemory().peak_resident_bytes};
+  if (!arguments.report.empty()) WriteConversionReport(arguments.report, facts);
   if (arguments.json) {
-    PrintJson(ReportJson(arguments, report, seconds));
+    PrintJson(ConversionJson(facts));
   } else if (!arguments.quiet) {
-    Print(ReportText(arguments, report, seconds));
+    Print(ConversionText(facts));
   }
   return 0;
 }
@@ -268,14 +217,16 @@ Command AddConvert(CLI::App* program) {
       program->add_subcommand("convert", "Bring in a model from Hugging Face, llama2.c or the paper's code");
   app->add_option("SRC", a->source, "A folder or a file")->type_name("");
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
-  app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block)")
+  app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8)")
       ->type_name("TYPE")
       ->default_str("f32, with --shape q4");
+  app->add_option("--recipe", a->recipe, "By name instead of --weights: " + RecipeNames())->type_name("NAME");
   AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")
       ->default_str("32");
   app->add_option("--keep-head", a->head,
                   "Another type for the output head (and the embedding, where they are one)")
       ->type_name("TYPE");
+  app->add_option("--keep-kv", a->kv, "Another type for the projections to keys and values")->type_name("TYPE");
   app->add_option(
          "--tokenizer", a->tokenizer,
          "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
@@ -298,7 +249,9 @@ Command AddConvert(CLI::App* program) {
       ->group(kShape);
   app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
   app->add_flag("--list", a->list, "Show the families of models that can be brought in");
-  app->add_flag("-q,--quiet", a->quiet, "No progress and no report");
+  app->add_option("--report", a->report, "Error and bytes of every tensor: a page (.html) or JSON (.json)")
+      ->type_name("FILE");
+  app->add_flag("-q,--quiet", a->quiet, "No progress and no report on the terminal");
   app->add_flag("--json", a->json, "The report as one JSON object on standard output");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};

@@ -33,7 +33,9 @@ inline std::string ConvertTo(const std::string& name, const std::filesystem::pat
   ConvertOptions options;
   options.source = source;
   options.output = TemporaryPath(name + "-" + WeightTypeName(weights) + ".thimble");
-  options.weights = weights;
+  // What the program does for --weights.
+  ApplyRecipe(*FindWeightRecipe(weights == WeightType::kQ4 ? "balanced" : weights == WeightType::kQ8 ? "quality" : "exact"),
+              &options);
   options.tokenizer = tokenizer;
   Convert(options);
   return options.output.string();

@@ -116,6 +116,22 @@ TEST_CASE("q4: low nibble first, bfloat16 scale") {
   CHECK(mirrored.error.Relative() == 0);
 }
 
+// GGUF's Q4_0 with scales that bfloat16 holds: the same integers and scales come out.
+TEST_CASE("q4: blocks of integers times a bfloat16 scale come back bit for bit") {
+  std::mt19937 random(11);
+  for (const uint32_t block : {32u, 64u, 128u}) {
+    constexpr size_t kRows = 50;
+    std::vector<float> w(kRows * block);
+    for (size_t r = 0; r < kRows; ++r) {
+      const float scale = Bfloat16ToFloat(FloatToBfloat16(0.001f * static_cast<float>(1 + random() % 1000))) *
+                          (random() % 2 == 0 ? 1.0f : -1.0f);
+      for (size_t i = 0; i < block; ++i) w[r * block + i] = scale * (static_cast<float>(random() % 16) - 8);
+      w[r * block + random() % block] = scale * -8;
+    }
+    CHECK(Run({WeightType::kQ4, block, true}, w, kRows, block).error.largest == 0);
+  }
+}
+
 TEST_CASE("f32 is a copy") {
   const std::vector<float> w = Gaussian(60, 3);
   const Quantised q = Run({WeightType::kF32, 0, true}, w, 4, 15);

@@ -1,0 +1,31 @@
+// What a conversion did, for people (text, HTML) and programs (JSON). Knows the report, not the conversion.
+#pragma once
+
+#include <string>
+
+#include "format/import/convert.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+
+struct ConversionFacts {
+  const ConvertReport& report;
+  std::string source, output, weights;  // as the user named them
+  double seconds = 0;
+  uint64_t peak_resident_bytes = 0;
+};
+
+std::string ConversionText(const ConversionFacts& facts);
+Json ConversionJson(const ConversionFacts& facts);
+// One page that needs no other file and no script; every text in it is escaped.
+std::string ConversionHtml(const ConversionFacts& facts);
+
+// & < > " ' as entities, and control characters but tab and line breaks as U+FFFD: safe in text and in quoted attributes.
+std::string EscapeHtml(std::string_view text);
+
+// Throws Error unless `path` ends in .html or .json; looked at before the conversion starts.
+void CheckReportName(const std::string& path);
+// The kind follows the ending.
+void WriteConversionReport(const std::string& path, const ConversionFacts& facts);
+
+}  // namespace thimble::cli

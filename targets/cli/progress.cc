@@ -1,0 +1,49 @@
+#include "targets/cli/progress.h"
+
+#include <cstdio>
+
+#include "targets/cli/interrupt.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+
+std::string DurationText(double seconds) {
+  const long s = static_cast<long>(seconds + 0.5);
+  if (s < 60) return Format("%ld s", s);
+  if (s < 3600) return Format("%ld min %02ld s", s / 60, s % 60);
+  return Format("%ld h %02ld min", s / 3600, s % 3600 / 60);
+}
+
+ProgressBar::ProgressBar(bool quiet) : quiet_(quiet), terminal_(ErrorIsTerminal()) {}
+
+bool ProgressBar::Show(const ConvertProgress& progress) {
+  if (Interrupted()) return false;
+  if (quiet_ || progress.total_weights == 0) return true;
+  const double done =
+      static_cast<double>(progress.done_weights) / static_cast<double>(progress.total_weights);
+  const Clock::time_point now = Clock::now();
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  // A guess from less than a second or a fiftieth of the work would only confuse.
+  const bool knows = elapsed > 1 && done > 0.02;
+  const std::string left = knows ? ", " + DurationText(elapsed / done * (1 - done)) + " left" : std::string();
+  if (terminal_) {
+    if (shown_ && now - drawn_ < std::chrono::milliseconds(100)) return true;
+    drawn_ = now;
+    const std::string cells(static_cast<size_t>(done * 30), '#');
+    std::fprintf(stderr, "\r\033[K[%-30s] %3d%%%s  %zu/%zu %.30s", cells.c_str(), static_cast<int>(done * 100),
+                 left.c_str(), progress.index + 1, progress.count, progress.tensor.c_str());
+    std::fflush(stderr);
+    shown_ = true;
+  } else if (const int tenth = static_cast<int>(done * 10); tenth > tenth_) {
+    tenth_ = tenth;
+    std::fprintf(stderr, "%3d%%  tensor %zu of %zu%s\n", tenth * 10, progress.index + 1, progress.count, left.c_str());
+  }
+  return true;
+}
+
+void ProgressBar::Clear() {
+  if (shown_) std::fputs("\r\033[K", stderr);
+  shown_ = false;
+}
+
+}  // namespace thimble::cli
