@@ -2,6 +2,8 @@
 // the kernel and never depends on the number of threads.
 #include "ops/linear.h"
 
+#include "ops/embed.h"
+#include "ops/packing/packed_layout.h"
 #include "ops/thread_pool.h"
 
 namespace thimble {
@@ -56,6 +58,14 @@ void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, Thre
   }
   if (x.t * columns * x.k < kWorthSharing) pool = nullptr;
   ParallelFor(pool, region.first_task[job_count], RunTask, &region);
+}
+
+void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out) {
+  if (op.packed == nullptr) return DecodeWeightRow(op.rows, row, factor, out);
+  const PackedLayout& layout = *op.kernel->layout;
+  const size_t tile_bytes = static_cast<size_t>(layout.tile_bytes(layout.key, op.rows.k, op.rows.block));
+  const uint8_t* tile = static_cast<const uint8_t*>(op.packed) + row / layout.key.nr * tile_bytes;
+  layout.decode_row(layout.key, op.rows, tile, row % layout.key.nr, factor, out);
 }
 
 void RunLinear(const Linear& op, const RowBatch& x, float* y, size_t y_stride, ThreadPool* pool) {

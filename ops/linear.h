@@ -90,20 +90,16 @@ struct LinearLayout {
   uint32_t nr, kr, sr, planes;
 };
 
+struct PackedLayout;  // ops/packing/packed_layout.h
+
 struct LinearKernel {
   const char* name;
-  LinearLayout layout;
-  bool quantised_rows;   // takes RowBatch::q; otherwise RowBatch::x
-  uint32_t row_tile;     // rows and columns of one task
-  uint32_t column_tile;  // a multiple of layout.nr
-  // Bytes of the packed block; UINT64_MAX when it overflows. 0: the kernel reads the portable rows in place,
-  // and `pack` is null.
-  uint64_t (*packed_bytes)(uint32_t n, uint32_t k, uint32_t block);
-  // Writes exactly packed_bytes() bytes. bias [n] or null. `packed` is 64-byte aligned.
-  void (*pack)(const WeightRows& rows, const float* bias, void* packed);
+  WeightType type;
+  const PackedLayout* layout;  // of `packed`; null: the kernel reads the portable rows in place
+  bool quantised_rows;         // takes RowBatch::q; otherwise RowBatch::x
+  uint32_t row_tile;           // rows and columns of one task
+  uint32_t column_tile;        // a multiple of the layout's nr
   void (*run)(const LinearTile& tile);
-  // out[0, k) = row `row` of W, times `factor`: embedding look-up in a tied matrix that exists only packed.
-  void (*decode_row)(const Linear& op, uint32_t row, float factor, float* out);
 };
 
 // A layer ready to run. `rows.data` and `rows.scales` may be null when `packed` is set; n, k and block are
@@ -128,9 +124,8 @@ struct LinearJob {
 inline constexpr size_t kMaxLinearJobs = 4;
 void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool);
 
-// out[0, k) = row `row` of the layer's matrix, times `factor`.
-inline void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out) {
-  op.kernel->decode_row(op, row, factor, out);
-}
+// out[0, k) = row `row` of the layer's matrix, times `factor`: embedding look-up, also in a tied matrix that exists
+// only packed.
+void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out);
 
 }  // namespace thimble

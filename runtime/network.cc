@@ -2,6 +2,7 @@
 #include "runtime/network.h"
 
 #include "ops/attention.h"
+#include "ops/packing/packed_layout.h"
 #include "runtime/core/checked.h"
 
 namespace thimble {
@@ -59,19 +60,19 @@ Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
   if (linear.kernel->quantised_rows) widths_.quantised_input = Max(widths_.quantised_input, linear.rows.k);
-  const uint64_t packed_bytes = linear.kernel->packed_bytes(linear.rows.n, linear.rows.k, linear.rows.block);
-  if (packed_bytes == 0) {
+  if (linear.kernel->layout == nullptr) {
     uint64_t data = 0, scales = 0;
     (void)WeightDataBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &data);
     (void)WeightScaleBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &scales);
     network_->weight_bytes_per_step += data + scales;
     return linear;
   }
+  const uint64_t packed_bytes = PackedBytes(*linear.kernel->layout, linear.rows.n, linear.rows.k, linear.rows.block);
   void* packed = arena_.TakeBytes("packed_weights", packed_bytes, 1, layer);
   network_->packed_weight_bytes += packed_bytes;
   network_->weight_bytes_per_step += packed_bytes;
   if (packed == nullptr) return linear;
-  linear.kernel->pack(linear.rows, linear.bias, packed);
+  PackRows(*linear.kernel->layout, linear.rows, linear.bias, packed);
   linear.packed = packed;
   // From here on the mapped rows are not read: their pages never count as this process's memory again.
   linear.rows.data = nullptr;

@@ -2,7 +2,6 @@
 // block for kQ4, then the row's scale, then the bias), so that tables differ only by rounding.
 #include "ops/reference/linear_scalar.h"
 
-#include "ops/embed.h"
 #include "ops/vec4.h"
 #include "runtime/core/float16.h"
 
@@ -11,12 +10,6 @@ namespace {
 
 constexpr uint32_t kRowTile = 16;
 constexpr uint32_t kColumnTile = 32;
-
-uint64_t NothingPacked(uint32_t, uint32_t, uint32_t) { return 0; }
-
-void DecodeRow(const Linear& op, uint32_t row, float factor, float* out) {
-  DecodeWeightRow(op.rows, row, factor, out);
-}
 
 float BiasOf(const Linear& op, size_t column) { return op.bias != nullptr ? op.bias[column] : 0.0f; }
 
@@ -97,14 +90,12 @@ void RunQ4(const LinearTile& tile) {
 constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(const LinearTile&)) {
   return {
       .name = name,
-      .layout = {.version = 1, .type = type, .packer = "portable", .nr = 1, .kr = 1, .sr = 1, .planes = 1},
+      .type = type,
+      .layout = nullptr,
       .quantised_rows = type != WeightType::kF32,
       .row_tile = kRowTile,
       .column_tile = kColumnTile,
-      .packed_bytes = NothingPacked,
-      .pack = nullptr,
-      .run = run,
-      .decode_row = DecodeRow};
+      .run = run};
 }
 
 }  // namespace

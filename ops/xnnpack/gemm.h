@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "ops/xnnpack/pack.h"
+#include "ops/packing/layouts.h"
 #include "xnnpack/gemm.h"
 
 namespace thimble {
@@ -18,30 +18,20 @@ static_assert(offsetof(RowQuantisation, scale) == offsetof(xnn_qd8_quantization_
 inline constexpr uint32_t kGemmRowTile = 120;
 inline constexpr uint32_t kGemmColumnTile = 64;
 
-template <WeightType kType, PackShape kShape, uint32_t kMr, auto* kGemmOne, auto* kGemmMany>
+template <const PackedLayout& kLayout, uint32_t kMr, auto* kGemmOne, auto* kGemmMany>
 struct Gemm {
-  static_assert(kGemmRowTile % kMr == 0 && kGemmColumnTile % kShape.nr == 0);
-
-  static uint64_t Bytes(uint32_t n, uint32_t k, uint32_t block) {
-    return PackedBytes(kType, kShape, n, k, block);
-  }
-
-  static void Pack(const WeightRows& rows, const float* bias, void* packed) {
-    PackWeights(kShape, rows, bias, packed);
-  }
-
-  static void DecodeRow(const Linear& op, uint32_t row, float factor, float* out) {
-    DecodePackedRow(kShape, op, row, factor, out);
-  }
+  static constexpr WeightType kType = kLayout.key.type;
+  static constexpr uint32_t kNr = kLayout.key.nr;
+  static_assert(kGemmRowTile % kMr == 0 && kGemmColumnTile % kNr == 0);
 
   static void Run(const LinearTile& tile) {
     const WeightRows& rows = tile.op->rows;
     const char* w = static_cast<const char*>(tile.op->packed) +
-                    tile.column_begin / kShape.nr *
-                        static_cast<size_t>(PackedTileBytes(kType, kShape, rows.k, rows.block));
+                    tile.column_begin / kNr *
+                        static_cast<size_t>(kLayout.tile_bytes(kLayout.key, rows.k, rows.block));
     const size_t columns = tile.column_end - tile.column_begin;
     const size_t y_stride_bytes = tile.y_stride * sizeof(float);
-    constexpr size_t kTileStrideBytes = kShape.nr * sizeof(float);
+    constexpr size_t kTileStrideBytes = kNr * sizeof(float);
     for (size_t t = tile.row_begin; t < tile.row_end; t += kMr) {
       const size_t mr = tile.row_end - t < kMr ? tile.row_end - t : kMr;
       const auto gemm = mr == 1 ? kGemmOne : kGemmMany;
@@ -69,25 +59,13 @@ struct Gemm {
   }
 
   static constexpr LinearKernel Kernel(const char* name) {
-    constexpr bool kQ4 = kType == WeightType::kQ4;
-    constexpr const char* kPacker = kType == WeightType::kF32 ? "xnn_f32_gemm_goi"
-                                    : kQ4                     ? "xnn_qs8_qb4w_gemm_goi"
-                                                              : "xnn_qs8_gemm_goi";
     return {.name = name,
-            .layout = {.version = 1,
-                       .type = kType,
-                       .packer = kPacker,
-                       .nr = kShape.nr,
-                       .kr = kShape.kr,
-                       .sr = kShape.sr,
-                       .planes = kQ4 ? 2u : 1u},
+            .type = kType,
+            .layout = &kLayout,
             .quantised_rows = kType != WeightType::kF32,
             .row_tile = kGemmRowTile,
             .column_tile = kGemmColumnTile,
-            .packed_bytes = Bytes,
-            .pack = Pack,
-            .run = Run,
-            .decode_row = DecodeRow};
+            .run = Run};
   }
 
  private:

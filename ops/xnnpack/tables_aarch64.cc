@@ -8,34 +8,28 @@
 namespace thimble {
 namespace {
 
-constexpr PackShape kF32x8 = {.nr = 8, .kr = 1, .sr = 1};
-constexpr PackShape k8c2s4 = {.nr = 8, .kr = 2, .sr = 4};
-constexpr PackShape k16c1 = {.nr = 16, .kr = 1, .sr = 1};
-constexpr PackShape k16c4 = {.nr = 16, .kr = 4, .sr = 1};
-constexpr PackShape k16c8 = {.nr = 16, .kr = 8, .sr = 1};
-
 constinit const LinearKernel kF32Neon =
-    Gemm<WeightType::kF32, kF32x8, 6, xnn_f32_gemm_minmax_ukernel_1x8__aarch64_neonfma_lane_ld64,
+    Gemm<kF32x8, 6, xnn_f32_gemm_minmax_ukernel_1x8__aarch64_neonfma_lane_ld64,
          xnn_f32_gemm_minmax_ukernel_6x8__aarch64_neonfma_lane_ld64>::Kernel("f32_gemm_6x8__neonfma");
 
 constinit const LinearKernel kQ8Neon =
-    Gemm<WeightType::kQ8, k8c2s4, 2, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c2s4__neon_mlal,
+    Gemm<kQ8x8c2s4, 2, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c2s4__neon_mlal,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_2x8c2s4__neon_mlal>::Kernel("qd8_f32_qc8w_gemm_2x8c2s4__neon");
 constinit const LinearKernel kQ8NeonDot =
-    Gemm<WeightType::kQ8, k16c4, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c4__neondot,
+    Gemm<kQ8x16c4, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c4__neondot,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x16c4__neondot>::Kernel("qd8_f32_qc8w_gemm_4x16c4__neondot");
 constinit const LinearKernel kQ8NeonI8mm =
-    Gemm<WeightType::kQ8, k16c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__neoni8mm,
+    Gemm<kQ8x16c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__neoni8mm,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x16c8__neoni8mm>::Kernel("qd8_f32_qc8w_gemm_4x16c8__neoni8mm");
 
 constinit const LinearKernel kQ4Neon =
-    Gemm<WeightType::kQ4, k16c1, 6, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16__neon_mlal_lane,
+    Gemm<kQ4x16c1, 6, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16__neon_mlal_lane,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_6x16__neon_mlal_lane>::Kernel("qd8_f32_qb4w_gemm_6x16__neon");
 constinit const LinearKernel kQ4NeonDot =
-    Gemm<WeightType::kQ4, k16c4, 4, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c4__neondot,
+    Gemm<kQ4x16c4, 4, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c4__neondot,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_4x16c4__neondot>::Kernel("qd8_f32_qb4w_gemm_4x16c4__neondot");
 constinit const LinearKernel kQ4NeonI8mm =
-    Gemm<WeightType::kQ4, k16c8, 4, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__neoni8mm,
+    Gemm<kQ4x16c8, 4, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__neoni8mm,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_4x16c8__neoni8mm>::Kernel("qd8_f32_qb4w_gemm_4x16c8__neoni8mm");
 
 }  // namespace

@@ -9,33 +9,29 @@
 namespace thimble {
 namespace {
 
-constexpr PackShape kF32x16 = {.nr = 16, .kr = 1, .sr = 1};
-constexpr PackShape k8c8 = {.nr = 8, .kr = 8, .sr = 1};
-constexpr PackShape k16c8 = {.nr = 16, .kr = 8, .sr = 1};
-
 constinit const LinearKernel kF32Fma3 =
-    Gemm<WeightType::kF32, kF32x16, 5, xnn_f32_gemm_minmax_ukernel_1x16__fma3_broadcast,
+    Gemm<kF32x16, 5, xnn_f32_gemm_minmax_ukernel_1x16__fma3_broadcast,
          xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast>::Kernel("f32_gemm_5x16__fma3");
 constinit const LinearKernel kF32Avx512 =
-    Gemm<WeightType::kF32, kF32x16, 6, xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast,
+    Gemm<kF32x16, 6, xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast,
          xnn_f32_gemm_minmax_ukernel_6x16__avx512f_broadcast>::Kernel("f32_gemm_6x16__avx512f");
 
 constinit const LinearKernel kQ8Avx2 =
-    Gemm<WeightType::kQ8, k8c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avx2,
+    Gemm<kQ8x8c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x8c8__avx2>::Kernel("qd8_f32_qc8w_gemm_4x8c8__avx2");
 constinit const LinearKernel kQ8AvxVnni = Gemm<
-    WeightType::kQ8, k8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
+    kQ8x8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
     xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni");
 constinit const LinearKernel kQ8Avx512Vnni =
-    Gemm<WeightType::kQ8, k16c8, 10, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
+    Gemm<kQ8x16c8, 10, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_10x16c8__avx512vnni_prfm>::
         Kernel("qd8_f32_qc8w_gemm_10x16c8__avx512vnni");
 
 constinit const LinearKernel kQ4Avx2 =
-    Gemm<WeightType::kQ4, k8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
+    Gemm<kQ4x8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2");
 constinit const LinearKernel kQ4Avx512Vnni =
-    Gemm<WeightType::kQ4, k16c8, 8, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
+    Gemm<kQ4x16c8, 8, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_8x16c8__avx512vnni_prfm>::
         Kernel("qd8_f32_qb4w_gemm_8x16c8__avx512vnni");
 

@@ -97,7 +97,7 @@ TEST_CASE("the scalar layers have the same bits everywhere") {
   for (const LinearKernel* kernel : {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar}) {
     const uint32_t n = 50, k = 201;
     const size_t t = 19;
-    const Weights weights(random, kernel->layout.type, n, k, 32);
+    const Weights weights(random, kernel->type, n, k, 32);
     const std::vector<float> bias = random.Normals(n);
     const Layer layer(kernel, weights, bias.data());
     const Rows rows(random.Normals(t * k), t, k);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ops/kernel_table.h"
+#include "ops/packing/layouts.h"
 
 using namespace thimble;
 
@@ -22,12 +23,18 @@ TEST_CASE("tables are complete and named once") {
     for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
       const LinearKernel* kernel = table->Kernel(type);
       REQUIRE(kernel != nullptr);
-      CHECK(kernel->layout.type == type);
+      // The list that writes files for other machines knows what this kernel reads.
+      const TablePacking* packing = FindTablePacking(table->name);
+      REQUIRE(packing != nullptr);
+      CHECK(packing->Layout(type) == kernel->layout);
+      CHECK(kernel->type == type);
       CHECK(kernel->quantised_rows == (type != WeightType::kF32));
-      CHECK(kernel->column_tile % kernel->layout.nr == 0);
+      if (kernel->layout != nullptr) {
+        CHECK(kernel->layout->key.type == type);
+        CHECK(kernel->column_tile % kernel->layout->key.nr == 0);
+      }
       // One region runs layers of different types together.
       CHECK(kernel->row_tile == table->f32->row_tile);
-      CHECK((kernel->pack == nullptr) == (kernel->packed_bytes(64, 64, 32) == 0));
     }
   }
   CHECK(best_is_listed);
@@ -36,9 +43,10 @@ TEST_CASE("tables are complete and named once") {
 }
 
 TEST_CASE("packed sizes that overflow are recognisable") {
-  for (const KernelTable* table : AllKernelTables()) {
-    if (table->f32->pack == nullptr) continue;
-    CHECK(table->f32->packed_bytes(UINT32_MAX, UINT32_MAX, 0) == UINT64_MAX);
-    CHECK(table->q8->packed_bytes(UINT32_MAX, UINT32_MAX, 0) >= uint64_t{UINT32_MAX} * UINT32_MAX);
+  for (const PackedLayout* layout : AllPackedLayouts()) {
+    const uint32_t block = layout->key.type == WeightType::kQ4 ? 32 : 0;
+    const uint64_t bytes = PackedBytes(*layout, UINT32_MAX, UINT32_MAX, block);
+    if (layout->key.type == WeightType::kF32) CHECK(bytes == UINT64_MAX);
+    CHECK(bytes >= uint64_t{UINT32_MAX} * UINT32_MAX / 2);
   }
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/kernel_table.h"
+#include "ops/packing/layouts.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;
@@ -141,12 +142,19 @@ TEST_CASE("layers in one region give what they give alone") {
 
 TEST_CASE("packed blocks have the sizes that the layouts say") {
   // N and K rounded up: qc8w N * (K + 12), qb4w N * (K / 2 + 2 K / block + 8), f32 N * (K + 1) * 4.
-  for (const KernelTable* table : AllKernelTables()) {
-    if (table->f32->pack == nullptr) continue;
-    CHECK(table->q8->packed_bytes(128, 256, 0) == 128 * (256 + 12));
-    CHECK(table->q4->packed_bytes(128, 256, 32) == 128 * (128 + 16 + 8));
-    CHECK(table->q4->packed_bytes(128, 256, 128) == 128 * (128 + 4 + 8));
-    CHECK(table->f32->packed_bytes(128, 256, 0) == 128 * 257 * 4);
-    CHECK(table->q4->packed_bytes(1, 1, 32) == table->q4->packed_bytes(table->q4->layout.nr, 32, 32));
+  for (const PackedLayout* layout : AllPackedLayouts()) {
+    switch (layout->key.type) {
+      case WeightType::kF32:
+        CHECK(PackedBytes(*layout, 128, 256, 0) == 128 * 257 * 4);
+        break;
+      case WeightType::kQ8:
+        CHECK(PackedBytes(*layout, 128, 256, 0) == 128 * (256 + 12));
+        break;
+      case WeightType::kQ4:
+        CHECK(PackedBytes(*layout, 128, 256, 32) == 128 * (128 + 16 + 8));
+        CHECK(PackedBytes(*layout, 128, 256, 128) == 128 * (128 + 4 + 8));
+        CHECK(PackedBytes(*layout, 1, 1, 32) == PackedBytes(*layout, layout->key.nr, 32, 32));
+        break;
+    }
   }
 }

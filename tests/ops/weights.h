@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "ops/linear.h"
+#include "ops/packing/packed_layout.h"
 #include "runtime/core/float16.h"
 #include "tests/ops/support.h"
 
@@ -93,10 +93,12 @@ class Layer {
  public:
   Layer(const LinearKernel* kernel, const Weights& weights, const float* bias)
       : packed_(static_cast<size_t>(
-            kernel->packed_bytes(weights.rows().n, weights.rows().k, weights.rows().block))) {
+            kernel->layout == nullptr
+                ? 0
+                : PackedBytes(*kernel->layout, weights.rows().n, weights.rows().k, weights.rows().block))) {
     op_ = {.kernel = kernel, .rows = weights.rows(), .bias = bias, .packed = nullptr};
-    if (kernel->pack == nullptr) return;
-    kernel->pack(op_.rows, bias, packed_.As<void>());
+    if (kernel->layout == nullptr) return;
+    PackRows(*kernel->layout, op_.rows, bias, packed_.As<void>());
     // Whatever runs from here on must come from the packed block.
     op_.packed = packed_.As<void>();
     op_.rows.data = nullptr;

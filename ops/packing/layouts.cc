@@ -1,0 +1,37 @@
+// The lists.
+#include "ops/packing/layouts.h"
+
+#include <cstring>
+
+namespace thimble {
+namespace {
+
+constinit const PackedLayout* const kLayouts[] = {
+    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ8x16c8, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4, &kQ4x16c8,
+};
+
+constinit const TablePacking kTables[] = {
+    {"portable", nullptr, nullptr, nullptr},
+    {"avx2", &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avxvnni", &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avx512vnni", &kF32x16, &kQ8x16c8, &kQ4x16c8},
+    {"neon", &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
+    {"neondot", &kF32x8, &kQ8x16c4, &kQ4x16c4},
+    {"neoni8mm", &kF32x8, &kQ8x16c8, &kQ4x16c8},
+};
+
+}  // namespace
+
+std::span<const PackedLayout* const> AllPackedLayouts() { return kLayouts; }
+
+std::span<const TablePacking> AllTablePackings() { return kTables; }
+
+const TablePacking* FindTablePacking(const char* name) {
+  if (std::strcmp(name, "scalar") == 0) return &kTables[0];
+  for (const TablePacking& table : kTables) {
+    if (std::strcmp(table.name, name) == 0) return &table;
+  }
+  return nullptr;
+}
+
+}  // namespace thimble
