@@ -8,8 +8,8 @@
 
 #include "format/import/import_error.h"
 #include "format/import/json_file.h"
+#include "format/import/plain_floats.h"
 #include "runtime/core/checked.h"
-#include "runtime/core/float16.h"
 
 namespace thimble {
 namespace {
@@ -18,17 +18,6 @@ static_assert(std::endian::native == std::endian::little, "the files are little-
 
 constexpr uint64_t kMaxHeaderJsonBytes = 100u << 20;  // as the format's own library has it
 constexpr size_t kReadChunkElements = 1u << 16;
-
-// Sizes of the types that the format names. Those that are not floats can be skipped (mask buffers), not
-// read.
-size_t ElementBytes(const std::string& dtype) {
-  static const std::map<std::string, size_t> kBytes = {
-      {"F64", 8},  {"F32", 4},     {"F16", 2},     {"BF16", 2},   {"I64", 8}, {"I32", 4},
-      {"I16", 2},  {"I8", 1},      {"U64", 8},     {"U32", 4},    {"U16", 2}, {"U8", 1},
-      {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
-  const auto it = kBytes.find(dtype);
-  return it == kBytes.end() ? 0 : it->second;
-}
 
 [[noreturn]] void Refuse(Code code, const std::string& tensor, const std::string& text,
                          const std::string& file) {
@@ -120,7 +109,7 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
     tensor.name = name;
     if (!entry["dtype"].is_string()) Refuse(Code::kInvalidModel, name, "dtype must be a string", file.name());
     tensor.dtype = entry["dtype"].get<std::string>();
-    const size_t element_bytes = ElementBytes(tensor.dtype);
+    const size_t element_bytes = PlainElementBytes(tensor.dtype);
     if (element_bytes == 0)
       Refuse(Code::kUnsupported, name, "unknown dtype '" + tensor.dtype + "'", file.name());
 
@@ -254,7 +243,7 @@ void SafetensorsCheckpoint::ReadFloats(size_t tensor, uint64_t first, uint64_t c
     Refuse(Code::kOutOfRange, t.name, "read outside its elements", file.name());
   const uint64_t offset = place.offset + first * place.element_bytes;
   if (t.dtype == "F32") return file.ReadAt(offset, out, count * sizeof(float));
-  if (t.dtype != "F16" && t.dtype != "BF16" && t.dtype != "F64") {
+  if (!IsPlainFloat(t.dtype)) {
     Refuse(Code::kUnsupported, t.name,
            "dtype " + t.dtype + " cannot be read as weights (F32, F16, BF16 and F64 can)", file.name());
   }
@@ -262,17 +251,7 @@ void SafetensorsCheckpoint::ReadFloats(size_t tensor, uint64_t first, uint64_t c
   for (uint64_t done = 0; done < count;) {
     const size_t n = std::min<uint64_t>(count - done, kReadChunkElements);
     file.ReadAt(offset + done * place.element_bytes, chunk.data(), n * place.element_bytes);
-    for (size_t i = 0; i < n; ++i) {
-      if (place.element_bytes == 8) {
-        double value;
-        std::memcpy(&value, chunk.data() + i * 8, sizeof value);
-        out[done + i] = static_cast<float>(value);
-      } else {
-        uint16_t bits;
-        std::memcpy(&bits, chunk.data() + i * 2, sizeof bits);
-        out[done + i] = t.dtype == "F16" ? HalfToFloat(bits) : Bfloat16ToFloat(bits);
-      }
-    }
+    PlainToFloats(t.dtype, chunk.data(), n, out + done);
     done += n;
   }
 }

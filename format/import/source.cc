@@ -9,6 +9,7 @@
 #include "format/import/json_file.h"
 #include "format/import/safetensors.h"
 #include "format/import/tokenizers/tokenizers.h"
+#include "format/import/torch_file.h"
 
 namespace thimble {
 namespace {
@@ -52,7 +53,49 @@ std::string ReadChatTemplate(const fs::path& directory) {
   return value;
 }
 
+// The one torch.save file of a directory that has no safetensors; empty where there is none.
+fs::path TorchFileOf(const fs::path& directory) {
+  if (fs::exists(directory / "model.safetensors") || fs::exists(directory / "model.safetensors.index.json")) return {};
+  fs::path found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension != ".pt" && extension != ".pth" && entry.path().filename() != "pytorch_model.bin") continue;
+    if (!found.empty()) {
+      throw ImportError(Code::kInvalidArgument,
+                        "holds '" + found.filename().string() + "' and '" + entry.path().filename().string() +
+                            "': name one of the files",
+                        directory.string());
+    }
+    found = entry.path();
+  }
+  return found;
+}
+
+// The configuration is in the file, or a config.json beside it.
+Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
+  auto checkpoint = TorchCheckpoint::Open(path);
+  const fs::path beside = path.parent_path() / "config.json";
+  if (!checkpoint->config() && !fs::exists(beside)) {
+    throw ImportError(Code::kInvalidModel,
+                      "holds no configuration ('model_config' or 'config'), and no config.json is beside it",
+                      path.string());
+  }
+  const std::string where = checkpoint->config() ? path.string() : beside.string();
+  const Json json = checkpoint->config() ? *checkpoint->config() : ReadJsonObject(beside);
+  const Family& family = FindFamily(json, where);
+  Config config(json, where);
+  config.Ignore(options.ignore_fields);
+  Source source;
+  source.plan = family.plan(config, *checkpoint);
+  source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
+  source.directory = fs::absolute(path).parent_path();
+  source.chat_template = ReadChatTemplate(source.directory);
+  source.checkpoint = std::move(checkpoint);
+  return source;
+}
+
 Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options) {
+  if (const fs::path torch = TorchFileOf(directory); !torch.empty()) return OpenTorch(torch, options);
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path)) throw ImportError(Code::kIo, "holds no config.json", directory.string());
   const Json json = ReadJsonObject(config_path);
@@ -80,8 +123,10 @@ void RefuseOtherKinds(const fs::path& path) {
   char magic[4] = {};
   if (file.bytes() >= sizeof magic) file.ReadAt(0, magic, sizeof magic);
   const auto refuse = [&](const char* what) { throw ImportError(Code::kUnsupported, what, file.name()); };
-  if (std::memcmp(magic, "PK\3\4", 4) == 0)
-    refuse("torch.save files are not supported; save as model.safetensors");
+  // A pickle without the archive around it.
+  if (magic[0] == '\x80' && magic[1] >= 2 && magic[1] <= 5) {
+    refuse("is a torch.save file of the old kind (before PyTorch 1.6); load it and save it again");
+  }
   if (std::memcmp(magic, "THMB", 4) == 0) refuse("is a .thimble file already");
   if (std::memcmp(magic, "ak42", 4) == 0 || std::memcmp(magic, "24ka", 4) == 0) {
     refuse("llama2.c version 1 and 2 files are not supported; export version 0");
@@ -121,6 +166,9 @@ bool HasTokenizer(const fs::path& directory) {
   for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer.bin"}) {
     if (fs::exists(directory / name)) return true;
   }
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".tiktoken") return true;
+  }
   return false;
 }
 
@@ -135,11 +183,12 @@ Source OpenSource(const ConvertOptions& options) {
     return OpenHuggingFace(path.parent_path(), options);
   }
   if (IsGgufFile(path)) return OpenGguf(path, options);
+  if (TorchCheckpoint::IsTorchFile(path)) return OpenTorch(path, options);
   if (path.extension() == ".bin") return OpenLlama2c(path);
   RefuseOtherKinds(path);
   throw ImportError(Code::kUnsupported,
                     "not a kind of model that is known; expected a directory with config.json and "
-                    "model.safetensors, a .gguf file, or a llama2.c .bin file",
+                    "model.safetensors, a .gguf file, a torch.save .pt file, or a llama2.c .bin file",
                     path.string());
 }
 

@@ -10,7 +10,7 @@ using namespace thimble::test;
 TEST_CASE("all fixtures convert to all types") {
   size_t count = 0;
   for (const auto& entry : fs::directory_iterator(THIMBLE_GOLDEN_DIR)) {
-    if (!fs::exists(entry.path() / "config.json")) continue;
+    if (!fs::exists(entry.path() / "expected.json")) continue;
     INFO(entry.path().filename().string());
     ++count;
     for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {

@@ -4,6 +4,7 @@
 #   thimble_dep_flatbuffers   include directory (format)
 #   thimble_dep_json          include directory (format/import, targets/cli, tests)
 #   thimble_dep_cli11         include directory (targets/cli)
+#   thimble_dep_minizip       static library: ZIP archives, reading only, and zlib's inflate (format/import)
 #   Catch2::Catch2WithMain    static library (tests)
 #   thimble_flatc             the schema compiler as a host tool, built only when something needs it
 #   THIMBLE_XNNPACK_DIR, THIMBLE_PTHREADPOOL_DIR, THIMBLE_FXDIV_DIR   source folders (ops/xnnpack alone)
@@ -45,6 +46,15 @@ if(THIMBLE_BUILD_IMPORT OR THIMBLE_BUILD_CLI OR THIMBLE_BUILD_TESTS)
   thimble_dependency_dir(cli11 THIMBLE_CLI11_DIR)
   thimble_header_dependency(thimble_dep_json "${THIMBLE_JSON_DIR}/single_include")
   thimble_header_dependency(thimble_dep_cli11 "${THIMBLE_CLI11_DIR}/include")
+
+  thimble_dependency_dir(zlib THIMBLE_ZLIB_DIR)
+  set(minizip_sources adler32 crc32 inffast inflate inftrees zutil contrib/minizip/ioapi contrib/minizip/unzip)
+  list(TRANSFORM minizip_sources PREPEND "${THIMBLE_ZLIB_DIR}/")
+  list(TRANSFORM minizip_sources APPEND ".c")
+  add_library(thimble_dep_minizip STATIC EXCLUDE_FROM_ALL ${minizip_sources})
+  target_include_directories(thimble_dep_minizip SYSTEM PUBLIC "${THIMBLE_ZLIB_DIR}" "${THIMBLE_ZLIB_DIR}/contrib")
+  target_compile_definitions(thimble_dep_minizip PRIVATE NOUNCRYPT HAVE_UNISTD_H)
+  target_compile_options(thimble_dep_minizip PRIVATE -w)
 endif()
 
 if(THIMBLE_BUILD_TESTS)
