@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/core/result.h"
 
@@ -14,9 +15,16 @@ struct ThreadPool;
 
 inline constexpr size_t kMaxThreads = 64;
 
+// On which processors the pool's own threads may run; bit i is processor i. The calling thread is not touched.
+struct CpuPlacement {
+  uint64_t mask = 0;    // 0 = wherever the creating thread may
+  bool strict = false;  // worker w on one processor alone: the w-th of the mask, counted round and round
+};
+
 // threads == 1 gives nullptr, which every function here takes as "this thread alone". More than kMaxThreads
-// or 0 is kOutOfRange; kThreads when the operating system refuses.
-Result<ThreadPool*> CreateThreadPool(size_t threads);
+// or 0 is kOutOfRange; kThreads when the operating system refuses. A placement that the system does not take is no
+// error: ReadCpus tells.
+Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placement = {});
 void DestroyThreadPool(ThreadPool* pool);
 
 // Calls fn(context, task, worker) once for every task in [0, tasks), in any order, worker <
@@ -26,6 +34,12 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
                  void* context);
 
 size_t WorkerCount(const ThreadPool* pool);
+
+// What `placement` asks of worker w.
+uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker);
+// Where the system lets each worker run now, the calling thread being worker 0: WorkerCount(pool) masks, 0 where it
+// does not say. Processors from 64 on are left out. Runs on every worker once.
+void ReadCpus(ThreadPool* pool, uint64_t* masks);
 
 // What a pool of `threads` takes outside the arena: the allocator's blocks (the pool's, and the C library's
 // own for each thread), and the stacks with their guard pages of the threads it creates (one fewer than

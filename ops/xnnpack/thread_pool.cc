@@ -1,12 +1,15 @@
-// The thread pool over pthreadpool. Three things are ours: the threads have small stacks of a stated size,
+// The thread pool over pthreadpool. Four things are ours: the threads have small stacks of a stated size,
 // they exist before pthreadpool asks for them (it does not look at pthread_create's result and would wait
-// forever), and waiting spins briefly (pool_threads.c).
+// forever), each goes to its processors itself before it starts, and waiting spins briefly (pool_threads.c).
 #include "ops/thread_pool.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <pthreadpool.h>
 #include <unistd.h>
+#include <sched.h>
+
+#include <atomic>
 
 #include "runtime/core/checked.h"
 
@@ -58,6 +61,7 @@ size_t StackBytes() {
 // Threads that wait to be told what to run. Lives on the creator's stack: pthreadpool_create() returns only
 // when every thread has started.
 struct Parking {
+  CpuPlacement placement;
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
   size_t threads = 0;   // created
@@ -74,9 +78,38 @@ struct Parking {
 
 thread_local Parking* parking_of_this_thread = nullptr;
 
+// Of the calling thread. bionic has no pthread_setaffinity_np, so every thread does it for itself.
+void GoToCpus(uint64_t mask) {
+#if defined(__linux__)
+  if (mask == 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int cpu = 0; cpu < 64; ++cpu) {
+    if (mask >> cpu & 1) CPU_SET(cpu, &set);
+  }
+  (void)sched_setaffinity(0, sizeof set, &set);  // ReadCpus tells what came of it
+#else
+  (void)mask;
+#endif
+}
+
+uint64_t CpusOfThisThread() {
+  uint64_t mask = 0;
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+  for (int cpu = 0; cpu < 64; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) mask |= uint64_t{1} << cpu;
+  }
+#endif
+  return mask;
+}
+
 void* Park(void* argument) {
   Parking::Slot* slot = static_cast<Parking::Slot*>(argument);
   Parking* parking = slot->parking;
+  GoToCpus(PlacedCpus(parking->placement, static_cast<size_t>(slot - parking->slots) + 1));
   pthread_mutex_lock(&parking->mutex);
   while (slot->start == nullptr && !parking->closed) pthread_cond_wait(&parking->changed, &parking->mutex);
   void* (*const start)(void*) = slot->start;
@@ -117,7 +150,7 @@ pthreadpool_t Unwrap(ThreadPool* pool) { return reinterpret_cast<pthreadpool_t>(
 
 }  // namespace
 
-Result<ThreadPool*> CreateThreadPool(size_t threads) {
+Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placement) {
   if (threads == 0 || threads > kMaxThreads) {
     return Status::Error(Code::kOutOfRange, "the number of threads is out of range")
         .Field("threads")
@@ -126,6 +159,7 @@ Result<ThreadPool*> CreateThreadPool(size_t threads) {
   }
   if (threads == 1) return static_cast<ThreadPool*>(nullptr);
   Parking parking;
+  parking.placement = placement;
   pthreadpool_t pool = nullptr;
   if (CreateParked(&parking, threads - 1)) {
     parking_of_this_thread = &parking;
@@ -168,6 +202,34 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
 
 size_t WorkerCount(const ThreadPool* pool) {
   return pool == nullptr ? 1 : pthreadpool_get_threads_count(Unwrap(const_cast<ThreadPool*>(pool)));
+}
+
+uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker) {
+  if (!placement.strict || placement.mask == 0) return placement.mask;
+  size_t count = 0;
+  for (int cpu = 0; cpu < 64; ++cpu) count += placement.mask >> cpu & 1;
+  size_t place = worker % count;
+  for (int cpu = 0; cpu < 64; ++cpu) {
+    if ((placement.mask >> cpu & 1) != 0 && place-- == 0) return uint64_t{1} << cpu;
+  }
+  return 0;
+}
+
+void ReadCpus(ThreadPool* pool, uint64_t* masks) {
+  // As many tasks as workers, and none ends before all have begun: so each worker has exactly one.
+  struct Roll {
+    std::atomic<size_t> missing;
+    uint64_t* masks;
+  } roll = {{WorkerCount(pool)}, masks};
+  ParallelFor(
+      pool, WorkerCount(pool),
+      [](void* context, size_t, size_t worker) {
+        Roll* r = static_cast<Roll*>(context);
+        r->masks[worker] = CpusOfThisThread();
+        r->missing.fetch_sub(1);
+        while (r->missing.load() != 0) sched_yield();
+      },
+      &roll);
 }
 
 size_t ThreadPoolBytes(size_t threads) {

@@ -19,6 +19,8 @@ Status CheckBlock(const void* block, size_t size, size_t need) {
   return Status::Ok();
 }
 
+CpuPlacement Placement(const thimble_options& options) { return {options.cpu_mask, options.cpu_strict != 0}; }
+
 Status CreateSession(const thimble_model* model, const thimble_options& options, void* block, size_t block_bytes,
                      thimble_session** session) {
   THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model->file.header(), options));
@@ -38,7 +40,7 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
     block_bytes = need;
   }
   Status status = CheckBlock(block, block_bytes, need);
-  Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads) : Result<ThreadPool*>(status);
+  Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads, Placement(options)) : Result<ThreadPool*>(status);
   if (!pool.ok()) {
     std::free(owned);
     return pool.status();

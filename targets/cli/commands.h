@@ -20,5 +20,6 @@ Command AddConvert(CLI::App* program);
 Command AddTokenize(CLI::App* program);
 Command AddPerplexity(CLI::App* program);
 Command AddLogits(CLI::App* program);
+Command AddBench(CLI::App* program);
 
 }  // namespace thimble::cli

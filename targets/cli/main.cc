@@ -35,7 +35,7 @@ std::string Translate(const std::string& argument) {
   static constexpr struct {
     const char* from;
     const char* to;
-  } kNames[] = {{"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"}, {"-ub", "--ubatch-size"}};
+  } kNames[] = {{"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"}, {"-ub", "--ubatch-size"}, {"-pg", "--pg"}, {"-Cr", "--cpu-range"}};
   for (const auto& name : kNames) {
     const size_t length = std::strlen(name.from);
     if (argument == name.from) return name.to;
@@ -63,7 +63,7 @@ int Main(int argc, char** argv) {
   try {
     const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
                                 AddVerify(&program),     AddConvert(&program), AddTokenize(&program),
-                                AddPerplexity(&program), AddLogits(&program)};
+                                AddPerplexity(&program), AddLogits(&program),  AddBench(&program)};
     if (arguments.empty()) {
       std::fputs(program.help().c_str(), stderr);
       return kExitArgument;

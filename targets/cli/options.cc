@@ -1,9 +1,8 @@
 // Arguments that several commands take, checked strictly, and the model and plan that follow from them.
 #include "targets/cli/options.h"
 
-#include <sched.h>
-
 #include <algorithm>
+#include <bit>
 
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -136,6 +135,7 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")
       ->type_name("TYPE")
       ->group(kGroup);
+  placement.Add(app, kGroup);
   app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()))
       ->type_name("NAME")
       ->group(kGroup);
@@ -145,6 +145,10 @@ thimble_options ContextOptions::ForModel(const Model& model) const {
   thimble_options options = thimble_default_options();
   options.context_tokens = static_cast<uint32_t>(context_tokens);
   options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
+  options.cpu_mask = placement.Mask();
+  options.cpu_strict = static_cast<int32_t>(placement.strict);
+  if (const uint64_t fast = FastCpus(); options.cpu_mask == 0 && options.threads <= static_cast<uint32_t>(std::popcount(fast)))
+    options.cpu_mask = fast;
   options.chunk_tokens = static_cast<uint32_t>(chunk_tokens);
   options.logits_rows = logits_rows;
   options.key_cache = options.value_cache = CacheType(cache, "--kv");
@@ -164,10 +168,9 @@ thimble_options ContextOptions::ForModel(const Model& model) const {
 
 uint32_t DefaultThreads(uint64_t file_bytes) {
   if (file_bytes < kSmallModelBytes) return 1;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return static_cast<uint32_t>(std::clamp(count, 1, 4));
+  const uint64_t fast = FastCpus();
+  const uint32_t count = fast != 0 ? static_cast<uint32_t>(std::popcount(fast)) : AllowedCpus();
+  return std::clamp(count, 1u, 4u);
 }
 
 const char* CacheTypeName(int32_t type) {
@@ -200,6 +203,7 @@ Plan MakePlan(const Model& model, const thimble_options& options) {
 Session::Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes) {
   const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
   Check(thimble_session_create(model.handle(), &options, arena, arena_bytes, &session_), model.path());
+  Place(session_, options);
 }
 
 Session::~Session() { thimble_session_close(session_); }

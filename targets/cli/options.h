@@ -8,6 +8,8 @@
 #include <thimble/thimble.h>
 #include <CLI/CLI.hpp>
 
+#include "targets/cli/placement.h"
+
 namespace thimble::cli {
 
 // `names` as CLI11 takes them ("-n,--predict"). Numbers are parsed strictly: no base prefixes, no trailing
@@ -56,13 +58,14 @@ struct TextArguments {
   std::string Read() const;
 };
 
-// What decides the plan: -c -t -b --kv -ctk -ctv --kernels.
+// What decides the plan: -c -t -b --kv -ctk -ctv --kernels; and where threads run: -C --cpu-range --cpu-strict.
 struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
   int64_t chunk_tokens = 0;
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
+  PlacementOptions placement;
   uint32_t logits_rows = 0;
 
   // `usual_cache` is what --kv is when it is not given.
@@ -72,7 +75,8 @@ struct ContextOptions {
   thimble_options ForModel(const Model& model) const;
 };
 
-// 1 for a small model, else the processors that this process may use, at most 4. Text does not depend on it.
+// 1 for a small model, else the processors that this process may use (of big.LITTLE the fast ones), at most 4. Text does
+// not depend on it.
 uint32_t DefaultThreads(uint64_t file_bytes);
 
 const char* CacheTypeName(int32_t type);
@@ -85,7 +89,7 @@ struct Plan {
 };
 Plan MakePlan(const Model& model, const thimble_options& options);
 
-// A session in an arena of exactly the planned size, given by us.
+// A session in an arena of exactly the planned size, given by us, its threads where the options want them.
 class Session {
  public:
   Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes);

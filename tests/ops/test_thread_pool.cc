@@ -58,3 +58,36 @@ TEST_CASE("one thread takes nothing, more take a little each") {
   CHECK(ThreadPoolBytes(4) < 2000);
   CHECK(ThreadStackBytes(3) == 2 * ThreadStackBytes(2));
 }
+
+TEST_CASE("a placement gives all processors, or one to each worker") {
+  CHECK(PlacedCpus({}, 3) == 0);
+  CHECK(PlacedCpus({0xf0, false}, 3) == 0xf0);
+  CHECK(PlacedCpus({0xb0, true}, 0) == 0x10);
+  CHECK(PlacedCpus({0xb0, true}, 1) == 0x20);
+  CHECK(PlacedCpus({0xb0, true}, 2) == 0x80);
+  CHECK(PlacedCpus({0xb0, true}, 3) == 0x10);
+  CHECK(PlacedCpus({uint64_t{1} << 63, true}, 5) == uint64_t{1} << 63);
+}
+
+TEST_CASE("threads run where they were placed, read back from the system") {
+  uint64_t mine = 0;
+  ReadCpus(nullptr, &mine);
+  if (mine == 0) SKIP("the system does not say where threads may run");
+  const uint64_t lowest = mine & (~mine + 1);
+  for (const size_t threads : std::vector<size_t>{2, 4}) {
+    std::vector<uint64_t> masks(threads);
+    ThreadPool* pool = CreateThreadPool(threads, {lowest, true}).value();
+    ReadCpus(pool, masks.data());
+    DestroyThreadPool(pool);
+    CHECK(masks[0] == mine);  // the caller's own placement is not touched
+    for (size_t i = 1; i < threads; ++i) CHECK(masks[i] == lowest);
+  }
+  // Processors that are not there: the threads stay where they were, and that is what is read.
+  const uint64_t absent = uint64_t{1} << 63;
+  if ((mine & absent) != 0) return;
+  uint64_t masks[2] = {};
+  ThreadPool* pool = CreateThreadPool(2, {absent, false}).value();
+  ReadCpus(pool, masks);
+  DestroyThreadPool(pool);
+  CHECK(masks[1] == mine);
+}

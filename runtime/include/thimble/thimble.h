@@ -104,6 +104,9 @@ typedef struct thimble_options {
   uint32_t max_text_bytes;      /* longest text thimble_generate and thimble_encode take; 0 = 8 per context token */
   const char* kernels;          /* "scalar", "neondot", ...; NULL = the best this CPU has */
   thimble_sampling sampling;
+  uint64_t cpu_mask;            /* processors for the session's own threads, bit i = processor i; 0 = any. Not for the
+                                   calling thread, which is worker 0 and the caller's to place */
+  int32_t cpu_strict;           /* 1: worker w on one processor alone, the w-th of cpu_mask */
 } thimble_options;
 THIMBLE_API thimble_options thimble_default_options(void);
 
@@ -208,6 +211,14 @@ typedef struct thimble_generation {
 THIMBLE_API thimble_status thimble_generate(thimble_session* session, const char* prompt, size_t prompt_bytes,
                                             size_t max_tokens, thimble_text_fn on_text, void* user,
                                             thimble_generation* result);
+
+/* ---- processors ---- */
+/* Where the system lets each worker run now, read back: `threads` masks of the plan, worker 0 being the calling thread. A
+ * cpu_mask that did not take shows here (cpusets, hot-plugged or absent processors); it never fails a session. */
+THIMBLE_API thimble_status thimble_thread_cpus(thimble_session* session, uint64_t* masks, size_t capacity, size_t* count);
+/* The processors of a big.LITTLE system that are at least half as fast as its fastest, from the system's
+ * cpu_capacity; 0 where all are alike or the system does not say. */
+THIMBLE_API uint64_t thimble_performance_cpus(void);
 
 /* ---- profile ---- */
 typedef struct thimble_profile {

@@ -1,0 +1,219 @@
+#include "targets/cli/bench/measure.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+#include "targets/cli/bench/allocation_counter.h"
+#include "targets/cli/error.h"
+#include "targets/cli/interrupt.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr int kNotFinite = 700;
+
+uint64_t NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+std::string TimeText() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc = {};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// Ids that look random and are the same everywhere.
+std::vector<int32_t> PromptIds(size_t count, uint32_t vocabulary, uint64_t seed) {
+  std::vector<int32_t> ids(count);
+  uint64_t state = seed;
+  for (int32_t& id : ids) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    id = static_cast<int32_t>((state >> 33) % vocabulary);
+  }
+  return ids;
+}
+
+struct Checksum {
+  uint64_t value = 14695981039346656037u;  // FNV-1a
+  void Add(int32_t id) {
+    for (int i = 0; i < 4; ++i) value = (value ^ (static_cast<uint32_t>(id) >> (8 * i) & 255)) * 1099511628211u;
+  }
+};
+
+// From the system's point of view the highest resident size starts here. Not allowed everywhere; then it
+// is that of the whole process so far.
+void ResetPeak() {
+  const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  if (write(fd, "5", 1) < 0) {
+    // Then it stays.
+  }
+  close(fd);
+}
+
+class Runner {
+ public:
+  Runner(thimble_session* session, const Model& model, const BenchSetup& setup)
+      : session_(session), vocabulary_(model.info().vocabulary), setup_(setup) {}
+
+  // The context up to the depth. Every repetition goes back to here.
+  void Fill() const {
+    if (setup_.depth > 0) Check(Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
+  }
+
+  // One repetition: nanoseconds, and the ids that were chosen into `checksum`.
+  uint64_t Once(const BenchTest& test, const std::vector<int32_t>& prompt, Checksum* checksum) const {
+    Check(thimble_rewind(session_, setup_.depth));
+    thimble_sampling sampling = setup_.options.sampling;
+    Check(thimble_set_sampling(session_, &sampling));
+    int32_t id = prompt[0];
+    const uint64_t start = NowNs();
+    if (test.n_prompt > 0) {
+      Check(thimble_prefill(session_, prompt.data(), test.n_prompt));
+      Check(thimble_sample(session_, &id));
+      checksum->Add(id);
+    }
+    for (uint32_t i = 0; i < test.n_gen; ++i) {
+      if (Interrupted()) throw Error(kCancelled, "cancelled");
+      Check(thimble_decode(session_, id));
+      Check(thimble_sample(session_, &id));
+      checksum->Add(id);
+    }
+    return NowNs() - start;
+  }
+
+  BenchResult Run(const BenchTest& test) const {
+    BenchResult result;
+    result.test = test;
+    result.depth = setup_.depth;
+    result.samples_ns.reserve(setup_.repetitions);
+    const std::vector<int32_t> prompt = PromptIds(std::max(test.n_prompt, 1u), vocabulary_, 2);
+    if (setup_.delay_seconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(setup_.delay_seconds));
+    if (setup_.warm_up) {
+      Checksum ignored;
+      Once({test.n_prompt, std::min(test.n_gen, 1u)}, prompt, &ignored);
+    }
+    result.test_time = TimeText();
+    thimble_reset_profile(session_);
+    const std::optional<uint64_t> calls_before = AllocationCalls();
+    for (uint32_t r = 0; r < setup_.repetitions; ++r) {
+      if (Interrupted()) throw Error(kCancelled, "cancelled");
+      Checksum checksum;
+      result.samples_ns.push_back(Once(test, prompt, &checksum));
+      if (r > 0 && checksum.value != result.ids_checksum)
+        throw Error(kNotFinite, "two repetitions of the same test chose different ids");
+      result.ids_checksum = checksum.value;
+    }
+    if (const std::optional<uint64_t> calls = AllocationCalls()) result.allocations_after_load = *calls - *calls_before;
+    const thimble_profile profile = thimble_get_profile(session_);
+    result.bytes_read = profile.weight_bytes_read + profile.kv_bytes_read;
+    Statistics(test.n_prompt + test.n_gen, &result);
+    return result;
+  }
+
+ private:
+  thimble_status Prefill(const std::vector<int32_t>& ids) const {
+    // In pieces, so that Ctrl-C does not have to wait for all of it.
+    for (size_t done = 0; done < ids.size();) {
+      if (Interrupted()) throw Error(kCancelled, "cancelled");
+      const size_t n = std::min<size_t>(ids.size() - done, 512);
+      const thimble_status status = thimble_prefill(session_, ids.data() + done, n);
+      if (status.code != 0) return status;
+      done += n;
+    }
+    return {};
+  }
+
+  // As llama-bench: the mean of the rates, and the deviation of a sample.
+  static void Statistics(uint32_t tokens, BenchResult* result) {
+    const double n = static_cast<double>(result->samples_ns.size());
+    double ns = 0, ns_squares = 0, ts = 0, ts_squares = 0;
+    for (const uint64_t sample : result->samples_ns) {
+      const double x = static_cast<double>(std::max<uint64_t>(sample, 1)), rate = tokens * 1e9 / x;
+      result->samples_ts.push_back(rate);
+      ns += x, ns_squares += x * x, ts += rate, ts_squares += rate * rate;
+    }
+    const auto deviation = [n](double sum, double squares) {
+      return n > 1 ? std::sqrt(std::max(0.0, squares / (n - 1) - sum / n * sum / (n - 1))) : 0;
+    };
+    result->avg_ns = static_cast<uint64_t>(ns / n);
+    result->stddev_ns = static_cast<uint64_t>(deviation(ns, ns_squares));
+    result->avg_ts = ts / n;
+    result->stddev_ts = deviation(ts, ts_squares);
+    result->gb_per_s = static_cast<double>(result->bytes_read) / ns;
+  }
+
+  thimble_session* session_;
+  uint32_t vocabulary_;
+  const BenchSetup& setup_;
+};
+
+// What the child does; the number of milliseconds, or a negative one.
+double FirstTokenHere(const std::string& path, const thimble_options& options) {
+  const uint64_t start = NowNs();
+  thimble_model* model = nullptr;
+  thimble_session* session = nullptr;
+  int32_t id = 0;
+  const bool ok = thimble_model_open(path.c_str(), &model).code == 0 &&
+                  thimble_session_create(model, &options, nullptr, 0, &session).code == 0 &&
+                  thimble_decode(session, 1).code == 0 && thimble_sample(session, &id).code == 0;
+  return ok ? static_cast<double>(NowNs() - start) * 1e-6 : -1.0;
+}
+
+}  // namespace
+
+BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests) {
+  BenchSession out;
+  out.plan = MakePlan(model, setup.options);
+  ResetPeak();
+  out.before = MeasureMemory();
+  const ArenaBlock arena(out.plan.totals.arena_bytes);
+  const uint64_t start = NowNs();
+  const Session session(model, setup.options, arena.data(), arena.bytes());
+  out.load_ms = static_cast<double>(NowNs() - start) * 1e-6;
+  const Runner runner(session.handle(), model, setup);
+  if (setup.progress && setup.depth > 0) std::fprintf(stderr, "thimble: filling %u tokens\n", setup.depth);
+  runner.Fill();
+  for (const BenchTest& test : tests) {
+    if (setup.progress)
+      std::fprintf(stderr, "thimble: %u prompt, %u generated, depth %u, %u threads\n", test.n_prompt, test.n_gen,
+                   setup.depth, out.plan.totals.threads);
+    BenchResult result = runner.Run(test);
+    result.memory = MeasureMemory();
+    result.arena_resident_bytes = arena.ResidentBytes();
+    out.results.push_back(std::move(result));
+  }
+  return out;
+}
+
+std::optional<double> FirstTokenMs(const std::string& path, const thimble_options& options) {
+  int ends[2];
+  if (pipe(ends) != 0) return std::nullopt;
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const double ms = FirstTokenHere(path, options);
+    _exit(write(ends[1], &ms, sizeof ms) == static_cast<ssize_t>(sizeof ms) ? 0 : 1);
+  }
+  close(ends[1]);
+  double ms = -1;
+  if (child < 0 || read(ends[0], &ms, sizeof ms) != static_cast<ssize_t>(sizeof ms)) ms = -1;
+  close(ends[0]);
+  if (child > 0) waitpid(child, nullptr, 0);
+  return ms < 0 ? std::nullopt : std::optional(ms);
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,61 @@
+// One configuration of a model, measured: a session that is filled to a depth, and tests on it that all start from there.
+// Knows neither arguments nor how results are shown.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "targets/cli/bench/machine_limits.h"
+#include "targets/cli/bench/model_work.h"
+#include "targets/cli/memory.h"
+#include "targets/cli/options.h"
+
+namespace thimble::cli {
+
+// n_prompt tokens at once, then n_gen one by one.
+struct BenchTest {
+  uint32_t n_prompt = 0, n_gen = 0;
+};
+
+struct BenchSetup {
+  thimble_options options = {};  // context_tokens holds depth and the longest test
+  uint32_t depth = 0;
+  uint32_t repetitions = 5;
+  bool warm_up = true;
+  double delay_seconds = 0;      // before each test
+  bool progress = false;         // lines on standard error
+};
+
+struct BenchResult {
+  BenchTest test;
+  uint32_t depth = 0;
+  std::vector<uint64_t> samples_ns;
+  std::vector<double> samples_ts;
+  uint64_t avg_ns = 0, stddev_ns = 0;
+  double avg_ts = 0, stddev_ts = 0;
+  uint64_t ids_checksum = 0;
+  std::optional<uint64_t> allocations_after_load;
+  uint64_t bytes_read = 0;       // weights and cache, all repetitions together, as the library counts them
+  double gb_per_s = 0;           // of them
+  ProcessMemory memory;          // at the end of the test
+  uint64_t arena_resident_bytes = 0;
+  std::string test_time;         // ISO 8601, UTC
+};
+
+struct BenchSession {
+  Plan plan;
+  double load_ms = 0;            // creating the session
+  ProcessMemory before;          // before it
+  std::vector<BenchResult> results;
+};
+
+// Throws Error: cancelled, and kNotFinite where repetitions choose different ids.
+BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests);
+
+// Opening the model, creating a session, one id in and the next one chosen: milliseconds, in a child process that has
+// touched nothing before. Nothing where no child can be had.
+std::optional<double> FirstTokenMs(const std::string& path, const thimble_options& options);
+
+}  // namespace thimble::cli

@@ -1,0 +1,74 @@
+#include "targets/cli/bench/model_work.h"
+
+#include <initializer_list>
+
+#include "format/import/convert.h"
+#include "format/model_file.h"
+#include "targets/cli/error.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+double Weights(const Header& header, std::initializer_list<LinearSpec> linears) {
+  double weights = 0;
+  for (const LinearSpec& linear : linears) {
+    if (linear.weight == kNoTensor) continue;
+    const TensorSpec tensor = header.tensor(static_cast<uint32_t>(linear.weight));
+    weights += static_cast<double>(tensor.rows) * tensor.cols;
+  }
+  return weights;
+}
+
+// Segments may serve several tensors (packed layouts), so bytes are counted by segment.
+uint64_t PayloadBytes(const Header& header) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < header.segments(); ++i) {
+    if (static_cast<int32_t>(i) != header.model().tokenizer_segment) bytes += header.segment(i).bytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+double ModelWork::PromptOperations(uint64_t depth, uint64_t tokens) const {
+  const double t = static_cast<double>(tokens), pairs = t * (static_cast<double>(depth) + (t + 1) / 2);
+  return 2 * layer_weights * t + 4 * heads_width_per_key * pairs;
+}
+
+ModelWork ReadModelWork(const std::string& path) {
+  ModelFile file;
+  const Status status = file.Open(path.c_str());
+  if (!status.ok()) {
+    char text[256];
+    FormatStatus(status, text, sizeof text);
+    throw Error(static_cast<int>(status.code), path + ": " + text);
+  }
+  const Header& header = file.header();
+  ModelWork work;
+  work.name = header.name();
+  uint64_t weights_of[kWeightTypeCount] = {};
+  for (uint32_t i = 0; i < header.tensors(); ++i) {
+    const TensorSpec tensor = header.tensor(i);
+    const uint64_t weights = uint64_t{tensor.rows} * tensor.cols;
+    work.parameters += weights;
+    weights_of[static_cast<size_t>(tensor.type)] += weights;
+  }
+  work.tensor_bytes = PayloadBytes(header);
+  for (uint32_t i = 0; i < header.model().layers; ++i) {
+    const LayerSpec layer = header.layer(i);
+    const AttentionSpec& a = layer.attention;
+    work.layer_weights += Weights(header, {a.q, a.k, a.v, a.o, layer.ffn.gate, layer.ffn.up, layer.ffn.down});
+    work.heads_width_per_key += static_cast<double>(a.heads) * a.head_width;
+  }
+  size_t most = 0;
+  for (size_t i = 1; i < kWeightTypeCount; ++i) {
+    if (weights_of[i] > weights_of[most]) most = i;
+  }
+  const double millions = static_cast<double>(work.parameters) * 1e-6;
+  work.type = std::string(header.family()) + (millions >= 1000 ? Format(" %.2f B ", millions / 1000) : Format(" %.2f M ", millions)) +
+              WeightTypeName(static_cast<WeightType>(most));
+  return work;
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,157 @@
+#include "targets/cli/bench/report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace thimble::cli {
+namespace {
+
+bool IsDecoding(const BenchTest& test) { return test.n_prompt == 0; }
+bool IsPrompt(const BenchTest& test) { return test.n_gen == 0; }
+
+// Null where the machine's limit was not measured, or the test is of another kind.
+std::optional<double> BandwidthFraction(const BenchRow& row) {
+  if (!IsDecoding(row.result.test) || row.limits.read_gb_per_s <= 0) return std::nullopt;
+  return row.result.gb_per_s / row.limits.read_gb_per_s;
+}
+
+std::optional<double> PeakFraction(const BenchRow& row) {
+  if (!IsPrompt(row.result.test) || row.limits.int8_gop_per_s <= 0) return std::nullopt;
+  const double operations = row.work->PromptOperations(row.result.depth, row.result.test.n_prompt);
+  return operations / static_cast<double>(row.result.avg_ns) / row.limits.int8_gop_per_s;
+}
+
+Json Nullable(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+std::string Hex(uint64_t value) { return Format("%016llx", static_cast<unsigned long long>(value)); }
+
+Json RowJson(const BenchRow& row) {
+  const BenchResult& r = row.result;
+  const thimble_plan& plan = row.plan.totals;
+  return {{"build_commit", thimble_version()},
+          {"build_number", 0},
+          {"cpu_info", CpuName()},
+          {"gpu_info", ""},
+          {"backends", "CPU"},
+          {"model_filename", row.model_path},
+          {"model_type", row.work->type},
+          {"model_size", row.work->tensor_bytes},
+          {"model_n_params", row.work->parameters},
+          {"n_batch", plan.chunk_tokens},
+          {"n_ubatch", plan.chunk_tokens},
+          {"n_threads", plan.threads},
+          {"cpu_mask", row.cpu_mask},
+          {"cpu_strict", row.cpu_strict},
+          {"type_k", CacheTypeName(row.options.key_cache)},
+          {"type_v", CacheTypeName(row.options.value_cache)},
+          {"kernels", plan.kernels},
+          {"n_prompt", r.test.n_prompt},
+          {"n_gen", r.test.n_gen},
+          {"n_depth", r.depth},
+          {"n_ctx", plan.context_tokens},
+          {"test_time", r.test_time},
+          {"avg_ns", r.avg_ns},
+          {"stddev_ns", r.stddev_ns},
+          {"avg_ts", r.avg_ts},
+          {"stddev_ts", r.stddev_ts},
+          {"samples_ns", r.samples_ns},
+          {"samples_ts", r.samples_ts},
+          {"gb_per_s", r.gb_per_s},
+          {"bandwidth_fraction", Nullable(BandwidthFraction(row))},
+          {"peak_fraction", Nullable(PeakFraction(row))},
+          {"read_bandwidth_gb_per_s", row.limits.read_gb_per_s},
+          {"int8_peak_gop_per_s", row.limits.int8_gop_per_s},
+          {"int8_instructions", row.limits.int8_instructions},
+          {"arena_bytes", plan.arena_bytes},
+          {"arena_resident_bytes", r.arena_resident_bytes},
+          {"kv_bytes", plan.kv_bytes},
+          {"packed_weight_bytes", plan.packed_weight_bytes},
+          {"mapped_bytes", plan.mapped_bytes},
+          {"outside_bytes", plan.outside_bytes},
+          {"private_dirty_bytes", r.memory.private_dirty_bytes},
+          {"program_private_dirty_bytes", row.before.private_dirty_bytes},
+          {"peak_resident_bytes", r.memory.peak_resident_bytes},
+          {"load_ms", row.load_ms},
+          {"first_token_ms", Nullable(row.first_token_ms)},
+          {"allocations_after_load", r.allocations_after_load ? Json(*r.allocations_after_load) : Json(nullptr)},
+          {"ids_checksum", Hex(r.ids_checksum)}};
+}
+
+std::string CsvValue(const Json& value) {
+  if (value.is_null()) return "\"\"";
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) text.insert(at, 1, '"');
+  return '"' + text + '"';
+}
+
+// One line of names or of values; lists have no place in it.
+std::string CsvLine(const Json& row, bool names) {
+  std::string line;
+  for (const auto& [name, value] : row.items()) {
+    if (value.is_array()) continue;
+    line += (line.empty() ? "" : ",") + (names ? name : CsvValue(value));
+  }
+  return line + "\n";
+}
+
+std::string TestName(const BenchResult& r) {
+  std::string name;
+  if (r.test.n_prompt > 0) name += Format("pp%u", r.test.n_prompt);
+  if (r.test.n_gen > 0) name += Format("%stg%u", name.empty() ? "" : "+", r.test.n_gen);
+  return r.depth > 0 ? name + Format(" @ d%u", r.depth) : name;
+}
+
+std::string PercentText(const std::optional<double>& fraction) {
+  return fraction ? Format("%.0f %%", *fraction * 100) : "-";
+}
+
+constexpr char kHead[] =
+    "| model                          |       size |     params | kernels    | threads | kv      |            test |"
+    "                  t/s |  GB/s |  bw % | int8 % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
+    "| ------------------------------ | ---------: | ---------: | ---------- | ------: | ------- | --------------: |"
+    " -------------------: | ----: | ----: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
+
+std::string MarkdownLine(const BenchRow& row) {
+  const BenchResult& r = row.result;
+  const thimble_plan& plan = row.plan.totals;
+  const double mib = 1 << 20;
+  std::string kv = CacheTypeName(row.options.key_cache);
+  if (row.options.value_cache != row.options.key_cache) kv += std::string("/") + CacheTypeName(row.options.value_cache);
+  const std::string params = Format("%.2f M", static_cast<double>(row.work->parameters) * 1e-6);
+  const std::string speed = Format("%.2f ± %.2f", r.avg_ts, r.stddev_ts);
+  std::string line = Format("| %-30s | %10s | %10s | %-10s | %7u | %-7s | %15s | ", row.work->type.c_str(),
+                            HumanBytes(row.work->tensor_bytes).c_str(), params.c_str(), plan.kernels, plan.threads,
+                            kv.c_str(), TestName(r).c_str());
+  line += Format("%21s | ", speed.c_str());  // one more: the sign is two bytes
+  line += Format("%5s | %5s | %6s | ", IsDecoding(r.test) ? Format("%.2f", r.gb_per_s).c_str() : "-",
+                 PercentText(BandwidthFraction(row)).c_str(), PercentText(PeakFraction(row)).c_str());
+  line += Format("%7s | %10.2f | %11.2f | ", row.first_token_ms ? Format("%.1f", *row.first_token_ms).c_str() : "-",
+                 static_cast<double>(plan.arena_bytes) / mib, static_cast<double>(r.memory.private_dirty_bytes) / mib);
+  return line + Format("%6s | %s |\n",
+                       r.allocations_after_load ? std::to_string(*r.allocations_after_load).c_str() : "-",
+                       Hex(r.ids_checksum).substr(0, 8).c_str());
+}
+
+}  // namespace
+
+void BenchReport::Add(const BenchRow& row) {
+  const bool first = rows_++ == 0;
+  switch (format_) {
+    case BenchFormat::kMarkdown:
+      return Print((first ? kHead : "") + MarkdownLine(row));
+    case BenchFormat::kJson:
+      return Print((first ? "[\n" : ",\n") + DumpJson(RowJson(row), 2));
+    case BenchFormat::kJsonLines:
+      return Print(DumpJson(RowJson(row)) + "\n");
+    case BenchFormat::kCsv: {
+      const Json json = RowJson(row);
+      return Print((first ? CsvLine(json, true) : "") + CsvLine(json, false));
+    }
+  }
+}
+
+void BenchReport::Finish() {
+  if (format_ == BenchFormat::kJson) Print(rows_ == 0 ? "[]\n" : "\n]\n");
+  if (format_ == BenchFormat::kMarkdown) Print(std::string("\nbuild: thimble ") + thimble_version() + "\n");
+}
+
+}  // namespace thimble::cli

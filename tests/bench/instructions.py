@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""AArch64 instructions per decoded and per prompt token, counted exactly under qemu's user mode.
+
+    instructions.py --thimble build/rpi-aarch64/bin/thimble --work DIR [--peer DIR-of-arm64-peer/peer --peer-scripts DIR]
+
+The count is the slope between two runs that differ in the number of tokens alone, so that starting, loading and
+packing cancel. One thread; environment and -cpu are pinned. Needs the dynamically linked qemu-aarch64 (Debian's
+qemu-user; the static one loads no plugins) and a C compiler. It counts instructions, not cycles.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+from models import log, peer_model, thimble_model
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+
+class Counter:
+    def __init__(self, args):
+        self.args = args
+        self.folder = tempfile.TemporaryDirectory()
+        self.plugin = os.path.join(self.folder.name, "libcounter.so")
+        subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", os.path.join(HERE, "instruction_counter.c"),
+                        "-o", self.plugin], check=True)
+
+    def run(self, cpu, command, peer):
+        out = os.path.join(self.folder.name, "count")
+        if os.path.exists(out):
+            os.remove(out)
+        emulator = [self.args.qemu, "-cpu", cpu, "-plugin", "%s,out=%s" % (self.plugin, out)]
+        environment = dict(ENVIRONMENT)
+        if peer:
+            environment["RUNNER"] = " ".join(emulator)
+        else:
+            command = emulator + ["-L", self.args.sysroot] + command
+        run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if run.returncode != 0 or not os.path.exists(out):
+            raise SystemExit("%s: %s" % (" ".join(command), run.stderr.decode(errors="replace")[-400:]))
+        with open(out) as file:
+            return int(file.read())
+
+    def slope(self, cpu, command, option, other, counts, peer):
+        few, many = (self.run(cpu, command + [option, str(n), other, "0"], peer) for n in counts)
+        return (many - few) / (counts[1] - counts[0])
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--thimble", required=True, help="the program, built for aarch64")
+    ap.add_argument("--work", required=True, help="folder for models")
+    ap.add_argument("--peer", help="launcher of the arm64 peer (ARCH=arm64 get_peer.sh)")
+    ap.add_argument("--peer-scripts", help="folder with make_gguf.py, for models that are not in --work yet")
+    ap.add_argument("--host-peer", help="the peer for this machine, to quantise with; default: the arm64 one")
+    ap.add_argument("--cpus", default="cortex-a72:cortex-a76:max", help="separated by colons, as qemu names them")
+    ap.add_argument("--shape", default="smollm2-135m")
+    ap.add_argument("--weights", default="q4")
+    ap.add_argument("--decode", default="4,12", help="the two numbers of decoded tokens")
+    ap.add_argument("--prompt", default="32,96", help="the two numbers of prompt tokens")
+    ap.add_argument("--kv", default="f16")
+    ap.add_argument("--model", help="a .thimble file instead of the shape")
+    ap.add_argument("--qemu", default="qemu-aarch64")
+    ap.add_argument("--sysroot", default="/usr/aarch64-linux-gnu")
+    args = ap.parse_args()
+    os.makedirs(args.work, exist_ok=True)
+    counter = Counter(args)
+    plain = [args.qemu, "-L", args.sysroot]
+    own = args.model or thimble_model(args.thimble, args.work, args.shape, args.weights, plain)
+    peer = None
+    if args.peer:
+        peer = peer_model(args.host_peer or args.peer, args.peer_scripts or os.path.dirname(os.path.abspath(args.peer)),
+                          args.work, args.shape, args.weights)
+    kinds = (("decoded", "-n", "-p", [int(x) for x in args.decode.split(",")]),
+             ("prompt", "-p", "-n", [int(x) for x in args.prompt.split(",")]))
+    print("| -cpu | token | llama.cpp | thimble | ratio |\n| --- | --- | ---: | ---: | ---: |", flush=True)
+    for cpu in args.cpus.split(":"):
+        for name, option, other, counts in kinds:
+            log("%s, %s" % (cpu, name))
+            mine = counter.slope(cpu, [args.thimble, "bench", "-m", own, "-t", "1", "-r", "1", "--no-warmup", "--no-limits",
+                                       "-ub", "512", "--kv", args.kv, "-o", "json"], option, other, counts, False)
+            theirs = None
+            if peer:
+                theirs = counter.slope(cpu, [args.peer, "llama-bench", "-m", peer, "-t", "1", "-r", "1", "--no-warmup",
+                                             "-fa", "1", "-o", "json"], option, other, counts, True)
+            print("| %s | %s | %s | %.2f M | %s |" % (cpu, name, "%.2f M" % (theirs / 1e6) if theirs else "-", mine / 1e6,
+                                                     "%.2f" % (mine / theirs) if theirs else "-"), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Models of one shape for both runtimes: random weights, written once into a work folder. Knows no measurements."""
+import os
+import subprocess
+import sys
+
+PEER_TYPES = {"q4": "Q4_0", "q8": "Q8_0"}
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def thimble_model(program, work, shape, weights, runner=()):
+    """A .thimble file of the shape, packed for this machine where the program can do that."""
+    path = os.path.join(work, "%s-%s.thimble" % (shape, weights))
+    if not os.path.exists(path):
+        log("writing " + path)
+        subprocess.run(list(runner) + [program, "convert", "--shape", shape, "--weights", weights, "-o", path, "-q"],
+                       check=True)
+    return path
+
+
+def packed_model(program, path, runner=(), name="packed"):
+    """`path` rewritten by `thimble pack` for the CPU it runs on, or `path` where there is no such command."""
+    packed = path.replace(".thimble", "-%s.thimble" % name)
+    if not os.path.exists(packed) or os.path.getmtime(packed) < os.path.getmtime(path):
+        run = subprocess.run(list(runner) + [program, "pack", path, "-o", packed], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        if run.returncode != 0:
+            return path
+    return packed
+
+
+def peer_model(peer, scripts, work, shape, weights):
+    """A GGUF file of the shape, quantised by the peer's own tool; None where the peer's scripts do not know it."""
+    path = os.path.join(work, "%s-%s.gguf" % (shape, PEER_TYPES[weights]))
+    if os.path.exists(path):
+        return path
+    source = os.path.join(work, shape + "-F16.gguf")
+    if not os.path.exists(source):
+        run = subprocess.run([sys.executable, os.path.join(scripts, "make_gguf.py"), shape, source + ".part"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if run.returncode != 0:
+            return None
+        os.replace(source + ".part", source)
+    log("writing " + path)
+    subprocess.run([peer, "llama-quantize", source, path + ".part", PEER_TYPES[weights]], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.replace(path + ".part", path)
+    return path

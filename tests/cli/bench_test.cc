@@ -1,0 +1,150 @@
+// `thimble bench` on tiny models: every format has its fields, ids do not depend on threads, nothing is allocated, and
+// arguments that make no sense are refused by name. Speeds themselves are tests/bench's.
+#include <catch2/catch_test_macros.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/cli/process.h"
+
+namespace thimble::test {
+namespace {
+
+using Json = nlohmann::json;
+
+Finished Bench(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"bench", "--shape", "tiny", "--no-limits"});
+  return RunThimble(arguments);
+}
+
+Json BenchJson(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"-o", "json"});
+  const Finished finished = Bench(arguments);
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return Json::parse(finished.out);
+}
+
+TEST_CASE("bench has llama-bench's fields and ours") {
+  const Json rows = BenchJson({"-p", "20", "-n", "6", "-pg", "5,3", "-d", "0,11", "-r", "2", "-t", "1"});
+  REQUIRE(rows.size() == 6);
+  for (const Json& row : rows) {
+    for (const char* name :
+         {"build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
+          "model_n_params", "n_batch", "n_ubatch", "n_threads", "cpu_mask", "cpu_strict", "type_k", "type_v", "n_prompt",
+          "n_gen", "n_depth", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts",
+          "bandwidth_fraction", "peak_fraction", "arena_bytes", "mapped_bytes", "private_dirty_bytes", "first_token_ms",
+          "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s"}) {
+      INFO(name);
+      CHECK(row.contains(name));
+    }
+    CHECK(row.at("samples_ns").size() == 2);
+    CHECK(row.at("avg_ts").get<double>() > 0);
+    const double tokens = row.at("n_prompt").get<double>() + row.at("n_gen").get<double>();
+    const double rate = tokens * 1e9 / row.at("samples_ns")[0].get<double>();
+    CHECK(std::abs(row.at("samples_ts")[0].get<double>() / rate - 1) < 1e-6);
+    if (!row.at("allocations_after_load").is_null()) CHECK(row.at("allocations_after_load") == 0);
+    CHECK(row.at("ids_checksum").get<std::string>().size() == 16);
+  }
+  CHECK(rows[0].at("n_prompt") == 20);
+  CHECK(rows[1].at("n_gen") == 6);
+  CHECK(rows[2].at("n_prompt") == 5);
+  CHECK(rows[2].at("n_gen") == 3);
+  CHECK(rows[5].at("n_depth") == 11);
+  CHECK(rows[5].at("n_ctx") == 11 + 20);
+}
+
+TEST_CASE("bench chooses the same ids for every number of threads, and others for another model") {
+  const auto checksums = [](std::vector<std::string> arguments) {
+    std::set<std::string> seen;
+    for (const Json& row : BenchJson(std::move(arguments))) seen.insert(row.at("ids_checksum").get<std::string>());
+    return seen;
+  };
+  const std::vector<std::string> test = {"-p", "0", "-n", "12", "-d", "9", "-r", "2"};
+  std::vector<std::string> one = test, more = test, other = test;
+  one.insert(one.end(), {"-t", "1"});
+  more.insert(more.end(), {"-t", "1-3"});
+  other.insert(other.end(), {"-t", "1", "--seed", "2"});
+  CHECK(checksums(one).size() == 1);
+  CHECK(checksums(more) == checksums(one));
+  CHECK(checksums(other) != checksums(one));
+}
+
+TEST_CASE("bench writes md, csv and jsonl") {
+  const Finished table = Bench({"-p", "4", "-n", "3", "-r", "1", "-t", "1"});
+  REQUIRE(table.exit_code == 0);
+  CHECK(table.out.starts_with("| model "));
+  CHECK(table.out.find(" pp4 |") != std::string::npos);
+  CHECK(table.out.find(" tg3 |") != std::string::npos);
+  const Finished csv = Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "1", "-o", "csv"});
+  REQUIRE(csv.exit_code == 0);
+  CHECK(csv.out.starts_with("build_commit,"));
+  CHECK(std::count(csv.out.begin(), csv.out.end(), '\n') == 2);
+  const Finished lines = Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "1", "--kv", "f32,q8,q4", "-o", "jsonl"});
+  REQUIRE(lines.exit_code == 0);
+  CHECK(std::count(lines.out.begin(), lines.out.end(), '\n') == 3);
+  CHECK(Json::parse(lines.out.substr(0, lines.out.find('\n'))).at("type_k") == "f32");
+}
+
+TEST_CASE("bench measures the machine and the first token") {
+  if (Emulated()) SKIP("takes long where the processor is emulated");
+  const Finished finished = RunThimble({"bench", ShippedModel(), "-p", "16", "-n", "4", "-r", "1", "-t", "1", "-o", "json"});
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  const Json rows = Json::parse(finished.out);
+  CHECK(rows.at(0).at("read_bandwidth_gb_per_s").get<double>() > 0);
+  CHECK(rows.at(0).at("bandwidth_fraction").is_null());
+  CHECK(rows.at(1).at("bandwidth_fraction").get<double>() > 0);
+  CHECK(rows.at(1).at("peak_fraction").is_null());
+  CHECK(rows.at(0).at("first_token_ms").get<double>() > 0);
+}
+
+TEST_CASE("bench refuses arguments that make no sense, by name") {
+  const struct {
+    std::vector<std::string> arguments;
+    int exit_code;
+    const char* named;
+  } cases[] = {
+      {{"-p", "0", "-n", "0"}, 2, "-p, -n"},
+      {{"-p", "4x"}, 2, "-p"},
+      {{"-n", "-3"}, 2, "-n"},
+      {{"-d", "5-2"}, 2, "-d"},
+      {{"-t", "0"}, 2, "-t"},
+      {{"-r", "0"}, 2, "-r"},
+      {{"-o", "xml"}, 2, "-o"},
+      {{"-pg", "5"}, 2, "-pg"},
+      {{"--kv", "q5"}, 2, "--kv"},
+      {{"--kv", "q8", "-ctk", "q8"}, 2, "--kv"},
+      {{"--kernels", "abacus"}, 4, "kernels"},
+      {{"--weights", "q2"}, 2, "--weights"},
+      {{"--cpu-mask", "0"}, 2, "--cpu-mask"},
+      {{"--cpu-mask", "1", "--cpu-range", "0-1"}, 2, "--cpu-mask"},
+      {{"--cpu-range", "3-1"}, 2, "--cpu-range"},
+      {{ShippedModel()}, 2, "--shape"},
+  };
+  for (size_t i = 0; i < std::size(cases); i += Emulated() ? 4 : 1) {
+    const Finished finished = Bench(cases[i].arguments);
+    INFO(cases[i].named << ": " << finished.err);
+    CHECK(finished.exit_code == cases[i].exit_code);
+    CHECK(finished.err.find(cases[i].named) != std::string::npos);
+  }
+  CHECK(RunThimble({"bench"}).exit_code == 2);
+  CHECK(RunThimble({"bench", "nothing-there.thimble"}).exit_code == 6);
+  CHECK(RunThimble({"bench", "--shape", "huge"}).exit_code == 2);
+}
+
+TEST_CASE("a mask of processors that the system has not is reported, one that it has is not") {
+  const Finished absent = Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "2", "--cpu-mask", "8000000000000000"});
+  INFO(absent.err);
+  CHECK(absent.exit_code == 0);
+  CHECK(absent.err.find("asked for processors 0x8000000000000000, the system gave 0x") != std::string::npos);
+  const Finished present = Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "2", "--cpu-range", "0-0", "--cpu-strict", "1"});
+  INFO(present.err);
+  CHECK(present.exit_code == 0);
+  CHECK(present.err.find("warning") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace thimble::test
