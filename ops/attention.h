@@ -1,14 +1,17 @@
 // Attention over a cache of rows, in one pass with online softmax. Knows rows, heads and positions; knows
-// nothing about models or how a cache is laid out beyond two distances.
+// nothing about models.
 //
-// A tile of rows is decoded once into the worker's scratch and serves all query heads of its group and
-// several query rows. Tiles and chunks start at absolute positions and are merged in order, so that the
-// result of a query has the same bits for any number of threads and for any split of a prompt into passes.
+// A chunk of rows is read from memory once and serves all query heads of its group and several query rows, as
+// keys and, where one row is both, as values. Chunks start at absolute positions and are merged in order, so
+// that the result of a query has the same bits for any number of threads and for any split of a prompt into
+// passes. Two ways of computing a chunk: int8 rows (and int4, made int8 once per chunk) go through a kernel of
+// integer dot products, queries and probabilities quantised too; f32 and f16 rows are computed in float.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/attention_kernel.h"
 #include "ops/cache_row.h"
 #include "ops/rope.h"
 
@@ -16,16 +19,9 @@ namespace thimble {
 
 struct ThreadPool;
 
-// Rows of position p, kv head g: base + p * position_bytes + g * head_bytes.
-struct CacheRows {
-  CacheType type = CacheType::kF32;
-  const void* base = nullptr;
-  size_t position_bytes = 0;
-  size_t head_bytes = 0;
-};
-
 struct AttentionArgs {
   size_t t = 0, heads = 0, kv_heads = 0, d = 0;  // heads is a multiple of kv_heads
+  const AttentionKernel* kernel = nullptr;       // of the kernel table
   const float* q = nullptr;                      // [T, H * d], rows q_stride floats apart
   size_t q_stride = 0;
   float* out = nullptr;  // [T, H * d], rows out_stride floats apart; not q
@@ -54,10 +50,17 @@ struct AttentionArgs {
   const float* out_sin = nullptr;
 };
 
-// Bytes of the scratch that Attention() needs for a pool of `workers`; does not depend on T or on positions.
-size_t AttentionScratchBytes(size_t workers, size_t heads, size_t kv_heads, size_t d);
+// What the scratch depends on.
+struct AttentionShape {
+  size_t heads = 0, kv_heads = 0, d = 0;
+  CacheType key_type = CacheType::kF32, value_type = CacheType::kF32;
+  bool turned_keys = false;  // key_gain or key_cos will be given
+};
 
-// scratch: AttentionScratchBytes(WorkerCount(pool), ...), 64-byte aligned.
+// Bytes of the scratch that Attention() needs for a pool of `workers`; does not depend on T or on positions.
+size_t AttentionScratchBytes(const AttentionShape& shape, size_t workers);
+
+// scratch: AttentionScratchBytes(the shape of args, WorkerCount(pool)), 64-byte aligned.
 void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool);
 
 }  // namespace thimble

@@ -41,19 +41,56 @@ void DecodeF16(const uint8_t* bytes, size_t d, float* x) {
   }
 }
 
-void EncodeQ8(const float* x, size_t d, uint8_t* row) {
-  float largest = 0.0f;
-  for (size_t i = 0; i < d; ++i) {
-    const float magnitude = x[i] < 0.0f ? -x[i] : x[i];
-    largest = magnitude > largest ? magnitude : largest;
+// Where byte group i / 4 of row j of a block lies, and the rows' scales.
+uint8_t* Q8Block(const void* head, size_t position, size_t d) {
+  const size_t block_bytes = kCacheBlockRows * CacheRowBytes(CacheType::kQ8, d);
+  return const_cast<uint8_t*>(static_cast<const uint8_t*>(head)) + position / kCacheBlockRows * block_bytes;
+}
+
+void StoreQ8(const float* x, size_t d, size_t position, void* head) {
+  uint8_t* block = Q8Block(head, position, d);
+  const size_t row = position % kCacheBlockRows;
+  Vec4 most = {};
+  size_t i = 0;
+  for (; i + 4 <= d; i += 4) {
+    const Vec4 v = Load4(x + i);
+    most = Max4(AsFloat4(AsInt4(v) & 0x7fffffff), most);  // keeps `most` where v is NaN
   }
-  // Below, 1 / scale would overflow: such a row is zero for all that reads it.
+  Vec4 tail = {};
+  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
+  most = Max4(AsFloat4(AsInt4(tail) & 0x7fffffff), most);
+  float largest = 0.0f;
+  for (int l = 0; l < 4; ++l) largest = most[l] > largest ? most[l] : largest;
+  // Below, 127 / largest would overflow: such a row is zero for all that reads it.
   const bool zero = !(largest > 1e-30f);
   const float scale = zero ? 0.0f : largest / 127.0f;
   const float inverse = zero ? 0.0f : 127.0f / largest;
-  std::memcpy(row, &scale, sizeof scale);
+  const auto quantise = [&](Vec4 v) {
+    v = Min4(Max4(v * inverse, Splat4(-127.0f)), Splat4(127.0f));  // NaN becomes -127
+    using Byte4 = int8_t __attribute__((vector_size(4)));
+    const Byte4 bytes = __builtin_convertvector(AsInt4(v + 12582912.0f) - 0x4b400000, Byte4);
+    return bytes;
+  };
+  uint8_t* to = block + 4 * row;
+  for (i = 0; i + 4 <= d; i += 4, to += 4 * kCacheBlockRows) {
+    const auto bytes = quantise(Load4(x + i));
+    std::memcpy(to, &bytes, 4);
+  }
+  if (i < d) {
+    const auto bytes = quantise(tail);
+    std::memcpy(to, &bytes, 4);
+  }
+  std::memcpy(block + kCacheBlockRows * RoundUp(d, 4) + 4 * row, &scale, sizeof scale);
+}
+
+void LoadQ8(const void* head, size_t position, size_t d, float* x) {
+  const uint8_t* block = Q8Block(head, position, d);
+  const size_t row = position % kCacheBlockRows;
+  float scale;
+  std::memcpy(&scale, block + kCacheBlockRows * RoundUp(d, 4) + 4 * row, sizeof scale);
   for (size_t i = 0; i < d; ++i) {
-    row[4 + i] = static_cast<uint8_t>(Clamp(RoundToInt(x[i] * inverse), -127, 127));
+    const uint8_t byte = block[(i / 4 * kCacheBlockRows + row) * 4 + i % 4];
+    x[i] = static_cast<float>(static_cast<int8_t>(byte)) * scale;
   }
 }
 
@@ -124,44 +161,41 @@ void DecodeQ4(const uint8_t* row, size_t d, float* x) {
 
 }  // namespace
 
-void EncodeCacheRow(CacheType type, const float* x, size_t d, void* row) {
-  uint8_t* bytes = static_cast<uint8_t*>(row);
+void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, void* head) {
+  uint8_t* row = static_cast<uint8_t*>(head) + position * CacheRowBytes(type, d);
   switch (type) {
     case CacheType::kF32:
-      std::memcpy(bytes, x, 4 * d);
+      std::memcpy(row, x, 4 * d);
       return;
     case CacheType::kF16:
       for (size_t i = 0; i < d; ++i) {
         const uint16_t half = FloatToHalf(x[i]);
-        std::memcpy(bytes + 2 * i, &half, sizeof half);
+        std::memcpy(row + 2 * i, &half, sizeof half);
       }
       return;
     case CacheType::kQ8:
-      EncodeQ8(x, d, bytes);
+      StoreQ8(x, d, position, head);
       return;
     case CacheType::kQ4:
-      EncodeQ4(x, d, bytes);
+      EncodeQ4(x, d, row);
       return;
   }
 }
 
-void DecodeCacheRow(CacheType type, const void* row, size_t d, float* x) {
-  const uint8_t* bytes = static_cast<const uint8_t*>(row);
+void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, float* x) {
+  const uint8_t* row = static_cast<const uint8_t*>(head) + position * CacheRowBytes(type, d);
   switch (type) {
     case CacheType::kF32:
-      std::memcpy(x, bytes, 4 * d);
+      std::memcpy(x, row, 4 * d);
       return;
     case CacheType::kF16:
-      DecodeF16(bytes, d, x);
+      DecodeF16(row, d, x);
       return;
-    case CacheType::kQ8: {
-      float scale;
-      std::memcpy(&scale, bytes, sizeof scale);
-      for (size_t i = 0; i < d; ++i) x[i] = static_cast<float>(static_cast<int8_t>(bytes[4 + i])) * scale;
+    case CacheType::kQ8:
+      LoadQ8(head, position, d, x);
       return;
-    }
     case CacheType::kQ4:
-      DecodeQ4(bytes, d, x);
+      DecodeQ4(row, d, x);
       return;
   }
 }

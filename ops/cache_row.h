@@ -1,5 +1,13 @@
-// One stored vector of the key/value cache: d floats of one token, layer and kv head, written and read. Knows
-// nothing about where rows lie. Rows need no alignment.
+// Rows of the key/value cache: d floats of one token, layer and kv head, written and read. Knows nothing about
+// tokens, layers or who reads.
+//
+// f32, f16 and q4 rows lie one after another. q8 rows lie in blocks of 16, in the order in which dot product
+// instructions take them, so that attention multiplies them where they are (attention_kernel.h):
+//
+//   int8  [ceil(d / 4)][16][4]   byte i of row j at ((i / 4) * 16 + j) * 4 + i % 4; beyond d: zero
+//   float [16]                   scale of row j: value = byte * scale
+//
+// Every kernel table reads the same bytes, so a cache written on one machine can be read on another.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +20,14 @@ namespace thimble {
 enum class CacheType : uint8_t {
   kF32 = 0,  // d floats
   kF16 = 1,  // d half floats
-  kQ8 = 2,   // float scale, then d int8
+  kQ8 = 2,   // int8 with a scale per row, blocks as above
   kQ4 = 3,   // half scale per 32 numbers, then ceil(d / 2) bytes: nibbles, low first; (nibble - 8) * scale
 };
 inline constexpr uint8_t kCacheTypeCount = 4;
 inline constexpr size_t kCacheQ4Group = 32;
+inline constexpr size_t kCacheBlockRows = 16;
 
+// Bytes that one more row takes.
 constexpr size_t CacheRowBytes(CacheType type, size_t d) {
   switch (type) {
     case CacheType::kF32:
@@ -25,16 +35,34 @@ constexpr size_t CacheRowBytes(CacheType type, size_t d) {
     case CacheType::kF16:
       return 2 * d;
     case CacheType::kQ8:
-      return 4 + d;
+      return 4 + RoundUp(d, 4);
     case CacheType::kQ4:
       return 2 * CeilDiv(d, kCacheQ4Group) + CeilDiv(d, 2);
   }
   return 0;
 }
 
-// Writes exactly CacheRowBytes(type, d) bytes at `row`.
-void EncodeCacheRow(CacheType type, const float* x, size_t d, void* row);
-// Reads exactly that many; fills x[0, d).
-void DecodeCacheRow(CacheType type, const void* row, size_t d, float* x);
+// Rows that room for `positions` of them takes: whole blocks.
+constexpr uint64_t CacheRowsTaken(CacheType type, uint64_t positions) {
+  if (type != CacheType::kQ8) return positions;
+  return (positions + kCacheBlockRows - 1) / kCacheBlockRows * kCacheBlockRows;
+}
+
+// The rows of all kv heads of a layer, not owned. Head g begins at base + g * head_bytes; f32, f16 and q4 need
+// no alignment, q8 blocks that of a float.
+struct CacheRows {
+  CacheType type = CacheType::kF32;
+  const void* base = nullptr;
+  size_t head_bytes = 0;  // at least CacheRowsTaken(type, positions) * CacheRowBytes(type, d)
+
+  const uint8_t* Head(size_t kv_head) const {
+    return static_cast<const uint8_t*>(base) + kv_head * head_bytes;
+  }
+};
+
+// Writes x[0, d) as row `position` of the head whose rows begin at `head`; touches no other row's bytes.
+void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, void* head);
+// Reads it back: fills x[0, d).
+void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, float* x);
 
 }  // namespace thimble

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "ops/reference/attention_scalar.h"
 #include "ops/reference/linear_scalar.h"
 #include "ops/xnnpack/tables.h"
 
@@ -16,6 +17,7 @@ constinit const KernelTable kScalarTable = {
     .f32 = &kLinearF32Scalar,
     .q8 = &kLinearQ8Scalar,
     .q4 = &kLinearQ4Scalar,
+    .attention = &kAttentionScalar,
 };
 
 // Slowest first: the last one that a CPU supports is its best.

@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "ops/attention_kernel.h"
 #include "ops/linear.h"
 
 namespace thimble {
@@ -30,6 +31,7 @@ struct KernelTable {
   const LinearKernel* f32;
   const LinearKernel* q8;
   const LinearKernel* q4;
+  const AttentionKernel* attention;  // over int8 cache rows
 
   const LinearKernel* Kernel(WeightType type) const {
     return type == WeightType::kF32 ? f32 : type == WeightType::kQ8 ? q8 : q4;

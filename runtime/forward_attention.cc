@@ -63,6 +63,7 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
   args.heads = s.heads;
   args.kv_heads = s.kv_heads;
   args.d = s.head_width;
+  args.kernel = step.network->options.kernels->attention;
   args.q = b.q;
   args.q_stride = size_t{s.heads} * s.head_width;
   args.out = b.heads;
@@ -94,8 +95,8 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
 uint64_t CacheBytesRead(const AttentionArgs& args) {
   size_t rows = args.positions;
   if (args.window != 0 && args.causal && rows > args.window + args.t) rows = args.window + args.t;
-  size_t row_bytes = args.keys.position_bytes;
-  if (args.values.base != args.keys.base) row_bytes += args.values.position_bytes;
+  size_t row_bytes = CacheRowBytes(args.keys.type, args.d);
+  if (args.values.base != args.keys.base) row_bytes += CacheRowBytes(args.values.type, args.d);
   return uint64_t{rows} * args.kv_heads * row_bytes;
 }
 

@@ -6,18 +6,17 @@ namespace {
 CacheRows TakeRows(Arena& arena, const char* name, CacheType type, const AttentionSpec& a, uint64_t positions, int32_t layer) {
   CacheRows rows;
   rows.type = type;
-  rows.position_bytes = CacheRowBytes(type, a.head_width);
-  rows.head_bytes = rows.position_bytes * static_cast<size_t>(positions);
-  rows.base = arena.TakeBytes(name, positions * a.kv_heads, rows.position_bytes, layer);
+  const uint64_t taken = CacheRowsTaken(type, positions);
+  const size_t row_bytes = CacheRowBytes(type, a.head_width);
+  rows.head_bytes = row_bytes * static_cast<size_t>(taken);
+  rows.base = arena.TakeBytes(name, taken * a.kv_heads, row_bytes, layer);
   return rows;
 }
 
 void WriteRows(const CacheRows& rows, size_t kv_heads, size_t d, size_t position, size_t t, const float* x) {
-  uint8_t* base = static_cast<uint8_t*>(const_cast<void*>(rows.base));
   for (size_t i = 0; i < t; ++i) {
     for (size_t g = 0; g < kv_heads; ++g) {
-      EncodeCacheRow(rows.type, x + (i * kv_heads + g) * d, d,
-                     base + g * rows.head_bytes + (position + i) * rows.position_bytes);
+      StoreCacheRow(rows.type, x + (i * kv_heads + g) * d, d, position + i, const_cast<uint8_t*>(rows.Head(g)));
     }
   }
 }

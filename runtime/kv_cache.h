@@ -1,6 +1,6 @@
 // The KV cache: for every layer that has rows of its own, one block of rows per kv head, position after position.
 //
-//   layer block:  | kv head 0: row 0, row 1, ... row P-1 | kv head 1: ... |      CacheRowBytes(type, d) each
+//   layer block:  | kv head 0: row 0, row 1, ... row P-1 | kv head 1: ... |      CacheRowBytes(type, d) each (cache_row.h)
 //
 // With k_v sharing a layer has one such block, read as keys and as values; otherwise two. The position of the session
 // says how many rows are valid; appending at a position overwrites what was there, so rewinding costs nothing.

@@ -128,8 +128,13 @@ void Walk::Measure(const LayerSpec& spec) {
   if (a.v.weight != kNoTensor) widths_.v = Max(widths_.v, uint64_t{a.kv_heads} * a.head_width);
   widths_.ffn = Max(widths_.ffn, spec.ffn.width);
   widths_.gated = widths_.gated || spec.ffn.kind == FfnKind::kGated;
-  widths_.attention_scratch_bytes = Max(
-      widths_.attention_scratch_bytes, AttentionScratchBytes(options_.threads, a.heads, a.kv_heads, a.head_width));
+  const AttentionShape shape = {.heads = a.heads,
+                                .kv_heads = a.kv_heads,
+                                .d = a.head_width,
+                                .key_type = options_.key_cache,
+                                .value_type = SharesKeyAndValue(a.sharing) ? options_.key_cache : options_.value_cache,
+                                .turned_keys = a.key_gain != kNoTensor || a.rotation == KeyRotation::kOnRead};
+  widths_.attention_scratch_bytes = Max(widths_.attention_scratch_bytes, AttentionScratchBytes(shape, options_.threads));
 }
 
 void Walk::Layers() {

@@ -3,6 +3,7 @@
 
 #if defined(__aarch64__)
 
+#include "ops/neon/kernels.h"
 #include "ops/xnnpack/gemm.h"
 
 namespace thimble {
@@ -41,6 +42,7 @@ constinit const KernelTable kNeonTable = {
     .f32 = &kF32Neon,
     .q8 = &kQ8Neon,
     .q4 = &kQ4Neon,
+    .attention = &kAttentionNeon,
 };
 
 constinit const KernelTable kNeonDotTable = {
@@ -50,6 +52,7 @@ constinit const KernelTable kNeonDotTable = {
     .f32 = &kF32Neon,
     .q8 = &kQ8NeonDot,
     .q4 = &kQ4NeonDot,
+    .attention = &kAttentionNeonDot,
 };
 
 constinit const KernelTable kNeonI8mmTable = {
@@ -59,6 +62,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .f32 = &kF32Neon,
     .q8 = &kQ8NeonI8mm,
     .q4 = &kQ4NeonI8mm,
+    .attention = &kAttentionNeonDot,
 };
 
 }  // namespace thimble

@@ -4,6 +4,7 @@
 
 #if defined(__x86_64__)
 
+#include "ops/x86/kernels.h"
 #include "ops/xnnpack/gemm.h"
 
 namespace thimble {
@@ -44,6 +45,7 @@ constinit const KernelTable kAvx2Table = {
     .f32 = &kF32Fma3,
     .q8 = &kQ8Avx2,
     .q4 = &kQ4Avx2,
+    .attention = &kAttentionAvx2,
 };
 
 constinit const KernelTable kAvxVnniTable = {
@@ -53,6 +55,7 @@ constinit const KernelTable kAvxVnniTable = {
     .f32 = &kF32Fma3,
     .q8 = &kQ8AvxVnni,
     .q4 = &kQ4Avx2,
+    .attention = &kAttentionAvx2,
 };
 
 constinit const KernelTable kAvx512VnniTable = {
@@ -62,6 +65,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .f32 = &kF32Avx512,
     .q8 = &kQ8Avx512Vnni,
     .q4 = &kQ4Avx512Vnni,
+    .attention = &kAttentionAvx512Vnni,
 };
 
 }  // namespace thimble

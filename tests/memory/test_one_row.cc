@@ -53,13 +53,18 @@ thimble_options Options(int32_t cache, const char* kernels) {
 void CheckRows(const PlanLine& line, const std::vector<bool>& written, CacheType type, const AttentionSpec& a,
                size_t position) {
   const size_t row = CacheRowBytes(type, a.head_width);
-  CHECK(line.bytes == RoundUp(kContext * a.kv_heads * row, 64));
+  const size_t head_bytes = static_cast<size_t>(CacheRowsTaken(type, kContext)) * row;
+  CHECK(line.bytes == RoundUp(a.kv_heads * head_bytes, 64));
   size_t count = 0;
   for (size_t i = 0; i < line.bytes; ++i) count += written[line.offset + i];
   CHECK(count == row * a.kv_heads);
+  // Which bytes of a head's rows a row has: those that storing it changes.
+  std::vector<uint8_t> before(head_bytes, 0xa5), after = before;
+  StoreCacheRow(type, std::vector<float>(a.head_width, 1.0f).data(), a.head_width, position, after.data());
   for (size_t g = 0; g < a.kv_heads; ++g) {
-    const size_t start = line.offset + (g * kContext + position) * row;
-    for (size_t i = 0; i < row; ++i) REQUIRE(written[start + i]);
+    for (size_t i = 0; i < head_bytes; ++i) {
+      if (before[i] != after[i]) REQUIRE(written[line.offset + g * head_bytes + i]);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "ops/attention.h"
+#include "ops/reference/attention_scalar.h"
 #include "tests/ops/support.h"
 
 namespace thimble::test {
@@ -19,6 +20,7 @@ struct AttentionOptions {
   float query_factor = 1.0f;  // larger: one key dominates
   bool equal_keys = false;
   bool zero_rows = false;  // every third row is zero
+  bool int8_queries = false;  // queries that int8 holds exactly, so that only probabilities are rounded
   float softcap = 0.0f;
   bool sinks = false, position_bias = false, key_gain = false, rotate_keys = false, turn_back = false;
   RopeShape rope = {};
@@ -32,7 +34,10 @@ class AttentionCase {
     args_.heads = o.heads;
     args_.kv_heads = o.kv_heads;
     args_.d = o.d;
-    args_.q = Floats(random.Normals(o.t * o.heads * o.d, o.query_factor));
+    args_.kernel = &kAttentionScalar;
+    std::vector<float> q = random.Normals(o.t * o.heads * o.d, o.query_factor);
+    for (size_t row = 0; o.int8_queries && row < o.t * o.heads; ++row) RoundToInt8(&q[row * o.d]);
+    args_.q = Floats(q);
     args_.q_stride = o.heads * o.d;
     out_.resize(o.t * o.heads * o.d, -999.0f);
     args_.out = out_.data();
@@ -65,9 +70,10 @@ class AttentionCase {
   }
 
   const AttentionArgs& args() const { return args_; }
+  void SetKernel(const AttentionKernel* kernel) { args_.kernel = kernel; }
 
   std::vector<float> Run(ThreadPool* pool) {
-    const Block scratch(AttentionScratchBytes(WorkerCount(pool), args_.heads, args_.kv_heads, args_.d));
+    const Block scratch(ScratchBytes(pool));
     Attention(args_, scratch.As<void>(), pool);
     return out_;
   }
@@ -75,7 +81,7 @@ class AttentionCase {
   // The same queries in passes of the given lengths, as if each part of the prompt had come alone.
   std::vector<float> RunInParts(Random& random, size_t longest, ThreadPool* pool) {
     std::vector<float> all(out_.size());
-    const Block scratch(AttentionScratchBytes(WorkerCount(pool), args_.heads, args_.kv_heads, args_.d));
+    const Block scratch(ScratchBytes(pool));
     const size_t width = args_.heads * args_.d;
     for (size_t begin = 0; begin < args_.t;) {
       const size_t t = std::min(random.Integer(1, longest), args_.t - begin);
@@ -96,6 +102,25 @@ class AttentionCase {
   }
 
  private:
+  void RoundToInt8(float* x) const {
+    float largest = 0.0f;
+    for (size_t i = 0; i < options_.d; ++i) largest = std::max(largest, std::fabs(x[i]));
+    if (largest == 0.0f) return;
+    for (size_t i = 0; i < options_.d; ++i) {
+      x[i] = static_cast<float>(std::nearbyint(x[i] / largest * 127.0) * (largest / 127.0));
+    }
+  }
+
+  size_t ScratchBytes(ThreadPool* pool) const {
+    const AttentionShape shape = {.heads = args_.heads,
+                                  .kv_heads = args_.kv_heads,
+                                  .d = args_.d,
+                                  .key_type = args_.keys.type,
+                                  .value_type = args_.values.type,
+                                  .turned_keys = args_.key_gain != nullptr || args_.key_cos != nullptr};
+    return AttentionScratchBytes(shape, WorkerCount(pool));
+  }
+
   float* Floats(const std::vector<float>& values) {
     blocks_.push_back(std::make_unique<Block>(values.size() * sizeof(float)));
     if (!values.empty())
@@ -104,16 +129,17 @@ class AttentionCase {
   }
 
   CacheRows Cache(Random& random, CacheType type) {
-    const size_t row = CacheRowBytes(type, options_.d);
-    blocks_.push_back(std::make_unique<Block>(options_.positions * options_.kv_heads * row));
+    const size_t taken = static_cast<size_t>(CacheRowsTaken(type, options_.positions));
+    const size_t head_bytes = taken * CacheRowBytes(type, options_.d);
+    blocks_.push_back(std::make_unique<Block>(options_.kv_heads * head_bytes));
     char* base = blocks_.back()->As<char>();
     std::vector<float> x = random.Normals(options_.d);
     for (size_t i = 0; i < options_.positions * options_.kv_heads; ++i) {
       if (!options_.equal_keys) x = random.Normals(options_.d);
       if (options_.zero_rows && i % 3 == 0) x.assign(options_.d, 0.0f);
-      EncodeCacheRow(type, x.data(), options_.d, base + i * row);
+      StoreCacheRow(type, x.data(), options_.d, i / options_.kv_heads, base + i % options_.kv_heads * head_bytes);
     }
-    return {.type = type, .base = base, .position_bytes = options_.kv_heads * row, .head_bytes = row};
+    return {.type = type, .base = base, .head_bytes = head_bytes};
   }
 
   AttentionOptions options_;

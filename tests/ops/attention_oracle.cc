@@ -18,10 +18,7 @@ void Turn(const RopeShape& shape, const float* cos, const float* sin, double dir
 
 std::vector<double> Row(const CacheRows& rows, size_t position, size_t head, size_t d) {
   std::vector<float> x(d);
-  DecodeCacheRow(
-      rows.type,
-      static_cast<const char*>(rows.base) + position * rows.position_bytes + head * rows.head_bytes, d,
-      x.data());
+  LoadCacheRow(rows.type, rows.Head(head), position, d, x.data());
   return {x.begin(), x.end()};
 }
 

@@ -19,6 +19,7 @@ TEST_CASE("tables are complete and named once") {
   bool best_is_listed = false;
   for (const KernelTable* table : AllKernelTables()) {
     CHECK(FindKernelTable(table->name) == table);
+    REQUIRE(table->attention != nullptr);
     best_is_listed |= table == BestKernelTable(cpu);
     for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
       const LinearKernel* kernel = table->Kernel(type);

@@ -1,0 +1,126 @@
+// A chunk of attention over int8 blocks: what the kernel of attention_kernel.h does not know, that is queries,
+// windows, and keys that have to be made first.
+#include <cstring>
+
+#include "ops/attention_parts.h"
+#include "ops/vec4.h"
+
+namespace thimble {
+namespace {
+
+// Symmetric int8, with the score's factor in the scale. Rows beyond d are zero.
+void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q, int32_t* sum, float* scale) {
+  Vec4 most = {};
+  size_t i = 0;
+  for (; i + 4 <= d; i += 4) most = Max4(AsFloat4(AsInt4(Load4(x + i)) & 0x7fffffff), most);
+  Vec4 tail = {};
+  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
+  most = Max4(AsFloat4(AsInt4(tail) & 0x7fffffff), most);
+  float largest = 0.0f;
+  for (int l = 0; l < 4; ++l) largest = most[l] > largest ? most[l] : largest;
+  const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+  *scale = largest / 127.0f * factor;
+  Int4 sums = {};
+  for (i = 0; i < d4; i += 4) {
+    using Byte4 = int8_t __attribute__((vector_size(4)));
+    const Vec4 v = i + 4 <= d ? Load4(x + i) : tail;
+    // NaN becomes -127: the bytes stay in range, whatever a broken model gives.
+    const Vec4 clamped = Min4(Max4(v * inverse, Splat4(-127.0f)), Splat4(127.0f));
+    const Int4 n = AsInt4(clamped + 12582912.0f) - 0x4b400000;
+    const Byte4 bytes = __builtin_convertvector(n, Byte4);
+    std::memcpy(q + i, &bytes, 4);
+    sums += n;
+  }
+  *sum = sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+// Blocks for rows [first, end): those of the cache, or copies in the scratch.
+AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool copied, size_t copy_at, size_t first,
+                       size_t end) {
+  const AttentionLayout& layout = *task.layout;
+  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = CeilDiv(end - first, kCacheBlockRows)};
+  if (copied) {
+    blocks.data = task.scratch + copy_at;
+  } else {
+    blocks.data = rows.Head(task.kv_head) + first * CacheRowBytes(CacheType::kQ8, task.args->d);
+  }
+  return blocks;
+}
+
+// Makes the int8 rows that the cache does not have: keys turned, int4 rows widened.
+void CopyRows(const AttentionTask& task, size_t first, Span span) {
+  const AttentionLayout& layout = *task.layout;
+  if (!layout.copied_keys && !layout.copied_values) return;
+  const AttentionArgs& a = *task.args;
+  const bool one_row = a.values.base == a.keys.base;
+  const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
+  float* row = task.At(layout.row_at);
+  for (size_t p = span.begin; p < span.end; ++p) {
+    if (layout.copied_keys) {
+      LoadKey(a, task.kv_head, p, row);
+      StoreCacheRow(CacheType::kQ8, row, a.d, p - first, task.scratch + layout.keys_at);
+    }
+    if (layout.copied_values && !(one_row && !turned)) {
+      LoadValue(a, task.kv_head, p, row);
+      StoreCacheRow(CacheType::kQ8, row, a.d, p - first, task.scratch + layout.values_at);
+    }
+  }
+}
+
+}  // namespace
+
+void PrepareQueriesInt8(const AttentionTask& task) {
+  const AttentionLayout& layout = *task.layout;
+  int8_t* q = reinterpret_cast<int8_t*>(task.scratch + layout.queries_at);
+  int32_t* sums = reinterpret_cast<int32_t*>(task.scratch + layout.sums_at);
+  float* scales = task.At(layout.scales_at);
+  for (size_t r = 0; r < task.Rows(); ++r) {
+    QuantiseQuery(task.Query(r), layout.d, layout.d4, task.args->scale, q + r * layout.d4, sums + r, scales + r);
+  }
+}
+
+void AttendChunkInt8(const AttentionTask& task, size_t chunk, float* states) {
+  const AttentionArgs& a = *task.args;
+  const AttentionLayout& layout = *task.layout;
+  const Span span = {Greatest(chunk * kAttentionChunkRows, task.needed.begin),
+                     Least((chunk + 1) * kAttentionChunkRows, task.needed.end)};
+  const size_t first = span.begin / kCacheBlockRows * kCacheBlockRows;
+  CopyRows(task, first, span);
+  const bool one_row = a.values.base == a.keys.base;
+  const AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, first, span.end);
+  // One row that is both and was copied as it is: the same bytes serve.
+  const bool shared_copy = one_row && layout.copied_values && a.key_gain == nullptr && a.key_cos == nullptr;
+  const AttentionBlocks values =
+      shared_copy ? keys : Blocks(task, one_row ? a.keys : a.values, layout.copied_values, layout.values_at, first, span.end);
+
+  float* scores = task.At(layout.scores_at);
+  uint8_t* p = task.scratch + layout.p_at;
+  const int8_t* q = reinterpret_cast<const int8_t*>(task.scratch + layout.queries_at);
+  const int32_t* sums = reinterpret_cast<const int32_t*>(task.scratch + layout.sums_at);
+  const size_t rows = task.Rows();
+  for (size_t r = 0; r < rows; r += kKernelRows) {
+    const AttentionQueries queries = {.q = q + r * layout.d4,
+                                      .q_stride = layout.d4,
+                                      .sums = sums + r,
+                                      .scales = task.At(layout.scales_at) + r,
+                                      .rows = Least(kKernelRows, rows - r)};
+    a.kernel->scores(&queries, &keys, scores, kAttentionTileRows);
+    float p_scales[kKernelRows];
+    for (size_t i = 0; i < queries.rows; ++i) {
+      const Span seen = Visible(a, task.first_query + (r + i) / layout.group);
+      const size_t begin = Least(Greatest(seen.begin, span.begin), span.end) - first;
+      const size_t end = Greatest(Least(seen.end, span.end), first + begin) - first;
+      float* row = scores + i * kAttentionTileRows;
+      AdjustScores(a, first + begin, end - begin, row + begin);
+      AttentionSoftmax result;
+      a.kernel->softmax(row, begin, end, &values, p + i * kAttentionTileRows, &result);
+      p_scales[i] = result.p_scale;
+      states[(r + i) * layout.state_stride] = result.largest;
+      states[(r + i) * layout.state_stride + 1] = result.sum;
+    }
+    a.kernel->values(p, p_scales, queries.rows, &values, states + r * layout.state_stride + kStateHead,
+                     layout.state_stride);
+  }
+}
+
+}  // namespace thimble

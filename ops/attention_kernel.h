@@ -1,0 +1,58 @@
+// The contract of the attention kernels: query heads against blocks of int8 cache rows (cache_row.h), the
+// rows read where they are. Knows nothing about positions, heads or windows; attention_int8.cc does.
+//
+// A tile is up to kAttentionTileBlocks blocks of 16 rows. Queries are int8 with one scale each, probabilities
+// 7 bits with one scale per query and tile. Integer sums are exact and the float operations have one stated
+// order, so every kernel gives the bits of the portable one.
+//
+// This header is included by files that are compiled for one instruction set: no inline functions here.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace thimble {
+
+enum : size_t { kAttentionTileBlocks = 16, kAttentionTileRows = 256 };
+
+// Query rows, q_stride bytes apart; d4 bytes each, a multiple of 4, in [-127, 127], zero beyond the head.
+struct AttentionQueries {
+  const int8_t* q;
+  size_t q_stride;
+  const int32_t* sums;   // of the row's bytes
+  const float* scales;   // query = byte * scale; the score's factor is in it
+  size_t rows;
+};
+
+// Blocks one after another, 64-byte aligned: 16 rows of d4 bytes, then 16 float scales.
+struct AttentionBlocks {
+  const uint8_t* data;
+  size_t d4;
+  size_t count;  // 1 .. kAttentionTileBlocks
+};
+
+struct AttentionSoftmax {
+  float largest;  // of the scores seen; -infinity when none is, or all are
+  float sum;      // of exp(score - largest) over them
+  float p_scale;  // exp(score - largest) * value scale = p * p_scale
+};
+
+struct AttentionKernel {
+  const char* name;
+
+  // out[r * out_stride + j] = float(q[r] . key bytes of row j) * scale of row j * scales[r], j < 16 * count.
+  void (*scores)(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride);
+
+  // One query's scores [16 * value blocks], rows [begin, end) of which are seen: overwritten with
+  // exp(score - largest) * value scale. p[j] in [0, 127], 0 where not seen. The sum adds 16 partial sums, of
+  // rows j % 16, by halving.
+  void (*softmax)(float* scores, size_t begin, size_t end, const AttentionBlocks* values, uint8_t* p,
+                  AttentionSoftmax* result);
+
+  // out[r * out_stride + i] = float(sum over j of p[r * kAttentionTileRows + j] * value byte i of row j)
+  // * p_scales[r], i < d4 rounded up to 16.
+  void (*values)(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values,
+                 float* out, size_t out_stride);
+};
+
+}  // namespace thimble

@@ -1,0 +1,86 @@
+// What the two ways of computing a chunk of attention share: sizes, a worker's scratch, who sees what.
+// Internal to ops/attention*.cc.
+#pragma once
+
+#include <limits>
+
+#include "ops/attention.h"
+#include "ops/attention_kernel.h"
+
+namespace thimble {
+
+// Positions are cut into chunks, counted from position 0. The float path cuts chunks into tiles; the int8
+// path takes a chunk as one tile of its kernel.
+inline constexpr size_t kAttentionChunkRows = kAttentionTileRows;
+inline constexpr size_t kFloatTileRows = 32;
+inline constexpr size_t kQueryRows = 32;  // (query, head) pairs that share a tile; one group if that is more
+inline constexpr size_t kKernelRows = 4;  // rows whose scores are in flight
+inline constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+inline size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+inline size_t Greatest(size_t a, size_t b) { return a > b ? a : b; }
+
+// Positions [begin, end).
+struct Span {
+  size_t begin, end;
+};
+
+// A row's state over the rows seen so far: largest score, sum of exp(score - largest), -, -, then d weighted
+// values.
+inline constexpr size_t kStateHead = 4;
+
+// How keys and values reach the kernel.
+enum class AttentionPath : uint8_t {
+  kFloat,   // rows decoded to float
+  kInt8,    // int8 blocks: those of the cache, or made anew in the scratch (int4 rows, turned keys)
+};
+
+// Sizes that follow from the shape; offsets in bytes.
+struct AttentionLayout {
+  AttentionPath path;
+  bool copied_keys, copied_values;  // int8 path: blocks made in the scratch
+  size_t group, queries_per_tile, rows, d, d4;
+  size_t state_stride, state_floats;
+  // Inside a worker's scratch:
+  size_t chunk_state_at, total_state_at, keys_at, values_at, scores_at, row_at, queries_at, sums_at, scales_at, p_at;
+  size_t worker_bytes;
+  size_t slab_count;  // states for chunks of a wave, and totals
+
+  AttentionLayout(const AttentionShape& shape, size_t workers);
+  size_t Bytes(size_t workers) const {
+    return workers * worker_bytes + slab_count * state_floats * sizeof(float);
+  }
+};
+
+// One (kv head, query tile) and a worker's scratch.
+struct AttentionTask {
+  const AttentionArgs* args;
+  const AttentionLayout* layout;
+  uint8_t* scratch;
+  size_t kv_head, first_query, query_end;
+  Span needed;  // positions that any of its queries sees
+
+  float* At(size_t offset) const { return reinterpret_cast<float*>(scratch + offset); }
+  const float* Query(size_t row) const {
+    const size_t t = first_query + row / layout->group, head = kv_head * layout->group + row % layout->group;
+    return args->q + t * args->q_stride + head * args->d;
+  }
+  size_t Rows() const { return (query_end - first_query) * layout->group; }
+};
+
+// Positions that query row t sees.
+Span Visible(const AttentionArgs& a, size_t t);
+void ClearStates(float* states, const AttentionLayout& layout);
+// The key of a position as it is multiplied: decoded, gained, turned. x[0, d).
+void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
+void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
+// Softcap and bias of `count` scores, the first at `position`.
+void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* scores);
+
+// Once per task, before its chunks.
+void PrepareQueriesInt8(const AttentionTask& task);
+// The states of all rows of the task over one chunk.
+void AttendChunkInt8(const AttentionTask& task, size_t chunk, float* states);
+void AttendChunkFloat(const AttentionTask& task, size_t chunk, float* states);
+
+}  // namespace thimble

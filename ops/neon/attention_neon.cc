@@ -1,0 +1,153 @@
+// Attention over int8 cache rows with SMULL and SADALP, for every aarch64 CPU. Includes intrinsics and the
+// contract only.
+#include "ops/neon/kernels.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#define THIMBLE_LANES 4
+#include "ops/attention_softmax.h"
+
+namespace thimble {
+namespace {
+
+inline int8x16_t LoadBytes(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+
+inline int8x16_t LoadFourTimesFour(const void* p) {
+  int32_t v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return vreinterpretq_s8_s32(vdupq_n_s32(v));
+}
+
+// Sums of fours of bytes as two registers of pairs. Two products fit 16 bits: factors are at most 127.
+struct Pairs {
+  int32x4_t low, high;
+};
+
+inline Pairs Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
+
+inline void AddDots(Pairs* sum, int8x16_t a0, int8x16_t b0, int8x16_t a1, int8x16_t b1) {
+  const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a0), vget_low_s8(b0)), vget_low_s8(a1), vget_low_s8(b1));
+  const int16x8_t high = vmlal_high_s8(vmull_high_s8(a0, b0), a1, b1);
+  sum->low = vpadalq_s16(sum->low, low);
+  sum->high = vpadalq_s16(sum->high, high);
+}
+
+inline void AddDot(Pairs* sum, int8x16_t a, int8x16_t b) {
+  sum->low = vpadalq_s16(sum->low, vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+  sum->high = vpadalq_s16(sum->high, vmull_high_s8(a, b));
+}
+
+inline float32x4_t Total(const Pairs& sum) { return vcvtq_f32_s32(vpaddq_s32(sum.low, sum.high)); }
+
+// A block of 16 rows is four registers of 4 rows for every 4 bytes of the head; two of them at a time.
+template <int kRows>
+inline void ScoreHalfBlock(const AttentionQueries& queries, size_t row, const uint8_t* keys, const float* scales,
+                           size_t d4, float* out, size_t out_stride) {
+  const int8_t* q = queries.q + row * queries.q_stride;
+  Pairs sums[kRows][2];
+  for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = Zero();
+  size_t i = 0;
+  for (; i + 8 <= d4; i += 8, keys += 128) {
+    for (int r = 0; r < kRows; ++r) {
+      const int8x16_t q0 = LoadFourTimesFour(q + r * queries.q_stride + i);
+      const int8x16_t q1 = LoadFourTimesFour(q + r * queries.q_stride + i + 4);
+      for (int j = 0; j < 2; ++j) {
+        AddDots(&sums[r][j], LoadBytes(keys + 16 * j), q0, LoadBytes(keys + 64 + 16 * j), q1);
+      }
+    }
+  }
+  for (; i < d4; i += 4, keys += 64) {
+    for (int r = 0; r < kRows; ++r) {
+      const int8x16_t four = LoadFourTimesFour(q + r * queries.q_stride + i);
+      for (int j = 0; j < 2; ++j) AddDot(&sums[r][j], LoadBytes(keys + 16 * j), four);
+    }
+  }
+  for (int j = 0; j < 2; ++j) {
+    const float32x4_t scale = vld1q_f32(scales + 4 * j);
+    for (int r = 0; r < kRows; ++r) {
+      const float32x4_t scaled = vmulq_f32(Total(sums[r][j]), scale);
+      vst1q_f32(out + r * out_stride + 4 * j, vmulq_n_f32(scaled, queries.scales[row + r]));
+    }
+  }
+}
+
+template <int kRows>
+inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
+                      size_t out_stride) {
+  for (size_t b = 0; b < keys.count; ++b) {
+    const uint8_t* block = keys.data + b * 16 * (keys.d4 + 4);
+    const float* scales = reinterpret_cast<const float*>(block + 16 * keys.d4);
+    for (size_t half = 0; half < 2; ++half) {
+      ScoreHalfBlock<kRows>(queries, row, block + 32 * half, scales + 8 * half, keys.d4,
+                            out + row * out_stride + 16 * b + 8 * half, out_stride);
+    }
+  }
+}
+
+void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
+  size_t row = 0;
+  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4>(*queries, row, *keys, out, out_stride);
+  switch (queries->rows - row) {
+    case 3: ScoreRows<3>(*queries, row, *keys, out, out_stride); break;
+    case 2: ScoreRows<2>(*queries, row, *keys, out, out_stride); break;
+    case 1: ScoreRows<1>(*queries, row, *keys, out, out_stride); break;
+    default: break;
+  }
+}
+
+// Four columns of a few rows. A register of 4 cache rows x 4 columns is turned around by TBL.
+template <int kRows>
+inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
+                         size_t blocks, float* out, size_t out_stride) {
+  static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  const uint8x16_t turn = vld1q_u8(kTurn);
+  Pairs sums[kRows];
+  for (int r = 0; r < kRows; ++r) sums[r] = Zero();
+  for (size_t b = 0; b < blocks; ++b) {
+    for (int pair = 0; pair < 2; ++pair) {
+      const uint8_t* at = columns + b * block_bytes + 32 * pair;
+      const int8x16_t v0 = vqtbl1q_s8(LoadBytes(at), turn), v1 = vqtbl1q_s8(LoadBytes(at + 16), turn);
+      for (int r = 0; r < kRows; ++r) {
+        const uint8_t* probabilities = p + r * kAttentionTileRows + 16 * b + 8 * pair;
+        AddDots(&sums[r], v0, LoadFourTimesFour(probabilities), v1, LoadFourTimesFour(probabilities + 4));
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride, vmulq_n_f32(Total(sums[r]), p_scales[r]));
+}
+
+template <int kRows>
+inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const AttentionBlocks& values,
+                      float* out, size_t out_stride) {
+  out += row * out_stride;
+  size_t i = 0;
+  for (; i < values.d4; i += 4) {
+    ValueColumns<kRows>(p + row * kAttentionTileRows, p_scales + row, values.data + 16 * i,
+                        16 * (values.d4 + 4), values.count, out + i, out_stride);
+  }
+  for (; i % 16 != 0; i += 4) {
+    for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride + i, vdupq_n_f32(0.0f));
+  }
+}
+
+void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
+            size_t out_stride) {
+  size_t row = 0;
+  for (; row + 4 <= rows; row += 4) ValueRows<4>(p, p_scales, row, *values, out, out_stride);
+  switch (rows - row) {
+    case 3: ValueRows<3>(p, p_scales, row, *values, out, out_stride); break;
+    case 2: ValueRows<2>(p, p_scales, row, *values, out, out_stride); break;
+    case 1: ValueRows<1>(p, p_scales, row, *values, out, out_stride); break;
+    default: break;
+  }
+}
+
+}  // namespace
+
+constinit const AttentionKernel kAttentionNeon = {
+    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+
+}  // namespace thimble
+
+#endif
