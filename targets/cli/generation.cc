@@ -29,8 +29,9 @@ size_t UnfinishedBytes(std::string_view text) {
 }
 
 // The text of one id: nothing for control pieces (</s>), which thimble_piece names and thimble_detokenize
-// leaves out.
+// leaves out. The id itself where the model has no tokenizer.
 std::string TextOf(const Model& model, int32_t id, bool starts_text) {
+  if (!model.info().has_tokenizer) return std::to_string(id) + " ";
   const std::string piece = model.Piece(id);
   std::string alone(piece.size() + 8, 0);
   size_t written = 0;

@@ -8,6 +8,7 @@
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/generation.h"
+#include "targets/cli/input.h"
 #include "targets/cli/memory_report.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
@@ -25,7 +26,7 @@ The text goes to standard output, statistics to standard error. Ctrl-C stops aft
 token.)";
 
 struct Arguments {
-  std::string model, memory_report;
+  std::string model, memory_report, ids;
   TextArguments text;
   int64_t max_tokens = -1;
   ContextOptions context;
@@ -105,7 +106,9 @@ int Run(const Arguments& arguments) {
   const Model model(arguments.model);
   if (!model.info().is_decoder)
     throw Error(kUnsupported, model.path() + ": is an encoder and generates no text; use `thimble logits`");
-  model.NeedTokenizer("give ids to `thimble logits`");
+  if (!arguments.ids.empty() && (arguments.text.has_prompt || !arguments.text.file.empty()))
+    throw Error(kInvalidArgument, "--ids: cannot be given together with -p or -f");
+  if (arguments.ids.empty()) model.NeedTokenizer("give ids with --ids");
 
   thimble_options options = arguments.context.ForModel(model);
   options.sampling = arguments.sampling;
@@ -118,8 +121,8 @@ int Run(const Arguments& arguments) {
   }
   const Plan plan = MakePlan(model, options);
 
-  const std::string prompt = PromptText(arguments.text);
-  const std::vector<int32_t> ids =
+  const std::string prompt = arguments.ids.empty() ? PromptText(arguments.text) : std::string();
+  const std::vector<int32_t> ids = !arguments.ids.empty() ? ParseIds(arguments.ids, "--ids") :
       model.Tokenize(prompt, THIMBLE_ADD_BOS | (arguments.special ? THIMBLE_PARSE_SPECIAL : 0));
   CheckPrompt(model, ids, plan);
 
@@ -185,6 +188,7 @@ Command AddRun(CLI::App* program) {
              "Tokens to generate, -1 = until the text ends or the context is full")
       ->default_str("-1");
   a->text.AddEscapes(app);
+  app->add_option("--ids", a->ids, "The prompt as ids; without a tokenizer the answer is ids, too")->type_name("LIST");
   app->add_flag("--special", a->special, "Read control tokens written in the prompt as tokens");
   app->add_flag("--no-display-prompt", a->no_display_prompt, "Print the continuation only");
   app->add_flag("--json", a->json, "One JSON object on standard output at the end, nothing else");

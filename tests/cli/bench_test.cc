@@ -27,6 +27,17 @@ Json BenchJson(std::vector<std::string> arguments) {
   return Json::parse(finished.out);
 }
 
+TEST_CASE("run takes ids where there is no tokenizer, and answers with ids") {
+  const std::string model = TemporaryFolder() + "/m.thimble";
+  REQUIRE(RunThimble({"convert", "--shape", "tiny", "-o", model, "-q"}).exit_code == 0);
+  const Finished run = RunThimble({"run", model, "--ids", "1,2,3", "-n", "3", "--temp", "0"});
+  INFO(run.err);
+  REQUIRE(run.exit_code == 0);
+  CHECK(std::count(run.out.begin(), run.out.end(), ' ') == 3);
+  CHECK(RunThimble({"run", model, "--ids", "1,2,3", "-p", "a"}).exit_code == 2);
+  CHECK(RunThimble({"run", model, "--ids", "1,256"}).exit_code == 2);
+}
+
 TEST_CASE("bench has llama-bench's fields and ours") {
   const Json rows = BenchJson({"-p", "20", "-n", "6", "-pg", "5,3", "-d", "0,11", "-r", "2", "-t", "1"});
   REQUIRE(rows.size() == 6);
