@@ -24,7 +24,7 @@ bool IsFinite16(uint16_t upper_half) { return (upper_half & 0x7f80u) != 0x7f80u;
 
 Status CheckFinite(const ModelFile& file, uint32_t tensor) {
   const TensorSpec t = file.header().tensor(tensor);
-  if (t.packing.packed()) return Status::Ok();  // its floats lie between its integers; the checksum guards them
+  if (t.packing.packed()) return Status::Ok();  // where layouts are known: runtime/packing.cc
   const bool floats = t.type == WeightType::kF32;
   const uint32_t segment = static_cast<uint32_t>(floats ? t.data_segment : t.scale_segment);
   const uint64_t bytes = file.header().segment(segment).bytes;

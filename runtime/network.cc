@@ -1,9 +1,10 @@
-// The walk, in the order of the memory: layers' tables, cache, packed weights, activations, scratch.
+// The walk, in the order of the memory: layers' tables, cache, packed weights, activations, scratch. Behind it, the
+// weights that are written to the places it took.
 #include "runtime/network.h"
 
 #include "ops/attention.h"
-#include "ops/packing/packed_layout.h"
 #include "runtime/core/checked.h"
+#include "runtime/packing.h"
 
 namespace thimble {
 namespace {
@@ -33,7 +34,7 @@ class Walk {
   NormOp Norm(const NormSpec& spec) const {
     return {spec.kind, spec.scope, spec.eps, spec.weight_offset, Vector(spec.weight), Vector(spec.bias)};
   }
-  // Weights where the kernel reads them in place, or a packed copy in the arena.
+  // Weights where they lie in the file, or a place in the arena that LoadWeights() fills.
   Linear MakeLinear(const LinearSpec& spec, int32_t layer);
   WeightRows Rows(uint32_t tensor) const;
   void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
@@ -46,7 +47,30 @@ class Walk {
   Arena& arena_;
   Network* network_;
   Widths widths_;
+  uint64_t repack_bytes_ = 0;  // for one worker
 };
+
+// Portable rows in the arena: the scales lie behind the data.
+uint64_t ScaleOffset(const WeightRows& rows) {
+  uint64_t data = 0;
+  (void)WeightDataBytes(rows.type, rows.n, rows.k, rows.block, &data);
+  return RoundUp(data, kArenaAlignment);
+}
+
+// Of the weights of a layer as a kernel with this layout reads them.
+uint64_t LinearBytes(const PackedLayout* layout, const WeightRows& rows) {
+  if (layout != nullptr) return PackedBytes(*layout, rows.n, rows.k, rows.block);
+  uint64_t data = 0, scales = 0;
+  (void)WeightDataBytes(rows.type, rows.n, rows.k, rows.block, &data);
+  (void)WeightScaleBytes(rows.type, rows.n, rows.k, rows.block, &scales);
+  return scales == 0 ? data : ScaleOffset(rows) + scales;
+}
+
+void SetPacked(Linear* linear, const void* packed) {
+  linear->packed = packed;
+  linear->rows.data = nullptr;
+  linear->rows.scales = nullptr;
+}
 
 WeightRows Walk::Rows(uint32_t tensor) const {
   const TensorSpec t = header_.tensor(tensor);
@@ -60,23 +84,29 @@ Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
   if (linear.kernel->quantised_rows) widths_.quantised_input = Max(widths_.quantised_input, linear.rows.k);
-  if (linear.kernel->layout == nullptr) {
-    uint64_t data = 0, scales = 0;
-    (void)WeightDataBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &data);
-    (void)WeightScaleBytes(linear.rows.type, linear.rows.n, linear.rows.k, linear.rows.block, &scales);
-    network_->weight_bytes_per_step += data + scales;
+  const PackedLayout* stored = StoredLayout(header_.tensor(static_cast<uint32_t>(spec.weight)));
+  const PackedLayout* wanted = linear.kernel->layout;
+  const uint64_t bytes = LinearBytes(wanted, linear.rows);
+  network_->weight_bytes_per_step += bytes;
+  if (stored == wanted) {
+    // In place: from here on only the kernels touch these pages.
+    network_->in_place_weight_bytes += bytes;
+    if (wanted != nullptr) SetPacked(&linear, linear.rows.data);
     return linear;
   }
-  const uint64_t packed_bytes = PackedBytes(*linear.kernel->layout, linear.rows.n, linear.rows.k, linear.rows.block);
-  void* packed = arena_.TakeBytes("packed_weights", packed_bytes, 1, layer);
-  network_->packed_weight_bytes += packed_bytes;
-  network_->weight_bytes_per_step += packed_bytes;
-  if (packed == nullptr) return linear;
-  PackRows(*linear.kernel->layout, linear.rows, linear.bias, packed);
-  linear.packed = packed;
-  // From here on the mapped rows are not read: their pages never count as this process's memory again.
-  linear.rows.data = nullptr;
-  linear.rows.scales = nullptr;
+  network_->packed_weight_bytes += bytes;
+  if (stored != nullptr) network_->repacked_weight_bytes += bytes;
+  if (stored != nullptr && wanted != nullptr) {
+    repack_bytes_ = Max(repack_bytes_, RepackScratchBytes(*stored, *wanted, linear.rows.k, linear.rows.block));
+  }
+  uint8_t* place = static_cast<uint8_t*>(
+      arena_.TakeBytes(stored == nullptr ? "packed_weights" : "repacked_weights", bytes, 1, layer));
+  if (wanted != nullptr) {
+    SetPacked(&linear, place);
+  } else {
+    linear.rows.data = place;
+    linear.rows.scales = place == nullptr || linear.rows.type == WeightType::kF32 ? nullptr : place + ScaleOffset(linear.rows);
+  }
   return linear;
 }
 
@@ -207,6 +237,11 @@ void Walk::Activations(size_t text_workspace_bytes) {
   b.up = arena_.Take<float>("ffn.up", t * widths_.ffn);
   arena_.EndScratch();
 
+  if (repack_bytes_ > 0) {
+    arena_.BeginScratch();
+    b.repack = static_cast<uint8_t*>(arena_.TakeBytes("load.repack", repack_bytes_, options_.threads, -1));
+    arena_.EndScratch();
+  }
   if (m.input.kind == InputKind::kPatches) {
     arena_.BeginScratch();
     // One row of the pass is the CLS row.
@@ -221,6 +256,32 @@ void Walk::Activations(size_t text_workspace_bytes) {
   }
 }
 
+// The weights that the kernels do not read where the file has them, written to the places that the walk took.
+struct Loader {
+  const Network& network;
+  ThreadPool* pool;
+
+  void Load(const LinearSpec& spec, const Linear& linear) const {
+    if (spec.weight == kNoTensor) return;
+    const ModelFile& file = *network.file;
+    const uint32_t tensor = static_cast<uint32_t>(spec.weight);
+    const PackedLayout* stored = StoredLayout(file.header().tensor(tensor));
+    const PackedLayout* wanted = linear.kernel->layout;
+    if (stored == wanted) return;
+    // The walk took these places for us to write.
+    void* packed = const_cast<void*>(linear.packed);
+    WeightRows rows = linear.rows;
+    rows.data = file.TensorData(tensor);
+    rows.scales = file.TensorScales(tensor);
+    if (stored == nullptr) return PackRows(*wanted, rows, linear.bias, packed, pool);
+    if (wanted != nullptr) {
+      return RepackRows(*stored, rows.data, *wanted, rows, linear.bias, packed, network.buffers.repack, pool);
+    }
+    const UnpackedRows out = {const_cast<void*>(linear.rows.data), const_cast<void*>(linear.rows.scales), nullptr};
+    UnpackRows(*stored, rows, rows.data, 0, rows.n, out, pool);
+  }
+};
+
 }  // namespace
 
 void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
@@ -233,6 +294,24 @@ void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t tex
   walk.Layers();
   walk.InputAndOutput();
   walk.Activations(text_workspace_bytes);
+}
+
+void LoadWeights(const Network& network, ThreadPool* pool) {
+  const Loader loader = {network, pool};
+  const ModelSpec& m = network.model;
+  for (uint32_t i = 0; i < network.layer_count; ++i) {
+    const LayerSpec spec = network.file->header().layer(i);
+    const LayerOp& op = network.layers[i];
+    loader.Load(spec.attention.q, op.attention.q);
+    loader.Load(spec.attention.k, op.attention.k);
+    loader.Load(spec.attention.v, op.attention.v);
+    loader.Load(spec.attention.o, op.attention.o);
+    loader.Load(spec.ffn.gate, op.ffn.gate);
+    loader.Load(spec.ffn.up, op.ffn.up);
+    loader.Load(spec.ffn.down, op.ffn.down);
+  }
+  loader.Load(m.input.patch_projection, network.patch_projection);
+  loader.Load(m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head, network.head);
 }
 
 }  // namespace thimble

@@ -63,6 +63,8 @@ struct Buffers {
   // feed-forward
   float* gate = nullptr;                   // [T, F]
   float* up = nullptr;
+  // loading a packing that is not the kernels': rows on their way, for each worker
+  uint8_t* repack = nullptr;
   // image input
   float* patches = nullptr;                // [patches, channels * patch * patch]
   // text
@@ -83,15 +85,20 @@ struct Network {
   NormOp output_norm;
   Linear head;
   Buffers buffers;
-  uint64_t packed_weight_bytes = 0;
+  uint64_t packed_weight_bytes = 0;        // in the arena, those that were repacked included
+  uint64_t repacked_weight_bytes = 0;      // of these: the file has another packing
+  uint64_t in_place_weight_bytes = 0;      // linear layers read from the mapping
   uint64_t kv_bytes = 0;
   uint64_t kv_bytes_per_token = 0;
   uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included
 };
 
-// text_workspace_bytes: what encoding max_text_bytes takes (0 without tokenizer). When carving packs weights and fills
-// *network; when measuring the pointers stay null. Sizes are checked by the arena.
+// text_workspace_bytes: what encoding max_text_bytes takes (0 without tokenizer). When carving fills *network; weights
+// in the arena are not there before LoadWeights(). When measuring the pointers stay null. Sizes are checked by the arena.
 void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
                  Network* network);
+
+// Writes what the walk took for weights: packs, repacks or unpacks. The bytes do not depend on the pool.
+void LoadWeights(const Network& network, ThreadPool* pool);
 
 }  // namespace thimble

@@ -2,6 +2,7 @@
 #include "runtime/options.h"
 
 #include "ops/thread_pool.h"
+#include "runtime/packing.h"
 
 namespace thimble {
 namespace {
@@ -49,10 +50,10 @@ Status ResolveCache(const Header& header, const thimble_options& options, Engine
   return Status::Ok();
 }
 
-Status ResolveKernels(const char* name, const KernelTable** out) {
+Status ResolveKernels(const Header& header, const char* name, const KernelTable** out) {
   const CpuFeatures cpu = DetectCpu();
   if (name == nullptr) {
-    *out = BestKernelTable(cpu);
+    *out = ChooseKernelTable(header, cpu);
     return Status::Ok();
   }
   size_t length = 0;
@@ -109,7 +110,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
   out.max_text_bytes = options.max_text_bytes == 0 ? default_text : options.max_text_bytes;
   if (header.model().tokenizer_segment < 0) out.max_text_bytes = 0;
 
-  THIMBLE_RETURN_IF_ERROR(ResolveKernels(options.kernels, &out.kernels));
+  THIMBLE_RETURN_IF_ERROR(ResolveKernels(header, options.kernels, &out.kernels));
   THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(options.sampling));
   return out;
 }

@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include "format/container.h"
+#include "runtime/packing.h"
 
 namespace thimble {
 namespace {
@@ -75,6 +76,9 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->chunk_tokens = options.chunk_tokens;
   plan->threads = options.threads;
   plan->kernels = options.kernels->name;
+  plan->file_packing = FilePackingName(file.header(), options.kernels->name);
+  plan->in_place_weight_bytes = engine.network().in_place_weight_bytes;
+  plan->repacked_weight_bytes = engine.network().repacked_weight_bytes;
   return Status::Ok();
 }
 

@@ -11,18 +11,25 @@ constinit const PackedLayout* const kLayouts[] = {
 };
 
 constinit const TablePacking kTables[] = {
-    {"portable", nullptr, nullptr, nullptr},
-    {"avx2", &kF32x16, &kQ8x8c8, &kQ4x8c8},
-    {"avxvnni", &kF32x16, &kQ8x8c8, &kQ4x8c8},
-    {"avx512vnni", &kF32x16, &kQ8x16c8, &kQ4x16c8},
-    {"neon", &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
-    {"neondot", &kF32x8, &kQ8x16c4, &kQ4x16c4},
-    {"neoni8mm", &kF32x8, &kQ8x16c8, &kQ4x16c8},
+    {"portable", false, nullptr, nullptr, nullptr},
+    {"avx2", false, &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avxvnni", true, &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avx512vnni", true, &kF32x16, &kQ8x16c8, &kQ4x16c8},
+    {"neon", false, &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
+    {"neondot", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
+    {"neoni8mm", true, &kF32x8, &kQ8x16c8, &kQ4x16c8},
 };
 
 }  // namespace
 
 std::span<const PackedLayout* const> AllPackedLayouts() { return kLayouts; }
+
+const PackedLayout* FindPackedLayout(const LinearLayout& key) {
+  for (const PackedLayout* layout : kLayouts) {
+    if (SameLayout(layout->key, key)) return layout;
+  }
+  return nullptr;
+}
 
 std::span<const TablePacking> AllTablePackings() { return kTables; }
 

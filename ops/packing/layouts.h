@@ -38,10 +38,13 @@ inline constexpr PackedLayout kQ4x16c8 = THIMBLE_Q4_LAYOUT(16, 8);
 
 // All of them, also those that no table takes any more but files may carry.
 std::span<const PackedLayout* const> AllPackedLayouts();
+// Its entry with this key; null: not known.
+const PackedLayout* FindPackedLayout(const LinearLayout& key);
 
 // What the kernel table `name` wants. Null pointers (table "scalar", also called "portable"): portable rows.
 struct TablePacking {
   const char* name;
+  bool fast;  // int8 dot products: decoding waits for memory alone, and prefill is several times that of the others
   const PackedLayout* f32;
   const PackedLayout* q8;
   const PackedLayout* q4;

@@ -75,6 +75,7 @@ void thimble_model_close(thimble_model* model) { delete model; }
 thimble_status thimble_model_verify(const thimble_model* model) {
   if (model == nullptr) return ToC(NullArgument("model"));
   Status status = VerifyPayload(model->file);
+  if (status.ok()) status = VerifyPackedTensors(model->file);
   if (status.ok() && model->has_tokenizer) status = CheckTokenizerData(model->tokenizer);
   return ToC(status);
 }

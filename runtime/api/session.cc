@@ -49,6 +49,7 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
   Arena carve = Arena::Carving(block, need);
   Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_data(), carve, nullptr);
   engine->SetPool(pool.value());
+  LoadWeights(engine->network(), pool.value());
   engine->SetOwnedBlock(owned);
   engine->SetArenaBytes(need);
   *session = static_cast<thimble_session*>(engine);

@@ -17,6 +17,7 @@ Command AddPlan(CLI::App* program);
 Command AddInspect(CLI::App* program);
 Command AddVerify(CLI::App* program);
 Command AddConvert(CLI::App* program);
+Command AddPack(CLI::App* program);
 Command AddTokenize(CLI::App* program);
 Command AddPerplexity(CLI::App* program);
 Command AddLogits(CLI::App* program);

@@ -1,10 +1,12 @@
 // `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are
 // arguments and the list of what can be read.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +14,7 @@
 #include "format/import/convert.h"
 #include "format/import/family.h"
 #include "format/import/family_gguf.h"
+#include "format/import/pack_file.h"
 #include "format/import/synthetic.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/convert_report.h"
@@ -35,16 +38,18 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --report report.html
   thimble convert --shape tinyllama-1.1b -o shape.thimble --weights q4
+  thimble convert smollm2/ -o smollm2.thimble --weights q4 --pack neondot,avx2
   thimble convert --list
 
 SRC is a folder with config.json and model.safetensors (or its shards), a .gguf file, or a llama2.c
 .bin file. The result appears under its name when it is complete and checked; until then an older file of
 that name stays. Memory stays small: one block of rows at a time. --weights q4 is the recipe
 "balanced"; "small" has 4 bits everywhere. --shape writes random weights
-instead of reading any: speed and memory do not depend on them.)";
+instead of reading any: speed and memory do not depend on them. --pack needs room for a second copy while
+it works.)";
 
 struct Arguments {
-  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report;
+  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report, packing;
   std::vector<std::string> ignored_fields;
   int64_t block = 32, seed = 1, positions = 0;
   bool no_tokenizer = false, list = false, force = false, json = false, quiet = false;
@@ -177,6 +182,56 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   return Convert(options);
 }
 
+struct PackedOutput {
+  std::string path, packing;
+};
+
+// A file carries one packing: with several of them each gets a file of its own, NAME.PACKING.thimble.
+std::vector<PackedOutput> PackedOutputs(const Arguments& arguments) {
+  std::vector<std::string> packings;
+  for (size_t at = 0; !arguments.packing.empty() && at <= arguments.packing.size();) {
+    const size_t end = std::min(arguments.packing.find(',', at), arguments.packing.size());
+    packings.push_back(arguments.packing.substr(at, end - at));
+    at = end + 1;
+  }
+  std::vector<PackedOutput> outputs;
+  for (const std::string& packing : packings) {
+    if (!IsTablePacking(packing))
+      throw Error(kInvalidArgument, "--pack: must be some of " + TablePackingNames() + ", got " + Quoted(packing));
+    fs::path path = arguments.output;
+    if (packings.size() > 1) path.replace_extension("." + packing + path.extension().string());
+    outputs.push_back({path.string(), packing});
+  }
+  return outputs;
+}
+
+// The conversion writes portable rows beside the output; this makes the packed files out of them. What a killed one
+// left is written anew by the next.
+class UnpackedFile {
+ public:
+  explicit UnpackedFile(const std::string& path) : path_(path) {}
+  ~UnpackedFile() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  UnpackedFile(const UnpackedFile&) = delete;
+  UnpackedFile& operator=(const UnpackedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  // The bytes of the new file.
+  uint64_t Pack(const PackedOutput& output, ProgressBar& bar) const {
+    PackOptions options;
+    options.source = path_;
+    options.output = output.path;
+    options.table = output.packing;
+    options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+    return PackFile(options).file_bytes;
+  }
+
+ private:
+  std::string path_;
+};
+
 int Run(const Arguments& arguments) {
   if (arguments.list) return List(arguments.json);
   if (arguments.source.empty() && arguments.shape.empty())
@@ -188,12 +243,23 @@ int Run(const Arguments& arguments) {
     CheckReadable(arguments.tokenizer);
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
-  CheckOutput(arguments);
+  const std::vector<PackedOutput> outputs = PackedOutputs(arguments);
+  Arguments written = arguments;
+  for (const PackedOutput& output : outputs) {
+    written.output = output.path;
+    CheckOutput(written);
+  }
+  written.output = arguments.output;
+  if (!outputs.empty()) written.output = arguments.output + ".unpacked";
+  CheckOutput(written);
   if (!arguments.report.empty()) CheckReportName(arguments.report);
 
   ProgressBar bar(arguments.quiet);
   const auto start = Clock::now();
-  const ConvertReport report = arguments.shape.empty() ? ConvertSource(arguments, bar) : WriteShape(arguments, bar);
+  std::optional<UnpackedFile> unpacked;
+  if (!outputs.empty()) unpacked.emplace(written.output);
+  ConvertReport report = arguments.shape.empty() ? ConvertSource(written, bar) : WriteShape(written, bar);
+  for (const PackedOutput& output : outputs) report.file_bytes = unpacked->Pack(output, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   const std::string weights = arguments.shape.empty() ? WeightsText(arguments) : arguments.weights;
@@ -232,6 +298,10 @@ Command AddConvert(CLI::App* program) {
          "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
          "by default what lies in SRC")
       ->type_name("FILE");
+  app->add_option("--pack", a->packing,
+                  "Weights in the layout of these kernels, used where they lie in the file: " + TablePackingNames() +
+                      "; with several, separated by commas, one file for each: NAME.PACKING.thimble")
+      ->type_name("TABLE");
   app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
   app->add_option("--name", a->name, "The model's name, by default that of SRC")->type_name("NAME");
   app->add_option("--ignore-field", a->ignored_fields,

@@ -160,6 +160,10 @@ class Inspector {
                     {"data_segment", tensor.data_segment}};
       if (tensor.block != 0) entry["block"] = tensor.block;
       if (tensor.scale_segment >= 0) entry["scale_segment"] = tensor.scale_segment;
+      if (const PackingSpec& p = tensor.packing; p.packed()) {
+        entry["packing"] = {{"packer", p.packer}, {"version", p.version}, {"nr", p.nr},
+                            {"kr", p.kr},         {"sr", p.sr},           {"planes", p.planes}};
+      }
       out.push_back(std::move(entry));
     }
     return out;

@@ -70,9 +70,15 @@ std::string InspectText(const Json& report) {
 
   text += Format("\n%-44s %-5s %-16s %14s  %s\n", "tensor", "type", "shape", "bytes", "segment");
   for (const Json& tensor : report["tensors"]) {
-    text += Format("%-44s %-5s %-16s %14s  %s\n", Plain(tensor["name"]).c_str(),
+    std::string packing;
+    if (tensor.contains("packing")) {
+      const Json& p = tensor["packing"];
+      packing = Format("  packed %s %sx%s s%s", Plain(p["packer"]).c_str(), Plain(p["nr"]).c_str(),
+                       Plain(p["kr"]).c_str(), Plain(p["sr"]).c_str());
+    }
+    text += Format("%-44s %-5s %-16s %14s  %s%s\n", Plain(tensor["name"]).c_str(),
                    Plain(tensor["type"]).c_str(), Shape(tensor).c_str(), Thousands(tensor["bytes"]).c_str(),
-                   Plain(tensor["data_segment"]).c_str());
+                   Plain(tensor["data_segment"]).c_str(), packing.c_str());
   }
   return text;
 }

@@ -93,6 +93,17 @@ std::string Picture(const Plan& plan, const std::vector<Group>& groups) {
   return text + "\n";
 }
 
+// Where the linear layers' weights come from: the file's packing, and what happens to it.
+std::string WeightsText(const thimble_plan& totals) {
+  std::string text = Format("weights  file packing %s, kernels %s: %s bytes used in place", totals.file_packing,
+                            totals.kernels, Thousands(totals.in_place_weight_bytes).c_str());
+  const uint64_t packed = totals.packed_weight_bytes - totals.repacked_weight_bytes;
+  if (packed > 0) text += Format(", %s packed into the arena", Thousands(packed).c_str());
+  if (totals.repacked_weight_bytes > 0)
+    text += Format(", %s repacked into the arena", Thousands(totals.repacked_weight_bytes).c_str());
+  return text + "\n";
+}
+
 std::string Title(const char* name, uint64_t bytes, const char* what) {
   const std::string human = bytes >= 1024 ? "(" + HumanBytes(bytes) + ")" : "";
   return Format("%-9s%s bytes %s  %s\n", name, Thousands(bytes).c_str(), human.c_str(), what);
@@ -145,7 +156,7 @@ std::string PlanText(const Model& model, const thimble_options& options, const P
   text += lines(THIMBLE_MAPPED, false, totals.mapped_bytes);
   text += "\n" + Title("outside", totals.outside_bytes, "what cannot lie in the arena");
   text += lines(THIMBLE_OUTSIDE, false, totals.outside_bytes);
-  return text + "\n" + CacheText(plan);
+  return text + "\n" + WeightsText(totals) + CacheText(plan);
 }
 
 Json PlanJson(const Model& model, const thimble_options& options, const Plan& plan) {
@@ -165,6 +176,9 @@ Json PlanJson(const Model& model, const thimble_options& options, const Plan& pl
           {"outside_bytes", totals.outside_bytes},
           {"kv_bytes", totals.kv_bytes},
           {"packed_weight_bytes", totals.packed_weight_bytes},
+          {"repacked_weight_bytes", totals.repacked_weight_bytes},
+          {"in_place_weight_bytes", totals.in_place_weight_bytes},
+          {"file_packing", totals.file_packing},
           {"kv_bytes_per_token", totals.kv_bytes_per_token},
           {"baseline_kv_bytes_per_token", totals.baseline_kv_bytes_per_token},
           {"cut_percent", plan.CutPercent()},

@@ -102,7 +102,8 @@ typedef struct thimble_options {
   uint32_t chunk_tokens;        /* tokens per prefill pass; 0 = 64; encoders: the longest input */
   uint32_t logits_rows;         /* rows of logits computed at once for thimble_prefill_each; 0 = 1 */
   uint32_t max_text_bytes;      /* longest text thimble_generate and thimble_encode take; 0 = 8 per context token */
-  const char* kernels;          /* "scalar", "neondot", ...; NULL = the best this CPU has */
+  const char* kernels;          /* "scalar", "neondot", ...; NULL = the best this CPU has, or the one that the file is
+                                   packed for where that is not much slower */
   thimble_sampling sampling;
   uint64_t cpu_mask;            /* processors for the session's own threads, bit i = processor i; 0 = any. Not for the
                                    calling thread, which is worker 0 and the caller's to place */
@@ -128,13 +129,16 @@ typedef struct thimble_plan {
   uint64_t mapped_bytes;
   uint64_t outside_bytes;             /* thread stacks, pool, header copy */
   uint64_t kv_bytes;                  /* of the arena */
-  uint64_t packed_weight_bytes;       /* of the arena */
+  uint64_t packed_weight_bytes;       /* of the arena: weights that the kernels do not read where the file has them */
   uint64_t kv_bytes_per_token;        /* all layers */
   uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
   uint32_t context_tokens;
   uint32_t chunk_tokens;
   uint32_t threads;
   const char* kernels;                /* the table that will be used */
+  const char* file_packing;           /* for which table the file is packed: "portable", "neondot", ... or "mixed" */
+  uint64_t in_place_weight_bytes;     /* of the mapping: weights of linear layers that are used where they lie */
+  uint64_t repacked_weight_bytes;     /* of packed_weight_bytes: the file has them in another packing */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);

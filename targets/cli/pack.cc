@@ -1,0 +1,109 @@
+// `thimble pack`: the same model with its weights as the kernels of a machine read them, so that loading copies
+// nothing. The work is format/import's.
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include <thimble/thimble.h>
+#include <nlohmann/json.hpp>
+
+#include "format/container.h"
+#include "format/import/pack_file.h"
+#include "targets/cli/commands.h"
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+#include "targets/cli/progress.h"
+
+namespace thimble::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr char kFooter[] = R"(Examples:
+  thimble pack stories-qmqa.thimble
+  thimble pack stories-qmqa.thimble --for neondot -o stories-qmqa.neondot.thimble
+  thimble pack stories-qmqa.neondot.thimble --for portable -o stories-qmqa.thimble
+
+A packed file is used as it lies in the mapping: no copy in the arena, no time at loading. It still runs
+everywhere: where the kernels want another layout it is repacked into the arena; `thimble plan` says so.
+Without --for the packing is that of this machine's best kernels. Without -o the file itself is replaced,
+when the new one is complete. The bytes are the same whatever machine writes them.)";
+
+struct Arguments {
+  std::string model, output, table;
+  bool json = false, quiet = false;
+};
+
+// The last of the names is the best.
+std::string BestTable() {
+  const std::string names = thimble_kernel_tables();
+  return names.substr(names.rfind(' ') + 1);
+}
+
+void CheckOutput(const std::string& output) {
+  std::error_code ignored;
+  if (!fs::exists(output, ignored)) return;
+  if (fs::is_directory(output, ignored)) throw IoError(output, "cannot be written", EISDIR);
+  char start[sizeof kMagic] = {};
+  std::FILE* file = std::fopen(output.c_str(), "rb");
+  const bool read = file != nullptr && std::fread(start, 1, sizeof start, file) == sizeof start;
+  if (file != nullptr) std::fclose(file);
+  if (!read || std::memcmp(start, kMagic, sizeof start) != 0)
+    throw Error(kInvalidArgument, "-o: " + output + " exists and is no .thimble file");
+}
+
+int Run(const Arguments& arguments) {
+  PackOptions options;
+  options.source = arguments.model;
+  options.output = arguments.output.empty() ? arguments.model : arguments.output;
+  options.table = arguments.table.empty() ? BestTable() : arguments.table;
+  if (options.table == "scalar") options.table = "portable";
+  { const Model checked(arguments.model); }
+  CheckOutput(options.output.string());
+
+  ProgressBar bar(arguments.quiet);
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  const auto start = Clock::now();
+  const PackReport report = PackFile(options);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  bar.Clear();
+  if (arguments.json) {
+    PrintJson({{"output", options.output.string()},
+               {"packing", options.table},
+               {"packed_tensors", report.packed_tensors},
+               {"packed_bytes", report.packed_bytes},
+               {"source_bytes", report.source_bytes},
+               {"file_bytes", report.file_bytes},
+               {"peak_buffer_bytes", report.peak_buffer_bytes},
+               {"seconds", seconds}});
+  } else if (!arguments.quiet) {
+    Print(Format("%s: %s, %s tensors packed in %s bytes; %s bytes in all, was %s; %.1f s\n", options.output.c_str(),
+                 options.table.c_str(), Thousands(report.packed_tensors).c_str(),
+                 Thousands(report.packed_bytes).c_str(), Thousands(report.file_bytes).c_str(),
+                 Thousands(report.source_bytes).c_str(), seconds));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command AddPack(CLI::App* program) {
+  auto arguments = std::make_shared<Arguments>();
+  Arguments* a = arguments.get();
+  CLI::App* app = program->add_subcommand("pack", "Rewrite a model for the kernels of a machine");
+  app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
+  app->add_option("-o,--output", a->output, "The file to write, by default MODEL itself")->type_name("FILE");
+  app->add_option("--for", a->table, "Kernels to pack for: " + TablePackingNames())
+      ->type_name("TABLE")
+      ->default_str("this machine's best");
+  app->add_flag("-q,--quiet", a->quiet, "No progress and no report");
+  app->add_flag("--json", a->json, "The report as one JSON object on standard output");
+  app->footer(kFooter);
+  return {app, [arguments] { return Run(*arguments); }};
+}
+
+}  // namespace thimble::cli

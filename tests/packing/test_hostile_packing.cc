@@ -1,0 +1,212 @@
+// Packed files that are wrong: every field of the description, sizes, truncations, bytes. Each gives a named error
+// or a model that works.
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+
+#include "format/header.h"
+#include "format/model_file.h"
+#include "ops/packing/layouts.h"
+#include "runtime/core/status.h"
+#include "runtime/include/thimble/thimble.h"
+#include "tests/packing/packed_file.h"
+#include "tests/support/exercise.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+// One packed layer in the description of a model; the payload is left zero.
+struct Described {
+  ModelDescription d;
+  uint32_t tensor = 0;
+};
+
+Described Describe(WeightType type, const PackedLayout& layout) {
+  ModelBuilder m(32, 44, 16, 9);
+  m.Weights(type, type == WeightType::kQ4 ? 32 : 0);
+  AttentionSpec a;
+  a.heads = a.kv_heads = 1;
+  a.head_width = 32;
+  m.AddLayer(a, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kRmsNorm, true);
+  m.Finish(false, true, NormKind::kRmsNorm);
+  Described out{m.description(), 0};
+  out.tensor = static_cast<uint32_t>(out.d.layers[0].attention.q.weight);
+  TensorSpec& t = out.d.tensors[out.tensor].spec;
+  std::strcpy(t.packing.packer, layout.key.packer);
+  t.packing.version = layout.key.version;
+  t.packing.nr = layout.key.nr;
+  t.packing.kr = layout.key.kr;
+  t.packing.sr = layout.key.sr;
+  t.packing.planes = layout.key.planes;
+  t.packed_bytes = PackedBytes(layout, t.rows, t.cols, t.block) + kLinearSlackBytes;
+  return out;
+}
+
+thimble_status Open(ModelDescription d) {
+  uint64_t file_bytes = 0;
+  const std::vector<SegmentSpec> segments = LayOut(d, &file_bytes);
+  std::vector<uint8_t> file(file_bytes);
+  const std::vector<uint8_t> header = HeaderBytes(d, segments, file_bytes);
+  std::memcpy(file.data(), header.data(), header.size());
+  const AlignedBytes bytes(file);
+  thimble_model* model = nullptr;
+  const thimble_status status = thimble_model_open_memory(bytes.data(), bytes.size(), &model);
+  thimble_model_close(model);
+  return status;
+}
+
+bool Names(const thimble_status& status, int32_t code, const char* text) {
+  INFO(status.code << " " << status.message);
+  CHECK(status.code == code);
+  CHECK(std::strstr(status.message, text) != nullptr);
+  return status.code == code && std::strstr(status.message, text) != nullptr;
+}
+
+// The first packed tensor of a file: where its bytes are.
+struct Place {
+  size_t offset, bytes;
+  uint32_t tensor;
+};
+
+Place FirstPacked(const std::vector<uint8_t>& file) {
+  const AlignedBytes bytes(file);
+  ModelFile model;
+  REQUIRE(model.OpenMemory(bytes.data(), bytes.size()).ok());
+  for (uint32_t i = 0; i < model.header().tensors(); ++i) {
+    const TensorSpec t = model.header().tensor(i);
+    if (!t.packing.packed()) continue;
+    const SegmentSpec s = model.header().segment(static_cast<uint32_t>(t.data_segment));
+    return {static_cast<size_t>(s.offset), static_cast<size_t>(s.bytes), i};
+  }
+  FAIL("no packed tensor");
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("hostile packing: every field of the description is checked, and named") {
+  for (const PackedLayout* layout : AllPackedLayouts()) {
+    const WeightType type = layout->key.type;
+    const Described good = Describe(type, *layout);
+    INFO(layout->key.packer << " " << layout->key.nr << "x" << layout->key.kr);
+    CHECK(Open(good.d).code == 0);
+    const auto broken = [&](auto change) {
+      ModelDescription d = good.d;
+      change(d.tensors[good.tensor].spec);
+      return Open(d);
+    };
+    const int32_t unknown = static_cast<int32_t>(Code::kUnsupported), invalid = static_cast<int32_t>(Code::kInvalidModel);
+    Names(broken([](TensorSpec& t) { std::strcpy(t.packing.packer, "kernel_of_tomorrow"); }), unknown, "kernel_of_tomorrow");
+    Names(broken([](TensorSpec& t) { t.packing.version = 2; }), unknown, "packing.version");
+    Names(broken([](TensorSpec& t) { t.packing.version = 0; }), unknown, "packing.version");
+    for (const uint32_t wrong : {0u, 1u << 31, 3u}) {
+      Names(broken([&](TensorSpec& t) { t.packing.nr = wrong; }), unknown, "packing.nr");
+      Names(broken([&](TensorSpec& t) { t.packing.kr = wrong; }), unknown, "packing.kr");
+      Names(broken([&](TensorSpec& t) { t.packing.sr = wrong; }), unknown, "packing.sr");
+      Names(broken([&](TensorSpec& t) { t.packing.planes = wrong; }), unknown, "packing.planes");
+    }
+    for (const int64_t off : {-65, -64, -1, 1, 64}) {
+      Names(broken([&](TensorSpec& t) { t.packed_bytes += static_cast<uint64_t>(off); }), invalid, "data_segment");
+    }
+    // The type of another packer.
+    for (const PackedLayout* other : AllPackedLayouts()) {
+      if (other->key.type == type) continue;
+      Names(broken([&](TensorSpec& t) { std::strcpy(t.packing.packer, other->key.packer); }), unknown, "type");
+    }
+  }
+}
+
+TEST_CASE("hostile packing: only linear layers, and tables that are tied, may be packed") {
+  const Described good = Describe(WeightType::kF32, kF32x16);
+  const auto pack = [](ModelDescription d, int32_t tensor) {
+    TensorSpec& t = d.tensors[static_cast<size_t>(tensor)].spec;
+    std::strcpy(t.packing.packer, kF32x16.key.packer);
+    t.packing.version = t.packing.kr = t.packing.sr = t.packing.planes = 1;
+    t.packing.nr = 16;
+    t.packed_bytes = PackedBytes(kF32x16, t.rows, t.cols, 0) + kLinearSlackBytes;
+    return Open(d);
+  };
+  CHECK(pack(good.d, good.d.spec.input.table).code == 0);
+  CHECK(pack(good.d, good.d.layers[0].attention.q.bias).code == static_cast<int32_t>(Code::kInvalidModel));
+  CHECK(pack(good.d, good.d.layers[0].attention_norm.weight).code == static_cast<int32_t>(Code::kInvalidModel));
+  // Of the largest sizes that a header can state, the packed size does not wrap into something small.
+  ModelDescription d = good.d;
+  TensorSpec& t = d.tensors[good.tensor].spec;
+  t.rows = t.cols = 1u << 24;
+  CHECK(Open(d).code != 0);
+}
+
+TEST_CASE("hostile packing: truncations and flipped bytes of a packed file", "[slow]") {
+  for (const char* name : {"k_v_on_read", "post_norms", "cache_source"}) {
+    for (const char* table : {"avx512vnni", "neon"}) {
+      INFO(name << " " << table);
+      const std::vector<uint8_t> file = Packed(ZooEntry(name).Bytes(), table);
+      for (size_t size = 0; size < file.size(); size += 997) {
+        const Exercised e = ExerciseModel(std::vector<uint8_t>(file.begin(), file.begin() + static_cast<ptrdiff_t>(size)), 0);
+        CHECK(e.fault == "");
+        CHECK(e.open_code != 0);
+      }
+      AlignedBytes bytes(file);
+      const Place place = FirstPacked(file);
+      size_t ran = 0;
+      for (size_t i = place.offset; i < file.size(); i += 53) {
+        bytes.data()[i] ^= static_cast<uint8_t>(1u << (i % 8));
+        const Exercised e = ExerciseModel(bytes.data(), file.size(), static_cast<uint32_t>(i));
+        bytes.data()[i] = file[i];
+        CHECK(e.fault == "");
+        if (e.open_code == 0) CHECK(e.verify_code != 0);
+        ran += e.ran;
+      }
+      CHECK(ran > 0);
+    }
+  }
+}
+
+TEST_CASE("hostile packing: verify looks into packed tensors") {
+  for (const char* name : {"k_v_on_read", "q_k_on_write", "q_k_on_read"}) {
+    for (const TablePacking& table : AllTablePackings()) {
+      if (table.q8 == nullptr) continue;
+      INFO(name << " " << table.name);
+      const std::string path = TemporaryPath("verify.thimble");
+      const std::vector<uint8_t> good = Packed(ZooEntry(name).Bytes(), table.name);
+      const Place place = FirstPacked(good);
+      // Every byte of the first packed tensor, sealed again: either it means other weights (which are then legal), or
+      // verify says what is wrong.
+      const uint8_t patterns[] = {0xff, 0x7f};
+      size_t refused = 0;
+      for (size_t i = place.offset; i < place.offset + place.bytes; i += 7) {
+        std::vector<uint8_t> file = good;
+        file[i] ^= patterns[i % 2];
+        ModelFile described;
+        const AlignedBytes original(good);
+        REQUIRE(described.OpenMemory(original.data(), original.size()).ok());
+        // The checksum alone must not be what finds it: put the right one into the header.
+        const SegmentSpec s = described.header().segment(
+            static_cast<uint32_t>(described.header().tensor(place.tensor).data_segment));
+        const uint64_t sum = ChecksumOf(file.data() + s.offset, static_cast<size_t>(s.bytes));
+        uint8_t* at = file.data();
+        for (size_t h = 64; h + 8 <= place.offset; h += 8) {
+          if (std::memcmp(at + h, &s.checksum, 8) == 0) std::memcpy(at + h, &sum, 8);
+        }
+        uint64_t header_bytes = 0;
+        std::memcpy(&header_bytes, at + 32, 8);
+        const uint64_t header_sum = ChecksumOf(at + 64, header_bytes);
+        std::memcpy(at + 40, &header_sum, 8);
+        const uint64_t prefix_sum = ChecksumOf(at, 56);
+        std::memcpy(at + 56, &prefix_sum, 8);
+        const AlignedBytes bytes(file);
+        thimble_model* model = nullptr;
+        const thimble_status opened = thimble_model_open_memory(bytes.data(), bytes.size(), &model);
+        REQUIRE(opened.code == 0);
+        const thimble_status verified = thimble_model_verify(model);
+        thimble_model_close(model);
+        refused += verified.code == static_cast<int32_t>(Code::kInvalidModel);
+        CHECK(verified.code != static_cast<int32_t>(Code::kCorrupt));
+      }
+      // int8 and int4: sums, biases, padding, and weights, whose sums no longer fit. Other floats are legal floats.
+      CHECK(refused > 0);
+      if (std::strcmp(name, "q_k_on_read") != 0) CHECK(refused * 4 > place.bytes / 7 * 3);
+    }
+  }
+}
