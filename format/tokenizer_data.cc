@@ -59,7 +59,7 @@ Status CheckKind(const TokenizerData& data) {
       }
       break;
     case TokenizerKind::kByteLevelBpe:
-      if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeek3) {
+      if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeekLlm) {
         return Bad(Code::kUnsupported, "split", "this build does not know the split pattern")
             .Got(static_cast<uint32_t>(data.split));
       }
@@ -67,6 +67,9 @@ Status CheckKind(const TokenizerData& data) {
     default:
       return Bad(Code::kUnsupported, "kind", "this build does not know the kind of tokenizer")
           .Got(static_cast<uint32_t>(data.kind));
+  }
+  if (data.Has(kTokenizerNfc) && data.kind != TokenizerKind::kByteLevelBpe) {
+    return Bad(Code::kUnsupported, "flags", "only byte-level BPE has a normal form");
   }
   if ((data.flags & ~kTokenizerKnownFlags) != 0) {
     return Bad(Code::kUnsupportedFeature, "flags", "holds a flag that this build does not know")
@@ -96,7 +99,9 @@ Status CheckPieces(TokenizerData* data) {
           .Wanted(kMaxPieceBytes);
     }
     if (length > data->max_piece_bytes) data->max_piece_bytes = length;
-    const uint8_t type = data->types[i] & static_cast<uint8_t>(~(kPieceStripLeft | kPieceStripRight));
+    const uint8_t type =
+        data->types[i] & static_cast<uint8_t>(~(kPieceStripLeft | kPieceStripRight | kPieceLate));
+    if ((data->types[i] & kPieceLate) != 0) data->has_late_pieces = true;
     if (type < static_cast<uint8_t>(PieceType::kNormal) || type > static_cast<uint8_t>(PieceType::kByte)) {
       return Bad(Code::kInvalidModel, "types", "this build does not know the type of a piece")
           .At("tokenizer", i)
@@ -116,6 +121,24 @@ Status CheckPieces(TokenizerData* data) {
         .Got(previous)
         .Wanted(data->piece_bytes);
   }
+  return Status::Ok();
+}
+
+// `section` holds C bytes. Only its sizes are checked: every look-up checks where it goes.
+Status CheckCharsmap(const char* section, uint32_t bytes, TokenizerData* data) {
+  if (bytes == 0) return Status::Ok();
+  if (data->kind == TokenizerKind::kByteLevelBpe) {
+    return Bad(Code::kInvalidModel, "charsmap", "byte-level BPE has no character map").Got(bytes);
+  }
+  uint32_t trie_bytes;
+  std::memcpy(&trie_bytes, section, sizeof trie_bytes);
+  if (trie_bytes % 4 != 0 || trie_bytes < 4 || trie_bytes > bytes - 4) {
+    return Bad(Code::kInvalidModel, "charsmap", "its double array does not fit").Got(trie_bytes).Wanted(bytes - 4);
+  }
+  data->charsmap = reinterpret_cast<const uint32_t*>(section + 4);
+  data->charsmap_units = trie_bytes / 4;
+  data->charsmap_texts = section + 4 + trie_bytes;
+  data->charsmap_text_bytes = bytes - 4 - trie_bytes;
   return Status::Ok();
 }
 
@@ -155,8 +178,11 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   data.eos = named[1];
   data.unk = named[2];
   data.pad = named[3];
-  if (const uint32_t reserved = HeaderField(bytes, 60); reserved != 0) {
-    return Bad(Code::kInvalidModel, "reserved", "must be 0").Got(reserved).Wanted(0);
+  const uint32_t charsmap_bytes = HeaderField(bytes, 60);
+  if (charsmap_bytes % 4 != 0 || charsmap_bytes > kMaxCharsmapBytes) {
+    return Bad(Code::kInvalidModel, "charsmap", "must be a multiple of 4 bytes, and not absurd")
+        .Got(charsmap_bytes)
+        .Wanted(kMaxCharsmapBytes);
   }
   THIMBLE_RETURN_IF_ERROR(CheckKind(data));
   if (data.piece_count == 0 || data.piece_count > kMaxTokenizerPieces) {
@@ -168,8 +194,8 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   const uint64_t need = kTokenizerHeaderBytes + 4 * uint64_t{data.eog_count} + 4 * uint64_t{256} +
                         4 * (uint64_t{data.piece_count} + 1) + 4 * uint64_t{data.piece_count} +
                         4 * uint64_t{data.index_count} + 4 * uint64_t{data.special_count} +
-                        sizeof(TokenizerMerge) * uint64_t{data.merge_count} + uint64_t{data.piece_count} +
-                        uint64_t{data.piece_bytes};
+                        sizeof(TokenizerMerge) * uint64_t{data.merge_count} + uint64_t{charsmap_bytes} +
+                        uint64_t{data.piece_count} + uint64_t{data.piece_bytes};
   if (need != size) {
     return Bad(need > size ? Code::kTruncated : Code::kTrailingBytes, "counts",
                "contradict the segment's length")
@@ -189,6 +215,7 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   data.index = reinterpret_cast<const uint32_t*>(take(data.index_count, 4));
   data.specials = reinterpret_cast<const uint32_t*>(take(data.special_count, 4));
   data.merges = reinterpret_cast<const TokenizerMerge*>(take(data.merge_count, sizeof(TokenizerMerge)));
+  THIMBLE_RETURN_IF_ERROR(CheckCharsmap(take(charsmap_bytes, 1), charsmap_bytes, &data));
   data.types = reinterpret_cast<const uint8_t*>(take(data.piece_count, 1));
   data.bytes = take(data.piece_bytes, 1);
 
@@ -250,7 +277,7 @@ const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) co
   return nullptr;
 }
 
-uint32_t TokenizerData::FindSpecial(std::string_view text, bool control) const {
+uint32_t TokenizerData::FindSpecial(std::string_view text, bool control, SpecialStage stage) const {
   // specials[low, high) start with text[0, depth). Each step narrows them by one more byte; the shortest
   // one, which sorts first, is a match when nothing of it is left.
   uint32_t low = 0;
@@ -276,9 +303,35 @@ uint32_t TokenizerData::FindSpecial(std::string_view text, bool control) const {
     if (low == high) break;
     // In the wrong order that a damaged file may have a match is missed, but none is made up.
     const uint32_t id = specials[low];
+    if (stage != SpecialStage::kAny && IsLate(id) != (stage == SpecialStage::kLate)) continue;
     if (Piece(id) == text.substr(0, depth + 1) && (control || Type(id) == PieceType::kUserDefined)) best = id;
   }
   return best;
+}
+
+// The double array of Darts-clone (Yata 2008): unit bits 0 to 7 and 31 are the label, 8 says that a value hangs
+// below, 10 to 30 are the offset to the children, times 256 where 9 is set. The longest match counts.
+size_t TokenizerData::MapCharacters(std::string_view text, std::string_view* becomes) const {
+  if (charsmap_units == 0) return 0;
+  const auto offset = [](uint32_t unit) { return (unit >> 10) << ((unit & 0x200u) >> 6); };
+  size_t taken = 0;
+  uint32_t node = offset(charsmap[0]);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const uint32_t byte = static_cast<uint8_t>(text[i]);
+    node ^= byte;
+    if (node >= charsmap_units) break;
+    const uint32_t unit = charsmap[node];
+    if ((unit & 0x800000ffu) != byte) break;
+    node ^= offset(unit);
+    if ((unit & 0x100u) == 0) continue;
+    if (node >= charsmap_units) break;
+    const uint32_t at = charsmap[node] & 0x7fffffffu;
+    if (at >= charsmap_text_bytes) break;
+    const std::string_view rest(charsmap_texts + at, charsmap_text_bytes - at);
+    *becomes = rest.substr(0, rest.find('\0'));
+    taken = i + 1;
+  }
+  return taken;
 }
 
 bool TokenizerData::IsEndOfGeneration(uint32_t id) const {

@@ -17,7 +17,7 @@
 //   36         u32           M, merges
 //   40         u32           E, end-of-generation ids
 //   44..59     u32[4]        bos, eos, unk, pad: an id, or 0xffffffff for none
-//   60         u32           0
+//   60         u32           C, bytes of the character map, a multiple of 4; 0: there is none
 //   64         u32[E]        end-of-generation ids: text ends when one of them is sampled
 //              u32[256]      the id that stands for a single byte, or 0xffffffff
 //              u32[V+1]      piece i is bytes [offset[i], offset[i+1]) of the last section
@@ -25,7 +25,9 @@
 //              u32[I]        ids that merging may produce, sorted by their bytes
 //              u32[S]        ids that are matched as a whole in the text, sorted by their bytes
 //              u32[4][M]     left id, right id, rank, merged id; sorted by (left, right)
-//              u8[V]         type of each piece (PieceType), with kPieceStripLeft and kPieceStripRight
+//              u8[C]         the character map of SentencePiece ("precompiled_charsmap"): u32 T, then T bytes of
+//                            a double array in units of 4, then zero-terminated texts, then up to 3 zeros
+//              u8[V]         type of each piece (PieceType), with the kPiece... bits
 //              u8[B]         the pieces, as the bytes that they stand for in text
 //
 // Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's
@@ -59,6 +61,8 @@ enum class SplitPattern : uint32_t {
   kFalcon = 4,
   kDeepSeekCoder = 5,
   kDeepSeek3 = 6,
+  kO200k = 7,  // GPT-4o
+  kDeepSeekLlm = 8,
 };
 
 // Bits of `flags`; unknown bits are refused.
@@ -73,7 +77,8 @@ enum TokenizerFlag : uint32_t {
   kTokenizerSplitDigits = 1u << 7,        // every numeric character is a word of its own
   kTokenizerPrefixUnlessSpace = 1u << 8,  // no dummy prefix where a space stands already
   kTokenizerPrefixFirstOnly = 1u << 9,    // no dummy prefix after a special piece
-  kTokenizerKnownFlags = (1u << 10) - 1,
+  kTokenizerNfc = 1u << 10,               // text is brought into normal form C first (byte-level BPE)
+  kTokenizerKnownFlags = (1u << 11) - 1,
 };
 
 enum class PieceType : uint8_t {
@@ -86,10 +91,12 @@ enum class PieceType : uint8_t {
 };
 
 // Bits beside the PieceType in `types`: a special piece that is matched in text takes the white space before
-// it, or after it, with it.
+// it, or after it, with it; a late one is looked for when the text has been normalised and the other special
+// pieces are out of it.
 inline constexpr uint8_t kPieceTypeMask = 0x0f;
 inline constexpr uint8_t kPieceStripLeft = 0x10;
 inline constexpr uint8_t kPieceStripRight = 0x20;
+inline constexpr uint8_t kPieceLate = 0x40;
 
 inline constexpr uint32_t kNoToken = 0xffffffffu;
 inline constexpr uint32_t kTokenizerVersion = 1;
@@ -97,6 +104,10 @@ inline constexpr size_t kTokenizerHeaderBytes = 64;
 inline constexpr uint32_t kMaxTokenizerPieces = 1u << 24;
 // Longest piece; bounds the memory of a detokenizer.
 inline constexpr uint32_t kMaxPieceBytes = 1u << 16;
+inline constexpr uint32_t kMaxCharsmapBytes = 1u << 26;
+
+// Which special pieces are looked for.
+enum class SpecialStage : uint8_t { kAny, kEarly, kLate };
 
 struct TokenizerMerge {
   uint32_t left;
@@ -123,7 +134,10 @@ struct TokenizerData {
   uint32_t special_count = 0;  // S
   uint32_t merge_count = 0;    // M
   uint32_t eog_count = 0;      // E
+  uint32_t charsmap_units = 0;
+  uint32_t charsmap_text_bytes = 0;
   uint32_t max_piece_bytes = 0;
+  bool has_late_pieces = false;
   float min_score = 0;  // of the normal pieces
   float max_score = 0;
   const uint32_t* eog_ids = nullptr;
@@ -133,6 +147,8 @@ struct TokenizerData {
   const uint32_t* index = nullptr;     // [I]
   const uint32_t* specials = nullptr;  // [S]
   const TokenizerMerge* merges = nullptr;
+  const uint32_t* charsmap = nullptr;    // [charsmap_units]
+  const char* charsmap_texts = nullptr;  // [charsmap_text_bytes]
   const uint8_t* types = nullptr;  // [V]
   const char* bytes = nullptr;     // [B]
 
@@ -152,6 +168,7 @@ struct TokenizerData {
   }
   bool StripsLeft(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripLeft) != 0; }
   bool StripsRight(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripRight) != 0; }
+  bool IsLate(uint32_t id) const { return id < piece_count && (types[id] & kPieceLate) != 0; }
   float Score(uint32_t id) const { return id < piece_count ? scores[id] : 0.0f; }
   // kNoToken when there is none.
   uint32_t ByteId(uint8_t byte) const {
@@ -164,7 +181,10 @@ struct TokenizerData {
   const TokenizerMerge* FindMerge(uint32_t left, uint32_t right) const;
   // The longest special piece at the start of `text`: user-defined ones, with `control` also control and
   // unknown ones. kNoToken if none. O(length of the match * log S).
-  uint32_t FindSpecial(std::string_view text, bool control) const;
+  uint32_t FindSpecial(std::string_view text, bool control, SpecialStage stage = SpecialStage::kAny) const;
+  // What the character map makes of the start of `text`: the bytes that it takes (0: nothing matches), and what
+  // they become.
+  size_t MapCharacters(std::string_view text, std::string_view* becomes) const;
   bool IsEndOfGeneration(uint32_t id) const;
 };
 

@@ -117,7 +117,8 @@ thimble_status thimble_tokenize(const thimble_model* model, const char* text, si
   if (!model->has_tokenizer) return ToC(NoTokenizer());
   const Status status = CheckEncodeArguments(text, text_bytes, ids, capacity, count);
   if (!status.ok()) return ToC(status);
-  const size_t bytes = EncodeWorkspaceBytes(model->tokenizer, text_bytes);
+  const size_t bytes =
+      EncodeWorkspaceBytes(model->tokenizer, EncodedTextBytes(model->tokenizer, {text, text_bytes}, ToEncodeOptions(flags)));
   if (bytes == 0 && text_bytes > 0) return ToC(OutOfMemory(text_bytes));
   const Scratch scratch(bytes);
   if (scratch.memory == nullptr) return ToC(OutOfMemory(bytes));

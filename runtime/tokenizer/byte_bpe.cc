@@ -48,9 +48,8 @@ void EncodeWord(const TokenizerData& data, std::string_view word, const EncodeWo
 
 }  // namespace
 
-void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
-                   IdSink* sink) {
-  Splitter splitter(data.split, data.Has(kTokenizerSplitDigits), fragment);
+void EncodeByteBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink) {
+  Splitter splitter(data.split, data.Has(kTokenizerSplitDigits), text);
   std::string_view word;
   while (splitter.Next(&word)) EncodeWord(data, word, workspace, sink);
 }

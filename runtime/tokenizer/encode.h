@@ -61,18 +61,12 @@ struct EncodeWorkspace {
   UnigramNode* nodes;  // unigram only: one per byte of the normalised text, and one
   Symbol* symbols;     // the others: one per byte of the (normalised) text
   uint32_t* heap;      // the same number
-  char* text;          // SentencePiece: the normalised text; the same number
+  char* text;          // where text is normalised: the same number
 };
 
-// The text as a SentencePiece vocabulary knows it. Writes at most fragment.size() + 1 bytes.
-size_t NormalizeSpm(const TokenizerData& data, std::string_view fragment, bool first, char* out);
-
-// `fragment` holds no control pieces. Its ids go to the sink. first: it starts the text.
-void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
-                  const EncodeWorkspace& workspace, IdSink* sink);
-void EncodeUnigram(const TokenizerData& data, std::string_view fragment, bool first,
-                   const EncodeWorkspace& workspace, IdSink* sink);
-void EncodeByteBpe(const TokenizerData& data, std::string_view fragment, const EncodeWorkspace& workspace,
-                   IdSink* sink);
+// `text` is normalised and holds no control pieces. Its ids go to the sink.
+void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
+void EncodeUnigram(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
+void EncodeByteBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
 
 }  // namespace thimble

@@ -39,6 +39,11 @@ def main():
             for code_point in range(first, last + 1):
                 assert classes[code_point] == 0
                 classes[code_point] = value
+    case = bytearray(LAST + 1)
+    for value, wanted in ((1, ("Lu", "Lt")), (2, ("Ll",))):
+        for first, last in ranges(categories, lambda c: c in wanted):
+            case[first : last + 1] = bytes([value]) * (last + 1 - first)
+    cases = [c << 2 | case[c] for c in range(LAST + 1) if c == 0 or case[c] != case[c - 1]]
     starts = [c << 3 | classes[c] for c in range(LAST + 1) if c == 0 or classes[c] != classes[c - 1]]
     print("// Generated, do not edit. Unicode " + version + ", Character Database files PropList.txt (White_Space) and")
     print("// extracted/DerivedGeneralCategory.txt (L*, N*, P*, S*, M*), as Debian's package unicode-data installs them:")
@@ -49,6 +54,11 @@ def main():
     print("inline constexpr uint32_t kUnicodeRuns[] = {")
     for i in range(0, len(starts), 10):
         print("    " + " ".join("0x%x," % s for s in starts[i : i + 10]))
+    print("};")
+    print("// The same of Lu and Lt (1) and Ll (2): first << 2 | case (LetterCase).")
+    print("inline constexpr uint32_t kUnicodeCaseRuns[] = {")
+    for i in range(0, len(cases), 12):
+        print("    " + " ".join("0x%x," % s for s in cases[i : i + 12]))
     print("};")
 
 

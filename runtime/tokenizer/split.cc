@@ -18,6 +18,10 @@ constexpr Pattern kPatterns[] = {
     {SplitPattern::kFalcon, {FalconPunctuationPass, Gpt2Pass, FalconDigitsPass}},
     {SplitPattern::kDeepSeekCoder,
      {DeepSeekLineEndPass, DeepSeekLetterPass, DeepSeekPunctuationPass, DeepSeekCjkPass, SingleDigitPass}},
+    {SplitPattern::kO200k, {O200kPass}},
+    {SplitPattern::kDeepSeekLlm,
+     {DeepSeekLineEndPass, DeepSeekLlmLetterPass, DeepSeekLlmPunctuationPass, TrailingSpacePass, DeepSeekCjkPass,
+      SingleDigitPass}},
     {SplitPattern::kDeepSeek3, {DeepSeek3DigitsPass, DeepSeek3CjkPass, DeepSeek3WordPass}},
 };
 

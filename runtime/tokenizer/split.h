@@ -14,7 +14,7 @@ namespace thimble {
 // not look at what stands before `begin`.
 using SplitPass = size_t (*)(std::string_view text, size_t begin);
 
-inline constexpr size_t kMaxSplitPasses = 6;  // one of them split_digits
+inline constexpr size_t kMaxSplitPasses = 7;  // one of them split_digits
 
 class Splitter {
  public:

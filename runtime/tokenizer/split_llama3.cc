@@ -8,29 +8,6 @@ constexpr uint32_t kLongS = 0x17F;  // the small letter whose capital is S: (?i:
 
 bool IsLetter(const SplitChar& c) { return c.kind == CharClass::kLetter; }
 
-// Where the contraction that starts at `begin` ends, in either case; `begin` if there is none.
-size_t ContractionEnd(std::string_view text, size_t begin) {
-  if (text[begin] != '\'' || begin + 1 >= text.size()) return begin;
-  const SplitChar c = CharAt(text, begin + 1);
-  if (c.code_point == kLongS) return begin + 1 + c.bytes;
-  const auto lower = [&](size_t at) { return at < text.size() ? text[at] | 0x20 : 0; };
-  const int second = lower(begin + 2);
-  switch (lower(begin + 1)) {
-    case 's':
-    case 't':
-    case 'm':
-    case 'd':
-      return begin + 2;
-    case 'r':
-    case 'v':
-      return second == 'e' ? begin + 3 : begin;
-    case 'l':
-      return second == 'l' ? begin + 3 : begin;
-    default:
-      return begin;
-  }
-}
-
 size_t WordEnd(std::string_view text, size_t begin, int max_digits) {
   if (const size_t end = ContractionEnd(text, begin); end > begin) return end;
   const SplitChar first = CharAt(text, begin);
@@ -54,6 +31,28 @@ size_t WordEnd(std::string_view text, size_t begin, int max_digits) {
 }
 
 }  // namespace
+
+size_t ContractionEnd(std::string_view text, size_t begin) {
+  if (text[begin] != '\'' || begin + 1 >= text.size()) return begin;
+  const SplitChar c = CharAt(text, begin + 1);
+  if (c.code_point == kLongS) return begin + 1 + c.bytes;
+  const auto lower = [&](size_t at) { return at < text.size() ? text[at] | 0x20 : 0; };
+  const int second = lower(begin + 2);
+  switch (lower(begin + 1)) {
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return begin + 2;
+    case 'r':
+    case 'v':
+      return second == 'e' ? begin + 3 : begin;
+    case 'l':
+      return second == 'l' ? begin + 3 : begin;
+    default:
+      return begin;
+  }
+}
 
 size_t Llama3Pass(std::string_view text, size_t begin) { return WordEnd(text, begin, 3); }
 size_t Qwen2Pass(std::string_view text, size_t begin) { return WordEnd(text, begin, 1); }

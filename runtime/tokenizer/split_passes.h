@@ -63,6 +63,14 @@ size_t Llama3Pass(std::string_view text, size_t begin);
 // The same with \p{N} in place of \p{N}{1,3}.
 size_t Qwen2Pass(std::string_view text, size_t begin);
 
+// Where the contraction that starts at `begin` ends, in either case; `begin` if there is none.
+size_t ContractionEnd(std::string_view text, size_t begin);
+
+// For U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and W = [\p{Ll}\p{Lm}\p{Lo}\p{M}]:
+// [^\r\n\p{L}\p{N}]?U*W+(?i:'s|...)?|[^\r\n\p{L}\p{N}]?U+W*(?i:'s|...)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|
+// \s*[\r\n]+|\s+(?!\S)|\s+
+size_t O200kPass(std::string_view text, size_t begin);
+
 // [\p{P}$+<=>^~|`]+, then GPT-2's pattern, then [0-9][0-9][0-9]
 size_t FalconPunctuationPass(std::string_view text, size_t begin);
 size_t FalconDigitsPass(std::string_view text, size_t begin);
@@ -72,6 +80,12 @@ size_t DeepSeekLineEndPass(std::string_view text, size_t begin);
 size_t DeepSeekLetterPass(std::string_view text, size_t begin);
 size_t DeepSeekPunctuationPass(std::string_view text, size_t begin);
 size_t DeepSeekCjkPass(std::string_view text, size_t begin);
+
+// DeepSeek LLM: [\r\n], then \s?[cased letters]+, then \s?[!-/:-~, wide and general punctuation]+, then \s+$, then CJK,
+// then \p{N}
+size_t DeepSeekLlmLetterPass(std::string_view text, size_t begin);
+size_t DeepSeekLlmPunctuationPass(std::string_view text, size_t begin);
+size_t TrailingSpacePass(std::string_view text, size_t begin);
 
 // DeepSeek 3: \p{N}{1,3}, then CJK and kana, then
 // [!-/:-~ without letters][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|

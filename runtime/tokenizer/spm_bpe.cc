@@ -10,7 +10,6 @@
 namespace thimble {
 namespace {
 
-constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
 constexpr uint32_t kInsideSymbol = 0xfffffffeu;             // `previous` of a byte that starts no symbol
 
 // Higher scores first: the order of floats, turned round, as unsigned numbers. -0 counts as 0.
@@ -122,36 +121,7 @@ class SpmEncoder {
 
 }  // namespace
 
-size_t NormalizeSpm(const TokenizerData& data, std::string_view fragment, bool first, char* out) {
-  const bool escape = data.Has(kTokenizerEscapeWhitespace);
-  const bool squeeze = data.Has(kTokenizerRemoveExtraWhitespaces);
-  size_t size = 0;
-  bool after_space = squeeze;
-  bool pending_prefix = data.Has(kTokenizerAddDummyPrefix) && (first || !data.Has(kTokenizerPrefixFirstOnly));
-  for (size_t at = 0; at < fragment.size();) {
-    char c = fragment[at];
-    size_t length = 1;
-    if (escape && fragment.substr(at, kEscapedSpace.size()) == kEscapedSpace) {
-      c = ' ';
-      length = kEscapedSpace.size();
-    }
-    at += length;
-    if (squeeze && c == ' ' && after_space) continue;
-    after_space = c == ' ';
-    if (pending_prefix) {
-      if (c != ' ' || !data.Has(kTokenizerPrefixUnlessSpace)) out[size++] = ' ';
-      pending_prefix = false;
-    }
-    out[size++] = c;
-  }
-  // Whatever stands at the end was written after some other character, so the prefix survives.
-  if (squeeze && size > 0 && after_space) --size;
-  return size;
-}
-
-void EncodeSpmBpe(const TokenizerData& data, std::string_view fragment, bool first,
-                  const EncodeWorkspace& workspace, IdSink* sink) {
-  const std::string_view text(workspace.text, NormalizeSpm(data, fragment, first, workspace.text));
+void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink) {
   if (text.empty()) return;
   if (data.Has(kTokenizerIgnoreMerges)) {
     if (const uint32_t id = data.Find(text); id != kNoToken) return sink->Push(id);

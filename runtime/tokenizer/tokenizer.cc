@@ -1,8 +1,10 @@
-// Encode: checks the room, cuts the text at special pieces and hands the rest to the algorithm of the kind.
+// Encode: checks the room, cuts the text at special pieces, normalises the rest, cuts that at the special pieces that
+// are looked for late, and hands what remains to the algorithm of the kind.
 #include "runtime/tokenizer/tokenizer.h"
 
 #include "runtime/core/checked.h"
 #include "runtime/tokenizer/encode.h"
+#include "runtime/tokenizer/normalize.h"
 #include "runtime/tokenizer/unicode.h"
 
 namespace thimble {
@@ -11,32 +13,14 @@ namespace {
 // Symbols are numbered with 31 bits, which leaves room for the markers.
 constexpr size_t kMaxTextBytes = 0x7ffffff0;
 
-// Per byte of text: a symbol and a place in the heap, or a node for unigram; SentencePiece also keeps the
-// normalised text, which may be one byte longer than the text. Unigram has a node for the end.
+// Per byte of text: a symbol and a place in the heap, or a node for unigram; where text is normalised also that text,
+// which may be one byte longer for SentencePiece. Unigram has a node for the end.
 size_t BytesPerSymbol(const TokenizerData& data) {
-  switch (data.kind) {
-    case TokenizerKind::kUnigram:
-      return sizeof(UnigramNode) + 1;
-    case TokenizerKind::kSpmBpe:
-      return sizeof(Symbol) + sizeof(uint32_t) + 1;
-    default:
-      return sizeof(Symbol) + sizeof(uint32_t);
-  }
+  const size_t text = Normalizes(data) ? 1 : 0;
+  return text + (data.kind == TokenizerKind::kUnigram ? sizeof(UnigramNode) : sizeof(Symbol) + sizeof(uint32_t));
 }
 size_t ExtraSymbols(const TokenizerData& data) {
   return data.kind == TokenizerKind::kUnigram ? 2 : data.kind == TokenizerKind::kSpmBpe ? 1 : 0;
-}
-
-void EncodeFragment(const TokenizerData& data, std::string_view fragment, bool first,
-                    const EncodeWorkspace& workspace, IdSink* sink) {
-  if (fragment.empty()) return;
-  if (data.kind == TokenizerKind::kSpmBpe) {
-    EncodeSpmBpe(data, fragment, first, workspace, sink);
-  } else if (data.kind == TokenizerKind::kUnigram) {
-    EncodeUnigram(data, fragment, first, workspace, sink);
-  } else {
-    EncodeByteBpe(data, fragment, workspace, sink);
-  }
 }
 
 bool IsSpace(const Utf8Char& c) { return c.valid && ClassOf(c.code_point) == CharClass::kSpace; }
@@ -60,6 +44,50 @@ size_t WhiteSpaceEnd(std::string_view text, size_t at) {
     at += c.bytes;
   }
   return at;
+}
+
+// The special pieces that Encode cuts at. Control pieces do so when asked; user-defined ones where merges have ranks:
+// SentencePiece matches them itself, inside the fragment, because they do not start a new text there.
+struct Cutter {
+  const TokenizerData& data;
+  bool control;
+  SpecialStage stage;
+
+  bool CutsAtUserDefined() const { return data.kind == TokenizerKind::kByteLevelBpe || data.merge_count > 0; }
+
+  // on_text(part) and on_piece(id) in the order of the text; parts may be empty.
+  template <typename OnText, typename OnPiece>
+  void Cut(std::string_view text, OnText on_text, OnPiece on_piece) const {
+    size_t begin = 0;
+    size_t at = 0;
+    while (at < text.size() && (control || CutsAtUserDefined()) && data.special_count > 0) {
+      const uint32_t id = data.FindSpecial(text.substr(at), control, stage);
+      const size_t length = id == kNoToken ? 1 : data.Piece(id).size();
+      if (id != kNoToken && (CutsAtUserDefined() || data.Type(id) != PieceType::kUserDefined)) {
+        const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
+        on_text(text.substr(begin, end - begin));
+        on_piece(id);
+        // A piece that changed since it matched must not stop us, nor lead past the end.
+        at += length > 0 && length <= text.size() - at ? length : 1;
+        if (data.StripsRight(id)) at = WhiteSpaceEnd(text, at);
+        begin = at;
+      } else {
+        at += length > 0 ? length : 1;
+      }
+    }
+    if (begin < text.size()) on_text(text.substr(begin));
+  }
+};
+
+void EncodeByKind(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink) {
+  switch (data.kind) {
+    case TokenizerKind::kSpmBpe:
+      return EncodeSpmBpe(data, text, workspace, sink);
+    case TokenizerKind::kUnigram:
+      return EncodeUnigram(data, text, workspace, sink);
+    default:
+      return EncodeByteBpe(data, text, workspace, sink);
+  }
 }
 
 }  // namespace
@@ -86,6 +114,20 @@ size_t EncodeMaxIds(const TokenizerData& data, size_t text_bytes) {
   return text_bytes + prefixes + 2;
 }
 
+size_t EncodedTextBytes(const TokenizerData& data, std::string_view text, const EncodeOptions& options) {
+  if (!MayGrow(data)) return text.size();
+  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny};
+  size_t sum = 0;
+  early.Cut(
+      text,
+      [&](std::string_view part) {
+        const size_t size = NormalizeFragment(data, part, part.data() == text.data(), nullptr, 0);
+        sum += part.size() > size ? part.size() : size;
+      },
+      [&](uint32_t id) { sum += data.Piece(id).size(); });
+  return sum > text.size() ? sum : text.size();
+}
+
 Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options,
               void* workspace_memory, size_t workspace_bytes, int32_t* ids, size_t capacity, size_t* count) {
   *count = 0;
@@ -96,7 +138,8 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
         .Got(text.size())
         .Wanted(most);
   }
-  const size_t symbols = text.size() + ExtraSymbols(data);
+  // Where normalising can make the text longer, all of the workspace is used for it.
+  const size_t symbols = (MayGrow(data) ? most : text.size()) + ExtraSymbols(data);
   EncodeWorkspace workspace = {};
   if (data.kind == TokenizerKind::kUnigram) {
     workspace.nodes = static_cast<UnigramNode*>(workspace_memory);
@@ -106,30 +149,37 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
     workspace.heap = reinterpret_cast<uint32_t*>(workspace.symbols + symbols);
     workspace.text = reinterpret_cast<char*>(workspace.heap + symbols);
   }
+  const size_t text_room = data.kind == TokenizerKind::kUnigram ? symbols - 1 : symbols;
 
   IdSink sink{ids, capacity};
   if (options.add_bos && data.Has(kTokenizerAddBos)) sink.Push(data.bos);
-  // Control pieces cut the text. User-defined ones do so where merges have ranks; SentencePiece matches them
-  // itself, inside the fragment, because they do not start a new text there.
-  const bool cut_at_user_defined = data.kind == TokenizerKind::kByteLevelBpe || data.merge_count > 0;
-  size_t begin = 0;
-  size_t at = 0;
-  while (at < text.size() && (options.parse_special || cut_at_user_defined) && data.special_count > 0) {
-    const uint32_t id = data.FindSpecial(text.substr(at), options.parse_special);
-    const size_t length = id == kNoToken ? 1 : data.Piece(id).size();
-    if (id != kNoToken && (cut_at_user_defined || data.Type(id) != PieceType::kUserDefined)) {
-      const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
-      EncodeFragment(data, text.substr(begin, end - begin), begin == 0, workspace, &sink);
-      sink.Push(id);
-      // A piece that changed since it matched must not stop us, nor lead past the end.
-      at += length > 0 && length <= text.size() - at ? length : 1;
-      if (data.StripsRight(id)) at = WhiteSpaceEnd(text, at);
-      begin = at;
-    } else {
-      at += length > 0 ? length : 1;
-    }
+  size_t too_long = 0;
+  const auto push = [&sink](uint32_t id) { sink.Push(id); };
+  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny};
+  const Cutter late{data, options.parse_special, SpecialStage::kLate};
+  early.Cut(
+      text,
+      [&](std::string_view part) {
+        if (part.empty() || too_long > 0) return;
+        std::string_view ready = part;
+        if (Normalizes(data)) {
+          const size_t size = NormalizeFragment(data, part, part.data() == text.data(), workspace.text, text_room);
+          if (size > text_room) {
+            too_long = size;
+            return;
+          }
+          ready = {workspace.text, size};
+        }
+        if (!data.has_late_pieces) return EncodeByKind(data, ready, workspace, &sink);
+        late.Cut(ready, [&](std::string_view rest) { EncodeByKind(data, rest, workspace, &sink); }, push);
+      },
+      push);
+  if (too_long > 0) {
+    return Status::Error(Code::kTextTooLong, "becomes longer when it is normalised than the workspace that was planned")
+        .Field("text")
+        .Got(too_long)
+        .Wanted(most);
   }
-  if (begin < text.size()) EncodeFragment(data, text.substr(begin), begin == 0, workspace, &sink);
   if (options.add_bos && data.Has(kTokenizerAddEos)) sink.Push(data.eos);
 
   *count = sink.count;

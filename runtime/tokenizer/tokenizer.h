@@ -21,17 +21,23 @@ struct EncodeOptions {
   bool parse_special = false;
 };
 
-// Bytes that Encode needs for a text of up to text_bytes, exactly. 0 when the product overflows size_t.
+// Bytes that Encode needs for a text of up to text_bytes before and after normalising, exactly. 0 when the product
+// overflows size_t.
 size_t EncodeWorkspaceBytes(const TokenizerData& data, size_t text_bytes);
 
 // The most bytes of text that a workspace of this size serves.
 size_t EncodeTextBytes(const TokenizerData& data, size_t workspace_bytes);
 
-// The most ids that a text of this many bytes can become.
+// The most ids that a text of this many bytes, before and after normalising, can become.
 size_t EncodeMaxIds(const TokenizerData& data, size_t text_bytes);
 
+// What to ask the two functions above for so that Encode takes `text`: its bytes, or more where a normal form or a
+// character map makes it longer (which few characters do). Linear in the text.
+size_t EncodedTextBytes(const TokenizerData& data, std::string_view text, const EncodeOptions& options);
+
 // Writes the ids of `text` to ids[0, *count). `workspace` is 4-byte aligned. kTextTooLong, field "text":
-// the workspace is too small (got = text bytes, wanted = the most that it takes). kTextTooLong, field
+// the workspace is too small (got = text bytes, wanted = the most that it takes), or too small for what the text
+// becomes when it is normalised (got = those bytes). kTextTooLong, field
 // "ids": capacity is too small; *count and `wanted` are the exact number, `got` the capacity, and the ids
 // that fit are written.
 Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options, void* workspace,

@@ -23,6 +23,11 @@ enum class CharClass : uint8_t {
 CharClass ClassOf(uint32_t code_point);
 const char* UnicodeVersion();
 
+enum class LetterCase : uint8_t { kNone = 0, kUpper = 1, kLower = 2 };
+
+// \p{Lu} and \p{Lt}, \p{Ll}, or neither. O(log runs), O(1) in ASCII.
+LetterCase CaseOf(uint32_t code_point);
+
 struct Utf8Char {
   uint32_t code_point;  // U+FFFD for a byte that starts no valid sequence
   uint32_t bytes;       // 1 then

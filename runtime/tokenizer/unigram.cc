@@ -89,9 +89,7 @@ void FindBestPath(const TokenizerData& data, std::string_view text, UnigramNode*
 
 }  // namespace
 
-void EncodeUnigram(const TokenizerData& data, std::string_view fragment, bool first,
-                   const EncodeWorkspace& workspace, IdSink* sink) {
-  const std::string_view text(workspace.text, NormalizeSpm(data, fragment, first, workspace.text));
+void EncodeUnigram(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink) {
   if (text.empty()) return;
   UnigramNode* nodes = workspace.nodes;
   FindBestPath(data, text, nodes);

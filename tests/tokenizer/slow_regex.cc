@@ -151,6 +151,18 @@ class Parser {
       if (c == 'p') {
         REQUIRE(Take('{'));
         const uint32_t name = Next();
+        if (Take('u') || Take('t')) {  // \p{Lu}, \p{Lt}
+          REQUIRE(Take('}'));
+          return [](uint32_t x) { return CaseOf(x) == LetterCase::kUpper; };
+        }
+        if (Take('l')) {
+          REQUIRE(Take('}'));
+          return [](uint32_t x) { return CaseOf(x) == LetterCase::kLower; };
+        }
+        if (Take('m') || Take('o')) {
+          REQUIRE(Take('}'));
+          return [](uint32_t x) { return ClassOf(x) == CharClass::kLetter && CaseOf(x) == LetterCase::kNone; };
+        }
         REQUIRE(Take('}'));
         return ClassSet(name == 'L'   ? CharClass::kLetter
                         : name == 'N' ? CharClass::kNumber

@@ -189,7 +189,7 @@ TEST_CASE("Tokenizer segment: fields that contradict are refused by name") {
   CHECK(field_after(4, 2) == "version");
   CHECK(field_after(8, 4) == "kind");
   CHECK(field_after(12, 1) == "split");
-  CHECK(field_after(16, 0x400) == "flags");
+  CHECK(field_after(16, 0x800) == "flags");
   CHECK(field_after(20, 0) == "piece_count");
   CHECK(field_after(20, 0xFFFFFFFF) == "piece_count");
   CHECK(field_after(24, 0xFFFFFFFF) == "counts");
@@ -200,7 +200,9 @@ TEST_CASE("Tokenizer segment: fields that contradict are refused by name") {
   CHECK(field_after(48, 5000) == "eos");
   CHECK(field_after(52, 5000) == "unk");
   CHECK(field_after(56, 5000) == "pad");
-  CHECK(field_after(60, 1) == "reserved");
+  CHECK(field_after(60, 1) == "charsmap");
+  CHECK(field_after(60, 4) == "counts");
+  CHECK(field_after(60, 0x7ffffffc) == "charsmap");
   CHECK(field_after(64, 5000) == "end_of_generation");
   const size_t byte_ids = 64 + 4 * 2;
   CHECK(field_after(byte_ids, 5000) == "byte_ids");

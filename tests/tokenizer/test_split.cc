@@ -4,6 +4,7 @@
 
 #include "runtime/tokenizer/split.h"
 #include "tests/tokenizer/slow_regex.h"
+#include "tests/tokenizer/split_patterns.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
@@ -12,42 +13,6 @@ using namespace thimble::testing;
 namespace {
 
 using Words = std::vector<std::string>;
-
-constexpr char kGpt2[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-struct Reference {
-  SplitPattern pattern;
-  bool split_digits;
-  std::vector<std::string> regexes;
-};
-
-const std::vector<Reference>& References() {
-  static const std::vector<Reference> references = {
-      {SplitPattern::kGpt2, false, {kGpt2}},
-      {SplitPattern::kGpt2, true, {R"(\p{N})", kGpt2}},
-      {SplitPattern::kLlama3,
-       false,
-       {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-        R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-      {SplitPattern::kQwen2,
-       false,
-       {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-        R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-      {SplitPattern::kFalcon,
-       false,
-       {R"([\p{P}\$\+<=>\^~\|`]+)",
-        R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))", "[0-9][0-9][0-9]"}},
-      {SplitPattern::kDeepSeekCoder,
-       false,
-       {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", R"(\p{N})"}},
-      {SplitPattern::kDeepSeek3,
-       false,
-       {R"(\p{N}{1,3})", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-        R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
-        R"(| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
-  };
-  return references;
-}
 
 Words Split(SplitPattern pattern, std::string_view text, bool digits = false) {
   Splitter splitter(pattern, digits, text);
@@ -75,6 +40,10 @@ TEST_CASE("Split patterns on known texts") {
   CHECK(Split(SplitPattern::kFalcon, "it's $12345.") == Words{"it", "'", "s", " ", "$", "123", "45", "."});
   CHECK(Split(SplitPattern::kDeepSeekCoder, "a b\n12\u4f60\u597d!") ==
         Words{"a", " b", "\n", "1", "2", "\u4f60\u597d", "!"});
+  CHECK(Split(SplitPattern::kO200k, "HTMLParser's XMLa ABCs 1234 //\n\naB\u0301c") ==
+        Words{"HTMLParser's", " XMLa", " ABCs", " ", "123", "4", " //\n\n", "a", "B\u0301c"});
+  CHECK(Split(SplitPattern::kDeepSeekLlm, "a 12\u4f60! \u3042  ") ==
+        Words{"a", " ", "1", "2", "\u4f60", "!", " ", "\u3042", "  "});
   CHECK(Split(SplitPattern::kDeepSeek3, "(foo) 1234 \u4f60\u597dx\u0301y") ==
         Words{"(foo", ")", " ", "123", "4", " ", "\u4f60\u597d", "x\u0301y"});
 }
@@ -90,7 +59,8 @@ TEST_CASE("Split patterns equal the slow matcher on random text") {
         std::string text = RandomText(&random, kind, random.Next() % 40);
         static constexpr const char* kParts[] = {"'S",  "'ll",     "'\u017f", "x\u0301", "\u200b",
                                                  "123", "\u4f60a", "\r\n",    " \n",     "!a",
-                                                 "$",   "\u3042",  "\xff",    "\u00b2",  "'"};
+                                                 "$",   "\u3042",  "\xff",    "\u00b2",  "'",
+                                                 "aB",  "\u00aa",  "\u01c5",  "/",       "\u3001"};
         for (uint32_t parts = random.Next() % 8; parts > 0; --parts) {
           text += kParts[random.Next() % std::size(kParts)];
         }

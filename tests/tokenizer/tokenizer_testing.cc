@@ -47,9 +47,10 @@ LoadedTokenizer::LoadedTokenizer(const TokenizerModel& model) {
 }
 
 std::vector<int32_t> LoadedTokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
-  const size_t workspace_bytes = EncodeWorkspaceBytes(data_, text.size());
+  const size_t text_bytes = EncodedTextBytes(data_, text, options);
+  const size_t workspace_bytes = EncodeWorkspaceBytes(data_, text_bytes);
   const std::vector<uint32_t> workspace((workspace_bytes + 3) / 4);
-  std::vector<int32_t> ids(EncodeMaxIds(data_, text.size()));
+  std::vector<int32_t> ids(EncodeMaxIds(data_, text_bytes));
   size_t count = 0;
   const Status status = thimble::Encode(data_, text, options, const_cast<uint32_t*>(workspace.data()),
                                         workspace_bytes, ids.data(), ids.size(), &count);
@@ -197,6 +198,60 @@ std::string RandomText(Pcg32* random, RandomKind kind, size_t characters) {
           AppendUtf8(kStarts[(dice >> 4) % std::size(kStarts)] + (dice >> 16) % 16, &text);
         }
         break;
+    }
+  }
+  return text;
+}
+
+size_t MixedTexts(size_t otherwise) {
+  const char* count = std::getenv("THIMBLE_TOKENIZER_STRINGS");
+  return count != nullptr ? static_cast<size_t>(std::strtoull(count, nullptr, 10)) : Scaled(otherwise, otherwise / 10);
+}
+
+std::string MixedText(Pcg32* random, bool invalid_bytes) {
+  static constexpr const char* kWords[] = {
+      "the", " The", " cat", "don't", "I'LL", "we've", "HTMLParser", "camelCase", " na\u00efve", "nai\u0308ve", "\u00c5", "\u212b",
+      " stra\u00dfe", "\u4f60\u597d", "\u3053\u3093\u306b\u3061\u306f", "\ud55c\uad6d\uc5b4", "\u1112\u1161\u11ab", "\u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+      "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0958", "\u0e44\u0e17\u0e22", " 12345", "3.14159", "0x7fff", "\u0661\u0662",
+      "for (int i = 0; i < n; ++i) {\n", "  return x->y[0] != '\\0';\n}\n\n", "def f(a, b=None):\n\tpass\n", "https://example.org/a?b=c#d",
+      "<|user|>", "<s>", "</s>", "#include <stdio.h>\r\n", "...", "!?", "--", "\u2026", "\u201cquoted\u201d", "\u00bd", "\ufb01", "\uff21\uff22"};
+  static constexpr const char* kEmoji[] = {"\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1eb\U0001f1f7",
+                                           "\U0001f44d\U0001f3fd", "\u2764\ufe0f", "1\ufe0f\u20e3"};
+  static constexpr const char* kSpaces[] = {" ", "  ", "\t", "\n", "\n\n", "\r\n", " \n", "\u00a0", "\u3000", "\u2028", "\v", "\u0085", "\u2581"};
+  std::string text;
+  for (uint32_t parts = 1 + random->Next() % 12; parts > 0; --parts) {
+    uint32_t n = 1 + random->Next() % 4;
+    switch (random->Next() % 10) {
+      case 0:
+      case 1:
+        text += ' ';
+        [[fallthrough]];
+      case 2:
+        text += kWords[random->Next() % std::size(kWords)];
+        break;
+      case 3:
+        for (n *= 2; n > 0; --n) text += static_cast<char>('a' + random->Next() % 26);
+        break;
+      case 4:
+        for (n *= 2; n > 0; --n) text += static_cast<char>(' ' + random->Next() % 95);
+        break;
+      case 5:
+        for (; n > 0; --n) text += kSpaces[random->Next() % std::size(kSpaces)];
+        break;
+      case 6:
+        text += kEmoji[random->Next() % std::size(kEmoji)];
+        break;
+      case 7:
+        for (; n > 0; --n) AppendUtf8(0x300 + random->Next() % 0x50, &text);
+        break;
+      case 8:  // what is a surrogate here becomes something else
+        for (; n > 0; --n) {
+          const uint32_t c = random->Next() % (random->Next() % 4 == 0 ? 0x20000 : 0x3000);
+          AppendUtf8(c >= 0xD800 && c < 0xE000 ? c - 0xD000 : c, &text);
+        }
+        break;
+      default:
+        for (; n > 0; --n) text += static_cast<char>(invalid_bytes ? random->Next() : '0' + random->Next() % 10);
     }
   }
   return text;

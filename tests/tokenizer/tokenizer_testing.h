@@ -48,6 +48,11 @@ TokenizerModel LearnByteBpe(std::string_view text, size_t merges);
 
 enum class RandomKind { kAscii, kUnicode, kBytes, kFewLetters };
 std::string RandomText(Pcg32* random, RandomKind kind, size_t characters);
+// What people and machines write, and what nobody does: words, code, runs of spaces, digits, emoji, marks, random
+// characters of all planes. With invalid_bytes also bytes that are no UTF-8.
+std::string MixedText(Pcg32* random, bool invalid_bytes);
+// How many of them to compare: THIMBLE_TOKENIZER_STRINGS, or a number that takes a second or two.
+size_t MixedTexts(size_t otherwise);
 void AppendUtf8(uint32_t code_point, std::string* text);
 
 }  // namespace thimble::testing

@@ -84,6 +84,9 @@ TokenizerModel LoadFile(const fs::path& path) {
     if (vocab.empty()) throw ImportError(Code::kInvalidArgument, "needs vocab.json beside it", path.string());
     return ReadPair(vocab, path);
   }
+  if (LooksLikeTiktoken(bytes)) {
+    return Named(path, [&] { return ReadTiktoken(bytes); });
+  }
   if (!LooksLikeJson(bytes)) {
     return Named(path, [&] { return ReadSentencePieceModel(bytes); });
   }
@@ -129,6 +132,17 @@ void ApplyConfig(const json& config, TokenizerModel* model) {
   SetFlag(model, kTokenizerAddEos, add_eos && model->eos != kNoToken);
 }
 
+// The only file called x.tiktoken; empty where there is none.
+fs::path TiktokenFileOf(const fs::path& directory) {
+  fs::path found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() != ".tiktoken") continue;
+    if (!found.empty()) throw ImportError(Code::kInvalidArgument, "holds several .tiktoken files", directory.string());
+    found = entry.path();
+  }
+  return found;
+}
+
 TokenizerModel LoadDirectory(const fs::path& directory) {
   const fs::path tokenizer_json = directory / "tokenizer.json";
   const fs::path sentencepiece = directory / "tokenizer.model";
@@ -149,6 +163,8 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
       if (error.code() != Code::kUnsupported || !Exists(tokenizer_json)) throw;
       model = LoadFile(tokenizer_json);
     }
+    // tiktoken's file knows fewer of its own special pieces.
+    if (model.kind == TokenizerKind::kByteLevelBpe && Exists(tokenizer_json)) model = LoadFile(tokenizer_json);
     if (model.kind != TokenizerKind::kByteLevelBpe && Exists(tokenizer_json)) {
       const std::string bytes = ReadFile(tokenizer_json);
       Named(tokenizer_json, [&] {
@@ -160,6 +176,8 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
     }
   } else if (Exists(tokenizer_json)) {
     model = LoadFile(tokenizer_json);
+  } else if (const fs::path tiktoken = TiktokenFileOf(directory); !tiktoken.empty()) {
+    model = LoadFile(tiktoken);
   } else if (Exists(vocab) && Exists(merges)) {
     model = ReadPair(vocab, merges);
   } else if (Exists(llama2c)) {
@@ -167,7 +185,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
   } else {
     throw ImportError(
         Code::kInvalidArgument,
-        "holds none of tokenizer.json, tokenizer.model, vocab.json with merges.txt, tokenizer.bin",
+        "holds none of tokenizer.json, tokenizer.model, a .tiktoken file, vocab.json with merges.txt, tokenizer.bin",
         directory.string());
   }
   if (Exists(config)) {
@@ -177,7 +195,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
       const std::string kind = StringMember(root, "tokenizer_class", "tokenizer_config");
       // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's
       // pattern.
-      if (!Exists(tokenizer_json) && !Exists(sentencepiece) && !kind.empty() &&
+      if (!Exists(tokenizer_json) && !Exists(sentencepiece) && Exists(vocab) && !kind.empty() &&
           !kind.starts_with("GPT2Tokenizer")) {
         throw ImportError(Code::kUnsupported,
                           "tokenizer_class " + kind + " without tokenizer.json is not supported");

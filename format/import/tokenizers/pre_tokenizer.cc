@@ -27,6 +27,21 @@ constexpr char kCl100k[] =
 constexpr char kQwen2[] =
     R"(Split (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
     R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr char kO200k[] =
+    R"(Split [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// DeepSeek LLM spells its letters out.
+constexpr char kDeepSeekLlmLetters[] =
+    R"(Split \s?[)"
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽ"
+    "ᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-"
+    "Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-"
+    "ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+    "]+";
+constexpr char kDeepSeekLlmPunctuation[] =
+    "Split \\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+";
+constexpr char kDeepSeekCjk[] = "Split [\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+";
 constexpr char kDeepSeek3[] =
     R"(Split [!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
     R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -53,10 +68,15 @@ const std::vector<Known>& KnownSteps() {
        0,
        {"Punctuation.behavior Contiguous", kByteLevelGpt2, "Digits.individual_digits false",
         "Split [0-9][0-9][0-9]"}},
+      {SplitPattern::kO200k, 0, {kO200k, kByteLevel}},
+      {SplitPattern::kDeepSeekLlm,
+       0,
+       {R"(Split [\r\n])", kDeepSeekLlmLetters, kDeepSeekLlmPunctuation, R"(Split \s+$)", kDeepSeekCjk, kDigits,
+        kByteLevel}},
       {SplitPattern::kDeepSeekCoder,
        0,
        {R"(Split [\r\n])", R"(Split \s?\p{L}+)", R"(Split \s?\p{P}+)",
-        "Split [\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", kDigits, kByteLevel}},
+        kDeepSeekCjk, kDigits, kByteLevel}},
       {SplitPattern::kDeepSeek3,
        0,
        {R"(Split \p{N}{1,3})", "Split [\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", kDeepSeek3, kByteLevel}},

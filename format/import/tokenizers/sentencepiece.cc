@@ -1,5 +1,5 @@
 // Reads a SentencePiece model (sentencepiece_model.proto). What would change ids and is not supported
-// (a normaliser other than identity, white space as suffix) is refused by name.
+// (white space as suffix, spaces that are not escaped) is refused by name.
 #include <cmath>
 #include <cstdio>
 
@@ -23,7 +23,7 @@ struct TrainerSpec {
 
 struct NormalizerSpec {
   std::string name;
-  size_t charsmap_bytes = 0;
+  std::string charsmap;
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool escape_whitespaces = true;
@@ -69,7 +69,7 @@ NormalizerSpec ReadNormalizerSpec(std::string_view bytes, const char* name) {
         spec.name = reader.Bytes();
         break;
       case 2:
-        spec.charsmap_bytes = reader.Bytes().size();
+        spec.charsmap = reader.Bytes();
         break;
       case 3:
         spec.add_dummy_prefix = reader.Bool();
@@ -186,14 +186,11 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes) {
            " is not supported (only unigram and bpe are)");
   }
   if (trainer.whitespace_as_suffix) refuse("trainer_spec.treat_whitespace_as_suffix is not supported");
-  if (normalizer.charsmap_bytes != 0) {
-    refuse("normalizer_spec.precompiled_charsmap (" + normalizer.name +
-           ") is not supported (only identity is)");
-  }
-  if (denormalizer.charsmap_bytes != 0) refuse("denormalizer_spec.precompiled_charsmap is not supported");
+  if (!denormalizer.charsmap.empty()) refuse("denormalizer_spec.precompiled_charsmap is not supported");
   if (!normalizer.escape_whitespaces) refuse("normalizer_spec.escape_whitespaces false is not supported");
 
   DecodePieces(&model);
+  model.charsmap = normalizer.charsmap;
   model.kind = trainer.model_type == 1 ? TokenizerKind::kUnigram : TokenizerKind::kSpmBpe;
   model.flags = kTokenizerEscapeWhitespace;
   if (normalizer.add_dummy_prefix) model.flags |= kTokenizerAddDummyPrefix;

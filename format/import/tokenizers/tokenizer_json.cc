@@ -9,6 +9,7 @@
 #include "format/import/tokenizers/pre_tokenizer.h"
 #include "format/import/tokenizers/special_tokens.h"
 #include "format/import/tokenizers/tokenizers.h"
+#include "runtime/tokenizer/unicode.h"
 
 namespace thimble {
 namespace {
@@ -17,6 +18,33 @@ using nlohmann::json;
 
 [[noreturn]] void Refuse(const std::string& text) {
   throw ImportError(Code::kUnsupported, text + " is not supported");
+}
+
+// NFC, alone or in a sequence.
+void ReadNormalizer(const json& normalizer, TokenizerModel* model) {
+  if (normalizer.is_null()) return;
+  const std::string type = StringMember(normalizer, "type", "normalizer");
+  if (type == "Sequence") {
+    const json& steps = Member(normalizer, "normalizers", "normalizer");
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, "normalizer.normalizers must be an array");
+    for (const json& step : steps) {
+      if (StringMember(step, "type", "normalizer.normalizers") == "Sequence") Refuse("normalizer in itself");
+      ReadNormalizer(step, model);
+    }
+    return;
+  }
+  if (type != "NFC") Refuse("normalizer " + type);
+  model->flags |= kTokenizerNfc;
+}
+
+// Could a normal form change it?
+bool IsSurelyNormal(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Char c = DecodeUtf8(text);
+    if (!c.valid || c.code_point >= 0x300) return false;
+    text.remove_prefix(c.bytes);
+  }
+  return true;
 }
 
 TokenizerModel ReadModel(const json& root, uint64_t max_id) {
@@ -31,10 +59,9 @@ TokenizerModel ReadModel(const json& root, uint64_t max_id) {
   if (BoolMember(model, "byte_fallback", false, "model")) {
     result = ReadMetaspaceBpe(root, max_id);
   } else {
-    const json& normalizer = Member(root, "normalizer", "tokenizer.json");
-    if (!normalizer.is_null()) Refuse("normalizer " + StringMember(normalizer, "type", "normalizer"));
     result = MakeByteLevelModel(ReadVocabulary(Member(model, "vocab", "model"), "model.vocab"),
                                 ReadMerges(Member(model, "merges", "model")), max_id);
+    ReadNormalizer(Member(root, "normalizer", "tokenizer.json"), &result);
     ReadPreTokenizer(Member(root, "pre_tokenizer", "tokenizer.json"), &result);
   }
   if (BoolMember(model, "ignore_merges", false, "model")) result.flags |= kTokenizerIgnoreMerges;
@@ -123,8 +150,13 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
       if (!model->scores.empty()) model->scores.resize(size_t{id} + 1);
     }
     model->pieces[id] = content;
-    const uint8_t strip = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
-                          (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0);
+    uint8_t strip = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
+                    (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0);
+    // "normalized": looked for in the normalised text, after the tokens that are not.
+    if (model->kind == TokenizerKind::kByteLevelBpe && BoolMember(token, "normalized", !special, name)) {
+      if (model->Has(kTokenizerNfc) && !IsSurelyNormal(content)) Refuse(name + ".normalized true with NFC");
+      strip |= kPieceLate;
+    }
     model->strips.resize(model->pieces.size());
     model->strips[id] = strip;
     if (model->types[id] != PieceType::kUnknown) {

@@ -62,7 +62,7 @@ std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
       Fail("merges[" + std::to_string(rank) + "]: " + Shown(model.pieces[merge.merged]) +
            " is not the two parts");
     }
-    merges.push_back({merge.left, merge.right, rank, merge.merged});
+    merges.push_back({merge.left, merge.right, merge.rank == kNoToken ? rank : merge.rank, merge.merged});
   }
   std::sort(merges.begin(), merges.end(), [](const TokenizerMerge& a, const TokenizerMerge& b) {
     return a.left != b.left ? a.left < b.left : a.right != b.right ? a.right < b.right : a.rank < b.rank;
@@ -148,6 +148,8 @@ class Bytes {
 
 std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   CheckModel(model);
+  if (model.charsmap.size() > kMaxCharsmapBytes - 3) Fail("charsmap: is too large");
+  const std::string charsmap_end((4 - model.charsmap.size() % 4) % 4, '\0');
   const std::vector<uint32_t> index = SortedIds(model, IsLookedUp, "pieces");
   const std::vector<uint32_t> specials = SortedIds(model, IsSpecial, "special pieces");
   const std::vector<TokenizerMerge> merges = SortedMerges(model);
@@ -183,7 +185,7 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   out.Add(model.eos);
   out.Add(model.unk);
   out.Add(model.pad);
-  out.Add(uint32_t{0});
+  out.Add(static_cast<uint32_t>(model.charsmap.size() + charsmap_end.size()));
   out.Add(eog);
   out.Add(byte_ids);
   out.Add(offsets);
@@ -191,6 +193,8 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   out.Add(index);
   out.Add(specials);
   out.Add(merges);
+  out.Add(model.charsmap.data(), model.charsmap.size());
+  out.Add(charsmap_end.data(), charsmap_end.size());
   for (size_t i = 0; i < model.types.size(); ++i) {
     uint8_t type = static_cast<uint8_t>(model.types[i]);
     if (i < model.strips.size()) type |= model.strips[i];

@@ -15,6 +15,7 @@ struct TokenizerModel {
     uint32_t left = 0;
     uint32_t right = 0;
     uint32_t merged = 0;
+    uint32_t rank = kNoToken;  // lower merges first; kNoToken: the position in the list
   };
 
   TokenizerKind kind = TokenizerKind::kSpmBpe;
@@ -23,8 +24,9 @@ struct TokenizerModel {
   std::vector<std::string> pieces;  // real bytes, see tokenizer_data.h
   std::vector<float> scores;        // as many as pieces, or none
   std::vector<PieceType> types;     // as many as pieces
-  std::vector<uint8_t> strips;      // kPieceStripLeft, kPieceStripRight; may be shorter than pieces
+  std::vector<uint8_t> strips;      // kPieceStripLeft, ...Right, kPieceLate; may be shorter than pieces
   std::vector<Merge> merges;        // best first: the position is the rank
+  std::string charsmap;             // as SentencePiece stores it; empty: identity
   uint32_t bos = kNoToken;
   uint32_t eos = kNoToken;
   uint32_t unk = kNoToken;

@@ -13,7 +13,8 @@
 namespace thimble {
 
 // Recognises the kind by name and content. `path` is one of the files below, or a directory that holds
-// exactly one kind: tokenizer.json, or tokenizer.model, or vocab.json with merges.txt, or tokenizer.bin. A
+// exactly one kind: tokenizer.json, or tokenizer.model (SentencePiece or tiktoken), or one .tiktoken file, or vocab.json
+// with merges.txt, or tokenizer.bin. A
 // tokenizer.model that lies beside a tokenizer.json is preferred where it is supported, as both describe
 // the same ids; any other mixture is refused by name. In a directory tokenizer_config.json (bos, eos,
 // add_bos_token, ...) is honoured.
@@ -28,6 +29,11 @@ TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view 
 // The key-value pairs of a GGUF file ("llama" and "gpt2" vocabularies), which may have no tensors.
 TokenizerModel ReadGgufVocabulary(const nlohmann::json& metadata);
 bool HasGgufVocabulary(const nlohmann::json& metadata);
+// tiktoken: pieces in base64 with their ranks. What the file does not say (how text is split, special pieces) follows
+// from its number of ranks; with `known_file` ("cl100k_base", "o200k_base", "Llama", "r50k_base", ...) it is taken
+// from that file whatever the number is.
+TokenizerModel ReadTiktoken(std::string_view bytes, const std::string& known_file = {});
+bool LooksLikeTiktoken(std::string_view bytes);
 // llama2.c tokenizer.bin. The file does not store its number of pieces; it ends where the file ends.
 TokenizerModel ReadLlama2cTokenizer(std::string_view bytes);
 

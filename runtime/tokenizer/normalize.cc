@@ -1,0 +1,95 @@
+// SentencePiece's normaliser is its normalizer.cc: the longest match of the character map, character by character;
+// what is user-defined stays as it is. Bytes that are no UTF-8 stay, too, where SentencePiece has U+FFFD for
+// them: so they become byte pieces and can be decoded again.
+#include "runtime/tokenizer/normalize.h"
+
+#include "runtime/tokenizer/nfc.h"
+#include "runtime/tokenizer/unicode.h"
+
+namespace thimble {
+namespace {
+
+constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
+
+class SpmNormalizer {
+ public:
+  SpmNormalizer(const TokenizerData& data, std::string_view fragment, char* out, size_t capacity)
+      : data_(data), rest_(fragment), out_(out), capacity_(capacity) {}
+
+  size_t Run(bool prefix) {
+    const bool squeeze = data_.Has(kTokenizerRemoveExtraWhitespaces);
+    std::string_view part = TakePart();
+    while (squeeze && part == " ") part = TakePart();
+    if (part.data() == nullptr) return 0;
+    if (prefix && !(data_.Has(kTokenizerPrefixUnlessSpace) && SpaceBytes(part) > 0)) Put(' ');
+    for (bool after_space = squeeze; part.data() != nullptr; part = TakePart()) {
+      while (after_space && part.starts_with(' ')) part.remove_prefix(1);
+      if (!part.empty()) after_space = squeeze && part.ends_with(' ');
+      while (!part.empty()) {
+        const size_t space = SpaceBytes(part);
+        Put(space > 0 ? ' ' : part[0]);
+        part.remove_prefix(space > 0 ? space : 1);
+      }
+    }
+    return squeeze ? size_ - trailing_spaces_ : size_;
+  }
+
+ private:
+  // The next characters of the text, as the map has them (perhaps none); no data at the end.
+  std::string_view TakePart() {
+    if (rest_.empty()) return {};
+    std::string_view part;
+    size_t taken = 0;
+    if (data_.charsmap_units > 0) {
+      // Pieces of spaces are about the text that comes out of here.
+      const uint32_t id = data_.special_count > 0 ? data_.FindSpecial(rest_, false) : kNoToken;
+      const std::string_view piece = data_.Piece(id);
+      if (id != kNoToken && rest_.starts_with(piece) && piece.find(' ') == std::string_view::npos) {
+        taken = piece.size();
+        part = rest_.substr(0, taken);
+      } else {
+        taken = data_.MapCharacters(rest_, &part);
+      }
+    }
+    if (taken == 0) {
+      taken = DecodeUtf8(rest_).bytes;
+      part = rest_.substr(0, taken);
+    }
+    rest_.remove_prefix(taken);
+    return part;
+  }
+  // How many bytes the space has that `part` starts with, plain or escaped.
+  size_t SpaceBytes(std::string_view part) const {
+    if (part.starts_with(' ')) return 1;
+    return data_.Has(kTokenizerEscapeWhitespace) && part.starts_with(kEscapedSpace) ? kEscapedSpace.size() : 0;
+  }
+  void Put(char c) {
+    if (size_ < capacity_) out_[size_] = c;
+    ++size_;
+    trailing_spaces_ = c == ' ' ? trailing_spaces_ + 1 : 0;
+  }
+
+  const TokenizerData& data_;
+  std::string_view rest_;
+  char* out_;
+  size_t capacity_;
+  size_t size_ = 0;
+  size_t trailing_spaces_ = 0;
+};
+
+}  // namespace
+
+bool MayGrow(const TokenizerData& data) { return data.charsmap_units > 0 || data.Has(kTokenizerNfc); }
+
+bool Normalizes(const TokenizerData& data) {
+  return data.kind != TokenizerKind::kByteLevelBpe || data.Has(kTokenizerNfc);
+}
+
+size_t NormalizeFragment(const TokenizerData& data, std::string_view fragment, bool first, char* out,
+                         size_t capacity) {
+  if (data.kind == TokenizerKind::kByteLevelBpe) return NormalizeNfc(fragment, out, capacity);
+  const bool prefix = data.Has(kTokenizerAddDummyPrefix) && (first || !data.Has(kTokenizerPrefixFirstOnly));
+  return SpmNormalizer(data, fragment, out, capacity).Run(prefix);
+}
+
+}  // namespace thimble
