@@ -1,6 +1,7 @@
-// The thread pool over pthreadpool. Four things are ours: the threads have small stacks of a stated size,
+// The thread pool over pthreadpool. Five things are ours: the threads have small stacks of a stated size,
 // they exist before pthreadpool asks for them (it does not look at pthread_create's result and would wait
-// forever), each goes to its processors itself before it starts, and waiting spins briefly (pool_threads.c).
+// forever), each goes to its processors itself before it starts, and waiting spins briefly (pool_threads.c). And the
+// pool rests while other processes make it slower than one thread.
 #include "ops/thread_pool.h"
 
 #include <limits.h>
@@ -8,6 +9,7 @@
 #include <pthreadpool.h>
 #include <unistd.h>
 #include <sched.h>
+#include <time.h>
 
 #include <atomic>
 
@@ -146,6 +148,42 @@ void Close(Parking* parking) {
   pthread_mutex_destroy(&parking->mutex);
 }
 
+uint64_t NowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// A worker that loses its processor to another process keeps its task, and everybody waits for it: milliseconds, in
+// regions that take microseconds. So an account is kept of what the pool saves against one thread alone; when it costs
+// more than it saves, the pool rests and the calling thread works alone, longer each time that it happens again
+// soon. One stall now and then is paid from what was saved before. How busy the machine is concerns all pools of the
+// process. Results do not depend on it: tasks are the same whoever runs them.
+constexpr int64_t kMostSaved_ns = 2 * 1000000;
+constexpr int64_t kMostLost_ns = -1 * 1000000;
+constexpr uint64_t kShortestRest_ns = 20 * 1000000;
+constexpr uint64_t kLongestRest_ns = 640 * 1000000;
+constinit std::atomic<int64_t> saved_ns{0};
+constinit std::atomic<uint64_t> alone_until_ns{0};
+constinit std::atomic<uint64_t> rest_ns{0};
+
+// A region of `tasks` tasks from start to now, of which the calling thread did `own_tasks` in `own_ns`.
+void Judge(uint64_t start_ns, uint64_t own_ns, size_t own_tasks, size_t tasks, uint64_t now_ns) {
+  const uint64_t alone_ns = own_ns / own_tasks * tasks;
+  int64_t saved = saved_ns.load(std::memory_order_relaxed) + static_cast<int64_t>(alone_ns - (now_ns - start_ns));
+  if (saved > kMostSaved_ns) saved = kMostSaved_ns;
+  if (saved < kMostLost_ns) {
+    const uint64_t last = rest_ns.load(std::memory_order_relaxed);
+    const bool again = start_ns < alone_until_ns.load(std::memory_order_relaxed) + 2 * last;
+    uint64_t rest = again ? last * 4 : kShortestRest_ns;
+    if (rest > kLongestRest_ns) rest = kLongestRest_ns;
+    rest_ns.store(rest, std::memory_order_relaxed);
+    alone_until_ns.store(now_ns + rest, std::memory_order_relaxed);
+    saved = 0;
+  }
+  saved_ns.store(saved, std::memory_order_relaxed);
+}
+
 pthreadpool_t Unwrap(ThreadPool* pool) { return reinterpret_cast<pthreadpool_t>(pool); }
 
 }  // namespace
@@ -181,7 +219,8 @@ void DestroyThreadPool(ThreadPool* pool) {
 
 void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
                  void* context) {
-  if (pool == nullptr || tasks <= 1) {
+  const uint64_t start_ns = pool == nullptr || tasks <= 1 ? 0 : NowNs();
+  if (start_ns == 0 || start_ns < alone_until_ns.load(std::memory_order_relaxed)) {
     for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
     return;
   }
@@ -190,14 +229,20 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
   struct Call {
     void (*fn)(void* context, size_t task, size_t worker);
     void* context;
-  } call = {fn, context};
+    size_t own_tasks;       // of worker 0, this thread
+    uint64_t own_end_ns;
+  } call = {fn, context, 0, start_ns};
   pthreadpool_parallelize_1d_with_thread(
       Unwrap(pool),
       [](void* argument, size_t worker, size_t task) {
-        const Call* c = static_cast<const Call*>(argument);
+        Call* c = static_cast<Call*>(argument);
         c->fn(c->context, task, worker);
+        if (worker != 0) return;
+        ++c->own_tasks;
+        c->own_end_ns = NowNs();
       },
       &call, tasks, 0);
+  if (call.own_tasks > 0) Judge(start_ns, call.own_end_ns - start_ns, call.own_tasks, tasks, NowNs());
 }
 
 size_t WorkerCount(const ThreadPool* pool) {
@@ -216,20 +261,22 @@ uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker) {
 }
 
 void ReadCpus(ThreadPool* pool, uint64_t* masks) {
+  masks[0] = CpusOfThisThread();
+  if (pool == nullptr) return;
   // As many tasks as workers, and none ends before all have begun: so each worker has exactly one.
   struct Roll {
     std::atomic<size_t> missing;
     uint64_t* masks;
   } roll = {{WorkerCount(pool)}, masks};
-  ParallelFor(
-      pool, WorkerCount(pool),
-      [](void* context, size_t, size_t worker) {
-        Roll* r = static_cast<Roll*>(context);
+  pthreadpool_parallelize_1d_with_thread(
+      Unwrap(pool),
+      [](void* argument, size_t worker, size_t) {
+        Roll* r = static_cast<Roll*>(argument);
         r->masks[worker] = CpusOfThisThread();
         r->missing.fetch_sub(1);
         while (r->missing.load() != 0) sched_yield();
       },
-      &roll);
+      &roll, WorkerCount(pool), 0);
 }
 
 size_t ThreadPoolBytes(size_t threads) {
