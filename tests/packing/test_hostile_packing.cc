@@ -83,6 +83,32 @@ Place FirstPacked(const std::vector<uint8_t>& file) {
   return {};
 }
 
+// What verify says of `file`, a changed copy of `good`, when its checksums are right again.
+thimble_status VerifySealed(const std::vector<uint8_t>& good, const Place& place, std::vector<uint8_t> file) {
+  const AlignedBytes original(good);
+  ModelFile described;
+  REQUIRE(described.OpenMemory(original.data(), original.size()).ok());
+  const SegmentSpec s =
+      described.header().segment(static_cast<uint32_t>(described.header().tensor(place.tensor).data_segment));
+  const uint64_t sum = ChecksumOf(file.data() + s.offset, static_cast<size_t>(s.bytes));
+  uint8_t* at = file.data();
+  for (size_t h = 64; h + 8 <= place.offset; h += 8) {
+    if (std::memcmp(at + h, &s.checksum, 8) == 0) std::memcpy(at + h, &sum, 8);
+  }
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, at + 32, 8);
+  const uint64_t header_sum = ChecksumOf(at + 64, header_bytes);
+  std::memcpy(at + 40, &header_sum, 8);
+  const uint64_t prefix_sum = ChecksumOf(at, 56);
+  std::memcpy(at + 56, &prefix_sum, 8);
+  const AlignedBytes bytes(file);
+  thimble_model* model = nullptr;
+  REQUIRE(thimble_model_open_memory(bytes.data(), bytes.size(), &model).code == 0);
+  const thimble_status verified = thimble_model_verify(model);
+  thimble_model_close(model);
+  return verified;
+}
+
 }  // namespace
 
 TEST_CASE("hostile packing: every field of the description is checked, and named") {
@@ -168,39 +194,16 @@ TEST_CASE("hostile packing: verify looks into packed tensors") {
     for (const TablePacking& table : AllTablePackings()) {
       if (table.q8 == nullptr) continue;
       INFO(name << " " << table.name);
-      const std::string path = TemporaryPath("verify.thimble");
       const std::vector<uint8_t> good = Packed(ZooEntry(name).Bytes(), table.name);
       const Place place = FirstPacked(good);
-      // Every byte of the first packed tensor, sealed again: either it means other weights (which are then legal), or
+      // Bytes of the first packed tensor, sealed again: either it means other weights (which are then legal), or
       // verify says what is wrong.
       const uint8_t patterns[] = {0xff, 0x7f};
       size_t refused = 0;
       for (size_t i = place.offset; i < place.offset + place.bytes; i += 7) {
         std::vector<uint8_t> file = good;
         file[i] ^= patterns[i % 2];
-        ModelFile described;
-        const AlignedBytes original(good);
-        REQUIRE(described.OpenMemory(original.data(), original.size()).ok());
-        // The checksum alone must not be what finds it: put the right one into the header.
-        const SegmentSpec s = described.header().segment(
-            static_cast<uint32_t>(described.header().tensor(place.tensor).data_segment));
-        const uint64_t sum = ChecksumOf(file.data() + s.offset, static_cast<size_t>(s.bytes));
-        uint8_t* at = file.data();
-        for (size_t h = 64; h + 8 <= place.offset; h += 8) {
-          if (std::memcmp(at + h, &s.checksum, 8) == 0) std::memcpy(at + h, &sum, 8);
-        }
-        uint64_t header_bytes = 0;
-        std::memcpy(&header_bytes, at + 32, 8);
-        const uint64_t header_sum = ChecksumOf(at + 64, header_bytes);
-        std::memcpy(at + 40, &header_sum, 8);
-        const uint64_t prefix_sum = ChecksumOf(at, 56);
-        std::memcpy(at + 56, &prefix_sum, 8);
-        const AlignedBytes bytes(file);
-        thimble_model* model = nullptr;
-        const thimble_status opened = thimble_model_open_memory(bytes.data(), bytes.size(), &model);
-        REQUIRE(opened.code == 0);
-        const thimble_status verified = thimble_model_verify(model);
-        thimble_model_close(model);
+        const thimble_status verified = VerifySealed(good, place, file);
         refused += verified.code == static_cast<int32_t>(Code::kInvalidModel);
         CHECK(verified.code != static_cast<int32_t>(Code::kCorrupt));
       }
@@ -209,4 +212,22 @@ TEST_CASE("hostile packing: verify looks into packed tensors") {
       if (std::strcmp(name, "q_k_on_read") != 0) CHECK(refused * 4 > place.bytes / 7 * 3);
     }
   }
+}
+
+TEST_CASE("hostile packing: a packed scale that is no number, a wrong sum, a wrong bias, bytes in the slack") {
+  const std::vector<uint8_t> good = Packed(ZooEntry("k_v_on_read").Bytes(), "avx512vnni");  // int8, 16 channels a tile
+  const Place place = FirstPacked(good);
+  const size_t tile_end = place.offset + place.bytes - kLinearSlackBytes;
+  const auto changed = [&](size_t offset, uint32_t bits) {
+    std::vector<uint8_t> file = good;
+    std::memcpy(file.data() + offset, &bits, sizeof bits);
+    return VerifySealed(good, place, std::move(file));
+  };
+  const int32_t invalid = static_cast<int32_t>(Code::kInvalidModel);
+  CHECK(VerifySealed(good, place, good).code == 0);
+  Names(changed(tile_end - 2 * 16 * 4, 0x7fc00000), invalid, "finite");
+  Names(changed(tile_end - 16 * 4, 0xff800000), invalid, "finite");
+  Names(changed(tile_end - 16 * 4, 0x3f800000), invalid, "bias");
+  Names(changed(place.offset, 12345), invalid, "sums");
+  Names(changed(tile_end + 60, 1), invalid, "zero");
 }
