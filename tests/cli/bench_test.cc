@@ -83,6 +83,17 @@ TEST_CASE("bench chooses the same ids for every number of threads, and others fo
   CHECK(checksums(other) != checksums(one));
 }
 
+TEST_CASE("bench packs its random models, and chooses the same ids without") {
+  const std::vector<std::string> test = {"-p", "8", "-n", "0", "-r", "1", "-t", "1", "--weights", "q8"};
+  std::vector<std::string> rows = test;
+  rows.insert(rows.end(), {"--pack", "portable"});
+  const Json packed = BenchJson(test), portable = BenchJson(rows);
+  CHECK(packed[0].at("ids_checksum") == portable[0].at("ids_checksum"));
+  if (packed[0].at("kernels") == "scalar") return;
+  CHECK(packed[0].at("packed_weight_bytes") == 0);
+  CHECK(portable[0].at("packed_weight_bytes").get<uint64_t>() > 0);
+}
+
 TEST_CASE("bench writes md, csv and jsonl") {
   const Finished table = Bench({"-p", "4", "-n", "3", "-r", "1", "-t", "1"});
   REQUIRE(table.exit_code == 0);
@@ -130,6 +141,7 @@ TEST_CASE("bench refuses arguments that make no sense, by name") {
       {{"--kv", "q8", "-ctk", "q8"}, 2, "--kv"},
       {{"--kernels", "abacus"}, 4, "kernels"},
       {{"--weights", "q2"}, 2, "--weights"},
+      {{"--pack", "abacus"}, 2, "--pack"},
       {{"--cpu-mask", "0"}, 2, "--cpu-mask"},
       {{"--cpu-mask", "1", "--cpu-range", "0-1"}, 2, "--cpu-mask"},
       {{"--cpu-range", "3-1"}, 2, "--cpu-range"},

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "format/import/pack_file.h"
 #include "format/import/synthetic.h"
 #include "targets/cli/bench/report.h"
 #include "targets/cli/commands.h"
@@ -30,7 +31,7 @@ targets/cli/bench/README.md.)";
 constexpr int64_t kMaxTokens = 1 << 24;
 
 struct Arguments {
-  std::string model, model_option, shape, weights = "q4", head, output = "md", kernels;
+  std::string model, model_option, shape, weights = "q4", head, output = "md", kernels, packing;
   std::vector<std::string> prompts, generated, pairs, depths, threads, caches, key_caches, value_caches, chunks;
   int64_t repetitions = 5, seed = 1;
   float delay_seconds = 0;
@@ -126,6 +127,16 @@ WeightType Weights(const std::string& text, const char* option) {
   return *type;
 }
 
+// For the kernels that will run, unless another packing is asked for.
+std::string Packing(const Arguments& a) {
+  const std::string names = thimble_kernel_tables();
+  const std::string best = a.kernels.empty() ? names.substr(names.rfind(' ') + 1) : a.kernels;
+  const std::string packing = a.packing.empty() ? (IsTablePacking(best) ? best : "portable") : a.packing;
+  if (!IsTablePacking(packing))
+    throw Error(kInvalidArgument, "--pack: must be one of " + TablePackingNames() + ", got " + Quoted(packing));
+  return packing;
+}
+
 // A random model in a file without a name: it goes when the program ends, however that happens.
 class ShapeFile {
  public:
@@ -144,6 +155,18 @@ class ShapeFile {
     if (failed) throw Error(kIo, "--shape: there is no folder for temporary files; set TMPDIR");
     options.progress = [](const ConvertProgress&) { return !Interrupted(); };
     WriteSynthetic(options);
+    if (const std::string packing = Packing(a); packing != "portable") {
+      PackOptions pack;
+      pack.source = pack.output = options.output;
+      pack.table = packing;
+      pack.progress = options.progress;
+      try {
+        PackFile(pack);
+      } catch (...) {
+        std::filesystem::remove(options.output, failed);
+        throw;
+      }
+    }
     fd_ = open(options.output.c_str(), O_RDONLY | O_CLOEXEC);
     const int error = errno;
     std::filesystem::remove(options.output, failed);
@@ -279,6 +302,8 @@ Command AddBench(CLI::App* program) {
       ->type_name("NAME")->group(kShape);
   app->add_option("--weights", a->weights, "f32, q8 or q4")->type_name("TYPE")->default_str("q4")->group(kShape);
   app->add_option("--keep-head", a->head, "The head's, by default q8 with q4")->type_name("TYPE")->group(kShape);
+  app->add_option("--pack", a->packing, "Kernels to pack for, portable = not; by default those that run")
+      ->type_name("TABLE")->group(kShape);
   AddInteger(app, "--seed", &a->seed, 0, INT64_MAX, "Of the weights")->default_str("1")->group(kShape);
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};
