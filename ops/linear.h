@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/linear_kernel.h"
 #include "runtime/core/weight_type.h"
 
 namespace thimble {
@@ -35,12 +36,6 @@ struct WeightRows {
   const void* scales = nullptr;
 };
 
-// x is about (q - zero_point) * scale. Same memory layout as XNNPACK's qd8 parameters.
-struct RowQuantisation {
-  int32_t zero_point;
-  float scale;
-};
-
 // T input rows of K floats, not owned, `x_stride` floats apart. When a kernel wants quantised rows, `q` holds
 // them, QuantisedRowBytes(k) apart, and `quantisation` their parameters, both as QuantiseRows() leaves them.
 struct RowBatch {
@@ -58,9 +53,12 @@ constexpr size_t QuantisedRowBytes(size_t k) { return RoundUp(k, 128) + 64; }
 constexpr size_t QuantisedRowsBytes(size_t t, size_t k) { return t * QuantisedRowBytes(k); }
 constexpr size_t QuantisedParameterCount(size_t t) { return t + 16; }
 
-// Fills q[QuantisedRowsBytes(t, k)] and quantisation[QuantisedParameterCount(t)] and returns the batch that
+// The portable row, of signed bytes.
+RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q);
+
+// `quantise` is that of the kernels that will run. Fills q[QuantisedRowsBytes(t, k)] and quantisation[QuantisedParameterCount(t)] and returns the batch that
 // refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.
-RowBatch QuantiseRows(const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
+RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool);
 
 // The batch of plain float rows for the kernels that take those.
@@ -96,7 +94,7 @@ struct LinearKernel {
   const char* name;
   WeightType type;
   const PackedLayout* layout;  // of `packed`; null: the kernel reads the portable rows in place
-  bool quantised_rows;         // takes RowBatch::q; otherwise RowBatch::x
+  QuantiseRowFn quantise_row;  // what makes RowBatch::q for it; null: it takes RowBatch::x
   uint32_t row_tile;           // rows and columns of one task
   uint32_t column_tile;        // a multiple of the layout's nr
   void (*run)(const LinearTile& tile);

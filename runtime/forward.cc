@@ -18,10 +18,10 @@ const float* NormRows(const NormOp& norm, const float* x, size_t rows, size_t wi
   return out;
 }
 
-RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, bool quantise) {
+RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise) {
   const Buffers& b = step.network->buffers;
-  if (!quantise) return FloatRows(x, width, rows, width);
-  return QuantiseRows(x, width, rows, width, b.quantised, b.quantisation, step.pool);
+  if (quantise == nullptr) return FloatRows(x, width, rows, width);
+  return QuantiseRows(quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
 }
 
 void EmbedTokens(const Step& step, const int32_t* ids) {
@@ -55,7 +55,7 @@ void EmbedImage(const Step& step, const float* pixels) {
     }
   }
   std::memcpy(n.buffers.x, n.cls, D * sizeof(float));
-  const RowBatch rows = PrepareRows(step, n.buffers.patches, step.t - 1, patch_values, n.patch_projection.kernel->quantised_rows);
+  const RowBatch rows = PrepareRows(step, n.buffers.patches, step.t - 1, patch_values, n.patch_projection.kernel->quantise_row);
   RunLinear(n.patch_projection, rows, n.buffers.x + D, D, step.pool);
   if (n.positions != nullptr) AddInPlace(n.buffers.x, n.positions, step.t * D);
 }
@@ -74,7 +74,7 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
   {
     const ScopedTimer timer(&step.profile->linear_ns);
     const bool gated = f.spec.kind == FfnKind::kGated;
-    const RowBatch rows = PrepareRows(step, h, T, D, f.up.kernel->quantised_rows || (gated && f.gate.kernel->quantised_rows));
+    const RowBatch rows = PrepareRows(step, h, T, D, f.up.kernel->quantise_row != nullptr || !gated ? f.up.kernel->quantise_row : f.gate.kernel->quantise_row);
     const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
     RunLinears(jobs, gated ? 2 : 1, rows, step.pool);
   }
@@ -88,7 +88,7 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
-    RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantised_rows), b.y, D, step.pool);
+    RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantise_row), b.y, D, step.pool);
   }
   const ScopedTimer timer(&step.profile->norm_ns);
   AddInPlace(b.x, NormRows(layer.ffn_post_norm, b.y, T, D, b.h), T * D);
@@ -113,7 +113,7 @@ void ComputeLogits(const Step& step, size_t first, size_t rows) {
   const ScopedTimer timer(&step.profile->head_ns);
   const size_t D = n.model.width, V = n.model.outputs;
   const float* h = NormRows(n.output_norm, b.x + first * D, rows, D, b.h);
-  RunLinear(n.head, PrepareRows(step, h, rows, D, n.head.kernel->quantised_rows), b.logits, V, step.pool);
+  RunLinear(n.head, PrepareRows(step, h, rows, D, n.head.kernel->quantise_row), b.logits, V, step.pool);
   if (n.model.output.scale != 1.0f) ScaleInPlace(b.logits, n.model.output.scale, rows * V);
   if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, b.logits, rows * V);
 }

@@ -32,6 +32,6 @@ void RunFeedForward(const Step& step, const LayerOp& layer);
 // Shared by the pieces. The normed rows: `out`, or `x` itself where there is no norm.
 const float* NormRows(const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
 // The rows as the kernels of these layers want them.
-RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, bool quantise);
+RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise);
 
 }  // namespace thimble

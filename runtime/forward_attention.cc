@@ -43,11 +43,11 @@ void Project(const Step& step, const AttentionOp& a, const float* h) {
   const size_t q_width = size_t{a.spec.heads} * a.spec.head_width, kv_width = size_t{a.spec.kv_heads} * a.spec.head_width;
   LinearJob jobs[3];
   size_t count = 0;
-  bool quantise = false;
+  QuantiseRowFn quantise = nullptr;
   auto add = [&](const Linear& op, float* y, size_t width) {
     if (op.kernel == nullptr) return;
     jobs[count++] = {&op, y, width};
-    quantise = quantise || op.kernel->quantised_rows;
+    if (op.kernel->quantise_row != nullptr) quantise = op.kernel->quantise_row;
   };
   add(a.q, b.q, q_width);
   add(a.k, b.k, kv_width);
@@ -142,7 +142,7 @@ void RunAttention(const Step& step, const LayerOp& layer) {
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
-    RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantised_rows), b.y, D, step.pool);
+    RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), b.y, D, step.pool);
   }
   const ScopedTimer timer(&step.profile->norm_ns);
   AddInPlace(b.x, NormRows(layer.attention_post_norm, b.y, T, D, b.h), T * D);

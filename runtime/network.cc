@@ -83,7 +83,7 @@ Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   linear.rows = Rows(static_cast<uint32_t>(spec.weight));
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
-  if (linear.kernel->quantised_rows) widths_.quantised_input = Max(widths_.quantised_input, linear.rows.k);
+  if (linear.kernel->quantise_row != nullptr) widths_.quantised_input = Max(widths_.quantised_input, linear.rows.k);
   const PackedLayout* stored = StoredLayout(header_.tensor(static_cast<uint32_t>(spec.weight)));
   const PackedLayout* wanted = linear.kernel->layout;
   const uint64_t bytes = LinearBytes(wanted, linear.rows);

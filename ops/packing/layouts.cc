@@ -14,7 +14,7 @@ constinit const TablePacking kTables[] = {
     {"portable", false, nullptr, nullptr, nullptr},
     {"avx2", false, &kF32x16, &kQ8x8c8, &kQ4x8c8},
     {"avxvnni", true, &kF32x16, &kQ8x8c8, &kQ4x8c8},
-    {"avx512vnni", true, &kF32x16, &kQ8x16c8, &kQ4x16c8},
+    {"avx512vnni", true, &kF32x16, &kQ8x16c4, &kQ4x16c4},
     {"neon", false, &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
     {"neondot", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
     {"neoni8mm", true, &kF32x8, &kQ8x16c8, &kQ4x16c8},

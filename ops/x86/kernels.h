@@ -2,12 +2,19 @@
 #pragma once
 
 #include "ops/attention_kernel.h"
+#include "ops/linear_kernel.h"
 
 namespace thimble {
 
 #if defined(__x86_64__)
 extern const AttentionKernel kAttentionAvx2;
 extern const AttentionKernel kAttentionAvx512Vnni;
+
+void LinearQ4Avx512Vnni(const UnsignedGemm* gemm);
+void LinearQ8Avx512Vnni(const UnsignedGemm* gemm);
+RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q);
+// Rows of q + 128.
+RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q);
 #endif
 
 }  // namespace thimble

@@ -58,11 +58,11 @@ struct Gemm {
     }
   }
 
-  static constexpr LinearKernel Kernel(const char* name) {
+  static constexpr LinearKernel Kernel(const char* name, QuantiseRowFn quantise_row = QuantiseRow) {
     return {.name = name,
             .type = kType,
             .layout = &kLayout,
-            .quantised_rows = kType != WeightType::kF32,
+            .quantise_row = kType != WeightType::kF32 ? quantise_row : nullptr,
             .row_tile = kGemmRowTile,
             .column_tile = kGemmColumnTile,
             .run = Run};

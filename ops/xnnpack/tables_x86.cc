@@ -5,6 +5,7 @@
 #if defined(__x86_64__)
 
 #include "ops/x86/kernels.h"
+#include "ops/x86/unsigned_linear.h"
 #include "ops/xnnpack/gemm.h"
 
 namespace thimble {
@@ -19,22 +20,18 @@ constinit const LinearKernel kF32Avx512 =
 
 constinit const LinearKernel kQ8Avx2 =
     Gemm<kQ8x8c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avx2,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x8c8__avx2>::Kernel("qd8_f32_qc8w_gemm_4x8c8__avx2");
+         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x8c8__avx2>::Kernel("qd8_f32_qc8w_gemm_4x8c8__avx2", QuantiseRowAvx2);
 constinit const LinearKernel kQ8AvxVnni = Gemm<
     kQ8x8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
-    xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni");
-constinit const LinearKernel kQ8Avx512Vnni =
-    Gemm<kQ8x16c8, 10, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_10x16c8__avx512vnni_prfm>::
-        Kernel("qd8_f32_qc8w_gemm_10x16c8__avx512vnni");
+    xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni", QuantiseRowAvx2);
+constinit const LinearKernel kQ8Avx512Vnni = UnsignedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
+    "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 constinit const LinearKernel kQ4Avx2 =
     Gemm<kQ4x8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
-         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2");
-constinit const LinearKernel kQ4Avx512Vnni =
-    Gemm<kQ4x16c8, 8, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__avx512vnni_prfm,
-         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_8x16c8__avx512vnni_prfm>::
-        Kernel("qd8_f32_qb4w_gemm_8x16c8__avx512vnni");
+         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2", QuantiseRowAvx2);
+constinit const LinearKernel kQ4Avx512Vnni = UnsignedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
+    "linear_q4_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 }  // namespace
 

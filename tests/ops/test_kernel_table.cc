@@ -29,7 +29,9 @@ TEST_CASE("tables are complete and named once") {
       REQUIRE(packing != nullptr);
       CHECK(packing->Layout(type) == kernel->layout);
       CHECK(kernel->type == type);
-      CHECK(kernel->quantised_rows == (type != WeightType::kF32));
+      CHECK((kernel->quantise_row != nullptr) == (type != WeightType::kF32));
+      // Layers of both types share a batch.
+      if (type != WeightType::kF32) CHECK(kernel->quantise_row == table->q8->quantise_row);
       if (kernel->layout != nullptr) {
         CHECK(kernel->layout->key.type == type);
         CHECK(kernel->column_tile % kernel->layout->key.nr == 0);

@@ -36,11 +36,11 @@ TEST_CASE("layers give the same bits for every thread count") {
       const Weights weights(random, type, n, k, 32);
       const std::vector<float> bias = random.Normals(n);
       const Layer layer(kernel, weights, bias.data());
-      const Rows rows(random.Normals(t * k), t, k);
+      Rows rows(random.Normals(t * k), t, k);
       std::vector<float> one(t * n), other(t * n);
-      RunLinear(layer.op(), rows.batch(), one.data(), n, nullptr);
+      RunLinear(layer.op(), rows.For(kernel), one.data(), n, nullptr);
       for (const Pool* pool : {&two, &four}) {
-        RunLinear(layer.op(), rows.batch(), other.data(), n, pool->get());
+        RunLinear(layer.op(), rows.For(kernel), other.data(), n, pool->get());
         CHECK(SameBits(one, other));
       }
     }
@@ -55,15 +55,15 @@ TEST_CASE("a row's result does not depend on its batch") {
     const Weights weights(random, type, n, k, 64);
     const Layer layer(kernel, weights, nullptr);
     const std::vector<float> x = random.Normals(most * k);
-    const Rows all(x, most, k);
+    Rows all(x, most, k);
     std::vector<float> together(most * n);
-    RunLinear(layer.op(), all.batch(), together.data(), n, nullptr);
+    RunLinear(layer.op(), all.For(kernel), together.data(), n, nullptr);
     size_t wrong = 0;
     for (size_t begin = 0; begin < most;) {
       const size_t t = std::min(random.Integer(1, 23), most - begin);
-      const Rows part(std::vector<float>(x.begin() + begin * k, x.begin() + (begin + t) * k), t, k);
+      Rows part(std::vector<float>(x.begin() + begin * k, x.begin() + (begin + t) * k), t, k);
       std::vector<float> y(t * n);
-      RunLinear(layer.op(), part.batch(), y.data(), n, nullptr);
+      RunLinear(layer.op(), part.For(kernel), y.data(), n, nullptr);
       wrong += std::memcmp(y.data(), &together[begin * n], y.size() * sizeof(float)) != 0;
       begin += t;
     }
@@ -79,9 +79,9 @@ TEST_CASE("layers write their columns and nothing else") {
       const size_t t = 11, stride = n + 5;
       const Weights weights(random, type, n, k, 32);
       const Layer layer(kernel, weights, nullptr);
-      const Rows rows(random.Normals(t * k), t, k);
+      Rows rows(random.Normals(t * k), t, k);
       std::vector<float> y(t * stride, 12345.0f);
-      RunLinear(layer.op(), rows.batch(), y.data(), stride, nullptr);
+      RunLinear(layer.op(), rows.For(kernel), y.data(), stride, nullptr);
       size_t wrong = 0;
       for (size_t r = 0; r < t; ++r) {
         for (size_t i = 0; i < stride; ++i) wrong += (y[r * stride + i] == 12345.0f) != (i >= n);
@@ -121,7 +121,7 @@ TEST_CASE("layers in one region give what they give alone") {
     const uint32_t k = 96, sizes[] = {130, 16, 257};
     const WeightType types[] = {WeightType::kQ8, WeightType::kF32, WeightType::kQ4};
     for (const size_t t : std::vector<size_t>{1, 150}) {
-      const Rows rows(random.Normals(t * k), t, k);
+      Rows rows(random.Normals(t * k), t, k);
       std::vector<std::unique_ptr<Weights>> weights;
       std::vector<std::unique_ptr<Layer>> layers;
       std::vector<std::vector<float>> together, alone;
@@ -132,9 +132,9 @@ TEST_CASE("layers in one region give what they give alone") {
         together.emplace_back(t * sizes[i]);
         alone.emplace_back(t * sizes[i]);
         jobs[i] = {.op = &layers[i]->op(), .y = together[i].data(), .y_stride = sizes[i]};
-        RunLinear(layers[i]->op(), rows.batch(), alone[i].data(), sizes[i], nullptr);
+        RunLinear(layers[i]->op(), rows.For(table->q8), alone[i].data(), sizes[i], nullptr);
       }
-      RunLinears(jobs, 3, rows.batch(), pool.get());
+      RunLinears(jobs, 3, rows.For(table->q8), pool.get());
       for (int i = 0; i < 3; ++i) CHECK(SameBits(together[i], alone[i]));
     }
   }

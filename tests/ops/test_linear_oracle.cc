@@ -67,7 +67,7 @@ void CheckType(WeightType type, size_t rounds, double bound) {
     const Shape s = RandomShape(random, round);
     const Weights weights(random, type, s.n, s.k, s.block);
     const std::vector<float> bias = random.Integer(0, 1) != 0 ? random.Normals(s.n) : std::vector<float>();
-    const Rows rows(random.Normals(s.t * s.k), s.t, s.k);
+    Rows rows(random.Normals(s.t * s.k), s.t, s.k);
     const Result expected = Oracle(weights, rows.batch(), type != WeightType::kF32, s.n, bias);
     std::vector<float> scalar;
     for (size_t i = 0; i < AllKernelTables().size(); ++i) {
@@ -75,7 +75,7 @@ void CheckType(WeightType type, size_t rounds, double bound) {
       if (!table->supported(cpu)) continue;
       const Layer layer(table->Kernel(type), weights, bias.empty() ? nullptr : bias.data());
       std::vector<float> y(s.t * s.n, -777.0f);
-      RunLinear(layer.op(), rows.batch(), y.data(), s.n, nullptr);
+      RunLinear(layer.op(), rows.For(table->Kernel(type)), y.data(), s.n, nullptr);
       if (i == 0) scalar = y;
       for (size_t e = 0; e < y.size(); ++e) {
         worst[i].See(std::fabs(y[e] - expected.exact[e]) / expected.magnitude[e], round);

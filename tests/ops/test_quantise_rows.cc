@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/kernel_table.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;
@@ -64,4 +65,28 @@ TEST_CASE("quantised rows are the same for every thread count") {
     CHECK(std::memcmp(one.batch().quantisation, many.batch().quantisation,
                       QuantisedParameterCount(t) * sizeof(RowQuantisation)) == 0);
   }
+}
+
+TEST_CASE("every table quantises rows to the bits of the portable one, flipped where its kernels want that") {
+  Random random(15);
+  const CpuFeatures cpu = DetectCpu();
+  size_t wrong = 0;
+  for (size_t round = 0; round < 200; ++round) {
+    const size_t k = random.Integer(1, 400), row_bytes = QuantisedRowBytes(k);
+    std::vector<float> x = random.Normals(k, random.Pick({1.0f, 0.0f, 1e-35f, 1e30f}));
+    if (round % 5 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::quiet_NaN();
+    if (round % 7 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::infinity();
+    std::vector<int8_t> expected(row_bytes), q(row_bytes);
+    const RowQuantisation portable = QuantiseRow(x.data(), k, row_bytes, expected.data());
+    for (const KernelTable* table : AllKernelTables()) {
+      if (!table->supported(cpu)) continue;
+      const RowQuantisation other = table->q8->quantise_row(x.data(), k, row_bytes, q.data());
+      wrong += std::memcmp(&other, &portable, sizeof other) != 0;
+      const int8_t flip = static_cast<int8_t>(q[0] ^ expected[0]);
+      wrong += flip != 0 && flip != -128;
+      for (size_t i = 0; i < k; ++i) wrong += (q[i] ^ flip) != expected[i];
+      for (size_t i = k; i < row_bytes; ++i) wrong += q[i] != 0;
+    }
+  }
+  CHECK(wrong == 0);
 }

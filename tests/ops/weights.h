@@ -115,17 +115,30 @@ class Layer {
 // Input rows with everything a kernel may want, in buffers of exactly the stated sizes.
 class Rows {
  public:
-  Rows(const std::vector<float>& x, size_t t, size_t k, ThreadPool* pool = nullptr)
-      : x_(t * k * sizeof(float)),
+  Rows(const std::vector<float>& x, size_t t, size_t k, ThreadPool* pool = nullptr,
+       QuantiseRowFn quantise = QuantiseRow)
+      : t_(t),
+        k_(k),
+        x_(t * k * sizeof(float)),
         q_(QuantisedRowsBytes(t, k)),
         quantisation_(QuantisedParameterCount(t) * sizeof(RowQuantisation)) {
     std::memcpy(x_.As<void>(), x.data(), t * k * sizeof(float));
-    batch_ =
-        QuantiseRows(x_.As<float>(), k, t, k, q_.As<int8_t>(), quantisation_.As<RowQuantisation>(), pool);
+    Quantise(quantise, pool);
   }
   const RowBatch& batch() const { return batch_; }
+  // Quantised as this kernel wants it.
+  const RowBatch& For(const LinearKernel* kernel) {
+    if (kernel->quantise_row != nullptr) Quantise(kernel->quantise_row, nullptr);
+    return batch_;
+  }
 
  private:
+  void Quantise(QuantiseRowFn quantise, ThreadPool* pool) {
+    batch_ = QuantiseRows(quantise, x_.As<float>(), k_, t_, k_, q_.As<int8_t>(), quantisation_.As<RowQuantisation>(),
+                          pool);
+  }
+
+  size_t t_, k_;
   Block x_, q_, quantisation_;
   RowBatch batch_;
 };

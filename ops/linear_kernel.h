@@ -1,0 +1,35 @@
+// What the files of linear kernels share with the rest: included by files that are compiled for one
+// instruction set, so no inline functions here.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace thimble {
+
+// x is about (q - zero_point) * scale. Same memory layout as XNNPACK's qd8 parameters.
+struct RowQuantisation {
+  int32_t zero_point;
+  float scale;
+};
+
+// Quantises a row of k floats to q[0, padded), zero beyond k. Asymmetric, the range always includes zero. What
+// q holds is between this function and the kernels that take its rows: q, or q + 128 unsigned.
+typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q);
+
+// Packed int8 or int4 tiles of 16 channels, groups of 4 (layouts kQ8x16c4 and kQ4x16c4), against rows of
+// unsigned bytes.
+struct UnsignedGemm {
+  const uint8_t* w;  // of the first channel; 64-byte aligned (int8), 32 (int4)
+  size_t tile_bytes;
+  size_t k;      // padded: to 4 (int8), to the block (int4)
+  size_t block;  // int4
+  const uint8_t* q;
+  size_t q_stride;
+  const RowQuantisation* quantisation;
+  size_t rows, columns;
+  float* y;
+  size_t y_stride;
+};
+
+}  // namespace thimble

@@ -1,0 +1,177 @@
+// Linear layers with VPDPBUSD: unsigned rows times signed weights, 16 channels to a register, 4 elements of K
+// at a time. XNNPACK's kernels take 8 at a time and add pairs of channels at the end of every block of int4
+// weights, and flip the sign bit of every row in the inner loop. Compiled for AVX-512 VNNI: includes
+// intrinsics and the contract only.
+#include "ops/x86/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define THIMBLE_LANES 16
+#include "ops/quantise_row.h"
+
+namespace thimble {
+namespace {
+
+inline __m512i FourTimes16(const uint8_t* q) {
+  int32_t v;
+  __builtin_memcpy(&v, q, sizeof v);
+  return _mm512_set1_epi32(v);
+}
+
+// In place. gcc 12 copies the sums before and after each intrinsic.
+inline void AddDots(__m512i* sums, __m512i unsigned_bytes, __m512i signed_bytes) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(*sums) : "v"(unsigned_bytes), "v"(signed_bytes));
+}
+
+inline void StoreColumns(float* y, size_t columns, __m512 v) {
+  if (columns >= 16) {
+    _mm512_storeu_ps(y, v);
+  } else {
+    _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << columns) - 1), v);
+  }
+}
+
+// The loops over rows and tiles are unrolled by order: arrays of registers must not become memory.
+
+// How far ahead weights are fetched when they are read only once: further than the hardware does by itself.
+constexpr size_t kAhead = 2048;
+
+// One tile of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
+// high half is i + 4), bfloat16 scales[16]; float bias[16]. The low halves are shifted up, so that both are 16
+// times the weight; the stored scale is a 16th.
+template <int kRows>
+inline void TileQ4(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+                   float* y, size_t columns) {
+  const __m512i high_halves = _mm512_set1_epi8(static_cast<char>(0xf0));
+  __m512 totals[kRows];
+  const __m512 negative_sums = _mm512_loadu_ps(w);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    totals[r] = _mm512_mul_ps(negative_sums, _mm512_set1_ps(static_cast<float>(quantisation[r].zero_point + 128)));
+  }
+  w += 64;
+  for (size_t k = 0; k < g.k; k += g.block) {
+    __m512i sums[kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) sums[r] = _mm512_setzero_si512();
+    for (size_t i = 0; i < g.block; i += 8, w += 64) {
+      const __m512i bytes = _mm512_loadu_si512(w);
+      if (kRows == 1) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead), _MM_HINT_T0);
+      const __m512i low = _mm512_and_si512(_mm512_slli_epi32(bytes, 4), high_halves);
+      const __m512i high = _mm512_and_si512(bytes, high_halves);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const uint8_t* at = q + r * g.q_stride + k + i;
+        AddDots(&sums[r], FourTimes16(at), low);
+        AddDots(&sums[r], FourTimes16(at + 4), high);
+      }
+    }
+    const __m512 scales = _mm512_castsi512_ps(
+        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w))), 16));
+    w += 32;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) totals[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r]), scales, totals[r]);
+  }
+  const __m512 bias = _mm512_loadu_ps(w);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    StoreColumns(y + r * g.y_stride, columns,
+                 _mm512_fmadd_ps(totals[r], _mm512_set1_ps(quantisation[r].scale), bias));
+  }
+}
+
+// kTiles tiles of 16 channels, kRows rows. int32 -sums[16]; 16 x 4 bytes for every 4 elements; float scales[16],
+// bias[16].
+template <int kRows, int kTiles>
+inline void TileQ8(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+                   float* y, size_t columns) {
+  __m512i sums[kRows][kTiles];
+#pragma GCC unroll 16
+  for (int n = 0; n < kTiles; ++n) {
+    const __m512i negative_sums = _mm512_load_si512(w + n * g.tile_bytes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      sums[r][n] = _mm512_mullo_epi32(negative_sums, _mm512_set1_epi32(quantisation[r].zero_point + 128));
+    }
+  }
+  w += 64;
+  for (size_t k = 0; k < g.k; k += 4, w += 64) {
+    __m512i weights[kTiles];
+#pragma GCC unroll 16
+    for (int n = 0; n < kTiles; ++n) weights[n] = _mm512_load_si512(w + n * g.tile_bytes);
+    if (kRows == 1) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead), _MM_HINT_T0);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i four = FourTimes16(q + r * g.q_stride + k);
+#pragma GCC unroll 16
+      for (int n = 0; n < kTiles; ++n) AddDots(&sums[r][n], four, weights[n]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int n = 0; n < kTiles; ++n) {
+    const __m512 scales = _mm512_load_ps(w + n * g.tile_bytes), bias = _mm512_load_ps(w + n * g.tile_bytes + 64);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][n]), _mm512_set1_ps(quantisation[r].scale));
+      StoreColumns(y + r * g.y_stride + 16 * n, columns - 16 * n, _mm512_fmadd_ps(scaled, scales, bias));
+    }
+  }
+}
+
+struct Q4 {
+  template <int kRows>
+  static void Rows(const UnsignedGemm& g, size_t row) {
+    const uint8_t* w = g.w;
+    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
+      TileQ4<kRows>(g, w, g.q + row * g.q_stride, g.quantisation + row, g.y + row * g.y_stride + n, g.columns - n);
+    }
+  }
+};
+
+struct Q8 {
+  template <int kRows>
+  static void Rows(const UnsignedGemm& g, size_t row) {
+    const uint8_t *w = g.w, *q = g.q + row * g.q_stride;
+    const RowQuantisation* quantisation = g.quantisation + row;
+    float* y = g.y + row * g.y_stride;
+    size_t n = 0;
+    // One row waits for memory: one stream of it. More rows share what is broadcast between two tiles.
+    for (; kRows > 1 && n + 16 < g.columns; n += 32, w += 2 * g.tile_bytes) {
+      TileQ8<kRows, 2>(g, w, q, quantisation, y + n, g.columns - n);
+    }
+    for (; n < g.columns; n += 16, w += g.tile_bytes) TileQ8<kRows, 1>(g, w, q, quantisation, y + n, g.columns - n);
+  }
+};
+
+template <typename Kind>
+void RunRows(const UnsignedGemm& g) {
+  size_t row = 0;
+  for (; row + 12 <= g.rows; row += 12) Kind::template Rows<12>(g, row);
+  if (row + 8 <= g.rows) {
+    Kind::template Rows<8>(g, row);
+    row += 8;
+  }
+  if (row + 4 <= g.rows) {
+    Kind::template Rows<4>(g, row);
+    row += 4;
+  }
+  switch (g.rows - row) {
+    case 3: return Kind::template Rows<3>(g, row);
+    case 2: return Kind::template Rows<2>(g, row);
+    case 1: return Kind::template Rows<1>(g, row);
+    default: return;
+  }
+}
+
+}  // namespace
+
+void LinearQ4Avx512Vnni(const UnsignedGemm* gemm) { RunRows<Q4>(*gemm); }
+void LinearQ8Avx512Vnni(const UnsignedGemm* gemm) { RunRows<Q8>(*gemm); }
+RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q) {
+  return QuantiseRowLanes<0x80>(x, k, padded, q);
+}
+
+}  // namespace thimble
+
+#endif

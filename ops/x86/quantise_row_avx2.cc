@@ -1,0 +1,17 @@
+// Rows of signed bytes, eight at a time. Compiled for AVX2.
+#include "ops/x86/kernels.h"
+
+#if defined(__x86_64__)
+
+#define THIMBLE_LANES 8
+#include "ops/quantise_row.h"
+
+namespace thimble {
+
+RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q) {
+  return QuantiseRowLanes<0>(x, k, padded, q);
+}
+
+}  // namespace thimble
+
+#endif
