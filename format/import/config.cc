@@ -98,6 +98,19 @@ std::string Config::Text(const std::string& field, const std::string& fallback) 
   return value->get<std::string>();
 }
 
+std::vector<double> Config::PositiveNumbers(const std::string& field) {
+  const Json* value = Find(field);
+  if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");
+  std::vector<double> numbers;
+  if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + value->dump() + ", expected a list of numbers");
+  for (const Json& item : *value) {
+    if (!item.is_number() || !std::isfinite(item.get<double>()) || !(item.get<double>() > 0))
+      Refuse(Code::kInvalidModel, field, "holds " + item.dump() + ", expected numbers above 0");
+    numbers.push_back(item.get<double>());
+  }
+  return numbers;
+}
+
 std::optional<std::vector<std::string>> Config::Texts(const std::string& field) {
   const Json* value = Find(field);
   if (value == nullptr) return std::nullopt;

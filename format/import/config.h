@@ -28,6 +28,8 @@ class Config {
   double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
   bool Flag(const std::string& field, bool fallback);
   std::string Text(const std::string& field, const std::string& fallback);
+  // A list of finite numbers above 0; required.
+  std::vector<double> PositiveNumbers(const std::string& field);
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
   // The field is written down, even if its value is null (which may differ from leaving it out).

@@ -18,6 +18,7 @@ constexpr Family kFamilies[] = {
     {"phi3", "phi3", "Phi-3, Phi-4-mini (short context)", PlanPhi3},
     {"olmo2", "olmo2", "OLMo 2", PlanOlmo2},
     {"stablelm", "stablelm", "StableLM 2", PlanStableLm},
+    {"starcoder2", "starcoder2", "StarCoder 2", PlanStarCoder2},
     {"gemma", "gemma", "Gemma", PlanGemma},
     {"gemma2", "gemma2", "Gemma 2", PlanGemma2},
     {"gemma3", "gemma3_text", "Gemma 3 text", PlanGemma3},

@@ -35,6 +35,7 @@ ModelPlan PlanQwen3(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanStableLm(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGemma(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint);

@@ -33,12 +33,7 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
   if (l.rotation == KeyRotation::kNone) {
     config.Ignore({"rope_theta", "rope_scaling", "rope_parameters"});
   } else {
-    l.rope = ReadRotary(config, l.d, b);
-    // Llama's definition turns whole heads, whatever the dictionary says.
-    if (l.rope.width != l.d) {
-      const std::string field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-      config.Refuse(Code::kUnsupported, field + ".partial_rotary_factor", "only 1.0 is supported");
-    }
+    l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
   }
   config.Finish();
   std::vector<LayerSpec> layers;

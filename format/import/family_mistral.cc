@@ -17,7 +17,7 @@ ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   config.Only("attention_bias", false);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

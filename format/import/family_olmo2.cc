@@ -19,7 +19,7 @@ ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint) {
   config.Only("clip_qkv", nullptr);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

@@ -16,10 +16,10 @@ ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", false);
   config.Only("attention_bias", false);
   config.Only("lm_head_bias", false);
-  config.Ignore({"original_max_position_embeddings"});  // matters to longrope alone, which ReadRotary refuses
+  config.Ignore({"original_max_position_embeddings"});  // matters to yarn and longrope alone, which ask for it
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadRotary(config, l.d, b, &shape.positions);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

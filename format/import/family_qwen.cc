@@ -23,7 +23,7 @@ ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpo
   config.Only("use_mrope", false);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -92,12 +92,12 @@ LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
     f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
     f.up = b.Linear(name + "ffn.up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
   } else if (l.plain_ffn) {
-    f.up = b.Linear(name + "ffn.up", h + "mlp.up_proj", l.F, l.D, l.mlp_bias);
+    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
   } else {
     f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_proj", l.F, l.D, l.mlp_bias);
-    f.up = b.Linear(name + "ffn.up", h + "mlp.up_proj", l.F, l.D, l.mlp_bias);
+    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
   }
-  f.down = b.Linear(name + "ffn.down", h + "mlp.down_proj", l.D, l.F, l.mlp_bias);
+  f.down = b.Linear(name + "ffn.down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
   if (!l.ffn_post_norm.empty()) layer.ffn_post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
   return layer;
 }

@@ -24,6 +24,7 @@ struct GatedLayer {
   bool fused_qkv = false;                     // qkv_proj: rows of q, k, v
   bool fused_gate_up = false;                 // gate_up_proj: rows of gate, up
   bool plain_ffn = false;                     // down(act(up x)), no gate
+  std::string ffn_up = "mlp.up_proj", ffn_down = "mlp.down_proj";
   HeadNorm qk_norm = HeadNorm::kNone;
   Sharing sharing = Sharing::kNone;           // kKV: there is no v_proj
   KeyRotation rotation = KeyRotation::kOnWrite;

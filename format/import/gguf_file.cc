@@ -86,7 +86,7 @@ class Cursor {
     const uint64_t size = Number<uint64_t>(what);
     Need(size, what);
     if (size > limit_bytes) {
-      Refuse(Code::kOutOfRange, what,
+      Refuse(Code::kInvalidModel, what,
              std::to_string(size) + " bytes of text, expected at most " + std::to_string(limit_bytes));
     }
     std::string text(static_cast<size_t>(size), '\0');
@@ -197,7 +197,7 @@ class GgufCheckpoint::Parser {
     }
     array_elements_ += count;  // each count is at most the file's size, checked just now
     if (array_elements_ > kMaxArrayElements) {
-      in_.Refuse(Code::kOutOfRange, what,
+      in_.Refuse(Code::kInvalidModel, what,
                  "more than " + std::to_string(kMaxArrayElements) + " elements in all arrays");
     }
     Json::array_t values;

@@ -33,7 +33,7 @@ Json ParseJsonObject(std::string_view text, const std::string& file) {
 std::string ReadSmallFile(const std::filesystem::path& path, uint64_t limit_bytes) {
   const SourceFile file(path);
   if (file.bytes() > limit_bytes) {
-    throw ImportError(Code::kOutOfRange,
+    throw ImportError(Code::kInvalidModel,
                       "the file has " + std::to_string(file.bytes()) + " bytes, expected at most " +
                           std::to_string(limit_bytes),
                       file.name());

@@ -87,7 +87,7 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
                       file.name());
   }
   if (header_bytes > kMaxHeaderJsonBytes) {
-    throw ImportError(Code::kOutOfRange,
+    throw ImportError(Code::kInvalidModel,
                       "header length is " + std::to_string(header_bytes) + ", expected at most " +
                           std::to_string(kMaxHeaderJsonBytes),
                       file.name());
@@ -188,7 +188,7 @@ std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenIndex(const st
   for (const auto& [name, expected] : shards) {
     const std::filesystem::path shard = path.parent_path() / name;
     if (!std::filesystem::exists(shard)) {
-      throw ImportError(Code::kIo,
+      throw ImportError(Code::kInvalidModel,
                         "shard '" + name + "' is missing (it holds tensor '" + *expected.begin() + "')",
                         path.string());
     }

@@ -45,7 +45,7 @@ std::string ReadChatTemplate(const fs::path& directory) {
   if (text == json.end() || !text->is_string()) return {};
   const std::string value = text->get<std::string>();
   if (value.size() > kMaxChatTemplateBytes) {
-    throw ImportError(Code::kOutOfRange,
+    throw ImportError(Code::kInvalidModel,
                       "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +
                           std::to_string(kMaxChatTemplateBytes),
                       config.string());
@@ -152,7 +152,7 @@ Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
   source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
   source.chat_template = GgufChatTemplate(*checkpoint);
   if (source.chat_template.size() > kMaxChatTemplateBytes) {
-    throw ImportError(Code::kOutOfRange,
+    throw ImportError(Code::kInvalidModel,
                       "field 'tokenizer.chat_template': " + std::to_string(source.chat_template.size()) +
                           " bytes, expected at most " + std::to_string(kMaxChatTemplateBytes),
                       path.string());

@@ -105,7 +105,7 @@ Generation Generate(thimble_session* session, const Model& model, const std::vec
     }
     int32_t id = 0;
     Check(thimble_sample(session, &id));
-    if (thimble_is_end(model.handle(), id)) {
+    if (thimble_is_end(model.handle(), id) || id == limits.end_of_turn) {
       result.stop = StopReason::kEnd;
       break;
     }

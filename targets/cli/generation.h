@@ -28,6 +28,7 @@ struct Generation {
 struct GenerationLimits {
   int64_t max_tokens = -1;   // -1: until the context is full
   size_t chunk_tokens = 64;  // Ctrl-C is looked at between chunks
+  int32_t end_of_turn = -1;  // stops as an end of the text does; -1: there is none
 };
 
 // `on_text` gets whole UTF-8 characters and may throw PipeClosed. `starts_text`: the first generated token

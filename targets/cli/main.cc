@@ -35,7 +35,8 @@ std::string Translate(const std::string& argument) {
   static constexpr struct {
     const char* from;
     const char* to;
-  } kNames[] = {{"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"}, {"-ub", "--ubatch-size"}, {"-pg", "--pg"}, {"-Cr", "--cpu-range"}};
+  } kNames[] = {{"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"}, {"-ub", "--ubatch-size"}, {"-pg", "--pg"}, {"-Cr", "--cpu-range"},
+                {"-cnv", "--conversation"}};
   for (const auto& name : kNames) {
     const size_t length = std::strlen(name.from);
     if (argument == name.from) return name.to;

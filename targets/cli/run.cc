@@ -1,10 +1,13 @@
 // `thimble run`: continue a text. Text on standard output, everything else on standard error.
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 #include <random>
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/chat.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/generation.h"
@@ -20,6 +23,7 @@ namespace {
 constexpr char kFooter[] = R"(Examples:
   thimble run stories-qmqa.thimble -p "Once upon a time"
   thimble run stories-qmqa.thimble -p "Lily had a dog." -n 80 --temp 0 -c 256 --kv q8
+  thimble run smollm2-instruct.thimble --chat --system "You answer in one sentence."
   cat start.txt | thimble run stories-qmqa.thimble -f - -s 7 --memory-report memory.txt
 
 The text goes to standard output, statistics to standard error. Ctrl-C stops after the current
@@ -28,6 +32,7 @@ token.)";
 struct Arguments {
   std::string model, memory_report, ids;
   TextArguments text;
+  ChatArguments chat;
   int64_t max_tokens = -1;
   ContextOptions context;
   thimble_sampling sampling = thimble_default_options().sampling;
@@ -100,7 +105,51 @@ void CheckPrompt(const Model& model, const std::vector<int32_t>& ids, const Plan
   throw Error(kContextFull, message);
 }
 
+Json FiguresJson(const Generation& result, const Plan& plan, uint64_t seed, const MemoryUse& use) {
+  return {{"seed", seed},
+          {"prompt_tokens", result.prompt_tokens_done},
+          {"generated_tokens", result.ids.size()},
+          {"prompt_tokens_per_second", PerSecond(result.prompt_tokens_done, result.prefill_ns)},
+          {"generated_tokens_per_second", PerSecond(result.decode_steps, result.decode_ns)},
+          {"arena_bytes", plan.totals.arena_bytes},
+          {"mapped_bytes", plan.totals.mapped_bytes},
+          {"outside_bytes", plan.totals.outside_bytes},
+          {"kv_bytes_per_token", plan.totals.kv_bytes_per_token},
+          {"context_tokens", plan.totals.context_tokens},
+          {"threads", plan.totals.threads},
+          {"kernels", plan.totals.kernels},
+          {"measured", MemoryJson(use)}};
+}
+
+int RunChat(const Arguments& arguments, const Model& model, const thimble_options& options, const Plan& plan) {
+  Chat chat(model, arguments.chat, arguments.max_tokens, plan.totals.chunk_tokens);
+  const bool has_first = arguments.text.Given();
+  // A file, or -p where nobody sits at the terminal, is the whole conversation.
+  const bool single = has_first && (!arguments.text.file.empty() || isatty(STDIN_FILENO) == 0);
+  const std::string first = has_first ? PromptText(arguments.text) : std::string();
+  MemoryUse use;
+  use.before = MeasureMemory();
+  const ArenaBlock arena(plan.totals.arena_bytes);
+  use.arena_given_bytes = arena.bytes();
+  const Session session(model, options, arena.data(), arena.bytes());
+  chat.Run(session.handle(), has_first ? &first : nullptr, single, arguments.json);
+  use.after = MeasureMemory();
+  use.arena_resident_bytes = arena.ResidentBytes();
+  if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
+  if (chat.stop() == StopReason::kPipeClosed) return 0;
+  if (arguments.json) {
+    Json json = {{"chat_template", chat.template_name()}, {"messages", chat.Messages()}, {"stop", StopName(chat.stop())}};
+    json.update(FiguresJson(chat.total(), plan, options.sampling.seed, use));
+    PrintJson(json);
+  } else {
+    std::fputs(StatisticsText(arguments, options.sampling, chat.total(), plan, use, chat.total().prompt_tokens_done).c_str(),
+               stderr);
+  }
+  return chat.exit_code();
+}
+
 int Run(const Arguments& arguments) {
+  arguments.chat.Check();
   if (arguments.text.has_prompt && !arguments.text.file.empty())
     throw Error(kInvalidArgument, "-p or -f: give only one of these");
   const Model model(arguments.model);
@@ -120,6 +169,11 @@ int Run(const Arguments& arguments) {
         options.context_tokens != 0 ? options.context_tokens : model.info().max_positions);
   }
   const Plan plan = MakePlan(model, options);
+
+  if (arguments.chat.chat) {
+    if (!arguments.ids.empty()) throw Error(kInvalidArgument, "--ids: cannot be given together with --chat");
+    return RunChat(arguments, model, options, plan);
+  }
 
   const std::string prompt = arguments.ids.empty() ? PromptText(arguments.text) : std::string();
   const std::vector<int32_t> ids = !arguments.ids.empty() ? ParseIds(arguments.ids, "--ids") :
@@ -151,24 +205,13 @@ int Run(const Arguments& arguments) {
   if (result.stop == StopReason::kPipeClosed) return 0;
 
   if (arguments.json) {
-    PrintJson({{"prompt", prompt},
-               {"text", text},
-               {"prompt_ids", ids},
-               {"ids", result.ids},
-               {"stop", StopName(result.stop)},
-               {"seed", options.sampling.seed},
-               {"prompt_tokens", result.prompt_tokens_done},
-               {"generated_tokens", result.ids.size()},
-               {"prompt_tokens_per_second", PerSecond(result.prompt_tokens_done, result.prefill_ns)},
-               {"generated_tokens_per_second", PerSecond(result.decode_steps, result.decode_ns)},
-               {"arena_bytes", plan.totals.arena_bytes},
-               {"mapped_bytes", plan.totals.mapped_bytes},
-               {"outside_bytes", plan.totals.outside_bytes},
-               {"kv_bytes_per_token", plan.totals.kv_bytes_per_token},
-               {"context_tokens", plan.totals.context_tokens},
-               {"threads", plan.totals.threads},
-               {"kernels", plan.totals.kernels},
-               {"measured", MemoryJson(use)}});
+    Json json = {{"prompt", prompt},
+                 {"text", text},
+                 {"prompt_ids", ids},
+                 {"ids", result.ids},
+                 {"stop", StopName(result.stop)}};
+    json.update(FiguresJson(result, plan, options.sampling.seed, use));
+    PrintJson(json);
   } else {
     Print("\n");
     std::fputs(StatisticsText(arguments, options.sampling, result, plan, use, ids.size()).c_str(), stderr);
@@ -196,6 +239,7 @@ Command AddRun(CLI::App* program) {
                   "Write the plan in full and the measured peaks (JSON if it ends in .json)")
       ->type_name("FILE");
 
+  a->chat.Add(app);
   const char* kGroup = "Sampling";
   AddReal(app, "--temp,--temperature", &a->sampling.temperature, 0, 1000,
           "Temperature; 0 = always the best token")

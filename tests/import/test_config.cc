@@ -67,7 +67,12 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
     const char* field;
   };
   const Case cases[] = {
-      {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}}}}, "rope_scaling.type"},
+      {{{"rope_scaling", {{"type", "ntk"}, {"factor", 4}}}}, "rope_scaling.type"},
+      {{{"rope_scaling", {{"type", "yarn"}}}}, "rope_scaling.factor"},
+      {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"beta_fast", 1}, {"beta_slow", 2}}}}, "rope_scaling.beta_fast"},
+      {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"finetuned", true}}}}, "rope_scaling.finetuned"},
+      {{{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}}, "rope_scaling.short_factor"},
+      {{{"rope_scaling", {{"type", "longrope"}, {"short_factor", {-1.0}}}}}, "rope_scaling.short_factor"},
       {{{"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4}}}}, "rope_scaling.rope_type"},
       {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 4}, {"mscale", 2}}}}, "rope_scaling.mscale"},
       {{{"rope_scaling", {{"rope_type", "linear"}}}}, "rope_scaling.factor"},
@@ -103,6 +108,19 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
     CHECK(outcome.code != Code::kOk);
     CHECK(outcome.Names("config.json"));
     CHECK(outcome.Names("'" + std::string(c.field) + "'"));
+  }
+}
+
+// Expected numbers: the formula of transformers' _compute_yarn_parameters, worked out apart from this code.
+TEST_CASE("yarn: divisors with rounded and with plain limits") {
+  const std::vector<float> rounded = {1, 1.333333f, 2, 4, 4, 4, 4, 4};
+  const std::vector<float> plain = {1, 1, 1, 1.227039f, 3.025515f, 8, 8, 8};
+  const std::vector<float> a = YarnDivisors(16, 10000.0, 4, 32, 1, 64, true),
+                           b = YarnDivisors(16, 10000.0, 8, 16, 2, 2048, false);
+  REQUIRE((a.size() == 8 && b.size() == 8));
+  for (size_t i = 0; i < 8; ++i) {
+    CHECK(std::fabs(a[i] - rounded[i]) < 2e-6);
+    CHECK(std::fabs(b[i] - plain[i]) < 2e-6);
   }
 }
 

@@ -267,5 +267,5 @@ TEST_CASE("sharded checkpoints convert like whole ones") {
   CHECK(ReadFile(options.output) == expected);
   fs::remove(whole / "part-1.safetensors");
   const Outcome missing = ConvertOutcome(whole);
-  CHECK((missing.code == Code::kIo && missing.Names("part-1.safetensors")));
+  CHECK((missing.code == Code::kInvalidModel && missing.Names("part-1.safetensors")));
 }

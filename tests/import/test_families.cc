@@ -222,6 +222,75 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
                 {"high_freq_factor", 4.0},
                 {"original_max_position_embeddings", 16}}}})
             .freq_divisors != kNoTensor);
+  const RopeSpec yarn = rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}}}});
+  CHECK(yarn.freq_divisors != kNoTensor);
+  CHECK(std::fabs(yarn.magnitude - 1.1386294f) < 1e-6);
+  CHECK(rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"attention_factor", 1.5}}}}).magnitude == 1.5f);
+  CHECK(rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"mscale", 0.7}, {"mscale_all_dim", 0.7}}}}).magnitude == 1);
+}
+
+TEST_CASE("longrope: the factors of short texts, and no more positions than they are for") {
+  nlohmann::json config = LlamaConfig();
+  config["head_dim"] = 8;
+  config["max_position_embeddings"] = 131072;
+  config["original_max_position_embeddings"] = 4096;
+  config["rope_scaling"] = {
+      {"type", "longrope"}, {"short_factor", {1.0, 1.25, 2.0, 4.0}}, {"long_factor", {1.0, 2.0, 8.0, 32.0}}};
+  const std::string path = ConvertForTest(WriteModel("longrope", config, LlamaTensors(config)), WeightType::kF32);
+  CHECK(SpecOf(path).max_positions == 4096);
+  const RopeSpec rope = LayersOf(path).at(0).attention.rope;
+  CHECK(std::fabs(rope.magnitude - 1.19023807f) < 1e-6);
+  CHECK(rope.freq_divisors != kNoTensor);
+}
+
+TEST_CASE("whole heads turn in Mistral, Qwen and OLMo 2, and nothing else is taken") {
+  for (const char* type : {"mistral", "qwen2", "qwen3", "olmo2"}) {
+    for (const nlohmann::json& change :
+         {nlohmann::json{{"partial_rotary_factor", 0.5}},
+          nlohmann::json{{"rope_parameters", {{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.5}}}}}) {
+      nlohmann::json config = LlamaConfig();
+      config["model_type"] = type;
+      config.erase("rope_theta");
+      config.update(change);
+      const Outcome outcome = ConvertOutcome(WriteModel("partial", config, LlamaTensors(config)));
+      INFO(type << " " << outcome.message);
+      CHECK(outcome.code == Code::kUnsupported);
+      CHECK(outcome.Names("partial_rotary_factor"));
+    }
+  }
+}
+
+TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
+  const uint32_t D = 24, F = 40, V = 31, kv = 12;
+  nlohmann::json config = {{"model_type", "starcoder2"}, {"vocab_size", V},          {"hidden_size", D},
+                           {"num_hidden_layers", 1},     {"num_attention_heads", 4}, {"num_key_value_heads", 2},
+                           {"intermediate_size", F},     {"norm_epsilon", 1e-5},     {"sliding_window", 8},
+                           {"hidden_act", "gelu_pytorch_tanh"}, {"use_bias", true},  {"max_position_embeddings", 64},
+                           {"rope_theta", 999999.0},     {"residual_dropout", 0.1},  {"mlp_type", "default"}};
+  std::vector<TestTensor> tensors = {RandomTensor("model.embed_tokens.weight", {V, D}), RandomTensor("model.norm.weight", {D}),
+                                     RandomTensor("model.norm.bias", {D})};
+  const auto add = [&](const std::string& name, uint64_t rows, uint64_t cols) {
+    const std::string full = "model.layers.0." + name;
+    tensors.push_back(cols == 0 ? RandomTensor(full + ".weight", {rows}) : RandomTensor(full + ".weight", {rows, cols}));
+    tensors.push_back(RandomTensor(full + ".bias", {rows}));
+  };
+  add("input_layernorm", D, 0);
+  add("post_attention_layernorm", D, 0);
+  add("self_attn.q_proj", D, D);
+  add("self_attn.k_proj", kv, D);
+  add("self_attn.v_proj", kv, D);
+  add("self_attn.o_proj", D, D);
+  add("mlp.c_fc", F, D);
+  add("mlp.c_proj", D, F);
+  const std::string path = ConvertForTest(WriteModel("starcoder2", config, tensors), WeightType::kF32);
+  const LayerSpec layer = LayersOf(path).at(0);
+  CHECK(layer.ffn.kind == FfnKind::kPlain);
+  CHECK(layer.ffn.activation == Activation::kGeluTanh);
+  CHECK(layer.ffn.down.bias != kNoTensor);
+  CHECK(layer.attention.o.bias != kNoTensor);
+  CHECK(layer.attention.window == 8);
+  CHECK(layer.attention_norm.kind == NormKind::kLayerNorm);
+  CHECK(SpecOf(path).output.tied);
 }
 
 TEST_CASE("llama: a tied head that is stored all the same must be the table") {

@@ -197,7 +197,7 @@ TEST_CASE("shards: found by their index, and every way in which they are not") {
     const char* named;
   };
   const Case cases[] = {
-      {R"({"a":"one.safetensors","b":"one.safetensors","c":"three.safetensors"})", Code::kIo,
+      {R"({"a":"one.safetensors","b":"one.safetensors","c":"three.safetensors"})", Code::kInvalidModel,
        "three.safetensors"},
       {R"({"a":"../one.safetensors"})", Code::kInvalidModel, "../one.safetensors"},
       {R"({"a":".."})", Code::kInvalidModel, "'a'"},

@@ -224,6 +224,37 @@ THIMBLE_API thimble_status thimble_thread_cpus(thimble_session* session, uint64_
  * cpu_capacity; 0 where all are alike or the system does not say. */
 THIMBLE_API uint64_t thimble_performance_cpus(void);
 
+/* ---- chat ----
+ * Conversations as the model's chat template writes them. `chat_template` is NULL for the model's own, or a name
+ * ("chatml", "llama3", ...; runtime/chat/README.md), or the text of a Jinja template that is one of these. Any other is
+ * refused (300). Markers of the template become special tokens; what a message says never does. */
+typedef struct thimble_chat_message {
+  const char* role;      /* "system", "user" or "assistant" */
+  const char* text;      /* UTF-8, text_bytes long */
+  size_t text_bytes;
+} thimble_chat_message;
+
+typedef struct thimble_chat_info {
+  const char* name;      /* static text: "chatml" */
+  int32_t end_of_turn;   /* id that ends an answer beside those of thimble_is_end; -1 if it is no single token */
+  int32_t has_system_role;
+} thimble_chat_info;
+
+/* Names of the templates, separated by ", ". Static text. */
+THIMBLE_API const char* thimble_chat_templates(void);
+THIMBLE_API thimble_status thimble_chat_find(const thimble_model* model, const char* chat_template, thimble_chat_info* info);
+/* The whole conversation from the begin of the text to where the assistant's next answer starts (or to the end, if the last
+ * message is the assistant's) as ids. To go on after an answer, ask again with all messages, keep what the context already
+ * has in common with these ids (thimble_rewind), and prefill the rest. *count as for thimble_encode. Takes working memory
+ * from malloc and gives it back. Refuses roles that the template cannot take, naming messages[i].role. */
+THIMBLE_API thimble_status thimble_chat_encode(const thimble_model* model, const char* chat_template,
+                                               const thimble_chat_message* messages, size_t message_count, int32_t* ids,
+                                               size_t capacity, size_t* count);
+/* The same as text, for people. *written is its length, also when capacity is too small (then code 102). */
+THIMBLE_API thimble_status thimble_chat_render(const thimble_model* model, const char* chat_template,
+                                               const thimble_chat_message* messages, size_t message_count, char* text,
+                                               size_t capacity, size_t* written);
+
 /* ---- profile ---- */
 typedef struct thimble_profile {
   uint64_t steps, tokens;

@@ -1,0 +1,62 @@
+// `thimble run --chat`: a conversation, line by line from standard input, or one turn. Knows no arguments but its own.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "targets/cli/generation.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+
+struct ChatArguments {
+  bool chat = false;
+  std::string system, chat_template;
+
+  void Add(CLI::App* app);
+  // --system or --chat-template without --chat, and other contradictions.
+  void Check() const;
+};
+
+// A name, or the text of a file; empty for the model's own.
+std::string ReadChatTemplate(const std::string& name_or_file);
+
+class Chat {
+ public:
+  // Throws for a template that is not known, or a model without one, saying how to give one.
+  Chat(const Model& model, const ChatArguments& arguments, int64_t max_tokens, size_t chunk_tokens);
+
+  // Turns until there is nothing to read: `first` is the user's first message where there is one; with `single` it is
+  // the only one. The text of answers goes to standard output unless `silent`.
+  void Run(thimble_session* session, const std::string* first, bool single, bool silent);
+
+  int exit_code() const { return exit_code_; }
+  // [{"role", "text"}, ...] of everything said.
+  Json Messages() const;
+  const char* template_name() const { return info_.name; }
+  StopReason stop() const { return stop_; }
+  // Of all turns together.
+  const Generation& total() const { return total_; }
+
+ private:
+  struct Message {
+    const char* role;
+    std::string text;
+  };
+  std::vector<int32_t> Encode() const;
+  bool Turn(thimble_session* session, bool silent);
+
+  const Model& model_;
+  std::string template_;
+  thimble_chat_info info_ = {};
+  GenerationLimits limits_;
+  std::vector<Message> messages_;
+  std::vector<int32_t> context_;  // ids that the session holds
+  Generation total_;
+  StopReason stop_ = StopReason::kEnd;
+  int exit_code_ = 0;
+};
+
+}  // namespace thimble::cli

@@ -1,0 +1,62 @@
+// `thimble run --chat`: turns from standard input, templates by name and by file, and how it ends.
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/process.h"
+
+namespace thimble::test {
+namespace {
+
+using Json = nlohmann::json;
+
+TEST_CASE("chat without a template says how to give one") {
+  const Finished finished = RunThimble({"run", ShippedModel(), "--chat"}, "Hi\n");
+  CHECK(finished.exit_code == 4);
+  CHECK(finished.err.find("holds no chat template; give one by --chat-template NAME|FILE") != std::string::npos);
+  CHECK(finished.err.find("chatml, llama3, llama2") != std::string::npos);
+  const Finished unknown = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "nonsense"}, "Hi\n");
+  CHECK(unknown.exit_code == 4);
+  CHECK(unknown.err.find("nonsense") != std::string::npos);
+  CHECK(RunThimble({"run", ShippedModel(), "-p", "a", "--system", "b"}).exit_code == 2);
+  const Finished system =
+      RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "mistral-v0", "--system", "b"}, "Hi\n");
+  CHECK(system.exit_code == 4);
+  CHECK(system.err.find("knows no system role") != std::string::npos);
+}
+
+TEST_CASE("chat answers each line, and -p once") {
+  const std::string jinja = WriteFile(TemporaryFolder() + "/t.jinja",
+                                      "{{ '<|user|>\\n' + message['content'] + eos_token }}{{ '<|assistant|>\\n' }}");
+  const Finished lines = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", jinja, "--system", "Be kind.", "-n",
+                                     "4", "--temp", "0", "-c", "256", "--json"},
+                                    "Once upon a time\n\nLily had a dog.\r\n");
+  INFO(lines.err);
+  REQUIRE(lines.exit_code == 0);
+  const Json said = Json::parse(lines.out);
+  CHECK(said.at("chat_template") == "zephyr");
+  REQUIRE(said.at("messages").size() == 5);
+  CHECK(said.at("messages")[0] == Json({{"role", "system"}, {"text", "Be kind."}}));
+  CHECK(said.at("messages")[3] == Json({{"role", "user"}, {"text", "Lily had a dog."}}));
+  CHECK(said.at("generated_tokens") <= 8);
+
+  const Finished one = RunThimble(
+      {"run", ShippedModel(), "-cnv", "-p", "Once upon\\na time", "--chat-template", "zephyr", "-n", "4", "--temp", "0", "--json"},
+      "not read\n");
+  REQUIRE(one.exit_code == 0);
+  CHECK(Json::parse(one.out).at("messages").size() == 2);
+  CHECK(Json::parse(one.out).at("messages")[0].at("text") == "Once upon\na time");
+}
+
+TEST_CASE("a conversation that outgrows the context says so") {
+  const Finished in_answer =
+      RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "40", "--temp", "0"}, "Hi\n");
+  CHECK(in_answer.exit_code == 7);
+  CHECK(in_answer.err.find("the context of 40 tokens is full") != std::string::npos);
+  const Finished in_prompt = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "8"}, "Hello there\n");
+  CHECK(in_prompt.exit_code == 7);
+  CHECK(in_prompt.err.find("tokens and the context only 8") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace thimble::test
