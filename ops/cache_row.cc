@@ -1,4 +1,4 @@
-// Cache rows. int8 rows use max |x| / 127 as scale: a search gains nothing at 8 bits. int4 groups search the
+// Cache rows. Wide int8 rows use max |x| / 127 as scale, narrow ones search a little. int4 groups search the
 // scale, as rounding error at 4 bits is what a user would see: the extreme value goes to -8 (one step more
 // than +7 gives), and a few scales around that one are tried for the least squared error.
 #include "ops/cache_row.h"
@@ -47,6 +47,25 @@ uint8_t* Q8Block(const void* head, size_t position, size_t d) {
   return const_cast<uint8_t*>(static_cast<const uint8_t*>(head)) + position / kCacheBlockRows * block_bytes;
 }
 
+// Rows up to this width have their scale searched; in wider ones the errors of all scales are alike.
+constexpr size_t kSearchedWidth = 32;
+constexpr int kLeastSteps = 112;
+
+float SquaredError(const float* x, size_t d, float scale, float inverse) {
+  Vec4 sum = {};
+  const auto add = [&](Vec4 v) {
+    const Vec4 rounded = (v * inverse + 12582912.0f) - 12582912.0f;
+    const Vec4 difference = rounded * scale - v;
+    sum += difference * difference;
+  };
+  size_t i = 0;
+  for (; i + 4 <= d; i += 4) add(Load4(x + i));
+  Vec4 tail = {};
+  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
+  add(tail);
+  return Sum4(sum);
+}
+
 void StoreQ8(const float* x, size_t d, size_t position, void* head) {
   uint8_t* block = Q8Block(head, position, d);
   const size_t row = position % kCacheBlockRows;
@@ -63,8 +82,20 @@ void StoreQ8(const float* x, size_t d, size_t position, void* head) {
   for (int l = 0; l < 4; ++l) largest = most[l] > largest ? most[l] : largest;
   // Below, 127 / largest would overflow: such a row is zero for all that reads it.
   const bool zero = !(largest > 1e-30f);
-  const float scale = zero ? 0.0f : largest / 127.0f;
-  const float inverse = zero ? 0.0f : 127.0f / largest;
+  float scale = zero ? 0.0f : largest / 127.0f, inverse = zero ? 0.0f : 127.0f / largest;
+  if (!zero && d <= kSearchedWidth) {
+    // A few numbers may happen to lie well on slightly larger steps.
+    float least_error = SquaredError(x, d, scale, inverse);
+    for (int steps = 126; steps >= kLeastSteps; --steps) {
+      const float other = largest / static_cast<float>(steps), other_inverse = static_cast<float>(steps) / largest;
+      const float error = SquaredError(x, d, other, other_inverse);
+      if (error < least_error) {
+        least_error = error;
+        scale = other;
+        inverse = other_inverse;
+      }
+    }
+  }
   const auto quantise = [&](Vec4 v) {
     v = Min4(Max4(v * inverse, Splat4(-127.0f)), Splat4(127.0f));  // NaN becomes -127
     using Byte4 = int8_t __attribute__((vector_size(4)));

@@ -89,7 +89,7 @@ TEST_CASE("cache rows have the same bits everywhere") {
       sum.Add(y);
     }
   }
-  CHECK(sum.value() == 0xbdf0b2f8d8df7c20u);
+  CHECK(sum.value() == 0x32f48f6e9363c22fu);
 }
 
 TEST_CASE("the scalar layers have the same bits everywhere") {
@@ -115,5 +115,5 @@ TEST_CASE("attention has the same bits everywhere") {
   Checksum sum;
   for (size_t round = 0; round < 12; ++round)
     sum.Add(AttentionCase(random, RandomAttention(random, 400)).Run(nullptr));
-  CHECK(sum.value() == 0xf8372cf51cc91fb3u);
+  CHECK(sum.value() == 0x2ef834a0c5b18d88u);
 }
