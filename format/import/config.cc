@@ -116,7 +116,8 @@ std::optional<std::vector<std::string>> Config::Texts(const std::string& field) 
   if (value == nullptr) return std::nullopt;
   std::vector<std::string> texts;
   for (const Json& entry : value->is_array() ? *value : Json::array({*value})) {
-    if (!value->is_array() || !entry.is_string()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of texts");
+    if (!value->is_array() || !entry.is_string())
+      Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of texts");
     texts.push_back(entry.get<std::string>());
   }
   return texts;

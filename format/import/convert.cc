@@ -215,7 +215,8 @@ std::string DefaultName(std::filesystem::path source) {
       source.extension() == ".json") {
     source = source.parent_path();
   }
-  return source.extension() == ".bin" || source.extension() == ".gguf" ? source.stem().string() : source.filename().string();
+  return source.extension() == ".bin" || source.extension() == ".gguf" ? source.stem().string()
+                                                                       : source.filename().string();
 }
 
 ConvertReport ConvertUnguarded(const ConvertOptions& options) {

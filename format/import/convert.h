@@ -75,8 +75,8 @@ struct WeightRecipe {
   WeightType weights, head, kv;
   const char* summary;
 };
-// exact, quality, balanced, small: from the largest file to the smallest. "balanced" is what 4 bits should mean: keys and
-// values, and the head, suffer most from them and are small.
+// exact, quality, balanced, small: from the largest file to the smallest. "balanced" is what 4 bits should
+// mean: keys and values, and the head, suffer most from them and are small.
 std::span<const WeightRecipe> WeightRecipes();
 const WeightRecipe* FindWeightRecipe(const std::string& name);  // null for other texts
 void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);

@@ -8,7 +8,8 @@ namespace {
 constexpr Family kFamilies[] = {
     {"paper", "qkv_gpt", "the paper's eight layouts (QKV, Q=K-V, Q-K=V, Q=K=V, GQA, MQA, Q-GQA, Q-MQA)",
      PlanPaper},
-    {"paper-encoder", "qkv_encoder", "the paper's vision transformers and synthetic-task encoders, with (X)+", PlanPaperEncoder},
+    {"paper-encoder", "qkv_encoder", "the paper's vision transformers and synthetic-task encoders, with (X)+",
+     PlanPaperEncoder},
     {"gpt2", "gpt2", "GPT-2", PlanGpt2},
     {"llama", "llama", "Llama 2 and 3, TinyLlama, SmolLM2, and K=V with rotary positions (kv_sharing)",
      PlanLlama},

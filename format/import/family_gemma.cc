@@ -15,7 +15,8 @@ DecoderShape ReadGemmaShape(Config& config) {
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.weight_offset = 1;
-  // The first configurations say "gelu" in hidden_act and mean the tanh form; hidden_activation is the field that counts.
+  // The first configurations say "gelu" in hidden_act and mean the tanh form; hidden_activation is the field
+  // that counts.
   l.activation = ReadActivation(config, "hidden_activation", "gelu_pytorch_tanh");
   config.Ignore({"hidden_act"});
   config.Only("attention_bias", false);
@@ -55,7 +56,8 @@ ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
   if (config.Has("attn_logit_softcapping")) l.softcap = config.Positive("attn_logit_softcapping");
   ModelSpec spec = ScaledEmbedding(l.D);
-  if (config.Has("final_logit_softcapping")) spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
+  if (config.Has("final_logit_softcapping"))
+    spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
   const bool tied = config.Flag("tie_word_embeddings", true);
   const uint32_t window = config.Count("sliding_window", 4096);
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t i) { return i % 2 == 0; });
@@ -78,7 +80,8 @@ ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
   if (config.Has("attn_logit_softcapping")) l.softcap = config.Positive("attn_logit_softcapping");
   ModelSpec spec = ScaledEmbedding(l.D);
-  if (config.Has("final_logit_softcapping")) spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
+  if (config.Has("final_logit_softcapping"))
+    spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
   const bool tied = config.Flag("tie_word_embeddings", true);
   config.Only("use_bidirectional_attention", false);
   const uint32_t window = config.Count("sliding_window", 4096);

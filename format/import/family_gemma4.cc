@@ -1,7 +1,7 @@
-// Gemma 4 (text). Sliding layers are ordinary ones with normed values. With attention_k_eq_v the full layers have no
-// v_proj: n = rms_norm(k_proj x) is stored once and is the value as it is; the key is RoPE(k_norm.weight * n), made when it
-// is read, with a quarter of each (wider) head rotated. Norm weights are w, not 1 + w; the attention scale is 1; each
-// layer's output is multiplied by a stored number.
+// Gemma 4 (text). Sliding layers are ordinary ones with normed values. With attention_k_eq_v the full layers
+// have no v_proj: n = rms_norm(k_proj x) is stored once and is the value as it is; the key is
+// RoPE(k_norm.weight * n), made when it is read, with a quarter of each (wider) head rotated. Norm weights
+// are w, not 1 + w; the attention scale is 1; each layer's output is multiplied by a stored number.
 #include <cmath>
 
 #include "format/import/family.h"
@@ -46,14 +46,16 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
   sliding.window = config.Count("sliding_window", 512);
   full.d = config.Count("global_head_dim", sliding.d);
   full.G = config.Count("num_global_key_value_heads", sliding.G);
-  if (full.H % full.G != 0) config.Refuse(Code::kInvalidModel, "num_global_key_value_heads", "does not divide the heads");
+  if (full.H % full.G != 0)
+    config.Refuse(Code::kInvalidModel, "num_global_key_value_heads", "does not divide the heads");
   const bool shared = config.Flag("attention_k_eq_v", false);
   const bool tied = config.Flag("tie_word_embeddings", tied_outside);
   config.Only("attention_bias", false);
   RefuseLargerMembers(config);
   ModelSpec spec;
   spec.input.scale = static_cast<float>(std::sqrt(static_cast<double>(sliding.D)));
-  if (config.Has("final_logit_softcapping")) spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
+  if (config.Has("final_logit_softcapping"))
+    spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
   const std::vector<bool> slides = SlidingLayers(config, shape.L, [](uint32_t i) { return (i + 1) % 6 != 0; });
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());

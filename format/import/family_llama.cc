@@ -1,5 +1,5 @@
-// Llama 2 and 3 and what shares their definition (TinyLlama, SmolLM2): x += o(attn(norm(x))); x += down(silu(gate) * up);
-// RMSNorm, half-split rotary positions, grouped kv heads.
+// Llama 2 and 3 and what shares their definition (TinyLlama, SmolLM2): x += o(attn(norm(x)));
+// x += down(silu(gate) * up); RMSNorm, half-split rotary positions, grouped kv heads.
 //
 // Our extension for K=V models with rotary positions: "kv_sharing": "k_v" (no v_proj) with "key_rotation":
 //   "on_read"                  value = k as projected; the key is turned when it is read

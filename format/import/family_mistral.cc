@@ -12,7 +12,9 @@ ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   l.activation = ReadActivation(config, "hidden_act", "silu");
   const bool tied = config.Flag("tie_word_embeddings", false);
   // transformers' own default is 4096; later models write null for none.
-  const uint32_t window = config.Has("sliding_window") ? config.Count("sliding_window") : config.Mentions("sliding_window") ? 0 : 4096;
+  const uint32_t window = config.Has("sliding_window")        ? config.Count("sliding_window")
+                          : config.Mentions("sliding_window") ? 0
+                                                              : 4096;
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t) { return true; });
   config.Only("attention_bias", false);
 

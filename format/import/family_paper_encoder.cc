@@ -1,7 +1,7 @@
-// The encoders of "Do Transformers Need Three Projections?" (arXiv 2606.04032): a vision transformer (patches, CLS row, head
-// on CLS) and the synthetic tasks' encoder (one-hot digits, logits for every token). Pre-norm blocks without a mask. The
-// variant says which projections are one: QKV, Q=K!=V (c_qk, c_v), Q!=K=V (c_q, c_kv), Q=K=V (c_qkv), and with "+" the 2D
-// positional term.
+// The encoders of "Do Transformers Need Three Projections?" (arXiv 2606.04032): a vision transformer
+// (patches, CLS row, head on CLS) and the synthetic tasks' encoder (one-hot digits, logits for every token).
+// Pre-norm blocks without a mask. The variant says which projections are one: QKV, Q=K!=V (c_qk, c_v), Q!=K=V
+// (c_q, c_kv), Q=K=V (c_qkv), and with "+" the 2D positional term.
 #include <cmath>
 #include <numeric>
 
@@ -45,20 +45,24 @@ Encoder ReadEncoder(Config& config) {
     if (name == v.name) e.variant = &v;
   }
   if (e.variant == nullptr) {
-    config.Refuse(Code::kUnsupported, "variant", "'" + name + "' is not supported, expected QKV, Q=K!=V, Q!=K=V or Q=K=V, or one "
-                                                 "of them as (X)+");
+    config.Refuse(Code::kUnsupported, "variant",
+                  "'" + name +
+                      "' is not supported, expected QKV, Q=K!=V, Q!=K=V or Q=K=V, or one "
+                      "of them as (X)+");
   }
   config.Ignore({"dropout"});
   return e;
 }
 
-// S' = tau S + sum_c w_c P[i, j, c] + b. Of the sum only the half of the channels that depends on j survives the softmax,
-// so tau goes into the scale and the rest is one number per key.
-void AddPositionalTerm(PlanBuilder& b, const std::string& name, const std::string& attn, const Encoder& e, AttentionSpec& a) {
+// S' = tau S + sum_c w_c P[i, j, c] + b. Of the sum only the half of the channels that depends on j survives
+// the softmax, so tau goes into the scale and the rest is one number per key.
+void AddPositionalTerm(PlanBuilder& b, const std::string& name, const std::string& attn, const Encoder& e,
+                       AttentionSpec& a) {
   const std::vector<uint64_t> shape = b.Shape(attn + "pos2d");
   const uint64_t m = e.pos_channels;
   if (shape.size() != 3 || shape[0] != shape[1] || shape[2] != m || shape[0] > (1u << 20)) {
-    b.Refuse(Code::kInvalidModel, attn + "pos2d", "shape " + ShapeText(shape) + ", expected [n, n, " + std::to_string(m) + "]");
+    b.Refuse(Code::kInvalidModel, attn + "pos2d",
+             "shape " + ShapeText(shape) + ", expected [n, n, " + std::to_string(m) + "]");
   }
   const uint64_t n = shape[0];
   const std::vector<float> w = b.Numbers(attn + "pos_w", {m}, 0, m);
@@ -104,7 +108,8 @@ LayerSpec ReadBlock(PlanBuilder& b, uint32_t i, const Encoder& e, const std::str
   return layer;
 }
 
-ModelPlan Finish(PlanBuilder& b, const Encoder& e, const char* second_linear, uint32_t outputs, uint32_t positions, ModelSpec spec) {
+ModelPlan Finish(PlanBuilder& b, const Encoder& e, const char* second_linear, uint32_t outputs,
+                 uint32_t positions, ModelSpec spec) {
   spec.width = e.D;
   spec.outputs = spec.vocabulary = outputs;
   spec.max_positions = positions;
@@ -129,8 +134,9 @@ ModelPlan PlanVit(Config& config, PlanBuilder& b) {
   spec.input.image_channels = channels;
   spec.input.patch = patch;
   const std::string conv = "patch_embed.proj.";
-  spec.input.patch_projection.weight = b.Reshaped("input.patch.weight", conv + "weight", {e.D, channels, patch, patch}, e.D,
-                                                  uint64_t{channels} * patch * patch, TensorRole::kLinear);
+  spec.input.patch_projection.weight =
+      b.Reshaped("input.patch.weight", conv + "weight", {e.D, channels, patch, patch}, e.D,
+                 uint64_t{channels} * patch * patch, TensorRole::kLinear);
   spec.input.patch_projection.bias = b.Vector("input.patch.bias", conv + "bias", e.D);
   spec.input.cls = b.Reshaped("input.cls", "cls", {1, 1, e.D}, 1, e.D, TensorRole::kExact);
   spec.input.positions = b.Reshaped("input.positions", "pos_emb", {1, rows, e.D}, rows, e.D, TensorRole::kExact);
@@ -146,7 +152,8 @@ ModelPlan PlanSynthetic(Config& config, PlanBuilder& b) {
   HeadWidth(config, "n_head", e.D, e.H);
   const std::vector<uint64_t> shape = b.Shape("embed.weight");
   if (shape.size() != 2 || shape[0] != e.D || shape[1] > (1u << 16)) {
-    b.Refuse(Code::kInvalidModel, "embed.weight", "shape " + ShapeText(shape) + ", expected [" + std::to_string(e.D) + ", digits]");
+    b.Refuse(Code::kInvalidModel, "embed.weight",
+             "shape " + ShapeText(shape) + ", expected [" + std::to_string(e.D) + ", digits]");
   }
   // A linear layer over one-hot digits is a table: column v plus the bias.
   const uint64_t digits = shape[1];

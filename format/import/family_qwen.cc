@@ -6,7 +6,8 @@
 namespace thimble {
 namespace {
 
-ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpoint, Bias qkv_bias, Bias o_bias, HeadNorm qk_norm) {
+ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpoint, Bias qkv_bias,
+                   Bias o_bias, HeadNorm qk_norm) {
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);

@@ -1,4 +1,5 @@
-// StableLM 2: LayerNorm with bias, a quarter of each head rotated, biases on q, k and v where the configuration says so.
+// StableLM 2: LayerNorm with bias, a quarter of each head rotated, biases on q, k and v where the
+// configuration says so.
 #include "format/import/family.h"
 #include "format/import/gated_decoder.h"
 #include "format/import/rotary.h"

@@ -1,5 +1,5 @@
-// StarCoder 2: LayerNorm, biases everywhere, down(gelu(up x)) without a gate, whole heads rotated, a sliding window on every
-// layer.
+// StarCoder 2: LayerNorm, biases everywhere, down(gelu(up x)) without a gate, whole heads rotated, a sliding
+// window on every layer.
 #include "format/import/family.h"
 #include "format/import/gated_decoder.h"
 #include "format/import/rotary.h"

@@ -16,7 +16,8 @@ NormSpec ReadNorm(PlanBuilder& b, const std::string& name, const std::string& so
   return norm;
 }
 
-NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint32_t heads, const GatedLayer& l) {
+NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint32_t heads,
+                      const GatedLayer& l) {
   if (l.qk_norm == HeadNorm::kNone) return {};
   const bool per_head = l.qk_norm == HeadNorm::kPerHead;
   NormSpec norm = ReadNorm(b, name, source, per_head ? l.d : uint64_t{heads} * l.d, l);
@@ -24,7 +25,8 @@ NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string
   return norm;
 }
 
-void ReadProjections(PlanBuilder& b, const std::string& name, const std::string& source, const GatedLayer& l, AttentionSpec& a) {
+void ReadProjections(PlanBuilder& b, const std::string& name, const std::string& source, const GatedLayer& l,
+                     AttentionSpec& a) {
   const uint64_t q_rows = uint64_t{l.H} * l.d, kv_rows = uint64_t{l.G} * l.d;
   a.o = b.Linear(name + "o", source + "o_proj", l.D, q_rows, l.o_bias);
   if (l.fused_qkv) {
@@ -55,8 +57,9 @@ DecoderShape ReadDecoderShape(Config& config) {
   l.F = config.Count("intermediate_size");
   config.IgnoreCommon();
   if (l.G > l.H || l.H % l.G != 0) {
-    config.Refuse(Code::kInvalidModel, "num_key_value_heads", "found " + std::to_string(l.G) + ", which does not divide " +
-                                                                  std::to_string(l.H) + " heads");
+    config.Refuse(
+        Code::kInvalidModel, "num_key_value_heads",
+        "found " + std::to_string(l.G) + ", which does not divide " + std::to_string(l.H) + " heads");
   }
   return s;
 }
@@ -66,7 +69,8 @@ std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.
 LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
   LayerSpec layer;
-  if (!l.attention_norm.empty()) layer.attention_norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
+  if (!l.attention_norm.empty())
+    layer.attention_norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
   AttentionSpec& a = layer.attention;
   a.heads = l.H;
   a.kv_heads = l.G;
@@ -129,7 +133,8 @@ std::vector<bool> SlidingLayersFromTypes(Config& config, uint32_t layers, const 
   std::vector<bool> sliding;
   for (const std::string& type : types) {
     if (type != "full_attention" && type != "sliding_attention") {
-      config.Refuse(Code::kUnsupported, "layer_types", "'" + type + "' is not supported, expected full_attention or sliding_attention");
+      config.Refuse(Code::kUnsupported, "layer_types",
+                    "'" + type + "' is not supported, expected full_attention or sliding_attention");
     }
     sliding.push_back(type == "sliding_attention");
   }

@@ -19,7 +19,8 @@ struct GatedLayer {
   NormKind norm = NormKind::kRmsNorm;
   float weight_offset = 0;                    // 1: norms store w - 1
   // Names of the norms in the checkpoint; "" = none.
-  std::string attention_norm = "input_layernorm", attention_post_norm, ffn_norm = "post_attention_layernorm", ffn_post_norm;
+  std::string attention_norm = "input_layernorm", attention_post_norm, ffn_norm = "post_attention_layernorm",
+              ffn_post_norm;
   Bias qkv_bias = Bias::kAbsent, o_bias = Bias::kAbsent, mlp_bias = Bias::kAbsent;
   bool fused_qkv = false;                     // qkv_proj: rows of q, k, v
   bool fused_gate_up = false;                 // gate_up_proj: rows of gate, up

@@ -47,7 +47,9 @@ const PackedLayout* StoredLayoutOf(const ModelFile& file, uint32_t tensor, const
   }
   const uint64_t stored = file.header().segment(static_cast<uint32_t>(t.data_segment)).bytes;
   if (stored != PackedBytes(*layout, t.rows, t.cols, t.block) + kLinearSlackBytes) {
-    Throw(Status::Error(Code::kInvalidModel, "segment size differs from what the packing takes").At("tensor", tensor), path);
+    Throw(Status::Error(Code::kInvalidModel, "segment size differs from what the packing takes")
+              .At("tensor", tensor),
+          path);
   }
   return layout;
 }
@@ -242,7 +244,9 @@ PackReport PackUnguarded(const PackOptions& options) {
     const auto at = packable.find(static_cast<int32_t>(i));
     const int32_t bias = at == packable.end() ? kNoTensor : at->second;
     packing.Write(i, wanted[i],
-                  bias == kNoTensor ? nullptr : static_cast<const float*>(file.TensorData(static_cast<uint32_t>(bias))));
+                  bias == kNoTensor
+                      ? nullptr
+                      : static_cast<const float*>(file.TensorData(static_cast<uint32_t>(bias))));
   }
   report.file_bytes = writer.file_bytes();
   writer.Finish();

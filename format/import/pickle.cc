@@ -374,7 +374,9 @@ class JsonWriter {
   explicit JsonWriter(const Pickle& pickle) : pickle_(pickle) {}
 
   Json Write(Pickle::Ref ref, const std::string& name, size_t depth) {
-    const auto fail = [&name](const char* text) { throw ImportError(Code::kInvalidModel, "'" + Printable(name) + "' " + text); };
+    const auto fail = [&name](const char* text) {
+      throw ImportError(Code::kInvalidModel, "'" + Printable(name) + "' " + text);
+    };
     if (depth > kMaxJsonDepth) fail("is nested too deep");
     if (++count_ > kMaxJsonValues) fail("holds too many values");
     const Pickle::Value& value = pickle_[ref];

@@ -139,7 +139,8 @@ std::vector<float> PlanBuilder::Numbers(const std::string& source, const std::ve
   std::vector<float> numbers(count);
   checkpoint_.ReadFloats(tensor, first, count, numbers.data());
   for (uint64_t i = 0; i < count; ++i) {
-    if (!std::isfinite(numbers[i])) Refuse(Code::kInvalidModel, source, "element " + std::to_string(first + i) + " is not finite");
+    if (!std::isfinite(numbers[i]))
+      Refuse(Code::kInvalidModel, source, "element " + std::to_string(first + i) + " is not finite");
   }
   return numbers;
 }

@@ -70,8 +70,8 @@ class PlanBuilder {
   int32_t Vector(const std::string& name, const std::string& source, uint64_t n, Split split = {});
   int32_t Values(const std::string& name, std::vector<float> values, uint64_t rows = 1);
   // A source of another shape with the same numbers in the same order.
-  int32_t Reshaped(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t rows,
-                   uint64_t cols, TensorRole role);
+  int32_t Reshaped(const std::string& name, const std::string& source,
+                   const std::vector<uint64_t>& source_shape, uint64_t rows, uint64_t cols, TensorRole role);
   // source + ".weight", and ".bias" where there is one.
   LinearSpec Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias,
                     Split split = {});
@@ -80,7 +80,8 @@ class PlanBuilder {
 
   // Numbers that the description itself needs, as written in the source: `count` of them from `first` of a tensor with
   // this shape, which counts as used.
-  std::vector<float> Numbers(const std::string& source, const std::vector<uint64_t>& shape, uint64_t first, uint64_t count);
+  std::vector<float> Numbers(const std::string& source, const std::vector<uint64_t>& shape, uint64_t first,
+                             uint64_t count);
 
   // The tensor may be there and is not needed.
   void Drop(const std::string& source);

@@ -111,7 +111,8 @@ RopeSpec WholeHead(const Config& config, uint32_t head_width) {
   rope.pair_stride = head_width / 2;
   rope.denominator = head_width;
   if (head_width % 2 != 0) {
-    config.Refuse(Code::kUnsupported, "head_dim", "rotary positions need an even head width, found " + std::to_string(head_width));
+    config.Refuse(Code::kUnsupported, "head_dim",
+                  "rotary positions need an even head width, found " + std::to_string(head_width));
   }
   return rope;
 }
@@ -137,7 +138,8 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
   const char* kind_field = scaling.Has("rope_type") ? "rope_type" : "type";
   // Older files call the same field "type"; with both present they must agree.
   if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
-  const size_t kind = scaling.Choice(kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope"}, "default");
+  const size_t kind = scaling.Choice(
+      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope"}, "default");
   if (kind == 3) {
     rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
     rope.pair_stride = head_width / 2;
@@ -197,7 +199,8 @@ RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t slidin
   if (parameters && parameters->Has("full_attention")) {
     kinds.full = WholeHead(config, full_width);
     kinds.sliding = WholeHead(config, sliding_width);
-    std::optional<Config> full = parameters->Object("full_attention"), sliding = parameters->Object("sliding_attention");
+    std::optional<Config> full = parameters->Object("full_attention"),
+                          sliding = parameters->Object("sliding_attention");
     ReadScaling(config, *full, full_width, kinds.full, builder);
     if (sliding) ReadScaling(config, *sliding, sliding_width, kinds.sliding, builder);
     parameters->Finish();

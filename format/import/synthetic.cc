@@ -308,7 +308,7 @@ ConvertReport WriteUnguarded(const SyntheticOptions& options) {
     (void)WeightDataBytes(tensor.spec.type, tensor.spec.rows, tensor.spec.cols, tensor.spec.block, &data);
     (void)WeightScaleBytes(tensor.spec.type, tensor.spec.rows, tensor.spec.cols, tensor.spec.block, &scales);
     report.tensors.push_back(
-        {tensor.name, tensor.spec.type, tensor.spec.rows, tensor.spec.cols, data + scales, 0, 0});
+        {tensor.name, tensor.spec.type, tensor.spec.rows, tensor.spec.cols, data + scales, 0, 0, {}, 0});
   }
   report.peak_buffer_bytes = 1 << 20;
   report.file_bytes = writer.file_bytes();

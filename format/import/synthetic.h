@@ -27,8 +27,8 @@ struct SyntheticOptions {
   std::filesystem::path output;
   WeightType weights = WeightType::kQ4;
   uint32_t block = 32;             // of kQ4: 32, 64 or 128
-  // Of the output head, which is the embedding where the two are one. Nothing: the type of the weights, but kQ8 with kQ4,
-  // because llama.cpp's Q4_0 files keep that tensor in 8 (or 6) bits, too.
+  // Of the output head, which is the embedding where the two are one. Nothing: the type of the weights, but
+  // kQ8 with kQ4, because llama.cpp's Q4_0 files keep that tensor in 8 (or 6) bits, too.
   std::optional<WeightType> head;
   uint32_t positions = 0;          // context; 0 = that of the shape. Learned positions take 4 * D bytes each
   uint64_t seed = 1;

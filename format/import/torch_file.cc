@@ -74,13 +74,16 @@ void TorchCheckpoint::Read() {
     if (state && HoldsTensors(pickle, *state)) return AddTensors(pickle, *state, root);
   }
   if (HoldsTensors(pickle, pickle.root())) return AddTensors(pickle, pickle.root(), root);
-  throw ImportError(Code::kInvalidModel,
-                    "holds no dictionary of tensors, neither on top nor as 'model_state_dict', 'state_dict' or 'model'");
+  throw ImportError(
+      Code::kInvalidModel,
+      "holds no dictionary of tensors, neither on top nor as 'model_state_dict', 'state_dict' or 'model'");
 }
 
 void TorchCheckpoint::ReadConfig(const Pickle& pickle) {
   const Pickle::Ref top = pickle.root();
-  const auto is = [&](const std::optional<Pickle::Ref>& ref, Pickle::Kind kind) { return ref && pickle[*ref].kind == kind; };
+  const auto is = [&](const std::optional<Pickle::Ref>& ref, Pickle::Kind kind) {
+    return ref && pickle[*ref].kind == kind;
+  };
   const auto model = pickle.Find(top, "model"), config = pickle.Find(top, "config");
   if (is(model, Pickle::Kind::kText) && is(config, Pickle::Kind::kDict)) {
     Json json = Json::object();
@@ -105,7 +108,8 @@ void TorchCheckpoint::AddTensors(const Pickle& pickle, Pickle::Ref state, const 
     if (name.kind != Pickle::Kind::kText) throw ImportError(Code::kInvalidModel, "a tensor's name is no text");
     const Pickle::Kind kind = pickle[items[i + 1]].kind;
     if (kind == Pickle::Kind::kNone) continue;
-    if (kind != Pickle::Kind::kTensor) throw ImportError(Code::kInvalidModel, "'" + name.text + "' among the tensors is none");
+    if (kind != Pickle::Kind::kTensor)
+      throw ImportError(Code::kInvalidModel, "'" + name.text + "' among the tensors is none");
     AddTensor(name.text, pickle.Tensor(items[i + 1]), root);
   }
 }
@@ -113,7 +117,8 @@ void TorchCheckpoint::AddTensors(const Pickle& pickle, Pickle::Ref state, const 
 void TorchCheckpoint::AddTensor(const std::string& name, const PickleTensor& source, const std::string& root) {
   const std::string& file = zip_.name();
   const ZipEntry* entry = zip_.Find(root + "data/" + source.key);
-  if (entry == nullptr) Refuse(Code::kInvalidModel, name, "its storage '" + root + "data/" + source.key + "' is missing", file);
+  if (entry == nullptr)
+    Refuse(Code::kInvalidModel, name, "its storage '" + root + "data/" + source.key + "' is missing", file);
   const size_t element_bytes = PlainElementBytes(source.dtype);
   uint64_t storage_bytes = 0;
   if (!CheckedMul(source.storage_elements, element_bytes, &storage_bytes) || storage_bytes != entry->bytes) {
@@ -157,7 +162,8 @@ void TorchCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, f
   const SourceTensor& tensor = tensors()[index];
   const Place& place = places_[index];
   const size_t size = place.element_bytes;
-  if (!RangeFits(first, count, tensor.elements)) Refuse(Code::kOutOfRange, tensor.name, "read outside its elements", zip_.name());
+  if (!RangeFits(first, count, tensor.elements))
+    Refuse(Code::kOutOfRange, tensor.name, "read outside its elements", zip_.name());
   if (!IsPlainFloat(tensor.dtype)) {
     Refuse(Code::kUnsupported, tensor.name,
            "dtype " + tensor.dtype + " cannot be read as weights (F32, F16, BF16 and F64 can)", zip_.name());

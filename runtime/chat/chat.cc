@@ -1,5 +1,5 @@
-// Recognition goes by substrings that only one of the templates has. The published Jinja texts differ in white space and in
-// what they say about tools, so that comparing them whole would know next to none.
+// Recognition goes by substrings that only one of the templates has. The published Jinja texts differ in
+// white space and in what they say about tools, so that comparing them whole would know next to none.
 #include "runtime/chat/chat.h"
 
 #include <iterator>
@@ -26,7 +26,8 @@ constexpr Known kKnown[] = {
     {ChatFormat::kMistralV3, "mistral-v3", "", {"[INST]", "[/INST]"}},
     {ChatFormat::kMistralV3Tekken, "mistral-v3-tekken", "", {"[INST]", "[/INST]"}},
     {ChatFormat::kMistralV7, "mistral-v7", "", {"[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"}},
-    {ChatFormat::kMistralV7Tekken, "mistral-v7-tekken", "", {"[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"}},
+    {ChatFormat::kMistralV7Tekken, "mistral-v7-tekken", "",
+     {"[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"}},
 };
 static_assert(static_cast<size_t>(ChatFormat::kMistralV7Tekken) + 1 == std::size(kKnown));
 
@@ -206,7 +207,8 @@ void RenderGemma(const Writer& w, std::string_view system, const ChatMessage* me
   w.Text("model\n");
 }
 
-void RenderLlama2(const Writer& w, std::string_view system, bool has_system, const ChatMessage* messages, size_t count) {
+void RenderLlama2(const Writer& w, std::string_view system, bool has_system, const ChatMessage* messages,
+                  size_t count) {
   for (size_t i = 0; i < count; ++i) {
     if (messages[i].role == ChatRole::kAssistant) {
       w.Text(" ");
@@ -272,7 +274,8 @@ void RenderMistral(const ChatTemplate& chat, const Writer& w, std::string_view s
 }  // namespace
 
 const char* ChatTemplateNames() {
-  return "chatml, llama3, llama2, gemma, phi3, zephyr, mistral-v0, mistral-v1, mistral-v3, mistral-v3-tekken, mistral-v7, "
+  return "chatml, llama3, llama2, gemma, phi3, zephyr, mistral-v0, mistral-v1, mistral-v3, "
+         "mistral-v3-tekken, mistral-v7, "
          "mistral-v7-tekken";
 }
 
@@ -287,8 +290,9 @@ Result<ChatTemplate> FindChatTemplate(std::string_view text) {
   }
   if (!Contains(text, "{") || !Recognise(text, &chat.format)) {
     Status status = Status::Error(
-        Code::kUnsupported, text.empty() ? "the model has no chat template; name one: chatml, llama3, gemma, phi3, ..."
-                                         : "is not one of the known chat templates; name one: chatml, llama3, gemma, phi3, ...");
+        Code::kUnsupported,
+        text.empty() ? "the model has no chat template; name one: chatml, llama3, gemma, phi3, ..."
+                     : "is not one of the known chat templates; name one: chatml, llama3, gemma, phi3, ...");
     return status.Field("chat_template");
   }
   chat.name = Of(chat.format).name;

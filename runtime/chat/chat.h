@@ -1,5 +1,6 @@
-// The chat templates that are known: recognising one by its Jinja text, and writing a conversation as it does. Allocates
-// nothing. It must not know models or tokenizers; what is a special token is the caller's to decide.
+// The chat templates that are known: recognising one by its Jinja text, and writing a conversation as it
+// does. Allocates nothing. It must not know models or tokenizers; what is a special token is the caller's to
+// decide.
 #pragma once
 
 #include <cstddef>
@@ -50,15 +51,16 @@ struct ChatPieces {
   std::string_view bos, eos;
 };
 
-// kMarker: a special token if the vocabulary has it; kText: of the template; kContent: what a person or the model wrote.
+// kMarker: a special token if the vocabulary has it; kText: of the template; kContent: what a person or the
+// model wrote.
 enum class ChatPart : uint8_t { kMarker, kText, kContent };
 struct ChatSink {
   void* user;
   void (*put)(void* user, ChatPart part, std::string_view text);
 };
 
-// Roles that the template can take: at most one system message, and that first; some alternate strictly between user and
-// assistant, starting with the user. At least one message. Names messages[i].role.
+// Roles that the template can take: at most one system message, and that first; some alternate strictly
+// between user and assistant, starting with the user. At least one message. Names messages[i].role.
 Status CheckConversation(const ChatTemplate& chat, const ChatMessage* messages, size_t count);
 
 // The conversation, and the start of the assistant's answer unless the last message is an answer. Checked before.

@@ -115,11 +115,13 @@ size_t DeepSeekPunctuationPass(std::string_view text, size_t begin) {
 }
 
 size_t DeepSeekLlmLetterPass(std::string_view text, size_t begin) {
-  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) { return SpaceAndRangesEnd(kCasedLetters, t, at); });
+  return MatchOrGapEnd(text, begin,
+                       [](std::string_view t, size_t at) { return SpaceAndRangesEnd(kCasedLetters, t, at); });
 }
 
 size_t DeepSeekLlmPunctuationPass(std::string_view text, size_t begin) {
-  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) { return SpaceAndRangesEnd(kPunctuation, t, at); });
+  return MatchOrGapEnd(text, begin,
+                       [](std::string_view t, size_t at) { return SpaceAndRangesEnd(kPunctuation, t, at); });
 }
 
 // \s+$ is the white space at the end of the part, found from there.

@@ -41,7 +41,8 @@ bool ReadLine(std::string* line) {
 void ChatArguments::Add(CLI::App* app) {
   const char* kGroup = "Chat";
   app->add_flag("--chat,--conversation", chat,
-                "A conversation by the model's chat template: a line of standard input is a message; also -cnv. With -p and "
+                "A conversation by the model's chat template: a line of standard input is a message; also "
+                "-cnv. With -p and "
                 "an input that is no terminal: one answer")
       ->group(kGroup);
   app->add_option("--system,--system-prompt", system, "What the model is told before the first message")
@@ -73,9 +74,11 @@ Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_token
   if (status.code == kUnsupported) {
     const std::string names = thimble_chat_templates();
     const bool own = arguments.chat_template.empty();
-    std::string what = own ? model.path() + (model.info().chat_template[0] == 0 ? ": holds no chat template"
-                                                                                : ": its chat template is none that is known")
-                           : "--chat-template: " + Quoted(arguments.chat_template) + " is neither a known name nor a file with a known template";
+    std::string what = own ? model.path() + (model.info().chat_template[0] == 0
+                                                 ? ": holds no chat template"
+                                                 : ": its chat template is none that is known")
+                           : "--chat-template: " + Quoted(arguments.chat_template) +
+                                 " is neither a known name nor a file with a known template";
     throw Error(kUnsupported, what + "; give one by --chat-template NAME|FILE, NAME is one of " + names);
   }
   Check(status, model.path());
@@ -94,10 +97,12 @@ std::vector<int32_t> Chat::Encode() const {
   std::vector<int32_t> ids(context_.size() + 1024);
   size_t count = 0;
   const char* text = template_.empty() ? nullptr : template_.c_str();
-  thimble_status status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(), ids.data(), ids.size(), &count);
+  thimble_status status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(),
+                                              ids.data(), ids.size(), &count);
   if (status.code != 0 && count > ids.size()) {
     ids.resize(count);
-    status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(), ids.data(), ids.size(), &count);
+    status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(), ids.data(),
+                                 ids.size(), &count);
   }
   cli::Check(status);
   ids.resize(count);

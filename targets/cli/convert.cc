@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include <nlohmann/json.hpp>
 
@@ -34,6 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr char kFooter[] = R"(Examples:
   thimble convert stories-qmqa/ -o stories-qmqa.thimble --weights q8
+  thimble convert checkpoint.pt -o model.thimble --weights q8
   thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
   thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --report report.html
@@ -41,8 +43,9 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --pack neondot,avx2
   thimble convert --list
 
-SRC is a folder with config.json and model.safetensors (or its shards), a .gguf file, or a llama2.c
-.bin file. The result appears under its name when it is complete and checked; until then an older file of
+SRC is a folder with config.json and model.safetensors (or its shards, or one .pt or .pth file), a .pt or
+.pth file of torch.save (with its configuration inside or a config.json beside it), a .gguf file, or a
+llama2.c .bin file. The result appears under its name when it is complete and checked; until then an older file of
 that name stays. Memory stays small: one block of rows at a time. --weights q4 is the recipe
 "balanced"; "small" has 4 bits everywhere. --shape writes random weights
 instead of reading any: speed and memory do not depend on them. --pack needs room for a second copy while
@@ -117,6 +120,39 @@ void CheckOutput(const Arguments& arguments) {
                   (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
 }
 
+struct FileKind {
+  const char* name;
+  const char* summary;
+};
+
+constexpr FileKind kSources[] = {
+    {"directory", "config.json and safetensors (also sharded; f32, f16, bf16), or one torch.save file"},
+    {".pt, .pth", "torch.save since PyTorch 1.6, the configuration inside or in a config.json beside it"},
+    {".gguf", "versions 2 and 3, one file"},
+    {".bin", "llama2.c version 0"},
+};
+
+constexpr FileKind kTokenizers[] = {
+    {"tokenizer.model", "SentencePiece (BPE, unigram, character maps), or tiktoken (Llama 3)"},
+    {"tokenizer.json", "byte-level BPE with the split patterns of GPT-2, StarCoder and SmolLM, Llama 3, Qwen2, GPT-4o, "
+                       "Falcon, DeepSeek; BPE with byte fallback"},
+    {".tiktoken", "GPT-2, GPT-4, GPT-4o, Llama 3, Qwen"},
+    {"vocab.json", "with merges.txt: GPT-2"},
+    {".gguf", "the vocabulary inside: SentencePiece BPE, byte-level BPE"},
+    {"tokenizer.bin", "llama2.c"},
+};
+
+// One row each in `text`, and the same as JSON.
+Json AppendKinds(const char* title, std::span<const FileKind> kinds, std::string* text) {
+  Json list = Json::array();
+  *text += std::string("\n") + title + "\n";
+  for (const FileKind& kind : kinds) {
+    list.push_back({{"name", kind.name}, {"summary", kind.summary}});
+    *text += Format("%-16s %s\n", kind.name, kind.summary);
+  }
+  return list;
+}
+
 int List(bool json) {
   Json list = Json::array();
   std::string text = Format("%-12s %-15s %s\n", "family", "model_type", "what");
@@ -136,8 +172,13 @@ int List(bool json) {
     text += Format("%-12s %-15s %s\n", "--shape", shape.name, shape.summary);
   }
   text += "types in GGUF files: " + ReadableGgufTypes() + "\n";
+  const Json sources = AppendKinds("model files", kSources, &text);
+  const Json tokenizers = AppendKinds("tokenizers", kTokenizers, &text);
   if (json) {
-    PrintJson({{"families", std::move(list)}});
+    PrintJson({{"families", std::move(list)},
+               {"gguf_types", ReadableGgufTypes()},
+               {"model_files", sources},
+               {"tokenizers", tokenizers}});
   } else {
     Print(text);
   }
@@ -283,7 +324,9 @@ Command AddConvert(CLI::App* program) {
       program->add_subcommand("convert", "Bring in a model from Hugging Face, llama2.c or the paper's code");
   app->add_option("SRC", a->source, "A folder or a file")->type_name("");
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
-  app->add_option("--weights", a->weights, "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8)")
+  app->add_option(
+         "--weights", a->weights,
+         "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8)")
       ->type_name("TYPE")
       ->default_str("f32, with --shape q4");
   app->add_option("--recipe", a->recipe, "By name instead of --weights: " + RecipeNames())->type_name("NAME");

@@ -10,10 +10,13 @@ namespace {
 
 // Both colour schemes; widths of bars are the only inline styles.
 constexpr char kStyle[] = R"(
-:root{color-scheme:light dark;--ink:#1c2330;--dim:#667085;--line:#e4e7ec;--page:#f7f8fa;--card:#fff;--q4:#d9772b;--q8:#2f6fd6;--f32:#98a2b3}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--dim:#98a2b3;--line:#2b3341;--page:#12161d;--card:#1a202a;--q4:#e8935a;--q8:#6ea0f0;--f32:#667085}}
+:root{color-scheme:light dark;--ink:#1c2330;--dim:#667085;--line:#e4e7ec;
+--page:#f7f8fa;--card:#fff;--q4:#d9772b;--q8:#2f6fd6;--f32:#98a2b3}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--dim:#98a2b3;--line:#2b3341;
+--page:#12161d;--card:#1a202a;--q4:#e8935a;--q8:#6ea0f0;--f32:#667085}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0;background:var(--page);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:32px 20px 48px}
 h1{font-size:26px;margin:0;overflow-wrap:anywhere}
 h2{font-size:17px;margin:32px 0 10px}
@@ -59,7 +62,8 @@ std::string TypesBar(const ConvertReport& report) {
     const std::string name = WeightTypeName(type);
     const double percent = 100.0 * static_cast<double>(bytes[type]) / static_cast<double>(total);
     bar += "<i class=\"" + name + "\" " + Width(percent) + "></i>";
-    key += "<span><i class=\"" + name + "\"></i>" + name + Format(": %s, %.1f %%</span>", HumanBytes(bytes[type]).c_str(), percent);
+    key += "<span><i class=\"" + name + "\"></i>" + name +
+           Format(": %s, %.1f %%</span>", HumanBytes(bytes[type]).c_str(), percent);
   }
   return bar + "</div>" + key + "</div>\n";
 }
@@ -71,9 +75,9 @@ std::string Row(const ConvertedTensor& tensor, double worst) {
                     "</td><td class=\"n\">" + Thousands(tensor.source_bytes) + "</td><td><span class=\"tag " + type +
                     "\">" + type + "</span></td><td class=\"n\">" + Thousands(tensor.bytes) + "</td>";
   if (tensor.relative_error == 0) return row + "<td class=\"n\">exact</td><td></td><td class=\"n\">0</td></tr>\n";
-  return row + Format("<td class=\"n\">%.3f %%</td>", tensor.relative_error * 100) + "<td><div class=\"bar\"><i class=\"" +
-         type + "\" " + Width(100 * tensor.relative_error / worst) + "></i></div></td>" +
-         Format("<td class=\"n\">%.3g</td></tr>\n", tensor.largest_error);
+  return row + Format("<td class=\"n\">%.3f %%</td>", tensor.relative_error * 100) +
+         "<td><div class=\"bar\"><i class=\"" + type + "\" " + Width(100 * tensor.relative_error / worst) +
+         "></i></div></td>" + Format("<td class=\"n\">%.3g</td></tr>\n", tensor.largest_error);
 }
 
 }  // namespace
@@ -128,9 +132,11 @@ std::string ConversionHtml(const ConversionFacts& facts) {
                           : 0;
   std::string html = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>";
-  html += EscapeHtml(report.name) + ": conversion</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<main>\n<h1>";
-  html += EscapeHtml(report.name) + "</h1>\n<p>" + EscapeHtml(report.family) + ", weights " + EscapeHtml(facts.weights) +
-          "; " + EscapeHtml(facts.source) + " &rarr; " + EscapeHtml(facts.output) + "</p>\n<div class=\"cards\">\n";
+  html += EscapeHtml(report.name) + ": conversion</title>\n<style>" + kStyle +
+          "</style>\n</head>\n<body>\n<main>\n<h1>";
+  html += EscapeHtml(report.name) + "</h1>\n<p>" + EscapeHtml(report.family) + ", weights " +
+          EscapeHtml(facts.weights) + "; " + EscapeHtml(facts.source) + " &rarr; " +
+          EscapeHtml(facts.output) + "</p>\n<div class=\"cards\">\n";
   html += Card(Thousands(report.weights), "weights");
   if (report.source_bytes > 0) html += Card(HumanBytes(report.source_bytes), "source");
   html += Card(HumanBytes(report.file_bytes), part > 0 ? Format("file, %.1f %% of the source", part) : "file");
@@ -139,10 +145,11 @@ std::string ConversionHtml(const ConversionFacts& facts) {
   html += Card(facts.seconds < 60 ? Format("%.1f s", facts.seconds) : DurationText(facts.seconds),
                "peak memory " + HumanBytes(facts.peak_resident_bytes));
   html += "</div>\n" + TypesBar(report);
-  html += "<h2>Tensors</h2>\n<p>Relative error: root of the mean squared difference over that of the weights. Largest: "
-          "absolute difference of one weight. Bytes are those of data and scales.</p>\n<div class=\"wide\"><table>\n"
-          "<thead><tr><th>tensor</th><th class=\"n\">shape</th><th>from</th><th class=\"n\">bytes</th><th>to</th>"
-          "<th class=\"n\">bytes</th><th class=\"n\">error</th><th></th><th class=\"n\">largest</th></tr></thead>\n<tbody>\n";
+  html += "<h2>Tensors</h2>\n<p>Relative error: root of the mean squared difference over that of the weights. "
+          "Largest: absolute difference of one weight. Bytes are those of data and scales.</p>\n"
+          "<div class=\"wide\"><table>\n<thead><tr><th>tensor</th><th class=\"n\">shape</th><th>from</th>"
+          "<th class=\"n\">bytes</th><th>to</th><th class=\"n\">bytes</th><th class=\"n\">error</th><th></th>"
+          "<th class=\"n\">largest</th></tr></thead>\n<tbody>\n";
   for (const ConvertedTensor& tensor : report.tensors) html += Row(tensor, worst);
   return html + "</tbody></table></div>\n</main>\n</body>\n</html>\n";
 }

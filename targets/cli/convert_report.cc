@@ -39,8 +39,10 @@ std::string ConversionText(const ConversionFacts& facts) {
                    WeightTypeName(worst[i].type), worst[i].name.c_str());
   }
   return text + Format("took        %s, peak memory %s, buffers %s\n",
-                       facts.seconds < 60 ? Format("%.1f s", facts.seconds).c_str() : DurationText(facts.seconds).c_str(),
-                       HumanBytes(facts.peak_resident_bytes).c_str(), HumanBytes(report.peak_buffer_bytes).c_str());
+                       facts.seconds < 60 ? Format("%.1f s", facts.seconds).c_str()
+                                          : DurationText(facts.seconds).c_str(),
+                       HumanBytes(facts.peak_resident_bytes).c_str(),
+                       HumanBytes(report.peak_buffer_bytes).c_str());
 }
 
 Json ConversionJson(const ConversionFacts& facts) {

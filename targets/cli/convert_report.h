@@ -20,7 +20,8 @@ Json ConversionJson(const ConversionFacts& facts);
 // One page that needs no other file and no script; every text in it is escaped.
 std::string ConversionHtml(const ConversionFacts& facts);
 
-// & < > " ' as entities, and control characters but tab and line breaks as U+FFFD: safe in text and in quoted attributes.
+// & < > " ' as entities, and control characters but tab and line breaks as U+FFFD: safe in text and in quoted
+// attributes.
 std::string EscapeHtml(std::string_view text);
 
 // Throws Error unless `path` ends in .html or .json; looked at before the conversion starts.

@@ -1,5 +1,5 @@
-// Conversations as ids: the markers of the template are special tokens, nothing that a message says is one, and the ids are
-// those of the whole text.
+// Conversations as ids: the markers of the template are special tokens, nothing that a message says is one,
+// and the ids are those of the whole text.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
@@ -190,7 +190,8 @@ TEST_CASE("bad arguments and unknown templates are named") {
   CHECK(model.Encode({}, &ids, "chatml").code == 100);
   CHECK(model.Encode({{"user", "a"}}, &ids, "no such").code == 300);
   size_t count = 0;
-  const thimble_chat_message null_text = {"user", nullptr, 3}, null_role = {nullptr, "a", 1}, huge = {"user", "a", SIZE_MAX};
+  const thimble_chat_message null_text = {"user", nullptr, 3}, null_role = {nullptr, "a", 1},
+                             huge = {"user", "a", SIZE_MAX};
   CHECK(thimble_chat_encode(model.get(), "chatml", &null_text, 1, nullptr, 0, &count).code == 100);
   CHECK(thimble_chat_encode(model.get(), "chatml", &null_role, 1, nullptr, 0, &count).code == 100);
   CHECK(thimble_chat_encode(model.get(), "chatml", &huge, 1, nullptr, 0, &count).code == 403);

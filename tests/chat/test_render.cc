@@ -39,36 +39,44 @@ const Conversation kSpaced = {{kUser, "  Hi \n"}, {kAnswer, " Hello. "}, {kUser,
 
 // Characteristic parts of the published texts.
 constexpr char kChatMl[] =
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+    "message['content'] + '<|im_end|>' + '\\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 constexpr char kQwen2[] =
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a "
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>"
+    "system\\nYou are a "
     "helpful assistant.<|im_end|>\\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
     "'<|im_end|>' + '\\n'}}{% endfor %}";
 constexpr char kQwen25[] =
     "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n    {%- if messages[0]['role'] == 'system' %}\n        {{- "
-    "messages[0]['content'] }}{%- endif %}{{- \"<|im_end|>\\n\" }}\n{%- else %}\n {%- if messages[0]['role'] == 'system' %}{{- "
+    "messages[0]['content'] }}{%- endif %}{{- \"<|im_end|>\\n\" }}\n{%- else %}\n"
+    " {%- if messages[0]['role'] == 'system' %}{{- "
     "'<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n    {%- else %}\n        {{- "
     "'<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\\n' }}";
 constexpr char kLlama3[] =
     "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + "
     "message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' %}";
 constexpr char kLlama2[] =
-    "{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + "
+    "{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + "
+    "system_message + '\\n<</SYS>>\\n\\n' + "
     "message['content'] %}{% endif %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}";
 constexpr char kGemma[] =
-    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{{ "
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}{{ "
     "'<start_of_turn>' + role + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}";
 constexpr char kGemma3[] =
-    "{{ bos_token }}{%- if messages[0]['role'] == 'system' -%}{%- set first_user_prefix = messages[0]['content'] + '\\n\\n' "
+    "{{ bos_token }}{%- if messages[0]['role'] == 'system' -%}"
+    "{%- set first_user_prefix = messages[0]['content'] + '\\n\\n' "
     "-%}{%- endif -%}{{ '<start_of_turn>' + role + '\\n' + first_user_prefix }}";
 constexpr char kPhi3[] =
     "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\\n' + message['content'] + "
     "'<|end|>\\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\\n' + message['content'] + '<|end|>\\n'}}{{ "
     "'<|assistant|>\\n' }}";
 constexpr char kZephyr[] =
-    "{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\\n' + message['content'] + eos_token }}\n"
-    "{% elif message['role'] == 'assistant' %}\n{{ '<|assistant|>\\n'  + message['content'] + eos_token }}\n{% endif %}";
+    "{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\\n' + "
+    "message['content'] + eos_token }}\n"
+    "{% elif message['role'] == 'assistant' %}\n{{ '<|assistant|>\\n'  + message['content'] + eos_token }}\n"
+    "{% endif %}";
 constexpr char kMistralV0[] =
     "{{ bos_token }}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif "
     "message['role'] == 'assistant' %}{{ message['content'] + eos_token }}";
@@ -76,7 +84,8 @@ constexpr char kMistralV01[] =
     "{{ bos_token }}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif "
     "message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}";
 constexpr char kMistralV1[] =
-    "{{- bos_token }}{%- if loop.first and system_message is defined %}{{- \" [INST] \" + system_message + \"\\n\\n\" + "
+    "{{- bos_token }}{%- if loop.first and system_message is defined %}"
+    "{{- \" [INST] \" + system_message + \"\\n\\n\" + "
     "message[\"content\"] + \" [/INST]\" }}{%- else %}{{- \" [INST] \" + message[\"content\"] + \" [/INST]\" }}";
 constexpr char kMistralV3[] =
     "{{- bos_token }}{{- \"[AVAILABLE_TOOLS] [\" }}{{- \"[INST] \" + message[\"content\"] + \"[/INST]\" }}{{- \" \" + "
@@ -112,7 +121,8 @@ TEST_CASE("templates are recognised by their text and by their name") {
 
 TEST_CASE("unknown templates are refused, and the message names known ones") {
   for (const char* text : {"", "mamba", "{% for m in messages %}{{ m['content'] }}{% endfor %}", "<|im_start|>",
-                           "{{ '<|im_start|>' + role + '<|im_sep|>' }}", "{{ '<|user|>\\n' + message['content'] + '\\n' }}"
+                           "{{ '<|im_start|>' + role + '<|im_sep|>' }}",
+                           "{{ '<|user|>\\n' + message['content'] + '\\n' }}"
                            "{{ '<|assistant|>\\n' + message['content'] + eos_token }}"}) {
     const Result<ChatTemplate> chat = FindChatTemplate(text);
     INFO(text);
@@ -125,18 +135,21 @@ TEST_CASE("unknown templates are refused, and the message names known ones") {
 TEST_CASE("chatml") {
   CHECK(Render(kChatMl, kOne) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   CHECK(Render(kChatMl, kFour) ==
-        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
+        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+        "Hello.<|im_end|>\n"
         "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n");
   CHECK(Render(kChatMl, kAnswered) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n");
   CHECK(Render(kChatMl, kSpaced) ==
         "<|im_start|>user\n  Hi \n<|im_end|>\n<|im_start|>assistant\n Hello. <|im_end|>\n<|im_start|>user\n<|im_end|>\n"
         "<|im_start|>assistant\n");
   CHECK(Render(kQwen2, kOne) ==
-        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+        "<|im_start|>assistant\n");
   CHECK(Render(kQwen2, kSystemOne) ==
         "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   CHECK(Render(kQwen25, kOne).starts_with(
-      "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n<|im_start|>user\n"));
+      "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
+      "<|im_start|>user\n"));
 }
 
 TEST_CASE("llama3 trims and begins with bos") {
@@ -144,8 +157,10 @@ TEST_CASE("llama3 trims and begins with bos") {
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe kind.<|eot_id|><|start_header_id|>user"
         "<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
   CHECK(Render(kLlama3, kSpaced, {"<B>", "<E>"}) ==
-        "<B><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nHello."
-        "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
+        "<B><|start_header_id|>user<|end_header_id|>\n\n"
+        "Hi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nHello."
+        "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
+        "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
 }
 
 TEST_CASE("llama2 puts the system text into the first turn") {
@@ -172,7 +187,8 @@ TEST_CASE("gemma calls the assistant model, and knows a system text since its th
 
 TEST_CASE("phi3 and zephyr") {
   CHECK(Render(kPhi3, kFour) ==
-        "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nHello.<|end|>\n<|user|>\nWho?<|end|>\n<|assistant|>\n");
+        "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\nHello.<|end|>\n<|user|>\n"
+        "Who?<|end|>\n<|assistant|>\n");
   CHECK(Render(kZephyr, kFour) ==
         "<|system|>\nBe kind.</s>\n<|user|>\nHi</s>\n<|assistant|>\nHello.</s>\n<|user|>\nWho?</s>\n<|assistant|>\n");
   CHECK(Render(kZephyr, {{kUser, ""}}) == "<|user|>\n</s>\n<|assistant|>\n");
@@ -186,7 +202,8 @@ TEST_CASE("mistral, version by version") {
   CHECK(Render(kMistralV3, kFour) == "<s>[INST] Be kind.\n\nHi[/INST] Hello.</s>[INST] Who?[/INST]");
   CHECK(Render(kMistralV3, kSpaced) == "<s>[INST]   Hi \n[/INST] Hello.</s>[INST] [/INST]");
   CHECK(Render(kMistralV3Tekken, kFour) == "<s>[INST]Be kind.\n\nHi[/INST]Hello.</s>[INST]Who?[/INST]");
-  CHECK(Render(kMistralV7, kFour) == "<s>[SYSTEM_PROMPT] Be kind.[/SYSTEM_PROMPT][INST] Hi[/INST] Hello.</s>[INST] Who?[/INST]");
+  CHECK(Render(kMistralV7, kFour) == "<s>[SYSTEM_PROMPT] Be kind.[/SYSTEM_PROMPT][INST] Hi[/INST] "
+                                     "Hello.</s>[INST] Who?[/INST]");
   CHECK(Render(kMistralV7Tekken, kFour) ==
         "<s>[SYSTEM_PROMPT]Be kind.[/SYSTEM_PROMPT][INST]Hi[/INST]Hello.</s>[INST]Who?[/INST]");
 }

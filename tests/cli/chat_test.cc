@@ -28,8 +28,8 @@ TEST_CASE("chat without a template says how to give one") {
 TEST_CASE("chat answers each line, and -p once") {
   const std::string jinja = WriteFile(TemporaryFolder() + "/t.jinja",
                                       "{{ '<|user|>\\n' + message['content'] + eos_token }}{{ '<|assistant|>\\n' }}");
-  const Finished lines = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", jinja, "--system", "Be kind.", "-n",
-                                     "4", "--temp", "0", "-c", "256", "--json"},
+  const Finished lines = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", jinja, "--system",
+                                     "Be kind.", "-n", "4", "--temp", "0", "-c", "256", "--json"},
                                     "Once upon a time\n\nLily had a dog.\r\n");
   INFO(lines.err);
   REQUIRE(lines.exit_code == 0);
@@ -40,9 +40,9 @@ TEST_CASE("chat answers each line, and -p once") {
   CHECK(said.at("messages")[3] == Json({{"role", "user"}, {"text", "Lily had a dog."}}));
   CHECK(said.at("generated_tokens") <= 8);
 
-  const Finished one = RunThimble(
-      {"run", ShippedModel(), "-cnv", "-p", "Once upon\\na time", "--chat-template", "zephyr", "-n", "4", "--temp", "0", "--json"},
-      "not read\n");
+  const Finished one = RunThimble({"run", ShippedModel(), "-cnv", "-p", "Once upon\\na time",
+                                   "--chat-template", "zephyr", "-n", "4", "--temp", "0", "--json"},
+                                  "not read\n");
   REQUIRE(one.exit_code == 0);
   CHECK(Json::parse(one.out).at("messages").size() == 2);
   CHECK(Json::parse(one.out).at("messages")[0].at("text") == "Once upon\na time");
@@ -53,7 +53,8 @@ TEST_CASE("a conversation that outgrows the context says so") {
       RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "40", "--temp", "0"}, "Hi\n");
   CHECK(in_answer.exit_code == 7);
   CHECK(in_answer.err.find("the context of 40 tokens is full") != std::string::npos);
-  const Finished in_prompt = RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "8"}, "Hello there\n");
+  const Finished in_prompt =
+      RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "8"}, "Hello there\n");
   CHECK(in_prompt.exit_code == 7);
   CHECK(in_prompt.err.find("tokens and the context only 8") != std::string::npos);
 }

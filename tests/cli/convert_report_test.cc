@@ -26,16 +26,18 @@ TEST_CASE("a report has error and bytes of every tensor, as a page and as JSON")
   const std::string folder = TemporaryFolder(), out = folder + "/m.thimble", page = folder + "/r.html",
                     json = folder + "/r.json";
   const std::string name = "</title><script>alert('&\"')</script>";
-  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--name", name, "--report", page, "-q"})
+  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--name", name, "--report",
+                      page, "-q"})
               .exit_code == 0);
   const std::string html = ReadFile(page);
   CHECK(html.starts_with("<!doctype html>"));
-  CHECK(html.find("<title>&lt;/title&gt;&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;: conversion</title>") !=
-        std::string::npos);
+  CHECK(html.find("<title>&lt;/title&gt;&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;: "
+                  "conversion</title>") != std::string::npos);
   CHECK(html.find("<script") == std::string::npos);
   CHECK(html.find("http") == std::string::npos);  // nothing is fetched from elsewhere
 
-  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--report", json, "-q"}).exit_code == 0);
+  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--report", json, "-q"})
+              .exit_code == 0);
   const Json report = Json::parse(ReadFile(json));
   uint64_t source = 0;
   for (const Json& tensor : report.at("tensors")) {

@@ -130,9 +130,17 @@ TEST_CASE("the shipped model is what its README's command makes") {
 TEST_CASE("convert lists what it can bring in") {
   const Finished text = RunThimble({"convert", "--list"});
   CHECK(text.exit_code == 0);
-  for (const char* family : {"paper", "gpt2", "llama", "llama2c"})
-    CHECK(text.out.find(family) != std::string::npos);
-  CHECK(Json::parse(RunThimble({"convert", "--list", "--json"}).out).at("families").size() >= 4);
+  for (const char* listed : {"paper", "gpt2", "llama", "mistral", "qwen3", "starcoder2", "gemma4_text", "llama2c",
+                             "GGUF starcoder2", ".pt, .pth", ".gguf", "Q4_0", "Q2_K", "Q6_K", ".tiktoken",
+                             "tokenizer.json", "SentencePiece", "vocab.json", "tokenizer.bin"}) {
+    INFO(listed);
+    CHECK(text.out.find(listed) != std::string::npos);
+  }
+  const Json json = Json::parse(RunThimble({"convert", "--list", "--json"}).out);
+  CHECK(json.at("families").size() >= 20);
+  CHECK(json.at("model_files").size() == 4);
+  CHECK(json.at("tokenizers").size() == 6);
+  CHECK(RunThimble({"convert", "--help"}).out.find(".pt") != std::string::npos);
 }
 
 TEST_CASE("q8 and q4 files are smaller and say what they lost") {

@@ -1,5 +1,5 @@
-// The catalogue of malformed sources: every one ends with a message that names file, tensor and field, exit code 3 or 4,
-// and no output file. Readers are tested more closely in tests/import.
+// The catalogue of malformed sources: every one ends with a message that names file, tensor and field, exit
+// code 3 or 4, and no output file. Readers are tested more closely in tests/import.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <cstring>
@@ -151,7 +151,8 @@ TEST_CASE("malformed shards and configurations are refused by file and field") {
     changed[field] = value;
     WriteFile(folder + "/config.json", changed.dump());
     // A width that fits nothing shows at the first tensor.
-    CheckRefused({field, {std::string(field) == "hidden_size" && value.is_number() ? "model" : named}}, folder, "model");
+    CheckRefused({field, {std::string(field) == "hidden_size" && value.is_number() ? "model" : named}},
+                 folder, "model");
     if (Emulated()) break;
   }
 }
@@ -191,7 +192,8 @@ TEST_CASE("malformed GGUF files are refused by file, tensor and field") {
     Refused refused;
     std::function<std::string(GgufWriter&)> make;
   };
-  const auto tensor = [&](std::vector<uint64_t> shape, uint32_t type, const std::string& bytes, uint64_t offset = UINT64_MAX) {
+  const auto tensor = [&](std::vector<uint64_t> shape, uint32_t type, const std::string& bytes,
+                          uint64_t offset = UINT64_MAX) {
     return [=](GgufWriter& g) {
       g.Tensor(name, shape, type, bytes, offset);
       GgufTensors(g, name);

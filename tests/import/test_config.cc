@@ -69,9 +69,11 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
   const Case cases[] = {
       {{{"rope_scaling", {{"type", "ntk"}, {"factor", 4}}}}, "rope_scaling.type"},
       {{{"rope_scaling", {{"type", "yarn"}}}}, "rope_scaling.factor"},
-      {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"beta_fast", 1}, {"beta_slow", 2}}}}, "rope_scaling.beta_fast"},
+      {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"beta_fast", 1}, {"beta_slow", 2}}}},
+       "rope_scaling.beta_fast"},
       {{{"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"finetuned", true}}}}, "rope_scaling.finetuned"},
-      {{{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}}, "rope_scaling.short_factor"},
+      {{{"rope_scaling", {{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.0}}}}},
+       "rope_scaling.short_factor"},
       {{{"rope_scaling", {{"type", "longrope"}, {"short_factor", {-1.0}}}}}, "rope_scaling.short_factor"},
       {{{"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 4}}}}, "rope_scaling.rope_type"},
       {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 4}, {"mscale", 2}}}}, "rope_scaling.mscale"},

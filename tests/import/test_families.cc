@@ -222,11 +222,14 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
                 {"high_freq_factor", 4.0},
                 {"original_max_position_embeddings", 16}}}})
             .freq_divisors != kNoTensor);
-  const RopeSpec yarn = rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}}}});
+  const RopeSpec yarn =
+      rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}}}});
   CHECK(yarn.freq_divisors != kNoTensor);
   CHECK(std::fabs(yarn.magnitude - 1.1386294f) < 1e-6);
   CHECK(rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"attention_factor", 1.5}}}}).magnitude == 1.5f);
-  CHECK(rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"mscale", 0.7}, {"mscale_all_dim", 0.7}}}}).magnitude == 1);
+  CHECK(
+      rope({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"mscale", 0.7}, {"mscale_all_dim", 0.7}}}})
+          .magnitude == 1);
 }
 
 TEST_CASE("longrope: the factors of short texts, and no more positions than they are for") {
@@ -267,11 +270,13 @@ TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
                            {"intermediate_size", F},     {"norm_epsilon", 1e-5},     {"sliding_window", 8},
                            {"hidden_act", "gelu_pytorch_tanh"}, {"use_bias", true},  {"max_position_embeddings", 64},
                            {"rope_theta", 999999.0},     {"residual_dropout", 0.1},  {"mlp_type", "default"}};
-  std::vector<TestTensor> tensors = {RandomTensor("model.embed_tokens.weight", {V, D}), RandomTensor("model.norm.weight", {D}),
+  std::vector<TestTensor> tensors = {RandomTensor("model.embed_tokens.weight", {V, D}),
+                                     RandomTensor("model.norm.weight", {D}),
                                      RandomTensor("model.norm.bias", {D})};
   const auto add = [&](const std::string& name, uint64_t rows, uint64_t cols) {
     const std::string full = "model.layers.0." + name;
-    tensors.push_back(cols == 0 ? RandomTensor(full + ".weight", {rows}) : RandomTensor(full + ".weight", {rows, cols}));
+    tensors.push_back(cols == 0 ? RandomTensor(full + ".weight", {rows})
+                                : RandomTensor(full + ".weight", {rows, cols}));
     tensors.push_back(RandomTensor(full + ".bias", {rows}));
   };
   add("input_layernorm", D, 0);

@@ -42,7 +42,9 @@ Outcome OpenOutcome(const std::string& bytes) {
   const fs::path path = WriteTorch(bytes);
   return OutcomeOf([&] { TorchCheckpoint::Open(path); });
 }
-Outcome PickleOutcome(const PickleWriter& pickle) { return OpenOutcome(TorchArchive(pickle.Done(), {{"0", "12345678"}})); }
+Outcome PickleOutcome(const PickleWriter& pickle) {
+  return OpenOutcome(TorchArchive(pickle.Done(), {{"0", "12345678"}}));
+}
 
 }  // namespace
 
@@ -84,7 +86,10 @@ TEST_CASE("tensors of torch.save: types, offsets, strides, packed entries") {
   pickle.Raw("}(").Text("state_dict").Raw("}(");
   pickle.Text("f32").Tensor("FloatStorage", "0", 6, 1, {2, 2}, {2, 1});
   pickle.Text("transposed").Tensor("FloatStorage", "0", 6, 0, {3, 2}, {1, 3});
-  pickle.Text("parameter").Global("torch._utils", "_rebuild_parameter").Raw("(").Tensor("FloatStorage", "0", 6, 5, {}, {});
+  pickle.Text("parameter")
+      .Global("torch._utils", "_rebuild_parameter")
+      .Raw("(")
+      .Tensor("FloatStorage", "0", 6, 5, {}, {});
   pickle.Raw("\x88").Global("collections", "OrderedDict").Raw(")RtR");
   pickle.Text("f16").Tensor("HalfStorage", "1", 2, 0, {2}, {1});
   pickle.Text("bf16").Tensor("BFloat16Storage", "2", 2, 0, {2, 1}, {1, 77});
@@ -92,10 +97,11 @@ TEST_CASE("tensors of torch.save: types, offsets, strides, packed entries") {
   pickle.Text("i64").Tensor("LongStorage", "3", 2, 0, {2}, {1});
   pickle.Text("empty").Tensor("FloatStorage", "0", 6, 0, {0, 4}, {4, 1});
   pickle.Text("nothing").Raw("Nuu");
-  const std::vector<std::pair<std::string, std::string>> storages = {{"0", BytesOf(std::vector<float>{1, 2, 3, 4, 5, 6})},
-                                                                     {"1", BytesOf(std::vector<uint16_t>{0x3c00, 0xc000})},
-                                                                     {"2", BytesOf(std::vector<uint16_t>{0x3f80, 0xc000})},
-                                                                     {"3", BytesOf(std::vector<double>{0.5, -3})}};
+  const std::vector<std::pair<std::string, std::string>> storages = {
+      {"0", BytesOf(std::vector<float>{1, 2, 3, 4, 5, 6})},
+      {"1", BytesOf(std::vector<uint16_t>{0x3c00, 0xc000})},
+      {"2", BytesOf(std::vector<uint16_t>{0x3f80, 0xc000})},
+      {"3", BytesOf(std::vector<double>{0.5, -3})}};
   for (const bool deflated : {false, true}) {
     const auto checkpoint = TorchCheckpoint::Open(WriteTorch(TorchArchive(pickle.Done(), storages, deflated)));
     CHECK_FALSE(checkpoint->config());
@@ -120,8 +126,9 @@ TEST_CASE("a pickle that names anything else is refused by that name") {
     return PickleOutcome(PickleWriter().Global(module, name).Text("echo").Raw("\x85R"));
   };
   for (const auto& [module, name] : std::vector<std::pair<std::string, std::string>>{
-           {"os", "system"}, {"builtins", "eval"}, {"torch", "Tensor"}, {"argparse", "Namespace"}, {"torch.nn", "Linear"},
-           {"torch._utils", "_rebuild_qtensor"}, {"torch", "QInt8Storage"}, {"collections", "OrderedDict "}}) {
+           {"os", "system"}, {"builtins", "eval"}, {"torch", "Tensor"}, {"argparse", "Namespace"},
+           {"torch.nn", "Linear"}, {"torch._utils", "_rebuild_qtensor"}, {"torch", "QInt8Storage"},
+           {"collections", "OrderedDict "}}) {
     const Outcome outcome = with_global(module, name);
     CHECK(outcome.code == Code::kUnsupported);
     CHECK(outcome.Names("'" + module + "." + name.substr(0, 11)));

@@ -82,7 +82,13 @@ PickleWriter& PickleWriter::Json(const nlohmann::json& value) {
   return Raw(value.is_array() ? "e" : "u");
 }
 PickleWriter& PickleWriter::Storage(const std::string& type, const std::string& key, uint64_t elements) {
-  return Raw("(").Text("storage").Global("torch", type).Text(key).Text("cpu").Int(static_cast<int64_t>(elements)).Raw("tQ");
+  return Raw("(")
+      .Text("storage")
+      .Global("torch", type)
+      .Text(key)
+      .Text("cpu")
+      .Int(static_cast<int64_t>(elements))
+      .Raw("tQ");
 }
 PickleWriter& PickleWriter::Tensor(const std::string& type, const std::string& key, uint64_t elements, uint64_t offset,
                                    const std::vector<uint64_t>& shape, const std::vector<uint64_t>& strides) {
@@ -111,7 +117,8 @@ std::string TorchArchive(const std::string& pickle, const std::vector<std::pair<
   return zip.Bytes();
 }
 
-std::string TorchBytes(const std::vector<TestTensor>& tensors, const nlohmann::json& config, const std::string& prefix) {
+std::string TorchBytes(const std::vector<TestTensor>& tensors, const nlohmann::json& config,
+                       const std::string& prefix) {
   PickleWriter pickle;
   std::vector<std::pair<std::string, std::string>> storages;
   pickle.Raw("}(").Text("model_state_dict").Global("collections", "OrderedDict").Raw(")R(");

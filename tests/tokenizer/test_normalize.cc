@@ -135,8 +135,8 @@ TEST_CASE("NFC in a tokenizer: ids, room, and the exact need") {
     std::vector<uint32_t> workspace(EncodeWorkspaceBytes(tokenizer.data(), room) / 4 + 1);
     std::vector<int32_t> ids(100);
     size_t count = 0;
-    return Encode(tokenizer.data(), text, {}, workspace.data(), EncodeWorkspaceBytes(tokenizer.data(), room), ids.data(),
-                  ids.size(), &count);
+    return Encode(tokenizer.data(), text, {}, workspace.data(), EncodeWorkspaceBytes(tokenizer.data(), room),
+                  ids.data(), ids.size(), &count);
   };
   CHECK(encode(60).ok());
   const Status status = encode(59);

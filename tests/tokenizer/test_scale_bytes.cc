@@ -99,8 +99,9 @@ std::string IcuNfc(const std::string& text) {
   const IcuText icu = ToIcu(text);
   UErrorCode error = U_ZERO_ERROR;
   std::u16string out(3 * icu.units.size() + 16, u'\0');
-  const int32_t size = unorm2_normalize(unorm2_getNFCInstance(&error), icu.units.data(), static_cast<int32_t>(icu.units.size()),
-                                        out.data(), static_cast<int32_t>(out.size()), &error);
+  const int32_t size = unorm2_normalize(unorm2_getNFCInstance(&error), icu.units.data(),
+                                        static_cast<int32_t>(icu.units.size()), out.data(),
+                                        static_cast<int32_t>(out.size()), &error);
   REQUIRE(U_SUCCESS(error));
   out.resize(static_cast<size_t>(size));
   return FromIcu(out);
@@ -111,7 +112,8 @@ class IcuRegex {
   explicit IcuRegex(std::string pattern) {
     // ICU's \\s leaves characters out that Unicode calls white space, and its $ also stands before a line end.
     const auto replace = [&pattern](const std::string& from, const std::string& to) {
-      for (size_t at = 0; (at = pattern.find(from, at)) != std::string::npos; at += to.size()) pattern.replace(at, from.size(), to);
+      for (size_t at = 0; (at = pattern.find(from, at)) != std::string::npos; at += to.size())
+        pattern.replace(at, from.size(), to);
     };
     replace("\\s", "\\p{White_Space}");
     replace("\\S", "\\P{White_Space}");
@@ -159,7 +161,8 @@ class SlowMerger {
       merges_[uint64_t{m.left} << 32 | m.right] = {i, m.merged};
     }
     for (uint32_t id = 0; id < model.pieces.size(); ++id) {
-      if (model.types[id] == PieceType::kNormal && model.pieces[id].size() == 1) bytes_[static_cast<uint8_t>(model.pieces[id][0])] = id;
+      if (model.types[id] == PieceType::kNormal && model.pieces[id].size() == 1)
+        bytes_[static_cast<uint8_t>(model.pieces[id][0])] = id;
     }
   }
   void Append(const std::string& word, Ids* ids) const {
@@ -170,7 +173,8 @@ class SlowMerger {
       std::pair<size_t, uint32_t> best_merge;
       for (size_t i = 0; i + 1 < parts.size(); ++i) {
         const auto found = merges_.find(uint64_t{parts[i]} << 32 | parts[i + 1]);
-        if (found != merges_.end() && (best == parts.size() || found->second.first < best_merge.first)) best = i, best_merge = found->second;
+        if (found != merges_.end() && (best == parts.size() || found->second.first < best_merge.first))
+          best = i, best_merge = found->second;
       }
       if (best == parts.size()) break;
       parts[best] = best_merge.second;
@@ -194,7 +198,7 @@ TEST_CASE("Byte-level BPE: the ids of a slow implementation on ICU for many text
   const SlowMerger merger(model);
   for (const Reference& reference : References()) {
     model.split = reference.pattern;
-    model.flags = reference.split_digits ? kTokenizerSplitDigits : 0;
+    model.flags = reference.split_digits ? uint32_t{kTokenizerSplitDigits} : 0;
     const bool nfc = reference.pattern == SplitPattern::kQwen2;
     if (nfc) model.flags |= kTokenizerNfc;
     const LoadedTokenizer tokenizer(model);
@@ -218,7 +222,8 @@ TEST_CASE("Byte-level BPE: the ids of a slow implementation on ICU for many text
       for (const std::string& word : words) merger.Append(word, &expected);
       const Ids ids = tokenizer.EncodePlain(text);
       if (ids != expected) FAIL("pattern " << static_cast<int>(reference.pattern) << ", text " << i << ": " << text);
-      if (!nfc && tokenizer.Decode(ids) != text) FAIL("pattern " << static_cast<int>(reference.pattern) << ", bytes of text " << i);
+      if (!nfc && tokenizer.Decode(ids) != text)
+        FAIL("pattern " << static_cast<int>(reference.pattern) << ", bytes of text " << i);
       ++compared;
     }
     if (std::getenv("THIMBLE_TOKENIZER_STRINGS") != nullptr) {
@@ -236,7 +241,7 @@ TEST_CASE("Byte-level BPE: a million equal characters take linear time, normalis
   TokenizerModel model = Vocabulary();
   for (const SplitPattern split : {SplitPattern::kLlama3, SplitPattern::kO200k}) {
     model.split = split;
-    model.flags = split == SplitPattern::kLlama3 ? kTokenizerNfc : 0;
+    model.flags = split == SplitPattern::kLlama3 ? uint32_t{kTokenizerNfc} : 0;
     const LoadedTokenizer tokenizer(model);
     for (const char* unit : {"a", " ", "\n", "\u4f60", "\u0301", "\u0958", "\xff", "!"}) {
       double seconds[2];

@@ -60,7 +60,9 @@ TEST_CASE("SentencePiece models: any bytes come back") {
   for (const std::string& path : Models()) {
     const TokenizerModel model = LoadTokenizer(path);
     // A character map changes text, and so does taking spaces away; without byte pieces there is unk.
-    if (!model.charsmap.empty() || !model.Has(kTokenizerByteFallback) || model.Has(kTokenizerRemoveExtraWhitespaces)) continue;
+    if (!model.charsmap.empty() || !model.Has(kTokenizerByteFallback) ||
+        model.Has(kTokenizerRemoveExtraWhitespaces))
+      continue;
     const LoadedTokenizer tokenizer(model);
     Pcg32 random(2027);
     for (size_t i = 0; i < MixedTexts(2000); ++i) {

@@ -47,7 +47,8 @@ Ids SlowTiktoken(const std::map<std::string, int32_t>& ranks, std::string_view w
     int32_t best_rank = 0;
     for (size_t i = 0; i + 1 < parts.size(); ++i) {
       const auto found = ranks.find(parts[i] + parts[i + 1]);
-      if (found != ranks.end() && (best == parts.size() || found->second < best_rank)) best = i, best_rank = found->second;
+      if (found != ranks.end() && (best == parts.size() || found->second < best_rank))
+        best = i, best_rank = found->second;
     }
     if (best == parts.size()) break;
     parts[best] += parts[best + 1];
@@ -79,7 +80,9 @@ TEST_CASE("tiktoken: GPT-2's vocabulary gives GPT-2's ids") {
   CHECK(tokenizer.data().eos == 50256);
   Pcg32 random(21);
   for (size_t i = 0; i < Scaled(1500, 100); ++i) {
-    const RandomKind kind = i % 3 == 0 ? RandomKind::kUnicode : i % 3 == 1 ? RandomKind::kBytes : RandomKind::kFewLetters;
+    const RandomKind kind = i % 3 == 0   ? RandomKind::kUnicode
+                            : i % 3 == 1 ? RandomKind::kBytes
+                                         : RandomKind::kFewLetters;
     const std::string text = RandomText(&random, kind, 60) + " the tokenizer's words, 12345 of them";
     if (tokenizer.EncodePlain(text) != reference.EncodePlain(text)) FAIL("text: " << text);
   }

@@ -210,14 +210,21 @@ size_t MixedTexts(size_t otherwise) {
 
 std::string MixedText(Pcg32* random, bool invalid_bytes) {
   static constexpr const char* kWords[] = {
-      "the", " The", " cat", "don't", "I'LL", "we've", "HTMLParser", "camelCase", " na\u00efve", "nai\u0308ve", "\u00c5", "\u212b",
-      " stra\u00dfe", "\u4f60\u597d", "\u3053\u3093\u306b\u3061\u306f", "\ud55c\uad6d\uc5b4", "\u1112\u1161\u11ab", "\u0440\u0443\u0441\u0441\u043a\u0438\u0439",
-      "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0958", "\u0e44\u0e17\u0e22", " 12345", "3.14159", "0x7fff", "\u0661\u0662",
-      "for (int i = 0; i < n; ++i) {\n", "  return x->y[0] != '\\0';\n}\n\n", "def f(a, b=None):\n\tpass\n", "https://example.org/a?b=c#d",
-      "<|user|>", "<s>", "</s>", "#include <stdio.h>\r\n", "...", "!?", "--", "\u2026", "\u201cquoted\u201d", "\u00bd", "\ufb01", "\uff21\uff22"};
-  static constexpr const char* kEmoji[] = {"\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1eb\U0001f1f7",
+      "the", " The", " cat", "don't", "I'LL", "we've", "HTMLParser", "camelCase", " na\u00efve",
+      "nai\u0308ve", "\u00c5", "\u212b",
+      " stra\u00dfe", "\u4f60\u597d", "\u3053\u3093\u306b\u3061\u306f", "\ud55c\uad6d\uc5b4",
+      "\u1112\u1161\u11ab", "\u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+      "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0958",
+      "\u0e44\u0e17\u0e22", " 12345", "3.14159", "0x7fff", "\u0661\u0662",
+      "for (int i = 0; i < n; ++i) {\n", "  return x->y[0] != '\\0';\n}\n\n", "def f(a, b=None):\n\tpass\n",
+      "https://example.org/a?b=c#d",
+      "<|user|>", "<s>", "</s>", "#include <stdio.h>\r\n", "...", "!?", "--", "\u2026", "\u201cquoted\u201d",
+      "\u00bd", "\ufb01", "\uff21\uff22"};
+  static constexpr const char* kEmoji[] = {"\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+                                           "\U0001f1eb\U0001f1f7",
                                            "\U0001f44d\U0001f3fd", "\u2764\ufe0f", "1\ufe0f\u20e3"};
-  static constexpr const char* kSpaces[] = {" ", "  ", "\t", "\n", "\n\n", "\r\n", " \n", "\u00a0", "\u3000", "\u2028", "\v", "\u0085", "\u2581"};
+  static constexpr const char* kSpaces[] = {" ", "  ", "\t", "\n", "\n\n", "\r\n", " \n", "\u00a0", "\u3000",
+                                            "\u2028", "\v", "\u0085", "\u2581"};
   std::string text;
   for (uint32_t parts = 1 + random->Next() % 12; parts > 0; --parts) {
     uint32_t n = 1 + random->Next() % 4;

@@ -1,7 +1,7 @@
-// Reads tiktoken's files (also the tokenizer.model of Llama 3): a line for each piece, its bytes in base64 and its rank,
-// which is its id. Two neighbours merge when their bytes together are a piece, the lowest rank first; written down as
-// merges that is every way to cut a piece in two. The file does not say how text is split, nor which special pieces
-// there are: its number of ranks does, for the files that are known.
+// Reads tiktoken's files (also the tokenizer.model of Llama 3): a line for each piece, its bytes in base64
+// and its rank, which is its id. Two neighbours merge when their bytes together are a piece, the lowest rank
+// first; written down as merges that is every way to cut a piece in two. The file does not say how text is
+// split, nor which special pieces there are: its number of ranks does, for the files that are known.
 #include <array>
 #include <string>
 #include <unordered_map>
@@ -32,7 +32,8 @@ struct KnownFile {
 
 const std::vector<KnownFile>& KnownFiles() {
   static const std::vector<KnownFile> files = {
-      {"r50k_base (GPT-2)", 50256, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}}, "", 50257, 0},
+      {"r50k_base (GPT-2)", 50256, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}},
+       "", 50257, 0},
       {"p50k_base", 50280, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}}, "", 50281, 0},
       {"cl100k_base (GPT-4)",
        100256,
@@ -122,7 +123,8 @@ bool ParseLine(std::string_view line, std::string* piece, uint32_t* rank) {
   const size_t space = line.find(' ');
   if (space == std::string_view::npos || !DecodeBase64(line.substr(0, space), piece)) return false;
   const std::string_view digits = line.substr(space + 1);
-  if (digits.empty() || digits.size() > 8 || digits.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  if (digits.empty() || digits.size() > 8 || digits.find_first_not_of("0123456789") != std::string_view::npos)
+    return false;
   *rank = 0;
   for (const char c : digits) *rank = *rank * 10 + static_cast<uint32_t>(c - '0');
   return *rank < kMaxTokenizerPieces;
@@ -145,7 +147,8 @@ const KnownFile& FindFile(uint32_t ranks, const std::string& option) {
   }
   throw ImportError(Code::kUnsupported,
                     option.empty() ? "has " + std::to_string(ranks) +
-                                         " ranks, which is none of the tiktoken files whose split pattern is known: " + known
+                                         " ranks, which is none of the tiktoken files whose split pattern is known: " +
+                                         known
                                    : "'" + option + "' is none of the known tiktoken files: " + known);
 }
 

@@ -13,11 +13,10 @@
 namespace thimble {
 
 // Recognises the kind by name and content. `path` is one of the files below, or a directory that holds
-// exactly one kind: tokenizer.json, or tokenizer.model (SentencePiece or tiktoken), or one .tiktoken file, or vocab.json
-// with merges.txt, or tokenizer.bin. A
-// tokenizer.model that lies beside a tokenizer.json is preferred where it is supported, as both describe
-// the same ids; any other mixture is refused by name. In a directory tokenizer_config.json (bos, eos,
-// add_bos_token, ...) is honoured.
+// exactly one kind: tokenizer.json, or tokenizer.model (SentencePiece or tiktoken), or one .tiktoken file, or
+// vocab.json with merges.txt, or tokenizer.bin. A tokenizer.model that lies beside a tokenizer.json is
+// preferred where it is supported, as both describe the same ids; any other mixture is refused by name. In a
+// directory tokenizer_config.json (bos, eos, add_bos_token, ...) is honoured.
 TokenizerModel LoadTokenizer(const std::filesystem::path& path);
 
 // SentencePiece .model (BPE or unigram).
