@@ -33,6 +33,42 @@ const std::vector<std::string> kCommon = {
     "output_scores", "return_dict_in_generate", "forced_bos_token_id", "forced_eos_token_id",
     "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens"};
 
+// What some families have and others write down as absent: at this value it does nothing. A family that has it asks
+// for it by itself.
+struct Neutral {
+  const char* field;
+  Json value;
+};
+const std::vector<Neutral>& NeutralFields() {
+  static const std::vector<Neutral> fields = {
+      // which positions see which
+      {"is_causal", true},
+      {"use_bidirectional_attention", false},
+      {"attention_sinks", false},
+      {"use_attention_sinks", false},
+      // positions
+      {"alibi", false},
+      {"use_alibi", false},
+      {"use_mrope", false},
+      // blocks
+      {"use_parallel_residual", false},
+      {"parallel_attn", false},
+      {"full_attn_mod", 1},
+      {"interpolate_factor", 1},
+      // mixtures of experts
+      {"num_experts", 0},
+      {"num_local_experts", 0},
+      {"n_routed_experts", 0},
+      {"enable_moe_block", false},
+      // factors
+      {"logit_scale", 1},
+      {"logits_scaling", 1},
+      {"residual_multiplier", 1},
+      {"embedding_multiplier", 1},
+  };
+  return fields;
+}
+
 std::string Shown(const Json& value) {
   std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 80) text = text.substr(0, 77) + "...";
@@ -156,6 +192,9 @@ void Config::IgnoreCommon() {
   Ignore(kCommon);
   for (const char* field : {"is_encoder_decoder", "add_cross_attention", "tie_encoder_decoder"})
     Only(field, false);
+  for (const auto& [field, value] : NeutralFields()) {
+    if (Has(field) && json_[field] == value) known_.insert(field);
+  }
   Only("pruned_heads", Json::object());
   Ignore({"is_decoder", "cross_attention_hidden_size"});
   if (Has("quantization_config")) {

@@ -44,7 +44,8 @@ class Config {
   void Only(const std::string& field, const Json& value);
   // Fields that never change the mathematics of inference.
   void Ignore(const std::vector<std::string>& fields);
-  // Those of every Hugging Face configuration: names, generation defaults, dropout, training.
+  // Those of every Hugging Face configuration: names, generation defaults, dropout, training; and what other
+  // families have, where it is written down with the value that does nothing.
   void IgnoreCommon();
   // Refuses every field that was neither asked for nor ignored.
   void Finish() const;

@@ -18,9 +18,17 @@ DecoderShape ReadGemmaShape(Config& config) {
   // The first configurations say "gelu" in hidden_act and mean the tanh form; hidden_activation is the field
   // that counts.
   l.activation = ReadActivation(config, "hidden_activation", "gelu_pytorch_tanh");
-  config.Ignore({"hidden_act"});
-  config.Only("attention_bias", false);
+  if (config.Has("hidden_act") && config.Text("hidden_act", "") != config.Text("hidden_activation", ""))
+    config.Choice("hidden_act", {"gelu", "gelu_pytorch_tanh"}, "gelu");
+  config.Only("partial_rotary_factor", 1.0);
   return shape;
+}
+
+// A cap of logits: none where it is written down as null, `fallback` (the default of transformers) where it is not
+// written.
+double CapOr(Config& config, const char* field, double fallback) {
+  if (config.Has(field)) return config.Positive(field);
+  return config.Mentions(field) ? 0 : fallback;
 }
 
 // Norms on both sides of both blocks, as Gemma 2 and later have them.
@@ -41,8 +49,10 @@ ModelSpec ScaledEmbedding(uint32_t D) {
 ModelPlan PlanGemma(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadGemmaShape(config);
   const bool tied = config.Flag("tie_word_embeddings", true);
+  CheckForeignFields(config, shape.layer);
+  RefuseSlidingWindow(config, shape.L);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  shape.layer.rope = ReadRotary(config, shape.layer.d, b);
+  shape.layer.rope = ReadWholeRotary(config, shape.layer.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, shape.layer));
@@ -54,15 +64,16 @@ ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
   GatedLayer& l = shape.layer;
   SetFourNorms(l);
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
-  if (config.Has("attn_logit_softcapping")) l.softcap = config.Positive("attn_logit_softcapping");
+  l.softcap = CapOr(config, "attn_logit_softcapping", 50);
   ModelSpec spec = ScaledEmbedding(l.D);
-  if (config.Has("final_logit_softcapping"))
-    spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
+  spec.output.softcap = static_cast<float>(CapOr(config, "final_logit_softcapping", 30));
   const bool tied = config.Flag("tie_word_embeddings", true);
-  const uint32_t window = config.Count("sliding_window", 4096);
+  const uint32_t window = WindowOr(config, 4096);
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t i) { return i % 2 == 0; });
+  CheckForeignFields(config, shape.layer);
+  config.Only("use_sliding_window", window != 0);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
@@ -78,13 +89,13 @@ ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
   SetFourNorms(l);
   l.qk_norm = HeadNorm::kPerHead;
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
-  if (config.Has("attn_logit_softcapping")) l.softcap = config.Positive("attn_logit_softcapping");
+  l.softcap = CapOr(config, "attn_logit_softcapping", 0);
   ModelSpec spec = ScaledEmbedding(l.D);
-  if (config.Has("final_logit_softcapping"))
-    spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
+  spec.output.softcap = static_cast<float>(CapOr(config, "final_logit_softcapping", 0));
   const bool tied = config.Flag("tie_word_embeddings", true);
-  config.Only("use_bidirectional_attention", false);
-  const uint32_t window = config.Count("sliding_window", 4096);
+  CheckForeignFields(config, shape.layer);
+  const uint32_t window = WindowOr(config, 4096);
+  config.Only("use_sliding_window", window != 0);
   const uint32_t pattern = config.Count("sliding_window_pattern", 6);
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return (i + 1) % pattern != 0; });
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());

@@ -21,15 +21,12 @@ NormSpec UnweightedHeadNorm(double eps) {
 
 // What the larger members of the family add and this one does not have.
 void RefuseLargerMembers(Config& config) {
-  config.Only("enable_moe_block", false);
-  config.Only("num_experts", nullptr);
   config.Only("top_k_experts", nullptr);
   config.Only("moe_intermediate_size", nullptr);
   config.Only("hidden_size_per_layer_input", 0);
   config.Ignore({"vocab_size_per_layer_input"});  // belongs to the field above
   config.Only("num_kv_shared_layers", 0);
   config.Only("use_double_wide_mlp", false);
-  config.Only("use_bidirectional_attention", false);
 }
 
 ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outside) {
@@ -50,7 +47,7 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
     config.Refuse(Code::kInvalidModel, "num_global_key_value_heads", "does not divide the heads");
   const bool shared = config.Flag("attention_k_eq_v", false);
   const bool tied = config.Flag("tie_word_embeddings", tied_outside);
-  config.Only("attention_bias", false);
+  CheckForeignFields(config, sliding);
   RefuseLargerMembers(config);
   ModelSpec spec;
   spec.input.scale = static_cast<float>(std::sqrt(static_cast<double>(sliding.D)));

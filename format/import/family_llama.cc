@@ -25,7 +25,8 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
                                                KeyRotation::kOnWriteInverseOutput, KeyRotation::kNone};
   l.rotation =
       kRotations[config.Choice("key_rotation", {"on_write", "on_read", "on_write_inverse_output", "none"}, "on_write")];
-  config.Only("rope_interleaved", false);
+  CheckForeignFields(config, l);
+  RefuseSlidingWindow(config, shape.L);
   config.Only("partial_rotary_factor", 1.0);
   config.Ignore({"is_llama_config", "max_sequence_length"});
 

@@ -11,12 +11,10 @@ ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");
   const bool tied = config.Flag("tie_word_embeddings", false);
-  // transformers' own default is 4096; later models write null for none.
-  const uint32_t window = config.Has("sliding_window")        ? config.Count("sliding_window")
-                          : config.Mentions("sliding_window") ? 0
-                                                              : 4096;
+  const uint32_t window = WindowOr(config, 4096);  // later models write null
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t) { return true; });
-  config.Only("attention_bias", false);
+  CheckForeignFields(config, l);
+  config.Only("use_sliding_window", window != 0);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);

@@ -15,8 +15,8 @@ ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint) {
   l.ffn_post_norm = "post_feedforward_layernorm";
   l.qk_norm = HeadNorm::kAllHeads;
   const bool tied = config.Flag("tie_word_embeddings", false);
-  config.Only("attention_bias", false);
-  config.Only("clip_qkv", nullptr);
+  CheckForeignFields(config, l);
+  RefuseSlidingWindow(config, shape.L);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);

@@ -14,8 +14,12 @@ ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint) {
   l.fused_qkv = l.fused_gate_up = true;
   if (config.Has("sliding_window")) l.window = config.Count("sliding_window");
   const bool tied = config.Flag("tie_word_embeddings", false);
-  config.Only("attention_bias", false);
+  CheckForeignFields(config, l);
+  config.Only("use_sliding_window", l.window != 0);
   config.Only("lm_head_bias", false);
+  // Where the published code of this very family lies; other code may compute something else.
+  config.Only("auto_map", Json{{"AutoConfig", "configuration_phi3.Phi3Config"},
+                               {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}});
   config.Ignore({"original_max_position_embeddings"});  // matters to yarn and longrope alone, which ask for it
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());

@@ -18,10 +18,10 @@ ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpo
   const bool tied = config.Flag("tie_word_embeddings", false);
   // sliding_window is written down even where it is switched off. Layers from max_window_layers on slide.
   const bool slides = config.Flag("use_sliding_window", false);
-  const uint32_t window = config.Has("sliding_window") ? config.Count("sliding_window") : 4096;
+  const uint32_t window = WindowOr(config, 4096);
   const uint32_t first = config.Has("max_window_layers") ? config.Count("max_window_layers") : 28;
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return slides && i >= first; });
-  config.Only("use_mrope", false);
+  CheckForeignFields(config, l);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);

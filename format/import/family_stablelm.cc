@@ -14,8 +14,8 @@ ModelPlan PlanStableLm(Config& config, const Checkpoint& checkpoint) {
   l.activation = ReadActivation(config, "hidden_act", "silu");
   l.qkv_bias = config.Flag("use_qkv_bias", false) ? Bias::kRequired : Bias::kAbsent;
   const bool tied = config.Flag("tie_word_embeddings", false);
-  config.Only("qk_layernorm", false);
-  config.Only("use_parallel_residual", false);
+  CheckForeignFields(config, l);
+  RefuseSlidingWindow(config, shape.L);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   const bool says_part = config.Has("partial_rotary_factor") || config.Has("rope_parameters");

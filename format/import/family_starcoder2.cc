@@ -18,6 +18,8 @@ ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint) {
   l.qkv_bias = l.o_bias = l.mlp_bias = config.Flag("use_bias", true) ? Bias::kRequired : Bias::kAbsent;
   if (config.Has("sliding_window")) l.window = config.Count("sliding_window");
   const bool tied = config.Flag("tie_word_embeddings", true);
+  CheckForeignFields(config, l);
+  config.Only("use_sliding_window", l.window != 0);
   config.Only("norm_type", "layer_norm");
   config.Only("mlp_type", "default");
 

@@ -64,6 +64,27 @@ DecoderShape ReadDecoderShape(Config& config) {
   return s;
 }
 
+void CheckForeignFields(Config& config, const GatedLayer& l) {
+  config.Only("attention_bias", l.qkv_bias == Bias::kRequired);
+  config.Only("mlp_bias", l.mlp_bias == Bias::kRequired);
+  config.Only("qk_layernorm", l.qk_norm != HeadNorm::kNone);
+  config.Only("use_qk_norm", l.qk_norm != HeadNorm::kNone);
+  config.Only("rope_interleaved", false);
+}
+
+uint32_t WindowOr(Config& config, uint32_t fallback) {
+  if (config.Has("sliding_window")) return config.Count("sliding_window");
+  return config.Mentions("sliding_window") ? 0 : fallback;
+}
+
+void RefuseSlidingWindow(Config& config, uint32_t layers) {
+  config.Only("use_sliding_window", false);
+  if (config.Has("use_sliding_window")) config.Ignore({"sliding_window", "max_window_layers"});
+  for (const bool sliding : SlidingLayers(config, layers, [](uint32_t) { return false; })) {
+    if (sliding) config.Refuse(Code::kUnsupported, "layer_types", "this family has no sliding window");
+  }
+}
+
 std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.", "model.", "language_model."}; }
 
 LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {

@@ -43,6 +43,14 @@ struct DecoderShape {
 };
 DecoderShape ReadDecoderShape(Config& config);
 
+// Once the knobs are set: fields that speak of them in other families' words are taken where they agree (mlp_bias: false
+// without biases) and refused by name where they do not.
+void CheckForeignFields(Config& config, const GatedLayer& l);
+// sliding_window: 0 where it is written down as null, `fallback` (the default of transformers) where it is not written.
+uint32_t WindowOr(Config& config, uint32_t fallback);
+// For families without a sliding window: fields that say so are taken, others refused.
+void RefuseSlidingWindow(Config& config, uint32_t layers);
+
 // The prefixes that Hugging Face puts before the names of a text model.
 std::vector<std::string> DecoderPrefixes();
 

@@ -206,6 +206,8 @@ RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t slidin
     parameters->Finish();
     return kinds;
   }
+  // Each of these families has its own default; every configuration says it.
+  if (!parameters && !config.Has("rope_theta")) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
   kinds.full = ReadRotary(config, full_width, builder);
   kinds.sliding = WholeHead(config, sliding_width);
   kinds.sliding.theta = config.Positive("rope_local_base_freq", 10000.0);
