@@ -43,8 +43,8 @@ struct DecoderShape {
 };
 DecoderShape ReadDecoderShape(Config& config);
 
-// Once the knobs are set: fields that speak of them in other families' words are taken where they agree (mlp_bias: false
-// without biases) and refused by name where they do not.
+// Once the knobs are set: fields that speak of them in other families' words are taken where they agree
+// (mlp_bias: false without biases) and refused by name where they do not.
 void CheckForeignFields(Config& config, const GatedLayer& l);
 // sliding_window: 0 where it is written down as null, `fallback` (the default of transformers) where it is not written.
 uint32_t WindowOr(Config& config, uint32_t fallback);
