@@ -17,9 +17,9 @@ struct RowQuantisation {
 // q holds is between this function and the kernels that take its rows: q, or q + 128 unsigned.
 typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q);
 
-// Packed int8 or int4 tiles of 16 channels, groups of 4 (layouts kQ8x16c4 and kQ4x16c4), against rows of
-// unsigned bytes.
-struct UnsignedGemm {
+// Packed int8 or int4 tiles of 16 channels, in the layout that the kernel names, against quantised rows of
+// signed or unsigned bytes, as its QuantiseRowFn makes them.
+struct PackedGemm {
   const uint8_t* w;  // of the first channel; 64-byte aligned (int8), 32 (int4)
   size_t tile_bytes;
   size_t k;      // padded: to 4 (int8), to the block (int4)

@@ -10,8 +10,9 @@ namespace thimble {
 extern const AttentionKernel kAttentionAvx2;
 extern const AttentionKernel kAttentionAvx512Vnni;
 
-void LinearQ4Avx512Vnni(const UnsignedGemm* gemm);
-void LinearQ8Avx512Vnni(const UnsignedGemm* gemm);
+// Layouts kQ4x16c4 and kQ8x16c4, rows of q + 128.
+void LinearQ4Avx512Vnni(const PackedGemm* gemm);
+void LinearQ8Avx512Vnni(const PackedGemm* gemm);
 RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q);
 // Rows of q + 128.
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q);

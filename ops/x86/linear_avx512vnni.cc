@@ -41,7 +41,7 @@ constexpr size_t kAhead = 2048;
 // high half is i + 4), bfloat16 scales[16]; float bias[16]. The low halves are shifted up, so that both are 16
 // times the weight; the stored scale is a 16th.
 template <int kRows>
-inline void TileQ4(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
                    float* y, size_t columns) {
   const __m512i high_halves = _mm512_set1_epi8(static_cast<char>(0xf0));
   __m512 totals[kRows];
@@ -84,7 +84,7 @@ inline void TileQ4(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, co
 // kTiles tiles of 16 channels, kRows rows. int32 -sums[16]; 16 x 4 bytes for every 4 elements; float scales[16],
 // bias[16].
 template <int kRows, int kTiles>
-inline void TileQ8(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
                    float* y, size_t columns) {
   __m512i sums[kRows][kTiles];
 #pragma GCC unroll 16
@@ -121,7 +121,7 @@ inline void TileQ8(const UnsignedGemm& g, const uint8_t* w, const uint8_t* q, co
 
 struct Q4 {
   template <int kRows>
-  static void Rows(const UnsignedGemm& g, size_t row) {
+  static void Rows(const PackedGemm& g, size_t row) {
     const uint8_t* w = g.w;
     for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
       TileQ4<kRows>(g, w, g.q + row * g.q_stride, g.quantisation + row, g.y + row * g.y_stride + n, g.columns - n);
@@ -131,7 +131,7 @@ struct Q4 {
 
 struct Q8 {
   template <int kRows>
-  static void Rows(const UnsignedGemm& g, size_t row) {
+  static void Rows(const PackedGemm& g, size_t row) {
     const uint8_t *w = g.w, *q = g.q + row * g.q_stride;
     const RowQuantisation* quantisation = g.quantisation + row;
     float* y = g.y + row * g.y_stride;
@@ -145,7 +145,7 @@ struct Q8 {
 };
 
 template <typename Kind>
-void RunRows(const UnsignedGemm& g) {
+void RunRows(const PackedGemm& g) {
   size_t row = 0;
   for (; row + 12 <= g.rows; row += 12) Kind::template Rows<12>(g, row);
   if (row + 8 <= g.rows) {
@@ -166,8 +166,8 @@ void RunRows(const UnsignedGemm& g) {
 
 }  // namespace
 
-void LinearQ4Avx512Vnni(const UnsignedGemm* gemm) { RunRows<Q4>(*gemm); }
-void LinearQ8Avx512Vnni(const UnsignedGemm* gemm) { RunRows<Q8>(*gemm); }
+void LinearQ4Avx512Vnni(const PackedGemm* gemm) { RunRows<Q4>(*gemm); }
+void LinearQ8Avx512Vnni(const PackedGemm* gemm) { RunRows<Q8>(*gemm); }
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q) {
   return QuantiseRowLanes<0x80>(x, k, padded, q);
 }

@@ -5,7 +5,7 @@
 #if defined(__x86_64__)
 
 #include "ops/x86/kernels.h"
-#include "ops/x86/unsigned_linear.h"
+#include "ops/packed_linear.h"
 #include "ops/xnnpack/gemm.h"
 
 namespace thimble {
@@ -24,13 +24,13 @@ constinit const LinearKernel kQ8Avx2 =
 constinit const LinearKernel kQ8AvxVnni = Gemm<
     kQ8x8c8, 5, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avxvnni_prfm,
     xnn_qd8_f32_qc8w_gemm_minmax_ukernel_5x8c8__avxvnni_prfm>::Kernel("qd8_f32_qc8w_gemm_5x8c8__avxvnni", QuantiseRowAvx2);
-constinit const LinearKernel kQ8Avx512Vnni = UnsignedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
+constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
     "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 constinit const LinearKernel kQ4Avx2 =
     Gemm<kQ4x8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2", QuantiseRowAvx2);
-constinit const LinearKernel kQ4Avx512Vnni = UnsignedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
+constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
     "linear_q4_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 }  // namespace
