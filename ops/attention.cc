@@ -4,6 +4,9 @@
 // query's total in order of chunks. Nothing in that depends on threads or on which other queries are computed
 // beside it. (Online softmax: Milakov and Gimelshein, arXiv 1805.02867.)
 //
+// Positions below sink_tokens, which stay visible when the window has moved on, are chunks of their own in front of the
+// others, whether their rows lie apart or not.
+//
 // With many (kv head, query tile) pairs those are the parallel tasks. With few, as when one token is decoded
 // with one kv head, chunks are: waves of them are computed at a time, each into its own state, then merged in
 // order.
@@ -67,14 +70,14 @@ AttentionLayout::AttentionLayout(const AttentionShape& shape, size_t workers) {
   slab_count = shape.kv_heads < workers ? 4 * workers : 0;
 }
 
-Span Visible(const AttentionArgs& a, size_t t) {
+Span Visible(const AttentionArgs& a, size_t t, Span part) {
   const size_t i = a.first_position + t;
-  Span s = {0, a.causal ? Least(i + 1, a.positions) : a.positions};
+  Span s = {part.begin, Least(part.end, a.causal ? Least(i + 1, a.positions) : a.positions)};
   if (a.window != 0) {
-    if (i + 1 > a.window) s.begin = i + 1 - a.window;
+    if (i + 1 > a.window && s.begin >= a.sink_tokens) s.begin = Least(Greatest(s.begin, i + 1 - a.window), part.end);
     if (!a.causal) s.end = Least(s.end, i + a.window);
   }
-  if (s.begin > s.end) s.begin = s.end;
+  if (s.end < s.begin) s.end = s.begin;  // nothing, at a place inside the part
   return s;
 }
 
@@ -85,11 +88,11 @@ void ClearStates(float* states, const AttentionLayout& layout) {
 
 void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
   const CacheRows& rows = a.values.base == a.keys.base ? a.keys : a.values;
-  LoadCacheRow(rows.type, rows.Head(kv_head), position, a.d, x);
+  LoadCacheRow(rows.type, rows.Head(kv_head), rows.Place(position), a.d, x);
 }
 
 void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
-  LoadCacheRow(a.keys.type, a.keys.Head(kv_head), position, a.d, x);
+  LoadCacheRow(a.keys.type, a.keys.Head(kv_head), a.keys.Place(position), a.d, x);
   if (a.key_gain != nullptr) {
     for (size_t i = 0; i < a.d; ++i) x[i] *= a.key_gain[i];
   }
@@ -122,6 +125,7 @@ struct Context {
 
   AttentionTask Task(size_t kv_head, size_t tile, size_t worker) const {
     const size_t first = tile * layout.queries_per_tile, end = Least(first + layout.queries_per_tile, args->t);
+    const Span sinks = {0, args->sink_tokens}, others = {args->sink_tokens, SIZE_MAX};
     return {.args = args,
             .layout = &layout,
             .scratch = scratch + worker * layout.worker_bytes,
@@ -129,7 +133,8 @@ struct Context {
             .first_query = first,
             .query_end = end,
             // First and last query bound what any of them sees.
-            .needed = {Visible(*args, first).begin, Visible(*args, end - 1).end}};
+            .sinks = Visible(*args, end - 1, sinks),
+            .needed = {Visible(*args, first, others).begin, Visible(*args, end - 1, others).end}};
   }
   float* Slab(size_t index) const {
     return reinterpret_cast<float*>(scratch + workers * layout.worker_bytes) + index * layout.state_floats;
@@ -140,11 +145,12 @@ void Prepare(const AttentionTask& task) {
   if (task.layout->path == AttentionPath::kInt8) PrepareQueriesInt8(task);
 }
 
-void AttendChunk(const AttentionTask& task, size_t chunk, float* states) {
+void AttendChunk(const AttentionTask& task, size_t index, float* states) {
+  const Span span = task.Chunk(index);
   if (task.layout->path == AttentionPath::kInt8) {
-    AttendChunkInt8(task, chunk, states);
+    AttendChunkInt8(task, span, states);
   } else {
-    AttendChunkFloat(task, chunk, states);
+    AttendChunkFloat(task, span, states);
   }
 }
 
@@ -192,8 +198,7 @@ void RunPair(void* context, size_t index, size_t worker) {
   float* total_state = task.At(c.layout.total_state_at);
   Prepare(task);
   ClearStates(total_state, c.layout);
-  for (size_t chunk = task.needed.begin / kAttentionChunkRows; chunk * kAttentionChunkRows < task.needed.end;
-       ++chunk) {
+  for (size_t chunk = 0; chunk < task.Chunks(); ++chunk) {
     AttendChunk(task, chunk, chunk_state);
     MergeStates(c.layout, task.Rows(), c.args->d, chunk_state, total_state);
   }
@@ -215,8 +220,8 @@ void RunWaves(Context& c, ThreadPool* pool) {
   for (c.query_tile = 0; c.query_tile < c.query_tiles; ++c.query_tile) {
     const AttentionTask task = c.Task(0, c.query_tile, 0);
     for (size_t g = 0; g < kv_heads; ++g) ClearStates(c.Slab(g), c.layout);
-    const size_t end = CeilDiv(task.needed.end, kAttentionChunkRows);
-    for (c.first_chunk = task.needed.begin / kAttentionChunkRows; c.first_chunk < end; c.first_chunk += most) {
+    const size_t end = task.Chunks();
+    for (c.first_chunk = 0; c.first_chunk < end; c.first_chunk += most) {
       const size_t tasks = Least(most, end - c.first_chunk) * kv_heads;
       ParallelFor(pool, tasks, RunChunk, &c);
       for (size_t i = 0; i < tasks; ++i) {

@@ -34,6 +34,7 @@ struct AttentionArgs {
   size_t positions = 0;       // rows in the cache, those of this pass included
   bool causal = true;         // query at i sees j <= i
   size_t window = 0;          // not 0: and j > i - window (and, when not causal, j < i + window)
+  size_t sink_tokens = 0;     // causal with a window: and every j below this
   float scale = 1.0f;
   float softcap = 0.0f;                  // not 0: score = cap * tanh(score / cap)
   const float* sinks = nullptr;          // [H]: one more score per head that has no value, or null

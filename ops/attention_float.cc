@@ -103,19 +103,16 @@ const float* DecodeTile(const AttentionTask& task, size_t tile, Span span) {
 
 }  // namespace
 
-void AttendChunkFloat(const AttentionTask& task, size_t chunk, float* states) {
+void AttendChunkFloat(const AttentionTask& task, Span chunk, float* states) {
   const AttentionArgs& a = *task.args;
   const AttentionLayout& layout = *task.layout;
   ClearStates(states, layout);
   const float* values = task.At(layout.values_at);
-  const size_t end = Least((chunk + 1) * kAttentionChunkRows, task.needed.end);
-  size_t tile = Greatest(chunk * kAttentionChunkRows, task.needed.begin / kFloatTileRows * kFloatTileRows);
-  for (; tile < end; tile += kFloatTileRows) {
-    const Span span = {Greatest(tile, task.needed.begin), Least(tile + kFloatTileRows, end)};
+  for (size_t tile = chunk.begin / kFloatTileRows * kFloatTileRows; tile < chunk.end; tile += kFloatTileRows) {
+    const Span span = {Greatest(tile, chunk.begin), Least(tile + kFloatTileRows, chunk.end)};
     const float* keys = DecodeTile(task, tile, span);
     for (size_t r = 0; r < task.Rows(); ++r) {
-      const Span visible = Visible(a, task.first_query + r / layout.group);
-      const size_t from = Greatest(visible.begin, span.begin), to = Least(visible.end, span.end);
+      const auto [from, to] = Visible(a, task.first_query + r / layout.group, span);
       if (from >= to) continue;
       const size_t offset = (from - tile) * a.d;
       AttendRows(a, task.Query(r), keys + offset, values + offset, from, to - from, task.At(layout.scores_at),

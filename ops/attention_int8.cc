@@ -34,15 +34,16 @@ void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q,
   *sum = sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-// Blocks for rows [first, end): those of the cache, or copies in the scratch.
-AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool copied, size_t copy_at, size_t first,
-                       size_t end) {
+// Blocks that hold the rows of `span`: those of the cache, or copies in the scratch. They begin with the same row of a block.
+AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool copied, size_t copy_at, Span span) {
   const AttentionLayout& layout = *task.layout;
-  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = CeilDiv(end - first, kCacheBlockRows)};
+  const size_t count = CeilDiv(span.end, kCacheBlockRows) - span.begin / kCacheBlockRows;
+  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = count};
   if (copied) {
     blocks.data = task.scratch + copy_at;
   } else {
-    blocks.data = rows.Head(task.kv_head) + first * CacheRowBytes(CacheType::kQ8, task.args->d);
+    const size_t place = rows.Place(span.begin) / kCacheBlockRows * kCacheBlockRows;
+    blocks.data = rows.Head(task.kv_head) + place * CacheRowBytes(CacheType::kQ8, task.args->d);
   }
   return blocks;
 }
@@ -79,19 +80,17 @@ void PrepareQueriesInt8(const AttentionTask& task) {
   }
 }
 
-void AttendChunkInt8(const AttentionTask& task, size_t chunk, float* states) {
+void AttendChunkInt8(const AttentionTask& task, Span span, float* states) {
   const AttentionArgs& a = *task.args;
   const AttentionLayout& layout = *task.layout;
-  const Span span = {Greatest(chunk * kAttentionChunkRows, task.needed.begin),
-                     Least((chunk + 1) * kAttentionChunkRows, task.needed.end)};
   const size_t first = span.begin / kCacheBlockRows * kCacheBlockRows;
   CopyRows(task, first, span);
   const bool one_row = a.values.base == a.keys.base;
-  const AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, first, span.end);
+  const AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, span);
   // One row that is both and was copied as it is: the same bytes serve.
   const bool shared_copy = one_row && layout.copied_values && a.key_gain == nullptr && a.key_cos == nullptr;
   const AttentionBlocks values =
-      shared_copy ? keys : Blocks(task, one_row ? a.keys : a.values, layout.copied_values, layout.values_at, first, span.end);
+      shared_copy ? keys : Blocks(task, one_row ? a.keys : a.values, layout.copied_values, layout.values_at, span);
 
   float* scores = task.At(layout.scores_at);
   uint8_t* p = task.scratch + layout.p_at;
@@ -107,9 +106,8 @@ void AttendChunkInt8(const AttentionTask& task, size_t chunk, float* states) {
     a.kernel->scores(&queries, &keys, scores, kAttentionTileRows);
     float p_scales[kKernelRows];
     for (size_t i = 0; i < queries.rows; ++i) {
-      const Span seen = Visible(a, task.first_query + (r + i) / layout.group);
-      const size_t begin = Least(Greatest(seen.begin, span.begin), span.end) - first;
-      const size_t end = Greatest(Least(seen.end, span.end), first + begin) - first;
+      const Span seen = Visible(a, task.first_query + (r + i) / layout.group, span);
+      const size_t begin = seen.begin - first, end = seen.end - first;
       float* row = scores + i * kAttentionTileRows;
       AdjustScores(a, first + begin, end - begin, row + begin);
       AttentionSoftmax result;

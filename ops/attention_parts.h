@@ -58,7 +58,7 @@ struct AttentionTask {
   const AttentionLayout* layout;
   uint8_t* scratch;
   size_t kv_head, first_query, query_end;
-  Span needed;  // positions that any of its queries sees
+  Span sinks, needed;  // positions that any of its queries sees: first ones that are always seen, and the others
 
   float* At(size_t offset) const { return reinterpret_cast<float*>(scratch + offset); }
   const float* Query(size_t row) const {
@@ -66,10 +66,22 @@ struct AttentionTask {
     return args->q + t * args->q_stride + head * args->d;
   }
   size_t Rows() const { return (query_end - first_query) * layout->group; }
+  // The chunks in their order: those of the sinks, then those of the other positions.
+  size_t SinkChunks() const { return CeilDiv(sinks.end, kAttentionChunkRows); }
+  size_t Chunks() const {
+    const size_t others = CeilDiv(needed.end, kAttentionChunkRows) - needed.begin / kAttentionChunkRows;
+    return SinkChunks() + (needed.begin < needed.end ? others : 0);
+  }
+  Span Chunk(size_t index) const {
+    const bool sink = index < SinkChunks();
+    const Span part = sink ? sinks : needed;
+    const size_t chunk = sink ? index : needed.begin / kAttentionChunkRows + index - SinkChunks();
+    return {Greatest(chunk * kAttentionChunkRows, part.begin), Least((chunk + 1) * kAttentionChunkRows, part.end)};
+  }
 };
 
-// Positions that query row t sees.
-Span Visible(const AttentionArgs& a, size_t t);
+// Positions that query row t sees, of `part`, which lies below sink_tokens or not below.
+Span Visible(const AttentionArgs& a, size_t t, Span part);
 void ClearStates(float* states, const AttentionLayout& layout);
 // The key of a position as it is multiplied: decoded, gained, turned. x[0, d).
 void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
@@ -79,8 +91,8 @@ void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* 
 
 // Once per task, before its chunks.
 void PrepareQueriesInt8(const AttentionTask& task);
-// The states of all rows of the task over one chunk.
-void AttendChunkInt8(const AttentionTask& task, size_t chunk, float* states);
-void AttendChunkFloat(const AttentionTask& task, size_t chunk, float* states);
+// The states of all rows of the task over the positions of `span`: inside one chunk, and on one side of sink_tokens.
+void AttendChunkInt8(const AttentionTask& task, Span span, float* states);
+void AttendChunkFloat(const AttentionTask& task, Span span, float* states);
 
 }  // namespace thimble

@@ -50,11 +50,23 @@ constexpr uint64_t CacheRowsTaken(CacheType type, uint64_t positions) {
 
 // The rows of all kv heads of a layer, not owned. Head g begins at base + g * head_bytes; f32, f16 and q4 need
 // no alignment, q8 blocks that of a float.
+//
+// Where a window moves over the text, old rows make room: positions from sink_tokens on share a ring of ring_rows, whole
+// chunks of attention (256 rows), behind the rows of the first sink_tokens, which keep their places. A row is there until
+// the one ring_rows later is written.
 struct CacheRows {
   CacheType type = CacheType::kF32;
   const void* base = nullptr;
-  size_t head_bytes = 0;  // at least CacheRowsTaken(type, positions) * CacheRowBytes(type, d)
+  size_t head_bytes = 0;  // at least CacheRowsTaken(type, places) * CacheRowBytes(type, d)
+  size_t sink_tokens = 0;
+  size_t ring_rows = 0;   // 0: no ring, every position has its own place
 
+  // THE place of a position: what StoreCacheRow() and LoadCacheRow() call its row. Equal to the position modulo
+  // kCacheBlockRows, and rows of one chunk (of one side of sink_tokens) lie one after another.
+  size_t Place(size_t position) const {
+    if (ring_rows == 0 || position < sink_tokens) return position;
+    return RoundUp(sink_tokens, kCacheBlockRows) + position % ring_rows;
+  }
   const uint8_t* Head(size_t kv_head) const {
     return static_cast<const uint8_t*>(base) + kv_head * head_bytes;
   }

@@ -18,14 +18,14 @@ void Turn(const RopeShape& shape, const float* cos, const float* sin, double dir
 
 std::vector<double> Row(const CacheRows& rows, size_t position, size_t head, size_t d) {
   std::vector<float> x(d);
-  LoadCacheRow(rows.type, rows.Head(head), position, d, x.data());
+  LoadCacheRow(rows.type, rows.Head(head), rows.Place(position), d, x.data());
   return {x.begin(), x.end()};
 }
 
 bool Sees(const AttentionArgs& a, size_t query, size_t row) {
   if (a.causal && row > query) return false;
   if (a.window == 0) return true;
-  return row + a.window > query && (a.causal || row < query + a.window);
+  return (row + a.window > query || row < a.sink_tokens) && (a.causal || row < query + a.window);
 }
 
 }  // namespace
