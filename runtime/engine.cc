@@ -94,6 +94,7 @@ Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each,
     }
     for (size_t i = 0; i < t; ++i) sampler_.Accept(ids[done + i]);
     position_ += t;
+    if (position_ > written_) written_ = position_;
     done += t;
     CountStep(t, start_ns);
     if (!go_on) return Status::Error(Code::kCancelled, "stopped by the caller").Got(done).Wanted(count);
@@ -148,10 +149,24 @@ Status Engine::Rewind(size_t position) {
   if (position > position_) {
     return Status::Error(Code::kOutOfRange, "cannot rewind forwards").Field("position").Got(position).Wanted(position_);
   }
+  if (const size_t limit = RewindLimit(); position != 0 && position < limit) {
+    return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to 0 and prefill again")
+        .Field("position").Got(position).Wanted(limit);
+  }
   // The logits belong to the last token; they stay valid when nothing is forgotten.
   if (position < position_) has_logits_ = false;
   position_ = position;
+  if (position == 0) written_ = 0;
   return Status::Ok();
+}
+
+size_t Engine::RewindLimit() const {
+  size_t limit = 0;
+  for (uint32_t i = 0; i < network_.layer_count; ++i) {
+    const size_t oldest = OldestQuery(network_.layers[i].attention.cache, written_);
+    limit = oldest > limit ? oldest : limit;
+  }
+  return limit;
 }
 
 }  // namespace thimble

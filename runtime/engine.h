@@ -45,6 +45,8 @@ class Engine {
   const float* logits() const { return has_logits_ ? network_.buffers.logits + last_row_ * network_.model.outputs : nullptr; }
   Result<int32_t> Sample();
   Status Rewind(size_t position);
+  // Smallest position beside 0 that Rewind() takes.
+  size_t RewindLimit() const;
 
  private:
   Step MakeStep(size_t t) { return {&network_, pool_, &profile_, t, position_}; }
@@ -63,6 +65,7 @@ class Engine {
   char* detokenizer_buffer_ = nullptr;
   thimble_profile profile_ = {};
   size_t position_ = 0;
+  size_t written_ = 0;     // rows [0, written_) were written: what rings have lost
   size_t last_row_ = 0;
   bool has_logits_ = false;
 };

@@ -73,7 +73,8 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
   args.first_position = step.position;
   args.positions = step.position + step.t;
   args.causal = s.causal;
-  args.window = s.window;
+  args.window = a.window;
+  args.sink_tokens = a.sink_tokens;
   args.scale = s.scale;
   args.softcap = s.softcap;
   args.sinks = a.sinks;
@@ -94,7 +95,8 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
 // Cache bytes that this call streams: every visible row once per pass.
 uint64_t CacheBytesRead(const AttentionArgs& args) {
   size_t rows = args.positions;
-  if (args.window != 0 && args.causal && rows > args.window + args.t) rows = args.window + args.t;
+  const size_t seen = args.window + args.sink_tokens + args.t;
+  if (args.window != 0 && args.causal && rows > seen) rows = seen;
   size_t row_bytes = CacheRowBytes(args.keys.type, args.d);
   if (args.values.base != args.keys.base) row_bytes += CacheRowBytes(args.values.type, args.d);
   return uint64_t{rows} * args.kv_heads * row_bytes;

@@ -1,9 +1,11 @@
 // The KV cache: for every layer that has rows of its own, one block of rows per kv head, position after position.
 //
-//   layer block:  | kv head 0: row 0, row 1, ... row P-1 | kv head 1: ... |      CacheRowBytes(type, d) each (cache_row.h)
+//   layer block:  | kv head 0: row 0, row 1, ... | kv head 1: ... |      CacheRowBytes(type, d) each (cache_row.h)
+//   with window:  | kv head 0: sinks, ring       | kv head 1: ... |
 //
 // With k_v sharing a layer has one such block, read as keys and as values; otherwise two. The position of the session
-// says how many rows are valid; appending at a position overwrites what was there, so rewinding costs nothing.
+// says how many rows are valid; appending at a position overwrites what was there, so rewinding costs nothing. A layer
+// whose window is smaller than the context has a ring: then rewinding goes back only as far as what the ring still has.
 #pragma once
 
 #include "ops/attention.h"
@@ -15,16 +17,32 @@ namespace thimble {
 struct LayerCache {
   CacheRows keys;
   CacheRows values;   // values.base == keys.base: one row is both
+  // The widest window of the layers that read these rows, and the first tokens that they see beside it; 0: every row is
+  // wanted.
+  uint32_t window = 0;
+  uint32_t sink_tokens = 0;
 };
 
-// Takes the layer's rows. P = options.context_tokens.
-LayerCache TakeLayerCache(Arena& arena, const AttentionSpec& attention, const EngineOptions& options, int32_t layer);
+// What a layer sees: its own window, or where it has none that of the options; 0 = all. An encoder's layer sees what its
+// model says.
+uint32_t LayerWindow(const AttentionSpec& attention, const EngineOptions& options);
+// First tokens that a layer with that window sees beside it.
+uint32_t LayerSinks(const AttentionSpec& attention, const EngineOptions& options);
+
+// Takes the layer's rows: those of options.context_tokens, or a ring for `widest_window` (0 = all) and passes of
+// options.chunk_tokens.
+LayerCache TakeLayerCache(Arena& arena, const AttentionSpec& attention, const EngineOptions& options, uint32_t widest_window,
+                          int32_t layer);
 
 // Bytes that one token adds to this layer's rows.
 size_t LayerCacheBytesPerToken(const AttentionSpec& attention, const EngineOptions& options);
 
-// Writes rows [position, position + t) from k and v, [T, G * d] each; v is not read when the rows are shared.
+// Writes rows [position, position + t) from k and v, [T, G * d] each; v is not read when the rows are shared. t is at most
+// the options' chunk_tokens.
 void AppendRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k,
                 const float* v);
+
+// The smallest position at which a query still finds every row, when rows [0, written) were written in order.
+size_t OldestQuery(const LayerCache& cache, size_t written);
 
 }  // namespace thimble

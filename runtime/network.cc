@@ -39,6 +39,7 @@ class Walk {
   WeightRows Rows(uint32_t tensor) const;
   void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
   void Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op);
+  uint32_t WidestWindow(const AttentionSpec& own, uint32_t layer) const;
   void Measure(const LayerSpec& spec);
 
   const ModelFile& file_;
@@ -125,6 +126,18 @@ void Walk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
   if (network_->layers != nullptr) op->attention.rope = &network_->layers[layer].own_rope;
 }
 
+// Of the layers that read the rows of `layer`; 0 = one of them sees all.
+uint32_t Walk::WidestWindow(const AttentionSpec& own, uint32_t layer) const {
+  uint32_t widest = LayerWindow(own, options_);
+  for (uint32_t i = layer + 1; widest != 0 && i < header_.model().layers; ++i) {
+    const AttentionSpec other = header_.layer(i).attention;
+    if (other.cache_source != static_cast<int32_t>(layer)) continue;
+    const uint32_t window = LayerWindow(other, options_);
+    widest = window == 0 || window > widest ? window : widest;
+  }
+  return widest;
+}
+
 void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
   const int32_t index = static_cast<int32_t>(layer);
   AttentionOp& a = op->attention;
@@ -132,12 +145,17 @@ void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
   TakeRope(spec, layer, op);
   if (spec.cache_source == -1) {
     const size_t before = arena_.Bytes();
-    a.cache = TakeLayerCache(arena_, spec, options_, index);
-    network_->kv_bytes += arena_.Bytes() - before;
+    a.cache = TakeLayerCache(arena_, spec, options_, WidestWindow(spec, layer), index);
+    const size_t bytes = arena_.Bytes() - before, per_token = LayerCacheBytesPerToken(spec, options_);
+    network_->kv_bytes += bytes;
+    network_->kv_bytes_per_token += per_token;
+    (a.cache.keys.ring_rows == 0 ? network_->kv_bytes_per_context_token : network_->kv_ring_bytes) +=
+        a.cache.keys.ring_rows == 0 ? per_token : bytes;
   } else if (network_->layers != nullptr) {
     a.cache = network_->layers[spec.cache_source].attention.cache;
   }
-  network_->kv_bytes_per_token += LayerCacheBytesPerToken(spec, options_);
+  a.window = LayerWindow(spec, options_);
+  a.sink_tokens = LayerSinks(spec, options_);
   a.q = MakeLinear(spec.q, index);
   a.k = MakeLinear(spec.k, index);
   a.v = MakeLinear(spec.v, index);

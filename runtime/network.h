@@ -29,6 +29,8 @@ struct AttentionOp {
   const float* score_bias = nullptr;
   const RopeTable* rope = nullptr;         // null without rotation
   LayerCache cache;                        // own rows, or those of cache_source
+  uint32_t window = 0;                     // of this layer, with the options'; 0 = all
+  uint32_t sink_tokens = 0;
 };
 
 struct FfnOp {
@@ -89,7 +91,9 @@ struct Network {
   uint64_t repacked_weight_bytes = 0;      // of these: the file has another packing
   uint64_t in_place_weight_bytes = 0;      // linear layers read from the mapping
   uint64_t kv_bytes = 0;
+  uint64_t kv_ring_bytes = 0;              // of these: layers with a ring
   uint64_t kv_bytes_per_token = 0;
+  uint64_t kv_bytes_per_context_token = 0; // layers without a ring
   uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included
 };
 

@@ -31,6 +31,17 @@ Status ResolveContext(const Header& header, uint32_t asked, uint32_t* out) {
   return Status::Ok();
 }
 
+Status ResolveWindow(const Header& header, const thimble_options& options, EngineOptions* out) {
+  if (!header.is_decoder() && (options.window_tokens != 0 || options.sink_tokens != 0)) {
+    return OptionError(Code::kInvalidArgument, "an encoder sees its whole input",
+                       options.window_tokens != 0 ? "window_tokens" : "sink_tokens");
+  }
+  out->window_tokens = options.window_tokens;
+  out->sink_tokens = options.sink_tokens;
+  if (out->sink_tokens <= out->context_tokens) return Status::Ok();
+  return OptionError(Code::kOutOfRange, "more than the context has", "sink_tokens").Got(out->sink_tokens).Wanted(out->context_tokens);
+}
+
 Status ResolveCache(const Header& header, const thimble_options& options, EngineOptions* out) {
   if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(static_cast<uint32_t>(options.key_cache));
@@ -97,6 +108,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
   if (out.threads > kMaxThreads) return OptionError(Code::kOutOfRange, "too many", "threads").Got(out.threads).Wanted(kMaxThreads);
 
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, options, &out));
+  THIMBLE_RETURN_IF_ERROR(ResolveWindow(header, options, &out));
 
   // An encoder sees its whole input at once; a decoder may take it in pieces.
   const uint32_t default_chunk = header.is_decoder() ? 64 : out.context_tokens;

@@ -17,6 +17,8 @@ struct EngineOptions {
   uint32_t logits_rows = 0;
   uint32_t threads = 0;
   uint32_t max_text_bytes = 0;
+  uint32_t window_tokens = 0;    // of causal layers without a window of their own; 0 = they see all
+  uint32_t sink_tokens = 0;      // first tokens that layers with a window see beside it
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
   const KernelTable* kernels = nullptr;

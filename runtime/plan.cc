@@ -70,7 +70,9 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
   plan->kv_bytes = engine.network().kv_bytes;
   plan->packed_weight_bytes = engine.network().packed_weight_bytes;
+  plan->kv_ring_bytes = engine.network().kv_ring_bytes;
   plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
+  plan->kv_bytes_per_context_token = engine.network().kv_bytes_per_context_token;
   plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());
   plan->context_tokens = options.context_tokens;
   plan->chunk_tokens = options.chunk_tokens;

@@ -129,6 +129,8 @@ thimble_status thimble_rewind(thimble_session* session, size_t position) {
   return ToC(session->Rewind(position));
 }
 
+size_t thimble_rewind_limit(const thimble_session* session) { return session == nullptr ? 0 : session->RewindLimit(); }
+
 thimble_profile thimble_get_profile(const thimble_session* session) {
   return session == nullptr ? thimble_profile{} : const_cast<thimble_session*>(session)->profile();
 }

@@ -119,6 +119,7 @@ const char* CodeName(Code code) {
     case Code::kContextFull: return "context-full";
     case Code::kWrongState: return "wrong-state";
     case Code::kCancelled: return "cancelled";
+    case Code::kRewindTooFar: return "rewind-too-far";
     case Code::kNotFinite: return "not-finite";
   }
   return "unknown";

@@ -43,6 +43,7 @@ enum class Code : int32_t {
   kContextFull = 600,       // no room left in the KV cache; got = tokens wanted, wanted = tokens left
   kWrongState = 601,        // the call does not fit the state (for example sampling before any prefill)
   kCancelled = 602,         // the caller asked to stop
+  kRewindTooFar = 603,      // rows that the position sees were overwritten; wanted = the first that has them
 
   kNotFinite = 700,         // logits hold NaN or infinity
 };

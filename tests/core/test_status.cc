@@ -36,6 +36,7 @@ const std::vector<Code> kAllCodes = {Code::kOk,
                                      Code::kContextFull,
                                      Code::kWrongState,
                                      Code::kCancelled,
+                                     Code::kRewindTooFar,
                                      Code::kNotFinite};
 
 std::string Text(const Status& status) {

@@ -13,6 +13,7 @@
 #include "tests/memory/combinations.h"
 #include "tests/memory/interposers.h"
 #include "tests/support/model_zoo.h"
+#include "tests/support/window_model.h"
 
 using namespace thimble;
 using namespace thimble::test;
@@ -206,6 +207,32 @@ TEST_CASE("a thousand tokens take nothing from the system") {
     }
   }
   CHECK(sessions >= 40);
+}
+
+TEST_CASE("a thousand tokens through rings take nothing from the system") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const OpenModel model(WindowModel().Bytes());
+  const std::vector<int32_t> ids = WindowIds(kWindowContext);
+  thimble_options options = thimble_default_options();
+  options.window_tokens = 30;
+  options.sink_tokens = 4;
+  options.threads = 2;
+  thimble_session* session = nullptr;
+  Require(thimble_session_create(model.get(), &options, nullptr, 0, &session));
+  Work work;
+  const Counts before = CountsNow();
+  for (int round = 0; round < 2; ++round) {
+    work.Ok(thimble_rewind(session, 0));
+    work.Ok(thimble_prefill(session, ids.data(), 600));
+    for (size_t i = 600; i < kWindowContext; ++i) work.Ok(thimble_decode(session, ids[i]));
+    work.Ok(thimble_rewind(session, thimble_rewind_limit(session)));
+    if (thimble_rewind(session, 1).code != 603) work.status.code = -1;
+  }
+  const Counts used = CountsNow() - before;
+  thimble_session_close(session);
+  CHECK(std::string(work.status.message) == "");
+  CHECK(work.status.code == 0);
+  CHECK(used.allocations + used.frees + used.mappings + used.files + used.threads + used.library_allocations == 0);
 }
 
 TEST_CASE("planning takes nothing, and closing gives everything back") {

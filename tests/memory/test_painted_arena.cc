@@ -5,6 +5,7 @@
 
 #include "ops/cache_row.h"
 #include "tests/memory/combinations.h"
+#include "tests/support/window_model.h"
 
 using namespace thimble;
 using namespace thimble::test;
@@ -157,6 +158,49 @@ TEST_CASE("painted arena: used to its last byte and not beyond, whatever lay in 
         CHECK(last + 64 + (room - context) * sizeof(float) > line.bytes);
         CHECK(touched * 10 * room > (line.bytes * 9 - 640) * context);
       }
+    }
+  }
+}
+
+TEST_CASE("painted arena: rings of rows use what is planned for them, whatever lay there") {
+  const OpenModel model(WindowModel().Bytes());
+  const std::vector<int32_t> ids = WindowIds(kWindowContext);
+  for (int32_t type = 0; type < 4; ++type) {
+    thimble_options options = thimble_default_options();
+    options.key_cache = options.value_cache = type;
+    options.chunk_tokens = 11;
+    options.window_tokens = 50;
+    options.sink_tokens = 20;
+    options.threads = 1 + static_cast<uint32_t>(type % 2);
+    const Plan plan = model.PlanFor(options);
+    CHECK(plan.totals.kv_ring_bytes == plan.totals.kv_bytes);
+    const size_t need = plan.totals.arena_bytes;
+    std::vector<Outcome> outcomes;
+    for (const uint8_t paint : {0xff, 0x3f, 0}) {
+      PaintedBlock block(need, paint);
+      thimble_session* session = nullptr;
+      Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+      Transcript transcript;
+      Emit emit{&transcript, model.info().outputs};
+      Require(thimble_prefill_each(session, ids.data(), ids.size(), &Emit::Row, &emit));
+      Require(thimble_rewind(session, thimble_rewind_limit(session)));
+      Require(thimble_prefill_each(session, ids.data(), 30, &Emit::Row, &emit));
+      thimble_session_close(session);
+      CHECK(block.GuardsUntouched());
+      outcomes.push_back({transcript.text(), block.Snapshot()});
+    }
+    CHECK(outcomes[0].transcript == outcomes[1].transcript);
+    CHECK(outcomes[0].transcript == outcomes[2].transcript);
+    // Every row of every ring is written, in the end.
+    for (const PlanLine& line : plan.Of(THIMBLE_ARENA)) {
+      if (line.name.find("cache") == std::string::npos) continue;
+      INFO(line.name << " " << line.index << ", " << line.bytes << " bytes, cache type " << type);
+      size_t last = 0, touched = 0;
+      for (size_t i = line.offset; i < line.offset + line.bytes; ++i) {
+        if (outcomes[0].arena[i] != 0xff || outcomes[1].arena[i] != 0x3f) ++touched, last = i + 1 - line.offset;
+      }
+      CHECK(last + 64 > line.bytes);
+      CHECK(touched * 20 > line.bytes * 18);  // all but the end of the block of sinks
     }
   }
 }

@@ -11,7 +11,8 @@ using Rows = std::vector<Row>;
 
 class Oracle {
  public:
-  explicit Oracle(const ModelBuilder& m) : m_(m), d_(const_cast<ModelBuilder&>(m).description()) {}
+  explicit Oracle(const ModelBuilder& m, uint32_t window_tokens = 0, uint32_t sink_tokens = 0)
+      : m_(m), d_(const_cast<ModelBuilder&>(m).description()), window_tokens_(window_tokens), sink_tokens_(sink_tokens) {}
 
   Rows Run(Rows x) const {
     std::vector<Rows> keys(d_.layers.size()), values(d_.layers.size());
@@ -150,7 +151,8 @@ class Oracle {
         double largest = a.sinks != kNoTensor ? static_cast<double>(V(a.sinks)[head]) : -INFINITY;
         for (size_t j = 0; j < T; ++j) {
           if (a.causal && j > i) continue;
-          if (a.window != 0 && (i > j ? i - j : j - i) >= a.window) continue;
+          const uint32_t window = a.window != 0 ? a.window : window_tokens_;
+          if (window != 0 && (i > j ? i - j : j - i) >= window && j >= sink_tokens_) continue;
           double dot = 0;
           for (size_t c = 0; c < d; ++c) dot += q[i][head * d + c] * read[j][g * d + c];
           score[j] = Cap(dot * a.scale, a.softcap) + (a.score_bias != kNoTensor ? V(a.score_bias)[j] : 0.0f);
@@ -190,12 +192,14 @@ class Oracle {
 
   const ModelBuilder& m_;
   const ModelDescription& d_;
+  const uint32_t window_tokens_, sink_tokens_;
 };
 
 }  // namespace
 
-std::vector<std::vector<double>> OracleLogits(const ModelBuilder& model, const std::vector<int32_t>& ids) {
-  const Oracle oracle(model);
+std::vector<std::vector<double>> OracleLogits(const ModelBuilder& model, const std::vector<int32_t>& ids,
+                                              uint32_t window_tokens, uint32_t sink_tokens) {
+  const Oracle oracle(model, window_tokens, sink_tokens);
   return oracle.Run(oracle.Embed(ids));
 }
 

@@ -34,7 +34,7 @@ extern "C" {
 
 /* ---- errors ----
  * code 0 is success. 1xx the argument, 2xx the file, 3xx not supported, 4xx memory, 5xx the system, 6xx the state
- * (601 wrong call, 600 context full), 7xx numbers. `message` names the field or argument, what was found and what was
+ * (601 wrong call, 600 context full, 603 rewound too far), 7xx numbers. `message` names the field or argument, what was found and what was
  * expected. exit_code is what a program should end with. */
 typedef struct thimble_status {
   int32_t code;
@@ -95,7 +95,7 @@ typedef struct thimble_sampling {
 
 typedef struct thimble_options {
   uint32_t struct_bytes;        /* set by thimble_default_options */
-  uint32_t context_tokens;      /* rows of the KV cache; 0 = the model's max_positions */
+  uint32_t context_tokens;      /* positions; 0 = the model's max_positions */
   uint32_t threads;             /* 1 = no pool; 0 = 1 */
   int32_t key_cache;            /* thimble_cache_type; f16 by default */
   int32_t value_cache;          /* must equal key_cache where keys and values are one row */
@@ -108,6 +108,11 @@ typedef struct thimble_options {
   uint64_t cpu_mask;            /* processors for the session's own threads, bit i = processor i; 0 = any. Not for the
                                    calling thread, which is worker 0 and the caller's to place */
   int32_t cpu_strict;           /* 1: worker w on one processor alone, the w-th of cpu_mask */
+  uint32_t window_tokens;       /* layers that the model gives no window see the last N tokens only; 0 = all. Bounds the KV
+                                   cache: thimble_plan.kv_ring_bytes */
+  uint32_t sink_tokens;         /* layers with a window (the model's or this one) also see the first N tokens, the attention
+                                   sinks of StreamingLLM (arXiv 2309.17453). Keys keep the rotation of their position in the
+                                   text, so that context_tokens and what the model was trained for remain limits */
 } thimble_options;
 THIMBLE_API thimble_options thimble_default_options(void);
 
@@ -130,7 +135,7 @@ typedef struct thimble_plan {
   uint64_t outside_bytes;             /* thread stacks, pool, header copy */
   uint64_t kv_bytes;                  /* of the arena */
   uint64_t packed_weight_bytes;       /* of the arena: weights that the kernels do not read where the file has them */
-  uint64_t kv_bytes_per_token;        /* all layers */
+  uint64_t kv_bytes_per_token;        /* rows of one token in all layers */
   uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
   uint32_t context_tokens;
   uint32_t chunk_tokens;
@@ -139,6 +144,9 @@ typedef struct thimble_plan {
   const char* file_packing;           /* for which table the file is packed: "portable", "neondot", ... or "mixed" */
   uint64_t in_place_weight_bytes;     /* of the mapping: weights of linear layers that are used where they lie */
   uint64_t repacked_weight_bytes;     /* of packed_weight_bytes: the file has them in another packing */
+  uint64_t kv_ring_bytes;             /* of kv_bytes: layers whose window is smaller than the context. They keep the window,
+                                         the sink_tokens and one pass, in rings that do not grow with the context */
+  uint64_t kv_bytes_per_context_token; /* the other layers: what one more of context_tokens costs */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
@@ -183,8 +191,12 @@ THIMBLE_API thimble_status thimble_set_sampling(thimble_session* session, const 
 THIMBLE_API size_t thimble_position(const thimble_session* session);
 THIMBLE_API size_t thimble_capacity(const thimble_session* session);
 /* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The
- * sampler's recent tokens stay: thimble_set_sampling forgets them. */
+ * sampler's recent tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes)
+ * old rows make room for new ones: a position whose window is not there any more is refused (603), 0 never is. */
 THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t position);
+/* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
+ * taken back. */
+THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
 /* ---- text ----
  * UTF-8 in and out; any bytes are legal. */
