@@ -121,6 +121,7 @@ bool Chat::Turn(thimble_session* session, bool silent) {
   // The last id is always read, as its logits are what the answer starts with.
   size_t common = 0;
   while (common < context_.size() && common + 1 < ids.size() && context_[common] == ids[common]) ++common;
+  if (common < thimble_rewind_limit(session)) common = 0;
   cli::Check(thimble_rewind(session, common));
   std::string answer;
   const Generation turn = Generate(session, model_, {ids.begin() + static_cast<long>(common), ids.end()}, limits_, true,

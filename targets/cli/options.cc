@@ -127,6 +127,14 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
              "Prompt tokens per pass, 0 = 64")
       ->default_str("0")
       ->group(kGroup);
+  AddInteger(app, "--window", &window_tokens, 0, kMaxContext,
+             "Layers that see the whole text see the last N tokens only, and keep no others; 0 = as the model says")
+      ->default_str("0")
+      ->group(kGroup);
+  AddInteger(app, "--sinks", &sink_tokens, 0, kMaxContext,
+             "First tokens that layers with a window always see; 4 are enough for most models")
+      ->default_str("0")
+      ->group(kGroup);
   app->add_option("--kv", cache, "KV cache rows: f32, f16, q8 or q4")
       ->type_name("TYPE")
       ->default_str(usual_cache)
@@ -150,6 +158,8 @@ thimble_options ContextOptions::ForModel(const Model& model) const {
   if (const uint64_t fast = FastCpus(); options.cpu_mask == 0 && options.threads <= static_cast<uint32_t>(std::popcount(fast)))
     options.cpu_mask = fast;
   options.chunk_tokens = static_cast<uint32_t>(chunk_tokens);
+  options.window_tokens = static_cast<uint32_t>(window_tokens);
+  options.sink_tokens = static_cast<uint32_t>(sink_tokens);
   options.logits_rows = logits_rows;
   options.key_cache = options.value_cache = CacheType(cache, "--kv");
   if (!key_cache.empty()) options.key_cache = CacheType(key_cache, "-ctk");

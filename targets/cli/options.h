@@ -58,11 +58,12 @@ struct TextArguments {
   std::string Read() const;
 };
 
-// What decides the plan: -c -t -b --kv -ctk -ctv --kernels; and where threads run: -C --cpu-range --cpu-strict.
+// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels; and where threads run: -C --cpu-range --cpu-strict.
 struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
   int64_t chunk_tokens = 0;
+  int64_t window_tokens = 0, sink_tokens = 0;
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   PlacementOptions placement;

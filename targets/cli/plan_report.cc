@@ -118,6 +118,10 @@ std::string CacheText(const Plan& plan) {
   std::string text = Format("cache    %s bytes per token, all layers; %s bytes for %s tokens\n",
                             Thousands(totals.kv_bytes_per_token).c_str(), Thousands(totals.kv_bytes).c_str(),
                             Thousands(totals.context_tokens).c_str());
+  if (totals.kv_ring_bytes > 0) {
+    text += Format("         of them %s in rings that do not grow: windows; each further token takes %s bytes\n",
+                   Thousands(totals.kv_ring_bytes).c_str(), Thousands(totals.kv_bytes_per_context_token).c_str());
+  }
   text +=
       Format("         %s%% less than separate keys and values for all heads in f16 (%s bytes per token)\n",
              Percent(plan.CutPercent()).c_str(), Thousands(totals.baseline_kv_bytes_per_token).c_str());
@@ -180,6 +184,8 @@ Json PlanJson(const Model& model, const thimble_options& options, const Plan& pl
           {"in_place_weight_bytes", totals.in_place_weight_bytes},
           {"file_packing", totals.file_packing},
           {"kv_bytes_per_token", totals.kv_bytes_per_token},
+          {"kv_ring_bytes", totals.kv_ring_bytes},
+          {"kv_bytes_per_context_token", totals.kv_bytes_per_context_token},
           {"baseline_kv_bytes_per_token", totals.baseline_kv_bytes_per_token},
           {"cut_percent", plan.CutPercent()},
           {"context_tokens", totals.context_tokens},

@@ -76,6 +76,11 @@ class Runner {
 
   // One repetition: nanoseconds, and the ids that were chosen into `checksum`.
   uint64_t Once(const BenchTest& test, const std::vector<int32_t>& prompt, Checksum* checksum) const {
+    if (setup_.depth < thimble_rewind_limit(session_)) {
+      // A ring has lost what the depth sees.
+      Check(thimble_rewind(session_, 0));
+      Fill();
+    }
     Check(thimble_rewind(session_, setup_.depth));
     thimble_sampling sampling = setup_.options.sampling;
     Check(thimble_set_sampling(session_, &sampling));
