@@ -40,7 +40,8 @@ AttentionLayout::AttentionLayout(const AttentionShape& shape, size_t workers) {
   rows = group * queries_per_tile;
   d = shape.d;
   d4 = RoundUp(d, 4);
-  state_stride = kStateHead + RoundUp(d, 16);
+  d16 = RoundUp(d, 16);
+  state_stride = kStateHead + d16;
   state_floats = RoundUp(rows * state_stride, 16);
   size_t at = 0;
   const auto take = [&](size_t bytes) {
@@ -51,10 +52,11 @@ AttentionLayout::AttentionLayout(const AttentionShape& shape, size_t workers) {
   chunk_state_at = take(state_floats * sizeof(float));
   total_state_at = take(state_floats * sizeof(float));
   if (path == AttentionPath::kFloat) {
-    keys_at = take(kFloatTileRows * d * sizeof(float));
-    values_at = take(kFloatTileRows * d * sizeof(float));
-    scores_at = take(kFloatTileRows * sizeof(float));
-    row_at = queries_at = sums_at = scales_at = p_at = at;
+    keys_at = take(kFloatTileRows * d16 * sizeof(float));
+    values_at = take(kFloatTileRows * d16 * sizeof(float));
+    scores_at = take(Least(rows, kQueryRows) * kFloatTileRows * sizeof(float));
+    queries_at = take(rows * d16 * sizeof(float));
+    row_at = sums_at = scales_at = p_at = at;
   } else {
     const size_t copy_bytes = kAttentionTileRows * CacheRowBytes(CacheType::kQ8, d);
     keys_at = take(copied_keys ? copy_bytes : 0);
@@ -91,8 +93,7 @@ void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x
   LoadCacheRow(rows.type, rows.Head(kv_head), rows.Place(position), a.d, x);
 }
 
-void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
-  LoadCacheRow(a.keys.type, a.keys.Head(kv_head), a.keys.Place(position), a.d, x);
+void TurnKey(const AttentionArgs& a, size_t position, float* x) {
   if (a.key_gain != nullptr) {
     for (size_t i = 0; i < a.d; ++i) x[i] *= a.key_gain[i];
   }
@@ -100,6 +101,11 @@ void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x) 
     const size_t row = position * (a.rope.width / 2);
     ApplyRope(a.rope, a.key_cos + row, a.key_sin + row, x);
   }
+}
+
+void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
+  LoadCacheRow(a.keys.type, a.keys.Head(kv_head), a.keys.Place(position), a.d, x);
+  TurnKey(a, position, x);
 }
 
 void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* scores) {
@@ -142,7 +148,11 @@ struct Context {
 };
 
 void Prepare(const AttentionTask& task) {
-  if (task.layout->path == AttentionPath::kInt8) PrepareQueriesInt8(task);
+  if (task.layout->path == AttentionPath::kInt8) {
+    PrepareQueriesInt8(task);
+  } else {
+    PrepareQueriesFloat(task);
+  }
 }
 
 void AttendChunk(const AttentionTask& task, size_t index, float* states) {
@@ -191,9 +201,9 @@ void WriteOutput(const AttentionTask& task, float* states) {
 // Task: one (query tile, kv head) over all its chunks.
 void RunPair(void* context, size_t index, size_t worker) {
   const Context& c = *static_cast<const Context*>(context);
-  // Last query tiles first: with a causal mask they have the most rows, and long tasks are to start early.
+  // One head after another: its rows stay near. Last query tiles first: with a causal mask they have the most rows.
   const AttentionTask task =
-      c.Task(index % c.args->kv_heads, c.query_tiles - 1 - index / c.args->kv_heads, worker);
+      c.Task(index / c.query_tiles, c.query_tiles - 1 - index % c.query_tiles, worker);
   float* chunk_state = task.At(c.layout.chunk_state_at);
   float* total_state = task.At(c.layout.total_state_at);
   Prepare(task);

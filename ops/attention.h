@@ -5,7 +5,8 @@
 // keys and, where one row is both, as values. Chunks start at absolute positions and are merged in order, so
 // that the result of a query has the same bits for any number of threads and for any split of a prompt into
 // passes. Two ways of computing a chunk: int8 rows (and int4, made int8 once per chunk) go through a kernel of
-// integer dot products, queries and probabilities quantised too; f32 and f16 rows are computed in float.
+// integer dot products, queries and probabilities quantised too; f32 and f16 rows, and mixtures with them, go
+// through a kernel in float.
 #pragma once
 
 #include <cstddef>

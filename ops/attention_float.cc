@@ -1,122 +1,124 @@
-// A chunk of attention in float: f32 and f16 rows, and mixtures. A tile of rows is decoded once into the
-// worker's scratch and serves all rows of the task.
+// A chunk of attention in float: f32 and f16 rows, and mixtures with int8 and int4. A tile of rows is decoded
+// once and serves all query rows of the task: what the kernel of attention_float_kernel.h does not know, that
+// is queries, windows, and keys that have to be turned first.
 #include <cstring>
 
 #include "ops/attention_parts.h"
-#include "ops/float_math.h"
 
 namespace thimble {
 namespace {
 
-// scores[j] = q . keys[j] for `count` keys. Every product is summed in the same order, whether alone or four
-// at a time.
-void Scores(const float* q, const float* keys, size_t count, size_t d, float* scores) {
-  const size_t whole = d / 4 * 4;
-  const auto tail = [&](const float* key, float sum) {
-    for (size_t i = whole; i < d; ++i) sum += q[i] * key[i];
-    return sum;
-  };
-  size_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    const float *k0 = keys + j * d, *k1 = k0 + d, *k2 = k1 + d, *k3 = k2 + d;
-    Vec4 s0 = {}, s1 = {}, s2 = {}, s3 = {};
-    for (size_t i = 0; i < whole; i += 4) {
-      const Vec4 v = Load4(q + i);
-      s0 += v * Load4(k0 + i);
-      s1 += v * Load4(k1 + i);
-      s2 += v * Load4(k2 + i);
-      s3 += v * Load4(k3 + i);
-    }
-    scores[j] = tail(k0, Sum4(s0));
-    scores[j + 1] = tail(k1, Sum4(s1));
-    scores[j + 2] = tail(k2, Sum4(s2));
-    scores[j + 3] = tail(k3, Sum4(s3));
+// So many query rows meet a tile before decoding it once pays.
+constexpr size_t kFewRows = 8;
+
+// Rows `span` of a head, which lie one after another (of one chunk), as a tile: where they lie, if they can be
+// multiplied there, else decoded to `out`.
+AttentionTile DecodeRows(const AttentionTask& task, const CacheRows& rows, Span span, bool in_place, float* out) {
+  const AttentionArgs& a = *task.args;
+  const AttentionFloatKernel& kernel = *a.kernel->floats;
+  const size_t d16 = task.layout->d16, count = span.end - span.begin, place = rows.Place(span.begin);
+  const uint8_t* head = rows.Head(task.kv_head);
+  // Not of int8 rows, which lie in blocks.
+  const uint8_t* first = head + place * CacheRowBytes(rows.type, a.d);
+  in_place = in_place && a.d == d16;
+  const AttentionTile decoded = {.rows = out, .halves = false};
+  switch (rows.type) {
+    case CacheType::kF32:
+      if (in_place) return {.rows = first, .halves = false};
+      break;
+    case CacheType::kF16:
+      if (in_place && task.Rows() <= kFewRows) return {.rows = first, .halves = true};
+      kernel.decode_f16(first, a.d, count, out);
+      return decoded;
+    case CacheType::kQ8:
+      kernel.decode_q8(head, a.d, place, count, out);
+      return decoded;
+    case CacheType::kQ4:
+      break;
   }
-  for (; j < count; ++j) {
-    Vec4 s = {};
-    for (size_t i = 0; i < whole; i += 4) s += Load4(q + i) * Load4(keys + j * d + i);
-    scores[j] = tail(keys + j * d, Sum4(s));
+  for (size_t j = 0; j < count; ++j) {
+    float* row = out + j * d16;
+    LoadCacheRow(rows.type, head, place + j, a.d, row);
+    for (size_t i = a.d; i < d16; ++i) row[i] = 0.0f;
   }
+  return decoded;
 }
 
-// weighted[i] += sum over j of p[j] * values[j][i].
-void AddValues(const float* p, const float* values, size_t count, size_t d, float* weighted) {
-  size_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    const float *v0 = values + j * d, *v1 = v0 + d, *v2 = v1 + d, *v3 = v2 + d;
-    const float p0 = p[j], p1 = p[j + 1], p2 = p[j + 2], p3 = p[j + 3];
-    size_t i = 0;
-    for (; i + 4 <= d; i += 4) {
-      const Vec4 pair = Load4(v0 + i) * p0 + Load4(v1 + i) * p1;
-      const Vec4 other = Load4(v2 + i) * p2 + Load4(v3 + i) * p3;
-      Store4(weighted + i, Load4(weighted + i) + (pair + other));
-    }
-    for (; i < d; ++i) weighted[i] += (v0[i] * p0 + v1[i] * p1) + (v2[i] * p2 + v3[i] * p3);
-  }
-  for (; j < count; ++j) {
-    for (size_t i = 0; i < d; ++i) weighted[i] += values[j * d + i] * p[j];
-  }
-}
+struct Tiles {
+  AttentionTile keys, values;
+};
 
-void Scale(float* x, size_t count, float factor) {
-  for (size_t i = 0; i < count; ++i) x[i] *= factor;
-}
-
-float ExpOne(float x) { return Exp4(Splat4(x))[0]; }
-
-// One (query, head) meets `count` rows of a tile, the first at position `position`.
-void AttendRows(const AttentionArgs& a, const float* q, const float* keys, const float* values,
-                size_t position, size_t count, float* scores, float* state) {
-  Scores(q, keys, count, a.d, scores);
-  Scale(scores, count, a.scale);
-  AdjustScores(a, position, count, scores);
-  float largest = state[0];
-  for (size_t j = 0; j < count; ++j) largest = scores[j] > largest ? scores[j] : largest;
-  if (largest == kNothing) return;  // every row is masked by its bias
-  float* weighted = state + kStateHead;
-  if (largest > state[0]) {
-    const float factor = ExpOne(state[0] - largest);
-    state[0] = largest;
-    state[1] *= factor;
-    Scale(weighted, a.d, factor);
-  }
-  Map4(scores, scores, count, [=](Vec4 v) { return Exp4(v - largest); });
-  float sum = 0.0f;
-  for (size_t j = 0; j < count; ++j) sum += scores[j];
-  state[1] += sum;
-  AddValues(scores, values, count, a.d, weighted);
-}
-
-// Decodes rows [begin, end) of a tile that starts at `tile`; returns where the keys are.
-const float* DecodeTile(const AttentionTask& task, size_t tile, Span span) {
+Tiles DecodeTiles(const AttentionTask& task, Span span) {
   const AttentionArgs& a = *task.args;
   const bool one_row = a.values.base == a.keys.base;
   const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
+  const size_t d16 = task.layout->d16;
   float* keys = task.At(task.layout->keys_at);
   float* values = task.At(task.layout->values_at);
-  for (size_t p = span.begin; p < span.end; ++p) {
-    LoadValue(a, task.kv_head, p, values + (p - tile) * a.d);
-    if (!one_row || turned) LoadKey(a, task.kv_head, p, keys + (p - tile) * a.d);
+  if (!turned) {
+    const AttentionTile first = DecodeRows(task, a.keys, span, true, keys);
+    return {.keys = first, .values = one_row ? first : DecodeRows(task, a.values, span, true, values)};
   }
-  return one_row && !turned ? values : keys;
+  Tiles tiles;
+  if (one_row) {
+    tiles.values = DecodeRows(task, a.keys, span, false, values);
+    std::memcpy(keys, values, (span.end - span.begin) * d16 * sizeof(float));
+    tiles.keys = {.rows = keys, .halves = false};
+  } else {
+    tiles.values = DecodeRows(task, a.values, span, true, values);
+    tiles.keys = DecodeRows(task, a.keys, span, false, keys);
+  }
+  for (size_t p = span.begin; p < span.end; ++p) TurnKey(a, p, keys + (p - span.begin) * d16);
+  return tiles;
+}
+
+// The rows from `row` on.
+AttentionTile Skip(AttentionTile tile, size_t row, size_t d16) {
+  const size_t bytes = row * d16 * (tile.halves ? sizeof(uint16_t) : sizeof(float));
+  return {.rows = static_cast<const uint8_t*>(tile.rows) + bytes, .halves = tile.halves};
 }
 
 }  // namespace
 
+void PrepareQueriesFloat(const AttentionTask& task) {
+  const size_t d = task.layout->d, d16 = task.layout->d16;
+  float* q = task.At(task.layout->queries_at);
+  for (size_t r = 0; r < task.Rows(); ++r, q += d16) {
+    const float* from = task.Query(r);
+    for (size_t i = 0; i < d; ++i) q[i] = from[i] * task.args->scale;
+    for (size_t i = d; i < d16; ++i) q[i] = 0.0f;
+  }
+}
+
 void AttendChunkFloat(const AttentionTask& task, Span chunk, float* states) {
   const AttentionArgs& a = *task.args;
   const AttentionLayout& layout = *task.layout;
+  const AttentionFloatKernel& kernel = *a.kernel->floats;
+  const size_t d16 = layout.d16;
   ClearStates(states, layout);
-  const float* values = task.At(layout.values_at);
-  for (size_t tile = chunk.begin / kFloatTileRows * kFloatTileRows; tile < chunk.end; tile += kFloatTileRows) {
-    const Span span = {Greatest(tile, chunk.begin), Least(tile + kFloatTileRows, chunk.end)};
-    const float* keys = DecodeTile(task, tile, span);
-    for (size_t r = 0; r < task.Rows(); ++r) {
-      const auto [from, to] = Visible(a, task.first_query + r / layout.group, span);
-      if (from >= to) continue;
-      const size_t offset = (from - tile) * a.d;
-      AttendRows(a, task.Query(r), keys + offset, values + offset, from, to - from, task.At(layout.scores_at),
-                 states + r * layout.state_stride);
+  float* scores = task.At(layout.scores_at);
+  for (size_t start = chunk.begin / kFloatTileRows * kFloatTileRows; start < chunk.end; start += kFloatTileRows) {
+    const Span span = {Greatest(start, chunk.begin), Least(start + kFloatTileRows, chunk.end)};
+    const Tiles tiles = DecodeTiles(task, span);
+    const auto seen_by = [&](size_t r) { return Visible(a, task.first_query + r / layout.group, span); };
+    // Query rows that see the same of the tile go together: nobody multiplies by a row that it does not see.
+    for (size_t r = 0, last; r < task.Rows(); r = last) {
+      const Span seen = seen_by(r);
+      for (last = r + 1; last < task.Rows() && last - r < kQueryRows; ++last) {
+        const Span other = seen_by(last);
+        if (other.begin != seen.begin || other.end != seen.end) break;
+      }
+      if (seen.begin >= seen.end) continue;
+      const size_t count = seen.end - seen.begin, skipped = seen.begin - span.begin;
+      const AttentionTile keys = Skip(tiles.keys, skipped, d16), values = Skip(tiles.values, skipped, d16);
+      const AttentionStates group = {
+          .states = states + r * layout.state_stride, .stride = layout.state_stride, .rows = last - r};
+      kernel.scores(task.At(layout.queries_at) + r * d16, group.rows, &keys, count, d16, scores);
+      if (a.softcap != 0.0f || a.position_bias != nullptr) {
+        for (size_t i = 0; i < group.rows; ++i) AdjustScores(a, seen.begin, count, scores + i * kFloatTileRows);
+      }
+      kernel.softmax(scores, count, d16, &group);
+      kernel.values(scores, &values, count, d16, &group);
     }
   }
 }

@@ -5,6 +5,8 @@
 // 7 bits with one scale per query and tile. Integer sums are exact and the float operations have one stated
 // order, so every kernel gives the bits of the portable one.
 //
+// Rows in float have kernels of their own (attention_float_kernel.h).
+//
 // This header is included by files that are compiled for one instruction set: no inline functions here.
 #pragma once
 
@@ -12,6 +14,8 @@
 #include <stdint.h>
 
 namespace thimble {
+
+struct AttentionFloatKernel;
 
 enum : size_t { kAttentionTileBlocks = 16, kAttentionTileRows = 256 };
 
@@ -53,6 +57,8 @@ struct AttentionKernel {
   // * p_scales[r], i < d4 rounded up to 16.
   void (*values)(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values,
                  float* out, size_t out_stride);
+
+  const AttentionFloatKernel* floats;
 };
 
 }  // namespace thimble

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ops/attention.h"
+#include "ops/attention_float_kernel.h"
 #include "ops/attention_kernel.h"
 
 namespace thimble {
@@ -12,7 +13,6 @@ namespace thimble {
 // Positions are cut into chunks, counted from position 0. The float path cuts chunks into tiles; the int8
 // path takes a chunk as one tile of its kernel.
 inline constexpr size_t kAttentionChunkRows = kAttentionTileRows;
-inline constexpr size_t kFloatTileRows = 32;
 inline constexpr size_t kQueryRows = 32;  // (query, head) pairs that share a tile; one group if that is more
 inline constexpr size_t kKernelRows = 4;  // rows whose scores are in flight
 inline constexpr float kNothing = -std::numeric_limits<float>::infinity();
@@ -25,10 +25,6 @@ struct Span {
   size_t begin, end;
 };
 
-// A row's state over the rows seen so far: largest score, sum of exp(score - largest), -, -, then d weighted
-// values.
-inline constexpr size_t kStateHead = 4;
-
 // How keys and values reach the kernel.
 enum class AttentionPath : uint8_t {
   kFloat,   // rows decoded to float
@@ -39,7 +35,7 @@ enum class AttentionPath : uint8_t {
 struct AttentionLayout {
   AttentionPath path;
   bool copied_keys, copied_values;  // int8 path: blocks made in the scratch
-  size_t group, queries_per_tile, rows, d, d4;
+  size_t group, queries_per_tile, rows, d, d4, d16;
   size_t state_stride, state_floats;
   // Inside a worker's scratch:
   size_t chunk_state_at, total_state_at, keys_at, values_at, scores_at, row_at, queries_at, sums_at, scales_at, p_at;
@@ -83,7 +79,9 @@ struct AttentionTask {
 // Positions that query row t sees, of `part`, which lies below sink_tokens or not below.
 Span Visible(const AttentionArgs& a, size_t t, Span part);
 void ClearStates(float* states, const AttentionLayout& layout);
-// The key of a position as it is multiplied: decoded, gained, turned. x[0, d).
+// A row as it is stored becomes the key of its position: gained, turned. x[0, d).
+void TurnKey(const AttentionArgs& a, size_t position, float* x);
+// The key of a position as it is multiplied: decoded, then turned.
 void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
 void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
 // Softcap and bias of `count` scores, the first at `position`.
@@ -91,6 +89,7 @@ void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* 
 
 // Once per task, before its chunks.
 void PrepareQueriesInt8(const AttentionTask& task);
+void PrepareQueriesFloat(const AttentionTask& task);
 // The states of all rows of the task over the positions of `span`: inside one chunk, and on one side of sink_tokens.
 void AttendChunkInt8(const AttentionTask& task, Span span, float* states);
 void AttendChunkFloat(const AttentionTask& task, Span span, float* states);

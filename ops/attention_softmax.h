@@ -1,47 +1,18 @@
 // The softmax of one query over one tile, for any vector width: included by each attention kernel's file
 // after `#define THIMBLE_LANES 4|8|16`. Everything is static, since each file is compiled for another
 // instruction set. Same operations in the same order at every width: same bits.
-#ifndef THIMBLE_LANES
-#error "define THIMBLE_LANES"
-#endif
-
 #include "ops/attention_kernel.h"
+#include "ops/attention_lanes.h"
 
 namespace thimble {
 namespace {
 
-typedef float Lanes __attribute__((vector_size(THIMBLE_LANES * 4)));
-typedef int32_t IntLanes __attribute__((vector_size(THIMBLE_LANES * 4)));
 typedef uint8_t ByteLanes __attribute__((vector_size(THIMBLE_LANES)));
-enum : size_t { kLanes = THIMBLE_LANES, kVectors = 16 / THIMBLE_LANES };
-
-static inline Lanes LoadLanes(const float* p) {
-  Lanes v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-static inline void StoreLanes(float* p, Lanes v) { __builtin_memcpy(p, &v, sizeof v); }
 
 static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
   IntLanes index;
   for (size_t l = 0; l < kLanes; ++l) index[l] = static_cast<int32_t>(first + l);
   return (index >= static_cast<int32_t>(begin)) & (index < static_cast<int32_t>(end));
-}
-
-// exp for x <= 0, relative error below 2e-7; 1e-38 instead of anything smaller. The range and the last bit of
-// float_math.h are not needed for what becomes 7 bits and a sum.
-static inline Lanes ExpNegative(Lanes x) {
-  x = x < -87.0f ? Lanes{} - 87.0f : x;
-  const Lanes shifted = x * 1.44269504f + 12582912.0f;
-  const IntLanes n = (IntLanes)shifted - 0x4b400000;
-  const Lanes nf = shifted - 12582912.0f;
-  const Lanes r = (x - nf * 0.693359375f) - nf * -2.12194440e-4f;
-  Lanes p = r * 1.38888889e-3f + 8.33333333e-3f;
-  p = p * r + 4.16666667e-2f;
-  p = p * r + 1.66666667e-1f;
-  p = p * r + 0.5f;
-  p = p * (r * r) + r + 1.0f;
-  return p * (Lanes)((n + 127) << 23);
 }
 
 static void SoftmaxTile(float* scores, size_t begin, size_t end, const AttentionBlocks* values, uint8_t* p,

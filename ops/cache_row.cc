@@ -5,8 +5,8 @@
 
 #include <cstring>
 
+#include "ops/half4.h"
 #include "ops/vec4.h"
-#include "runtime/core/float16.h"
 
 namespace thimble {
 namespace {
@@ -15,31 +15,6 @@ namespace {
 int32_t RoundToInt(float x) { return std::bit_cast<int32_t>(x + 12582912.0f) - 0x4b400000; }
 
 int32_t Clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
-
-// HalfToFloat without branches, four at a time; the same bits.
-Vec4 HalfToFloat4(Int4 half) {
-  const Int4 magnitude = (half & 0x7fff) << 13, exponent = magnitude & 0x0f800000;
-  const Int4 special = exponent == 0x0f800000;  // infinity, NaN
-  const Int4 normal = magnitude + ((127 - 15) << 23) + (special & ((128 - 16) << 23));
-  // A subnormal's mantissa counts 2^-24: put it behind 2^-14 and take that away.
-  const Vec4 subnormal = AsFloat4(magnitude + (113 << 23)) - 0x1p-14f;
-  return AsFloat4(AsInt4(Select4(exponent == 0, subnormal, AsFloat4(normal))) | (half & 0x8000) << 16);
-}
-
-void DecodeF16(const uint8_t* bytes, size_t d, float* x) {
-  using Short4 = uint16_t __attribute__((vector_size(8)));
-  size_t i = 0;
-  for (; i + 4 <= d; i += 4) {
-    Short4 halves;
-    std::memcpy(&halves, bytes + 2 * i, sizeof halves);
-    Store4(x + i, HalfToFloat4(__builtin_convertvector(halves, Int4)));
-  }
-  for (; i < d; ++i) {
-    uint16_t half;
-    std::memcpy(&half, bytes + 2 * i, sizeof half);
-    x[i] = HalfToFloat(half);
-  }
-}
 
 // Where byte group i / 4 of row j of a block lies, and the rows' scales.
 uint8_t* Q8Block(const void* head, size_t position, size_t d) {
@@ -199,10 +174,7 @@ void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, vo
       std::memcpy(row, x, 4 * d);
       return;
     case CacheType::kF16:
-      for (size_t i = 0; i < d; ++i) {
-        const uint16_t half = FloatToHalf(x[i]);
-        std::memcpy(row + 2 * i, &half, sizeof half);
-      }
+      FloatsToHalves(x, d, row);
       return;
     case CacheType::kQ8:
       StoreQ8(x, d, position, head);
@@ -220,7 +192,7 @@ void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, f
       std::memcpy(x, row, 4 * d);
       return;
     case CacheType::kF16:
-      DecodeF16(row, d, x);
+      HalvesToFloats(row, d, x);
       return;
     case CacheType::kQ8:
       LoadQ8(head, position, d, x);

@@ -146,7 +146,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionNeon = {
-    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble
 

@@ -149,7 +149,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionNeonDot = {
-    .name = "attention_q8__neondot", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+    .name = "attention_q8__neondot", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble
 

@@ -47,6 +47,7 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionScalar = {
-    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .floats = &kAttentionFloatScalar};
 
 }  // namespace thimble

@@ -127,7 +127,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx2 = {
-    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .floats = &kAttentionFloatAvx2};
 
 }  // namespace thimble
 

@@ -150,7 +150,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx512Vnni = {
-    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values};
+    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .floats = &kAttentionFloatAvx512};
 
 }  // namespace thimble
 

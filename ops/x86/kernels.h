@@ -1,6 +1,7 @@
 // Our own x86-64 kernels. Each is compiled with its instruction set's flags in a file of its own.
 #pragma once
 
+#include "ops/attention_float_kernel.h"
 #include "ops/attention_kernel.h"
 #include "ops/linear_kernel.h"
 
@@ -9,6 +10,8 @@ namespace thimble {
 #if defined(__x86_64__)
 extern const AttentionKernel kAttentionAvx2;
 extern const AttentionKernel kAttentionAvx512Vnni;
+extern const AttentionFloatKernel kAttentionFloatAvx2;
+extern const AttentionFloatKernel kAttentionFloatAvx512;
 
 // Layouts kQ4x16c4 and kQ8x16c4, rows of q + 128.
 void LinearQ4Avx512Vnni(const PackedGemm* gemm);

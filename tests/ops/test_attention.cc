@@ -167,5 +167,5 @@ TEST_CASE("scratch does not depend on the length") {
   shape.turned_keys = true;
   CHECK(AttentionScratchBytes(shape, 1) < 50 * 1024);
   shape.key_type = shape.value_type = CacheType::kF16;
-  CHECK(AttentionScratchBytes(shape, 1) < 40 * 1024);
+  CHECK(AttentionScratchBytes(shape, 1) < 72 * 1024);
 }
