@@ -127,7 +127,9 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
              "Prompt tokens per pass, 0 = 64")
       ->default_str("0")
       ->group(kGroup);
-  AddInteger(app, "--window", &window_tokens, 0, kMaxContext,
+  // `perplexity` cuts its text into windows of another kind.
+  const bool taken = app->get_option_no_throw("--window") != nullptr;
+  AddInteger(app, taken ? "--attention-window" : "--window", &window_tokens, 0, kMaxContext,
              "Layers that see the whole text see the last N tokens only, and keep no others; 0 = as the model says")
       ->default_str("0")
       ->group(kGroup);
