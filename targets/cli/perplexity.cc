@@ -14,6 +14,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/perplexity_table.h"
 
 namespace thimble::cli {
 namespace {
@@ -27,14 +28,19 @@ Perplexity is exp(sum of -ln p / number of scores), with p from the softmax over
 double precision. A text gets a begin-of-text id where the model wants one; ids are taken as they
 are.
 
+With a list of types behind --kv the text is scored once for each, after f32, and a table compares them:
+change against f32 rows, bytes of the cache per token of all layers, and how much less that is than
+separate fp16 keys and values for every head. q8/q4 is q8 keys and q4 values, where a model stores both.
+
 Examples:
   thimble perplexity stories-qmqa.thimble --ids ids.json --window 256
-  thimble perplexity stories-qmqa.thimble -f text.txt --window 256 --limit 20000 --kv q8 --json)";
+  thimble perplexity stories-qmqa.thimble -f text.txt --window 256 --limit 20000 --kv q8 --json
+  thimble perplexity stories-qmqa.thimble --ids ids.json --window 256 --kv f16,q8,q4 -o md)";
 
 constexpr uint32_t kRowsAtOnce = 16;
 
 struct Arguments {
-  std::string model, file, ids;
+  std::string model, file, ids, output;
   int64_t window = 0, limit = 0;
   ContextOptions context;
   bool json = false;
@@ -157,29 +163,34 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
   return score;
 }
 
-int Run(const Arguments& arguments) {
-  NeedOne("-f or --ids", {!arguments.file.empty(), !arguments.ids.empty()});
-  const Model model(arguments.model);
-  if (!model.info().is_decoder)
-    throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
-  const std::vector<int32_t> ids = InputIds(arguments, model);
+// A session of its own over the same model.
+struct Run {
+  Plan plan;
+  thimble_options options = {};
+  size_t window = 0;
+  Score score;
 
-  ContextOptions context = arguments.context;
-  context.logits_rows = kRowsAtOnce;
-  if (context.context_tokens == 0 && arguments.window > 0) context.context_tokens = arguments.window;
-  const thimble_options options = context.ForModel(model);
-  const Plan plan = MakePlan(model, options);
-  const size_t window =
-      arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
-  if (window > plan.totals.context_tokens)
-    throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window,
-                                     plan.totals.context_tokens));
+  Run(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids, ContextOptions context) {
+    context.logits_rows = kRowsAtOnce;
+    if (context.context_tokens == 0 && arguments.window > 0) context.context_tokens = arguments.window;
+    options = context.ForModel(model);
+    plan = MakePlan(model, options);
+    window = arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
+    if (window > plan.totals.context_tokens)
+      throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window,
+                                       plan.totals.context_tokens));
+    const ArenaBlock arena(plan.totals.arena_bytes);
+    const Session session(model, options, arena.data(), arena.bytes());
+    score = ScoreIds(session, model, ids, window);
+    options.kernels = nullptr;  // of `context`
+  }
+  double Rate() const { return score.seconds > 0 ? static_cast<double>(score.count) / score.seconds : 0; }
+};
 
-  const ArenaBlock arena(plan.totals.arena_bytes);
-  const Session session(model, options, arena.data(), arena.bytes());
-  const Score score = ScoreIds(session, model, ids, window);
-
-  const double rate = score.seconds > 0 ? static_cast<double>(score.count) / score.seconds : 0;
+int ScoreOne(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids) {
+  const Run run(arguments, model, ids, arguments.context);
+  const Score& score = run.score;
+  const char* keys = CacheTypeName(run.options.key_cache);
   if (arguments.json) {
     PrintJson({{"model", model.path()},
                {"perplexity", score.Perplexity()},
@@ -189,23 +200,83 @@ int Run(const Arguments& arguments) {
                {"full_windows_perplexity", score.FullPerplexity()},
                {"full_windows_nll_sum", score.full_nll},
                {"full_windows_count", score.full_count},
-               {"window_tokens", window},
+               {"window_tokens", run.window},
                {"window_nll", score.window_nll},
                {"ids", ids.size()},
-               {"key_cache", CacheTypeName(options.key_cache)},
-               {"value_cache", CacheTypeName(options.value_cache)},
-               {"threads", plan.totals.threads},
-               {"kernels", plan.totals.kernels},
-               {"tokens_per_second", rate},
+               {"key_cache", keys},
+               {"value_cache", CacheTypeName(run.options.value_cache)},
+               {"threads", run.plan.totals.threads},
+               {"kernels", run.plan.totals.kernels},
+               {"tokens_per_second", run.Rate()},
                {"cancelled", score.cancelled}});
   } else {
     Print(Format("perplexity %.6f +- %.4f over %zu ids, windows of %zu%s\n", score.Perplexity(),
-                 score.Uncertainty(), score.count, window,
+                 score.Uncertainty(), score.count, run.window,
                  score.cancelled ? " (cancelled before the end)" : ""));
-    std::fprintf(stderr, "nll %.6f, %.1f tokens/s, cache %s, kernels %s\n", score.nll, rate,
-                 CacheTypeName(options.key_cache), plan.totals.kernels);
+    std::fprintf(stderr, "nll %.6f, %.1f tokens/s, cache %s, kernels %s\n", score.nll, run.Rate(), keys,
+                 run.plan.totals.kernels);
   }
   return score.cancelled ? kExitCancelled : 0;
+}
+
+// f32 first, listed or not: it is what the others are compared with.
+int CompareCaches(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids) {
+  if (!arguments.context.key_cache.empty() || !arguments.context.value_cache.empty())
+    throw Error(kInvalidArgument, "--kv: a list cannot be given together with -ctk and -ctv; q8/q4 is keys/values");
+  std::vector<CacheChoice> choices = ParseCacheChoices(arguments.context.cache);
+  std::erase_if(choices, [](const CacheChoice& choice) { return choice.Name() == "f32"; });
+  choices.insert(choices.begin(), {"f32", ""});
+  std::vector<ContextOptions> contexts;
+  for (const CacheChoice& choice : choices) {
+    ContextOptions context = arguments.context;
+    context.cache = choice.keys;
+    context.value_cache = choice.values;
+    if (!choice.values.empty()) context.key_cache = choice.keys;
+    MakePlan(model, context.ForModel(model));  // what cannot run is said before anything has
+    contexts.push_back(std::move(context));
+  }
+  std::vector<CacheScore> scores;
+  Json head;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    std::fprintf(stderr, "cache %s\n", choices[i].Name().c_str());
+    const Run run(arguments, model, ids, contexts[i]);
+    if (run.score.cancelled) break;
+    scores.push_back({.name = choices[i].Name(),
+                      .plan = run.plan.totals,
+                      .perplexity = run.score.Perplexity(),
+                      .uncertainty = run.score.Uncertainty(),
+                      .nll = run.score.nll,
+                      .tokens_per_second = run.Rate(),
+                      .count = run.score.count,
+                      .cut_percent = run.plan.CutPercent()});
+    head = {{"model", model.path()},
+            {"window_tokens", run.window},
+            {"ids", ids.size()},
+            {"threads", run.plan.totals.threads},
+            {"kernels", run.plan.totals.kernels},
+            {"cancelled", false}};
+  }
+  const bool cancelled = scores.size() < choices.size();
+  if (!scores.empty()) {
+    head["cancelled"] = cancelled;
+    Print(CacheTable(scores, head, arguments.json ? "json" : arguments.output));
+  }
+  return cancelled ? kExitCancelled : 0;
+}
+
+int Main(const Arguments& arguments) {
+  NeedOne("-f or --ids", {!arguments.file.empty(), !arguments.ids.empty()});
+  const std::string& output = arguments.output;
+  if (!output.empty() && output != "md" && output != "json" && output != "csv")
+    throw Error(kInvalidArgument, "-o: must be md, json or csv, got " + Quoted(output));
+  if (arguments.json && !output.empty() && output != "json")
+    throw Error(kInvalidArgument, "-o: " + output + " cannot be given together with --json");
+  const Model model(arguments.model);
+  if (!model.info().is_decoder)
+    throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
+  const std::vector<int32_t> ids = InputIds(arguments, model);
+  const bool list = !output.empty() || arguments.context.cache.find_first_of(",/") != std::string::npos;
+  return list ? CompareCaches(arguments, model, ids) : ScoreOne(arguments, model, ids);
 }
 
 }  // namespace
@@ -222,9 +293,11 @@ Command AddPerplexity(CLI::App* program) {
   AddInteger(app, "--limit", &a->limit, 0, INT32_MAX, "Only the first ids of the text; 0 = all")
       ->default_str("0");
   app->add_flag("--json", a->json, "One JSON object on standard output");
+  app->add_option("-o,--output", a->output, "Compare the types of --kv in a table: md, json or csv")->type_name("FORMAT");
   a->context.Add(app);
+  app->get_option("--kv")->description("KV cache rows: f32, f16, q8 or q4; a list compares them")->type_name("LIST");
   app->footer(kFooter);
-  return {app, [arguments] { return Run(*arguments); }};
+  return {app, [arguments] { return Main(*arguments); }};
 }
 
 }  // namespace thimble::cli

@@ -97,6 +97,50 @@ TEST_CASE("perplexity refuses what it cannot score") {
             .exit_code != 0);
 }
 
+TEST_CASE("perplexity compares cache types with f32 rows") {
+  const std::string folder = TemporaryFolder();
+  const std::string file = WriteFile(folder + "/ids.txt", "1 405 408 261 382 987 12 13 14 15");
+  const std::vector<std::string> common = {"perplexity", ShippedModel(), "--ids", file, "--window", "8"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), common.begin(), common.end());
+    return more;
+  };
+  const Json json = JsonOf(with({"--kv", "q8,q4,f32", "-o", "json"}));
+  const Json& caches = json.at("caches");
+  REQUIRE(caches.size() == 3);
+  CHECK(caches[0].at("cache") == "f32");
+  CHECK(caches[0].at("change_percent") == 0.0);
+  CHECK(caches[1].at("cache") == "q8");
+  CHECK(caches[1].at("kv_bytes_per_token") == 80);
+  CHECK(caches[1].at("cut_percent").get<double>() == Approx(98.046875));
+  CHECK(caches[2].at("nll_count") == 9);
+  for (const Json& cache : caches) {
+    // The same numbers as one by one.
+    const Json alone = JsonOf(with({"--kv", cache.at("cache").get<std::string>(), "--json"}));
+    CHECK(alone.at("nll_sum") == cache.at("nll_sum"));
+    CHECK(cache.at("change_percent").get<double>() ==
+          Approx(100 * (cache.at("perplexity").get<double>() / caches[0].at("perplexity").get<double>() - 1)).margin(1e-9));
+  }
+  CHECK(RunThimble(with({"--kv", "f16", "-o", "csv"})).out.starts_with("cache,perplexity,"));
+  CHECK(RunThimble(with({"--kv", "f16,q8"})).out.starts_with("| cache |"));
+
+  // Keys and values in types of their own need a model that has both.
+  CHECK(RunThimble(with({"--kv", "q8/q4"})).exit_code == 2);
+  const std::string model = folder + "/qkv.thimble";
+  REQUIRE(RunThimble({"convert", Golden("paper_qkv"), "-o", model, "--weights", "f32"}).exit_code == 0);
+  const std::string few = WriteFile(folder + "/few.txt", "1 2 3 4 5 6");
+  const Json pairs = JsonOf({"perplexity", model, "--ids", few, "--window", "4", "--kv", "q8/q4,q4/q8", "-o", "json"});
+  REQUIRE(pairs.at("caches").size() == 3);
+  CHECK(pairs.at("caches")[1].at("cache") == "q8/q4");
+  CHECK(pairs.at("caches")[1].at("kv_bytes_per_token") == pairs.at("caches")[2].at("kv_bytes_per_token"));
+
+  for (const char* bad : {"q8,", ",q8", "q8/", "/q8", "q9,q8"}) {
+    CHECK(RunThimble(with({"--kv", bad})).exit_code == 2);
+  }
+  CHECK(RunThimble(with({"--kv", "q8,q4", "-ctk", "q8"})).exit_code == 2);
+  CHECK(RunThimble(with({"--kv", "q8", "-o", "xml"})).exit_code == 2);
+}
+
 TEST_CASE("int8 weights keep the perplexity of the training's own figure within one percent") {
   const std::string ids = SharedData() + "/models/stories-qmqa/ids.json";
   if (!std::filesystem::exists(ids))
