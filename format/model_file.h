@@ -28,6 +28,8 @@ class ModelFile {
   const Header& header() const { return header_; }
   uint64_t file_bytes() const { return size_; }
   size_t header_copy_bytes() const { return header_bytes_; }
+  // Of the header, which holds the checksums of all segments: equal for equal files only.
+  uint64_t header_checksum() const { return header_checksum_; }
   bool in_memory() const { return !mapped_; }
 
   // First byte of a segment, 64-byte aligned. `segment` < header().segments().
@@ -44,6 +46,7 @@ class ModelFile {
   bool mapped_ = false;
   void* header_copy_ = nullptr;
   size_t header_bytes_ = 0;
+  uint64_t header_checksum_ = 0;
   Header header_;
 };
 

@@ -203,4 +203,36 @@ void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, f
   }
 }
 
+namespace {
+
+// Calls piece(in the block, in one piece) for the pieces of an int8 row: groups of 4, the scale.
+template <typename Piece>
+void ForQ8Pieces(uint8_t* block, size_t row, size_t d, uint8_t* bytes, Piece piece) {
+  const size_t d4 = RoundUp(d, 4);
+  for (size_t i = 0; i < d4; i += 4) piece(block + (i * kCacheBlockRows + 4 * row), bytes + i);
+  piece(block + kCacheBlockRows * d4 + 4 * row, bytes + d4);
+}
+
+}  // namespace
+
+void TakeOutCacheRow(CacheType type, const void* head, size_t position, size_t d, void* bytes) {
+  const size_t size = CacheRowBytes(type, d);
+  if (type == CacheType::kQ8) {
+    ForQ8Pieces(Q8Block(head, position, d), position % kCacheBlockRows, d, static_cast<uint8_t*>(bytes),
+                [](uint8_t* in, uint8_t* out) { std::memcpy(out, in, 4); });
+  } else {
+    std::memcpy(bytes, static_cast<const uint8_t*>(head) + position * size, size);
+  }
+}
+
+void PutInCacheRow(CacheType type, const void* bytes, size_t d, size_t position, void* head) {
+  const size_t size = CacheRowBytes(type, d);
+  if (type == CacheType::kQ8) {
+    ForQ8Pieces(Q8Block(head, position, d), position % kCacheBlockRows, d, static_cast<uint8_t*>(const_cast<void*>(bytes)),
+                [](uint8_t* in, uint8_t* out) { std::memcpy(in, out, 4); });
+  } else {
+    std::memcpy(static_cast<uint8_t*>(head) + position * size, bytes, size);
+  }
+}
+
 }  // namespace thimble

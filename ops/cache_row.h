@@ -77,4 +77,8 @@ void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, vo
 // Reads it back: fills x[0, d).
 void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, float* x);
 
+// The same row as CacheRowBytes(type, d) bytes in one piece, whatever the layout: what leaves the cache and comes back.
+void TakeOutCacheRow(CacheType type, const void* head, size_t position, size_t d, void* bytes);
+void PutInCacheRow(CacheType type, const void* bytes, size_t d, size_t position, void* head);
+
 }  // namespace thimble

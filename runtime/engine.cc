@@ -156,12 +156,12 @@ Status Engine::Rewind(size_t position) {
   // The logits belong to the last token; they stay valid when nothing is forgotten.
   if (position < position_) has_logits_ = false;
   position_ = position;
-  if (position == 0) written_ = 0;
+  if (position == 0) written_ = loaded_limit_ = 0;
   return Status::Ok();
 }
 
 size_t Engine::RewindLimit() const {
-  size_t limit = 0;
+  size_t limit = loaded_limit_;
   for (uint32_t i = 0; i < network_.layer_count; ++i) {
     const size_t oldest = OldestQuery(network_.layers[i].attention.cache, written_);
     limit = oldest > limit ? oldest : limit;

@@ -48,6 +48,12 @@ class Engine {
   // Smallest position beside 0 that Rewind() takes.
   size_t RewindLimit() const;
 
+  // The state as one block (saved_state.cc). Decoders. `written` is what it takes, also when `bytes` are too few.
+  uint64_t StateBytes() const;
+  Status SaveState(void* block, size_t bytes, uint64_t* written) const;
+  // On error nothing has changed.
+  Status LoadState(const void* block, size_t bytes);
+
  private:
   Step MakeStep(size_t t) { return {&network_, pool_, &profile_, t, position_}; }
   Status CheckIds(const int32_t* ids, size_t count, size_t room) const;
@@ -66,6 +72,7 @@ class Engine {
   thimble_profile profile_ = {};
   size_t position_ = 0;
   size_t written_ = 0;     // rows [0, written_) were written: what rings have lost
+  size_t loaded_limit_ = 0;  // as RewindLimit(), for what a loaded state did not bring
   size_t last_row_ = 0;
   bool has_logits_ = false;
 };

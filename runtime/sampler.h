@@ -34,6 +34,9 @@ class Pcg32 {
   uint32_t Next();
   // [0, 1) with 53 random bits.
   double NextDouble();
+  // What it takes to go on with the same numbers.
+  uint64_t state() const { return state_; }
+  void SetState(uint64_t state) { state_ = state; }
 
  private:
   uint64_t state_ = 0;
@@ -63,6 +66,20 @@ class Sampler {
   Result<int32_t> Sample(const float* logits);
 
   const SamplerOptions& options() const { return options_; }
+
+  // What it takes to go on elsewhere: where the random numbers are, and the recent tokens, oldest first.
+  uint64_t random_state() const { return random_.state(); }
+  uint32_t recent_count() const { return recent_count_; }
+  uint32_t Recent(uint32_t i) const {
+    const uint32_t oldest = recent_count_ == options_.repeat_last_n ? recent_next_ : 0;
+    return recent_[(oldest + i) % recent_count_];
+  }
+  // Forgets the recent tokens (then Accept() those of before) and, if the seed is the one they came from, goes on with
+  // the random numbers.
+  void Resume(uint64_t seed, uint64_t random_state) {
+    Reset();
+    if (seed == options_.seed) random_.SetState(random_state);
+  }
 
  private:
   struct Candidate {

@@ -129,6 +129,22 @@ thimble_status thimble_rewind(thimble_session* session, size_t position) {
   return ToC(session->Rewind(position));
 }
 
+uint64_t thimble_state_bytes(const thimble_session* session) { return session == nullptr ? 0 : session->StateBytes(); }
+
+thimble_status thimble_state_save(const thimble_session* session, void* block, size_t bytes, size_t* written) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  if (written == nullptr) return ToC(NullArgument("written"));
+  uint64_t need = 0;
+  const Status status = session->SaveState(block, bytes, &need);
+  *written = static_cast<size_t>(need);
+  return ToC(status);
+}
+
+thimble_status thimble_state_load(thimble_session* session, const void* block, size_t bytes) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->LoadState(block, bytes));
+}
+
 size_t thimble_rewind_limit(const thimble_session* session) { return session == nullptr ? 0 : session->RewindLimit(); }
 
 thimble_profile thimble_get_profile(const thimble_session* session) {

@@ -101,6 +101,9 @@ const char* CodeName(Code code) {
     case Code::kOutOfRange: return "out-of-range";
     case Code::kTextTooLong: return "text-too-long";
     case Code::kInvalidToken: return "invalid-token";
+    case Code::kNotAState: return "not-a-state";
+    case Code::kStateDamaged: return "state-damaged";
+    case Code::kStateMismatch: return "state-mismatch";
     case Code::kNotAModel: return "not-a-model";
     case Code::kTruncated: return "truncated";
     case Code::kCorrupt: return "corrupt";

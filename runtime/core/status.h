@@ -20,6 +20,9 @@ enum class Code : int32_t {
   kOutOfRange = 101,        // a value outside the stated bounds
   kTextTooLong = 102,       // text does not fit the workspace that was planned for it
   kInvalidToken = 103,      // a token id outside the vocabulary
+  kNotAState = 104,         // the block does not start as a saved state
+  kStateDamaged = 105,      // a saved state that is cut short or changed
+  kStateMismatch = 106,     // a saved state of another model file or of other options
 
   kNotAModel = 200,         // the file does not start as a .thimble file
   kTruncated = 201,         // the file ends before what it announces

@@ -198,6 +198,19 @@ THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t posit
  * taken back. */
 THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
+/* ---- saved states ----
+ * A decoder's session as one block of bytes: the cache's rows, the last logits, the sampler's recent tokens. It moves to
+ * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
+ * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
+ * random numbers go on, too, where the seed is the same. Refused blocks change nothing: 104 not a saved state, 105
+ * damaged, 106 of another model or other options, 302 another version, 600 too many tokens. Allocates nothing.
+ * Checksums guard against damage; a block that somebody made up on purpose can make nonsense, but no more. */
+/* Bytes that thimble_state_save would take now; 0 for encoders. Changes with the position. */
+THIMBLE_API uint64_t thimble_state_bytes(const thimble_session* session);
+/* *written is what it takes, also when `bytes` are too few (then code 101). */
+THIMBLE_API thimble_status thimble_state_save(const thimble_session* session, void* block, size_t bytes, size_t* written);
+THIMBLE_API thimble_status thimble_state_load(thimble_session* session, const void* block, size_t bytes);
+
 /* ---- text ----
  * UTF-8 in and out; any bytes are legal. */
 enum { THIMBLE_ADD_BOS = 1, THIMBLE_PARSE_SPECIAL = 2 };

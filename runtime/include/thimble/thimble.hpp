@@ -65,6 +65,13 @@ class Session {
   thimble_status Decode(int32_t id) { return thimble_decode(handle_, id); }
   thimble_status Sample(int32_t* id) { return thimble_sample(handle_, id); }
   thimble_status Rewind(size_t position) { return thimble_rewind(handle_, position); }
+  // The smallest position beside 0 that Rewind() takes.
+  size_t RewindLimit() const { return thimble_rewind_limit(handle_); }
+  uint64_t StateBytes() const { return thimble_state_bytes(handle_); }
+  thimble_status SaveState(void* block, size_t bytes, size_t* written) const {
+    return thimble_state_save(handle_, block, bytes, written);
+  }
+  thimble_status LoadState(const void* block, size_t bytes) { return thimble_state_load(handle_, block, bytes); }
   const float* Logits() const { return thimble_logits(handle_); }
   size_t Position() const { return thimble_position(handle_); }
   size_t Capacity() const { return thimble_capacity(handle_); }

@@ -1,0 +1,325 @@
+// Saved states: a session goes on elsewhere as if nothing had happened, and a block that is not right changes nothing.
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+
+#include "format/checksum.h"
+#include "runtime/saved_state.h"
+#include "tests/runtime/runner.h"
+#include "tests/support/model_zoo.h"
+#include "tests/support/window_model.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes Save(thimble_session* session) {
+  // One byte more than it takes, which must stay as it is; and not aligned.
+  const size_t need = static_cast<size_t>(thimble_state_bytes(session));
+  Bytes block(need + 2, 0x5c);
+  size_t written = 0;
+  Check(thimble_state_save(session, block.data() + 1, need, &written));
+  if (written != need || block.front() != 0x5c || block.back() != 0x5c) throw std::runtime_error("wrote outside of the block");
+  return {block.begin() + 1, block.end() - 1};
+}
+
+thimble_status Load(thimble_session* session, const Bytes& block) {
+  // Of exactly its size, for AddressSanitizer.
+  const std::unique_ptr<uint8_t[]> copy(new uint8_t[block.size()]);
+  if (!block.empty()) std::memcpy(copy.get(), block.data(), block.size());
+  return thimble_state_load(session, copy.get(), block.size());
+}
+
+std::vector<int32_t> Part(const std::vector<int32_t>& all, size_t begin, size_t end) {
+  return {all.begin() + static_cast<long>(begin), all.begin() + static_cast<long>(end)};
+}
+
+thimble_options Options(int32_t keys, int32_t values, uint32_t window, uint32_t sinks) {
+  thimble_options o = thimble_default_options();
+  o.context_tokens = kWindowContext;
+  o.chunk_tokens = 16;
+  o.key_cache = keys;
+  o.value_cache = values;
+  o.window_tokens = window;
+  o.sink_tokens = sinks;
+  return o;
+}
+
+StateHeader HeaderOf(const Bytes& block) {
+  StateHeader h;
+  std::memcpy(&h, block.data(), sizeof h);
+  return h;
+}
+
+// A header with checksums that are right, whatever it says.
+Bytes WithHeader(Bytes block, StateHeader h) {
+  h.payload_checksum = ChecksumOf(block.data() + sizeof h, block.size() - sizeof h);
+  h.header_checksum = ChecksumOf(&h, offsetof(StateHeader, header_checksum));
+  std::memcpy(block.data(), &h, sizeof h);
+  return block;
+}
+
+}  // namespace
+
+TEST_CASE("a saved state goes on with the same bits, in a ring and in all rows") {
+  const Bytes model = WindowModel().Bytes();
+  const std::vector<int32_t> ids = WindowIds(kWindowContext);
+  for (int32_t type = 0; type < 4; ++type) {
+    for (const uint32_t window : {0u, 33u}) {
+      for (const uint32_t sinks : {0u, 5u}) {
+        for (const size_t position : {size_t{0}, size_t{3}, size_t{100}, size_t{530}}) {
+          INFO("cache type " << type << ", window " << window << ", sinks " << sinks << ", position " << position);
+          thimble_options options = Options(type, type, window, sinks);
+          Runner first(model, options);
+          if (position > 0) first.Prefill(Part(ids, 0, position));
+          const Bytes block = Save(first.session());
+          const size_t limit = thimble_rewind_limit(first.session());
+          CHECK((limit != 0) == (position == 530));
+          const auto expected = first.DecodeEach(Part(ids, position, position + 20));
+          for (const uint32_t chunk : {1u, 16u, kWindowContext}) {
+            options.chunk_tokens = chunk;
+            options.threads = chunk == 1 ? 3 : 1;
+            Runner other(model, options);
+            other.Prefill(Part(ids, 50, 80));  // something else was there
+            Check(Load(other.session(), block));
+            CHECK(thimble_position(other.session()) == position);
+            CHECK(thimble_rewind_limit(other.session()) >= limit);
+            CHECK((thimble_logits(other.session()) == nullptr) == (position == 0));
+            // With a smaller ring it goes back less far.
+            if (chunk != 1) CHECK(Save(other.session()) == block);
+            CHECK(MaxDifference(other.DecodeEach(Part(ids, position, position + 20)), expected) == 0.0);
+            const size_t back = thimble_rewind_limit(other.session());
+            if (position > 0 && back < position) {
+              Check(thimble_rewind(other.session(), position));
+              CHECK(MaxDifference(other.DecodeEach(Part(ids, position, position + 20)), expected) == 0.0);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a saved state holds the used rows and little else") {
+  const Bytes model = WindowModel().Bytes();
+  const std::vector<int32_t> ids = WindowIds(kWindowContext);
+  // Row bytes per token: two kv heads of 8 with keys and values apart, twice, and one row that is both.
+  for (const int32_t type : {THIMBLE_CACHE_F32, THIMBLE_CACHE_F16, THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q4}) {
+    thimble_options options = Options(type, type, 0, 0);
+    options.sampling.repeat_last_n = 0;
+    Runner runner(model, options);
+    thimble_plan plan;
+    Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader));
+    runner.Prefill(Part(ids, 0, 30));
+    const size_t logits = runner.outputs() * sizeof(float);
+    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader) + logits + 30 * plan.kv_bytes_per_token);
+    runner.Prefill(Part(ids, 30, 700));
+    CHECK(thimble_state_bytes(runner.session()) < sizeof(StateHeader) + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token);
+  }
+}
+
+TEST_CASE("keys and values of different types, and other kernels") {
+  ModelBuilder m(16, 44, 64, 3);
+  m.AddLayer(WindowLayer(Sharing::kNone, KeyRotation::kOnWrite, 0), FfnKind::kPlain, Activation::kSilu, 20, NormKind::kRmsNorm, false);
+  m.Finish(true, true, NormKind::kRmsNorm);
+  const std::vector<int32_t> ids = WindowIds(60);
+  for (int32_t type = 0; type < 16; ++type) {
+    thimble_options options = Options(type / 4, type % 4, 0, 0);
+    options.context_tokens = 64;
+    Runner first(m.Bytes(), options);
+    first.Prefill(Part(ids, 0, 41));
+    const Bytes block = Save(first.session());
+    const auto expected = first.DecodeEach(Part(ids, 41, 60));
+    options.context_tokens = 60;
+    Runner second(m.Bytes(), options);
+    Check(Load(second.session(), block));
+    CHECK(MaxDifference(second.DecodeEach(Part(ids, 41, 60)), expected) == 0.0);
+    options.kernels = "scalar";
+    Runner scalar(m.Bytes(), options);
+    Check(Load(scalar.session(), block));
+    CHECK(MaxDifference(scalar.DecodeEach(Part(ids, 41, 60)), expected) < 0.05);
+  }
+}
+
+TEST_CASE("sampling goes on where it was: recent tokens, and random numbers of the same seed") {
+  const Bytes model = WindowModel().Bytes();
+  thimble_options options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 0, 0);
+  options.sampling.temperature = 1.5f;
+  options.sampling.repeat_penalty = 1.5f;
+  options.sampling.repeat_last_n = 7;
+  options.sampling.seed = 11;
+  const auto generate = [](thimble_session* session, size_t count) {
+    std::vector<int32_t> out;
+    for (size_t i = 0; i < count; ++i) {
+      int32_t id = 0;
+      Check(thimble_sample(session, &id));
+      Check(thimble_decode(session, id));
+      out.push_back(id);
+    }
+    return out;
+  };
+  for (const size_t before : {size_t{2}, size_t{25}}) {
+    Runner first(model, options);
+    Check(thimble_decode(first.session(), 3));
+    generate(first.session(), before);
+    const Bytes block = Save(first.session());
+    const std::vector<int32_t> expected = generate(first.session(), 40);
+    Runner second(model, options);
+    Check(Load(second.session(), block));
+    CHECK(generate(second.session(), 40) == expected);
+    // Another seed: its own numbers from there.
+    options.sampling.seed = 12;
+    Runner third(model, options);
+    Check(Load(third.session(), block));
+    CHECK(generate(third.session(), 40) != expected);
+    options.sampling.seed = 11;
+    // A sampler that remembers less takes the last ones.
+    options.sampling.repeat_last_n = 0;
+    Runner forgetful(model, options);
+    Check(Load(forgetful.session(), block));
+    generate(forgetful.session(), 5);
+    options.sampling.repeat_last_n = 7;
+  }
+}
+
+TEST_CASE("a state that does not belong here is refused by name, and nothing changes") {
+  const Bytes model = WindowModel().Bytes();
+  const std::vector<int32_t> ids = WindowIds(100);
+  const thimble_options options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 33, 4);
+  Runner first(model, options);
+  first.Prefill(ids);
+  const Bytes block = Save(first.session());
+  const auto refused = [&](const Bytes& file, thimble_options other, int32_t code, const char* field) {
+    Runner runner(file, other);
+    runner.Prefill(Part(ids, 0, 9));
+    const Bytes before = Save(runner.session());
+    const thimble_status status = Load(runner.session(), block);
+    INFO(status.message);
+    CHECK(status.code == code);
+    CHECK(std::string(status.message).find(field) != std::string::npos);
+    CHECK(std::string(thimble_code_name(status.code)) != "unknown");
+    CHECK(Save(runner.session()) == before);
+  };
+  thimble_options other = options;
+  other.key_cache = other.value_cache = THIMBLE_CACHE_F16;
+  refused(model, other, 106, "key_cache");
+  other = options;
+  other.window_tokens = 34;
+  refused(model, other, 106, "window_tokens");
+  other = options;
+  other.sink_tokens = 5;
+  refused(model, other, 106, "sink_tokens");
+  other = options;
+  other.context_tokens = 99;
+  refused(model, other, 600, "position");
+  ModelBuilder m = WindowModel();
+  m.description().name = "another";
+  refused(m.Bytes(), options, 106, "model");
+
+  size_t written = 0;
+  Bytes small(block.size() - 1);
+  CHECK(thimble_state_save(first.session(), small.data(), small.size(), &written).code == 101);
+  CHECK(written == block.size());
+  CHECK(thimble_state_save(first.session(), nullptr, 0, &written).code == 100);
+  CHECK(thimble_state_load(first.session(), nullptr, 100).code == 100);
+  CHECK(thimble_state_load(nullptr, block.data(), block.size()).code == 100);
+  CHECK(thimble_state_bytes(nullptr) == 0);
+  Runner encoder(ZooEntry("encoder_rows").Bytes(), thimble_default_options());
+  CHECK(thimble_state_bytes(encoder.session()) == 0);
+  CHECK(thimble_state_save(encoder.session(), small.data(), small.size(), &written).code == 601);
+  CHECK(Load(encoder.session(), block).code == 601);
+}
+
+TEST_CASE("damaged states: every byte and every length is noticed") {
+  const Bytes model = WindowModel().Bytes();
+  const std::vector<int32_t> ids = WindowIds(100);
+  const thimble_options options = Options(THIMBLE_CACHE_Q4, THIMBLE_CACHE_Q4, 33, 4);
+  Runner first(model, options);
+  first.Prefill(ids);
+  const Bytes block = Save(first.session());
+  Runner runner(model, options);
+  runner.Prefill(Part(ids, 0, 9));
+  const Bytes before = Save(runner.session());
+  size_t accepted = 0, changed = 0;
+  const auto attempt = [&](const Bytes& damaged) {
+    const thimble_status status = Load(runner.session(), damaged);
+    accepted += status.code == 0 || status.message[0] == 0;
+    return status.code;
+  };
+  for (size_t i = 0; i < block.size(); ++i) {
+    Bytes damaged = block;
+    damaged[i] ^= static_cast<uint8_t>(1 + i % 255);
+    const int32_t code = attempt(damaged);
+    accepted += code != (i < 8 ? 104 : 105);
+    if (i % 100 == 0) changed += Save(runner.session()) != before;
+  }
+  for (size_t size = 0; size < block.size(); size += size < 300 ? 1 : 37) {
+    accepted += attempt({block.begin(), block.begin() + static_cast<long>(size)}) != (size == 0 ? 104 : 105);
+  }
+  Bytes longer = block;
+  longer.push_back(0);
+  CHECK(attempt(longer) == 105);
+  CHECK(attempt(Bytes(200, 0xff)) == 104);
+  CHECK(accepted == 0);
+  CHECK(changed == 0);
+  CHECK(Save(runner.session()) == before);
+  Check(Load(runner.session(), block));
+  CHECK(Save(runner.session()) == block);
+}
+
+TEST_CASE("made-up states with right checksums: a named error, or a session that works") {
+  const Bytes model = WindowModel().Bytes();
+  const std::vector<int32_t> ids = WindowIds(600);
+  const thimble_options options = Options(THIMBLE_CACHE_F32, THIMBLE_CACHE_F32, 33, 4);
+  Runner first(model, options);
+  first.Prefill(ids);
+  const Bytes block = Save(first.session());
+  size_t loaded = 0, refused = 0, nameless = 0;
+  Runner runner(model, options);
+  const auto attempt = [&](const Bytes& made) {
+    const thimble_status status = Load(runner.session(), made);
+    if (status.code != 0) {
+      ++refused;
+      nameless += status.message[0] == 0 || std::string(thimble_code_name(status.code)) == "unknown";
+      return status.code;
+    }
+    ++loaded;
+    int32_t id = 0;
+    (void)thimble_sample(runner.session(), &id);  // NaN has a name, too
+    (void)thimble_rewind(runner.session(), thimble_rewind_limit(runner.session()));
+    if (thimble_position(runner.session()) < kWindowContext) Check(thimble_decode(runner.session(), 1));
+    Save(runner.session());
+    return 0;
+  };
+  CHECK(attempt(block) == 0);
+  for (size_t at = 8; at < offsetof(StateHeader, payload_checksum); ++at) {
+    for (const uint8_t value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+      StateHeader h = HeaderOf(block);
+      reinterpret_cast<uint8_t*>(&h)[at] = value;
+      attempt(WithHeader(block, h));
+    }
+  }
+  StateHeader h = HeaderOf(block);
+  h.version = 2;
+  CHECK(attempt(WithHeader(block, h)) == 302);
+  h = HeaderOf(block);
+  h.position = h.oldest_query = UINT64_MAX;
+  CHECK(attempt(WithHeader(block, h)) == 600);
+  h = HeaderOf(block);
+  h.oldest_query = h.position + 1;
+  CHECK(attempt(WithHeader(block, h)) == 105);
+  // Any rows, logits and tokens.
+  Bytes garbage = block;
+  for (size_t i = sizeof h; i < garbage.size(); ++i) garbage[i] = static_cast<uint8_t>(i * 37 + i / 256 * 11);
+  CHECK(attempt(WithHeader(garbage, HeaderOf(block))) == 0);
+  std::memset(garbage.data() + sizeof h, 0xff, garbage.size() - sizeof h);
+  CHECK(attempt(WithHeader(garbage, HeaderOf(block))) == 0);
+  CHECK(nameless == 0);
+  CHECK(refused > 100);
+  // Nothing of it stays: a right one, and a new start.
+  Check(Load(runner.session(), block));
+  CHECK(Save(runner.session()) == block);
+}
