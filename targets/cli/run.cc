@@ -16,6 +16,7 @@
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/plan_report.h"
+#include "targets/cli/state_file.h"
 
 namespace thimble::cli {
 namespace {
@@ -24,13 +25,15 @@ constexpr char kFooter[] = R"(Examples:
   thimble run stories-qmqa.thimble -p "Once upon a time"
   thimble run stories-qmqa.thimble -p "Lily had a dog." -n 80 --temp 0 -c 256 --kv q8
   thimble run smollm2-instruct.thimble --chat --system "You answer in one sentence."
+  thimble run stories-qmqa.thimble -p "Lily had a dog." -n 20 --save-state lily.state
+  thimble run stories-qmqa.thimble --load-state lily.state -n 40
   cat start.txt | thimble run stories-qmqa.thimble -f - -s 7 --memory-report memory.txt
 
 The text goes to standard output, statistics to standard error. Ctrl-C stops after the current
 token.)";
 
 struct Arguments {
-  std::string model, memory_report, ids;
+  std::string model, memory_report, ids, save_state, load_state;
   TextArguments text;
   ChatArguments chat;
   int64_t max_tokens = -1;
@@ -94,12 +97,15 @@ double PerSecond(uint64_t tokens, uint64_t ns) {
   return ns == 0 ? 0 : static_cast<double>(tokens) * 1e9 / static_cast<double>(ns);
 }
 
-void CheckPrompt(const Model& model, const std::vector<int32_t>& ids, const Plan& plan) {
-  if (ids.empty())
+// `before`: tokens that are in the context already.
+void CheckPrompt(const Model& model, const std::vector<int32_t>& ids, const Plan& plan, size_t before) {
+  if (ids.empty() && before == 0)
     throw Error(kInvalidArgument, "-p: the prompt is empty, and this model has no token that begins a text");
   const size_t capacity = plan.totals.context_tokens;
-  if (ids.size() <= capacity) return;
-  std::string message = Format("the prompt has %zu tokens and the context only %zu", ids.size(), capacity);
+  if (before + ids.size() <= capacity) return;
+  std::string message = before == 0 ? Format("the prompt has %zu tokens and the context only %zu", ids.size(), capacity)
+                                    : Format("the state has %zu tokens, the prompt %zu and the context only %zu", before,
+                                             ids.size(), capacity);
   message += capacity < model.info().max_positions ? Format("; -c takes up to %u", model.info().max_positions)
                                                    : "; this model takes no longer one";
   throw Error(kContextFull, message);
@@ -119,6 +125,17 @@ Json FiguresJson(const Generation& result, const Plan& plan, uint64_t seed, cons
           {"threads", plan.totals.threads},
           {"kernels", plan.totals.kernels},
           {"measured", MemoryJson(use)}};
+}
+
+// The last id was shown and not read: what goes on from the state is to know it. Returns what to say about it.
+std::string SaveState(const Arguments& arguments, thimble_session* session, size_t before, const Generation& result) {
+  if (arguments.save_state.empty()) return {};
+  const size_t shown = before + result.prompt_tokens_done + result.ids.size();
+  if (thimble_position(session) < shown && thimble_position(session) < thimble_capacity(session))
+    Check(thimble_decode(session, result.ids.back()));
+  const uint64_t bytes = WriteStateFile(session, arguments.save_state);
+  return Format("state      %zu tokens, %s bytes in %s\n", thimble_position(session), Thousands(bytes).c_str(),
+                arguments.save_state.c_str());
 }
 
 int RunChat(const Arguments& arguments, const Model& model, const thimble_options& options, const Plan& plan) {
@@ -172,26 +189,39 @@ int Run(const Arguments& arguments) {
 
   if (arguments.chat.chat) {
     if (!arguments.ids.empty()) throw Error(kInvalidArgument, "--ids: cannot be given together with --chat");
+    if (!arguments.save_state.empty() || !arguments.load_state.empty())
+      throw Error(kInvalidArgument, "--save-state and --load-state: cannot be given together with --chat");
     return RunChat(arguments, model, options, plan);
   }
 
   const std::string prompt = arguments.ids.empty() ? PromptText(arguments.text) : std::string();
-  const std::vector<int32_t> ids = !arguments.ids.empty() ? ParseIds(arguments.ids, "--ids") :
-      model.Tokenize(prompt, THIMBLE_ADD_BOS | (arguments.special ? THIMBLE_PARSE_SPECIAL : 0));
-  CheckPrompt(model, ids, plan);
+  const bool goes_on = !arguments.load_state.empty();
+  const int flags = (goes_on ? 0 : int{THIMBLE_ADD_BOS}) | (arguments.special ? int{THIMBLE_PARSE_SPECIAL} : 0);
+  std::vector<int32_t> ids;
+  if (!arguments.ids.empty()) {
+    ids = ParseIds(arguments.ids, "--ids");
+  } else if (!goes_on || !prompt.empty()) {
+    ids = model.Tokenize(prompt, static_cast<uint32_t>(flags));
+  }
+  if (!goes_on) CheckPrompt(model, ids, plan, 0);
 
   MemoryUse use;
   use.before = MeasureMemory();
   const ArenaBlock arena(plan.totals.arena_bytes);
   use.arena_given_bytes = arena.bytes();
   const Session session(model, options, arena.data(), arena.bytes());
+  if (goes_on) {
+    ReadStateFile(session.handle(), arguments.load_state);
+    CheckPrompt(model, ids, plan, thimble_position(session.handle()));
+  }
+  const size_t before = thimble_position(session.handle());
 
   std::string text;
   const bool echo = !arguments.no_display_prompt && !arguments.json;
   if (echo) Print(prompt);
   const Generation result =
       Generate(session.handle(), model, ids,
-               {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens}, prompt.empty(),
+               {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens}, before == 0 && prompt.empty(),
                [&](std::string_view piece) {
                  if (arguments.json) {
                    text += piece;
@@ -202,6 +232,7 @@ int Run(const Arguments& arguments) {
   use.after = MeasureMemory();
   use.arena_resident_bytes = arena.ResidentBytes();
   if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
+  const std::string state = SaveState(arguments, session.handle(), before, result);
   if (result.stop == StopReason::kPipeClosed) return 0;
 
   if (arguments.json) {
@@ -209,12 +240,13 @@ int Run(const Arguments& arguments) {
                  {"text", text},
                  {"prompt_ids", ids},
                  {"ids", result.ids},
-                 {"stop", StopName(result.stop)}};
+                 {"stop", StopName(result.stop)},
+                 {"position", thimble_position(session.handle())}};
     json.update(FiguresJson(result, plan, options.sampling.seed, use));
     PrintJson(json);
   } else {
     Print("\n");
-    std::fputs(StatisticsText(arguments, options.sampling, result, plan, use, ids.size()).c_str(), stderr);
+    std::fputs((StatisticsText(arguments, options.sampling, result, plan, use, ids.size()) + state).c_str(), stderr);
   }
   return result.stop == StopReason::kCancelled ? kExitCancelled : 0;
 }
@@ -237,6 +269,12 @@ Command AddRun(CLI::App* program) {
   app->add_flag("--json", a->json, "One JSON object on standard output at the end, nothing else");
   app->add_option("--memory-report", a->memory_report,
                   "Write the plan in full and the measured peaks (JSON if it ends in .json)")
+      ->type_name("FILE");
+
+  app->add_option("--save-state", a->save_state, "At the end write what the context holds, to go on from it")
+      ->type_name("FILE");
+  app->add_option("--load-state", a->load_state,
+                  "Go on from such a file; -p, if given, is added. Same model file, --kv, --window and --sinks")
       ->type_name("FILE");
 
   a->chat.Add(app);

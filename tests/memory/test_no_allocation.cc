@@ -220,6 +220,7 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
   thimble_session* session = nullptr;
   Require(thimble_session_create(model.get(), &options, nullptr, 0, &session));
   Work work;
+  std::vector<uint8_t> state(1 << 20);
   const Counts before = CountsNow();
   for (int round = 0; round < 2; ++round) {
     work.Ok(thimble_rewind(session, 0));
@@ -227,6 +228,10 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
     for (size_t i = 600; i < kWindowContext; ++i) work.Ok(thimble_decode(session, ids[i]));
     work.Ok(thimble_rewind(session, thimble_rewind_limit(session)));
     if (thimble_rewind(session, 1).code != 603) work.status.code = -1;
+    size_t written = 0;
+    work.Ok(thimble_state_save(session, state.data(), state.size(), &written));
+    work.Ok(thimble_state_load(session, state.data(), written));
+    if (thimble_state_load(session, state.data(), written - 1).code != 105) work.status.code = -1;
   }
   const Counts used = CountsNow() - before;
   thimble_session_close(session);

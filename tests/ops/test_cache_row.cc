@@ -153,3 +153,34 @@ TEST_CASE("the search of int4 scales beats the plain scale") {
   }
   CHECK(searched < 0.8 * plain);
 }
+
+TEST_CASE("a cache row taken out and put in elsewhere is the same row, and no other changes") {
+  Random random(9);
+  size_t wrong = 0;
+  for (const CacheType type : kTypes) {
+    for (const size_t d : std::vector<size_t>{1, 5, 16, 33, 64, 129}) {
+      const size_t row_bytes = CacheRowBytes(type, d), rows = static_cast<size_t>(CacheRowsTaken(type, 48));
+      const Block from(rows * row_bytes), to(rows * row_bytes), before(rows * row_bytes), bytes(row_bytes), again(row_bytes);
+      const std::vector<float> x = random.Normals(d);
+      const size_t source = random.Integer(0, 47), target = random.Integer(1, 46);
+      StoreCacheRow(type, x.data(), d, source, from.As<void>());
+      TakeOutCacheRow(type, from.As<void>(), source, d, bytes.As<void>());
+      PutInCacheRow(type, bytes.As<void>(), d, target, to.As<void>());
+      TakeOutCacheRow(type, to.As<void>(), target, d, again.As<void>());
+      wrong += std::memcmp(bytes.As<void>(), again.As<void>(), row_bytes) != 0;
+      std::vector<float> a(d), b(d);
+      LoadCacheRow(type, from.As<void>(), source, d, a.data());
+      LoadCacheRow(type, to.As<void>(), target, d, b.data());
+      wrong += !SameBits(a, b);
+      size_t changed = 0;
+      for (size_t i = 0; i < rows * row_bytes; ++i) changed += to.As<uint8_t>()[i] != before.As<uint8_t>()[i];
+      wrong += changed > row_bytes;
+      for (const size_t other : {target - 1, target + 1}) {
+        LoadCacheRow(type, to.As<void>(), other, d, a.data());
+        LoadCacheRow(type, before.As<void>(), other, d, b.data());
+        wrong += !SameBits(a, b);
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
