@@ -1,6 +1,5 @@
 // `thimble run --save-state` and `--load-state`: the text goes on as if it had never stopped; and `--window`, `--sinks`.
-#include <sys/stat.h>
-
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
@@ -13,7 +12,8 @@ using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 Words Run(Words more) {
-  Words arguments = {"run", ShippedModel(), "-c", "200"};
+  Words arguments = {"run", ShippedModel()};
+  if (std::find(more.begin(), more.end(), "-c") == more.end()) arguments.insert(arguments.end(), {"-c", "200"});
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -27,11 +27,6 @@ Json RunJson(Words more) {
 }
 
 std::vector<int32_t> Ids(const Json& result) { return result.at("ids").get<std::vector<int32_t>>(); }
-
-bool Exists(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0;
-}
 
 TEST_CASE("a run that is saved and loaded goes on with the same text") {
   const std::string state = TemporaryFolder() + "/story.state";
@@ -55,13 +50,11 @@ TEST_CASE("a run that is saved and loaded goes on with the same text") {
 
 TEST_CASE("a state takes another prompt, over and over, whatever the threads and the context") {
   const std::string state = TemporaryFolder() + "/prompt.state";
-  const Json whole = RunJson({"-p", "Lily had a dog. The dog", "-n", "20", "--temp", "0"});
   RunJson({"-p", "Lily had a dog.", "-n", "0", "--save-state", state});
   const Json again = RunJson({"-p", " The dog", "-n", "20", "--temp", "0", "--load-state", state, "-t", "2", "-c", "120"});
   CHECK(again.at("ids").size() == 20);
   if (Emulated()) return;
   CHECK(RunJson({"-p", " The dog", "-n", "20", "--temp", "0", "--load-state", state}).at("ids") == again.at("ids"));
-  CHECK(!Exists(state + ".tmp-1"));
   const Finished text = RunThimble(Run({"-n", "3", "--temp", "0", "--load-state", state, "--save-state", state}));
   INFO(text.err);
   CHECK(text.exit_code == 0);
