@@ -54,7 +54,7 @@ constexpr size_t QuantisedRowsBytes(size_t t, size_t k) { return t * QuantisedRo
 constexpr size_t QuantisedParameterCount(size_t t) { return t + 16; }
 
 // The portable row, of signed bytes.
-RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q);
+RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // `quantise` is that of the kernels that will run. Fills q[QuantisedRowsBytes(t, k)] and quantisation[QuantisedParameterCount(t)] and returns the batch that
 // refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.

@@ -13,9 +13,14 @@ struct RowQuantisation {
   float scale;
 };
 
+// Alone: a row has its bytes for itself. Pairs: rows 2 i and 2 i + 1 share the bytes of both, as their kernels want
+// them; an odd last row is alone. Only a quantiser whose kernels want pairs makes a difference.
+enum class RowPlace { kAlone, kFirstOfPair, kSecondOfPair };
+
 // Quantises a row of k floats to q[0, padded), zero beyond k. Asymmetric, the range always includes zero. What
-// q holds is between this function and the kernels that take its rows: q, or q + 128 unsigned.
-typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q);
+// q holds is between this function and the kernels that take its rows: q, or q + 128 unsigned. The
+// second of a pair gets its own q, too; the pair begins `padded` bytes before it.
+typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // Packed int8 or int4 tiles of 16 channels, in the layout that the kernel names, against quantised rows of
 // signed or unsigned bytes, as its QuantiseRowFn makes them.

@@ -27,6 +27,24 @@ static inline int32_t RoundToInt(float x) {
   return bits - 0x4b400000;
 }
 
+struct RowSteps {
+  int32_t zero_point;
+  float inverse;  // of the scale
+};
+
+// For values in [low, high].
+static inline RowSteps StepsOfRange(float low, float high) {
+  const float width = high - low;
+  // Below, 255 / width would overflow: such a row is zero for every layer.
+  const float inverse = width > 1e-30f ? 255.0f / width : 1.0f;
+  const float scaled_low = low * inverse, scaled_high = high * inverse;
+  // The end whose rounding error is smaller fixes the zero point.
+  float zero = (-128.0f + scaled_low) + (127.0f + scaled_high) > 0.0f ? -128.0f - scaled_low : 127.0f - scaled_high;
+  zero = zero > -128.0f ? zero : -128.0f;  // also for NaN, from rows with infinities
+  zero = zero < 127.0f ? zero : 127.0f;
+  return {RoundToInt(zero), inverse};
+}
+
 // kFlip: 0, or 0x80 for q + 128 unsigned.
 template <int kFlip>
 static RowQuantisation QuantiseRowLanes(const float* x, size_t k, size_t padded, int8_t* q) {
@@ -52,16 +70,9 @@ static RowQuantisation QuantiseRowLanes(const float* x, size_t k, size_t padded,
     low = x[i] < low ? x[i] : low;
     high = x[i] > high ? x[i] : high;
   }
-  const float width = high - low;
-  // Below, 255 / width would overflow: such a row is zero for every layer.
-  const float inverse = width > 1e-30f ? 255.0f / width : 1.0f;
-  const float scaled_low = low * inverse, scaled_high = high * inverse;
-  // The end whose rounding error is smaller fixes the zero point.
-  float zero = (-128.0f + scaled_low) + (127.0f + scaled_high) > 0.0f ? -128.0f - scaled_low : 127.0f - scaled_high;
-  zero = zero > -128.0f ? zero : -128.0f;  // also for NaN, from rows with infinities
-  zero = zero < 127.0f ? zero : 127.0f;
-  const int32_t zero_point = RoundToInt(zero);
-
+  const RowSteps steps = StepsOfRange(low, high);
+  const int32_t zero_point = steps.zero_point;
+  const float inverse = steps.inverse;
   const RowLanes least = RowLanes{} + static_cast<float>(-128 - zero_point);
   const RowLanes most = RowLanes{} + static_cast<float>(127 - zero_point);
   const auto quantise = [&](RowLanes v) {

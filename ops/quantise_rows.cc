@@ -25,13 +25,17 @@ void RunTask(void* context, size_t task, size_t) {
   const size_t end = (task + 1) * kRowsPerTask < job.t ? (task + 1) * kRowsPerTask : job.t;
   const size_t row_bytes = QuantisedRowBytes(job.k);
   for (size_t row = task * kRowsPerTask; row < end; ++row) {
-    job.quantisation[row] = job.quantise(job.x + row * job.x_stride, job.k, row_bytes, job.q + row * row_bytes);
+    const RowPlace place = row % 2 != 0        ? RowPlace::kSecondOfPair
+                           : row + 1 == job.t ? RowPlace::kAlone
+                                              : RowPlace::kFirstOfPair;
+    job.quantisation[row] =
+        job.quantise(job.x + row * job.x_stride, job.k, row_bytes, job.q + row * row_bytes, place);
   }
 }
 
 }  // namespace
 
-RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q) {
+RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0>(x, k, padded, q);
 }
 

@@ -12,9 +12,16 @@ extern const AttentionKernel kAttentionNeon;
 extern const AttentionKernel kAttentionNeonDot;
 extern const AttentionFloatKernel kAttentionFloatNeon;
 
+// Rows of signed bytes, alone; in pairs, as LinearQ4NeonI8mm takes them.
+RowQuantisation QuantiseRowNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+RowQuantisation QuantiseRowNeonPairs(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+
 // Layouts kQ4x16c4 and kQ8x16c4, rows of signed bytes.
 void LinearQ4NeonDot(const PackedGemm* gemm);
 void LinearQ8NeonDot(const PackedGemm* gemm);
+// The same layouts and results, rows of QuantiseRowNeonPairs.
+void LinearQ4NeonI8mm(const PackedGemm* gemm);
+void LinearQ8NeonI8mm(const PackedGemm* gemm);
 #endif
 
 }  // namespace thimble

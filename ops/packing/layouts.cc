@@ -7,7 +7,7 @@ namespace thimble {
 namespace {
 
 constinit const PackedLayout* const kLayouts[] = {
-    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ8x16c8, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4, &kQ4x16c8,
+    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4,
 };
 
 constinit const TablePacking kTables[] = {
@@ -17,7 +17,7 @@ constinit const TablePacking kTables[] = {
     {"avx512vnni", true, &kF32x16, &kQ8x16c4, &kQ4x16c4},
     {"neon", false, &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
     {"neondot", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
-    {"neoni8mm", true, &kF32x8, &kQ8x16c8, &kQ4x16c8},
+    {"neoni8mm", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
 };
 
 }  // namespace

@@ -25,11 +25,9 @@ inline constexpr PackedLayout kF32x16 = THIMBLE_F32_LAYOUT(16);
 inline constexpr PackedLayout kQ8x8c2s4 = THIMBLE_Q8_LAYOUT(8, 2, 4);
 inline constexpr PackedLayout kQ8x8c8 = THIMBLE_Q8_LAYOUT(8, 8, 1);
 inline constexpr PackedLayout kQ8x16c4 = THIMBLE_Q8_LAYOUT(16, 4, 1);
-inline constexpr PackedLayout kQ8x16c8 = THIMBLE_Q8_LAYOUT(16, 8, 1);
 inline constexpr PackedLayout kQ4x8c8 = THIMBLE_Q4_LAYOUT(8, 8);
 inline constexpr PackedLayout kQ4x16c1 = THIMBLE_Q4_LAYOUT(16, 1);
 inline constexpr PackedLayout kQ4x16c4 = THIMBLE_Q4_LAYOUT(16, 4);
-inline constexpr PackedLayout kQ4x16c8 = THIMBLE_Q4_LAYOUT(16, 8);
 
 #undef THIMBLE_F32_LAYOUT
 #undef THIMBLE_Q8_LAYOUT

@@ -16,9 +16,9 @@ extern const AttentionFloatKernel kAttentionFloatAvx512;
 // Layouts kQ4x16c4 and kQ8x16c4, rows of q + 128.
 void LinearQ4Avx512Vnni(const PackedGemm* gemm);
 void LinearQ8Avx512Vnni(const PackedGemm* gemm);
-RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q);
+RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 // Rows of q + 128.
-RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q);
+RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 #endif
 
 }  // namespace thimble

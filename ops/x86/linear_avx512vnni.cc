@@ -9,6 +9,7 @@
 
 #define THIMBLE_LANES 16
 #include "ops/quantise_row.h"
+#include "ops/row_groups.h"
 
 namespace thimble {
 namespace {
@@ -146,29 +147,14 @@ struct Q8 {
 
 template <typename Kind>
 void RunRows(const PackedGemm& g) {
-  size_t row = 0;
-  for (; row + 12 <= g.rows; row += 12) Kind::template Rows<12>(g, row);
-  if (row + 8 <= g.rows) {
-    Kind::template Rows<8>(g, row);
-    row += 8;
-  }
-  if (row + 4 <= g.rows) {
-    Kind::template Rows<4>(g, row);
-    row += 4;
-  }
-  switch (g.rows - row) {
-    case 3: return Kind::template Rows<3>(g, row);
-    case 2: return Kind::template Rows<2>(g, row);
-    case 1: return Kind::template Rows<1>(g, row);
-    default: return;
-  }
+  ForRowGroups<12>(g.rows, [&]<int kRows>(size_t row) { Kind::template Rows<kRows>(g, row); });
 }
 
 }  // namespace
 
 void LinearQ4Avx512Vnni(const PackedGemm* gemm) { RunRows<Q4>(*gemm); }
 void LinearQ8Avx512Vnni(const PackedGemm* gemm) { RunRows<Q8>(*gemm); }
-RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q) {
+RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0x80>(x, k, padded, q);
 }
 

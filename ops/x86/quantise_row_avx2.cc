@@ -8,7 +8,7 @@
 
 namespace thimble {
 
-RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q) {
+RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0>(x, k, padded, q);
 }
 

@@ -16,21 +16,21 @@ constinit const LinearKernel kF32Neon =
 
 constinit const LinearKernel kQ8Neon =
     Gemm<kQ8x8c2s4, 2, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c2s4__neon_mlal,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_2x8c2s4__neon_mlal>::Kernel("qd8_f32_qc8w_gemm_2x8c2s4__neon");
+         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_2x8c2s4__neon_mlal>::Kernel("qd8_f32_qc8w_gemm_2x8c2s4__neon",
+                                                                          QuantiseRowNeon);
 constinit const LinearKernel kQ8NeonDot =
-    PackedLinear<kQ8x16c4, LinearQ8NeonDot>("linear_q8_4x16c4__neondot", QuantiseRow, kGemmRowTile);
+    PackedLinear<kQ8x16c4, LinearQ8NeonDot>("linear_q8_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
 constinit const LinearKernel kQ8NeonI8mm =
-    Gemm<kQ8x16c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x16c8__neoni8mm,
-         xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x16c8__neoni8mm>::Kernel("qd8_f32_qc8w_gemm_4x16c8__neoni8mm");
+    PackedLinear<kQ8x16c4, LinearQ8NeonI8mm>("linear_q8_12x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
 
 constinit const LinearKernel kQ4Neon =
     Gemm<kQ4x16c1, 6, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16__neon_mlal_lane,
-         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_6x16__neon_mlal_lane>::Kernel("qd8_f32_qb4w_gemm_6x16__neon");
+         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_6x16__neon_mlal_lane>::Kernel("qd8_f32_qb4w_gemm_6x16__neon",
+                                                                            QuantiseRowNeon);
 constinit const LinearKernel kQ4NeonDot =
-    PackedLinear<kQ4x16c4, LinearQ4NeonDot>("linear_q4_4x16c4__neondot", QuantiseRow, kGemmRowTile);
+    PackedLinear<kQ4x16c4, LinearQ4NeonDot>("linear_q4_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
 constinit const LinearKernel kQ4NeonI8mm =
-    Gemm<kQ4x16c8, 4, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x16c8__neoni8mm,
-         xnn_qd8_f32_qb4w_gemm_minmax_ukernel_4x16c8__neoni8mm>::Kernel("qd8_f32_qb4w_gemm_4x16c8__neoni8mm");
+    PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_12x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
 
 }  // namespace
 

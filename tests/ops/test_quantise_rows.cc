@@ -77,10 +77,10 @@ TEST_CASE("every table quantises rows to the bits of the portable one, flipped w
     if (round % 5 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::quiet_NaN();
     if (round % 7 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::infinity();
     std::vector<int8_t> expected(row_bytes), q(row_bytes);
-    const RowQuantisation portable = QuantiseRow(x.data(), k, row_bytes, expected.data());
+    const RowQuantisation portable = QuantiseRow(x.data(), k, row_bytes, expected.data(), RowPlace::kAlone);
     for (const KernelTable* table : AllKernelTables()) {
       if (!table->supported(cpu)) continue;
-      const RowQuantisation other = table->q8->quantise_row(x.data(), k, row_bytes, q.data());
+      const RowQuantisation other = table->q8->quantise_row(x.data(), k, row_bytes, q.data(), RowPlace::kAlone);
       wrong += std::memcmp(&other, &portable, sizeof other) != 0;
       const int8_t flip = static_cast<int8_t>(q[0] ^ expected[0]);
       wrong += flip != 0 && flip != -128;
