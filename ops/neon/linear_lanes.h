@@ -40,15 +40,16 @@ class TileOutput {
   size_t stride_;
 };
 
-// 16 and 32 bytes; the pointer moves on. In assembly, since gcc 12 takes three instructions or four.
+// 16 and 32 bytes; the pointer moves on by that or kStep. In assembly, since gcc 12 takes three instructions or four.
 static inline int8x16_t LoadOne(const int8_t** at) {
   int8x16_t v;
   __asm__("ldr %q0, [%1], #16" : "=w"(v), "+r"(*at) : : "memory");
   return v;
 }
 
+template <int kStep = 32>
 static inline void LoadTwo(const int8_t** at, int8x16_t* a, int8x16_t* b) {
-  __asm__("ldp %q0, %q1, [%2], #32" : "=w"(*a), "=w"(*b), "+r"(*at) : : "memory");
+  __asm__("ldp %q0, %q1, [%2], %3" : "=w"(*a), "=w"(*b), "+r"(*at) : "n"(kStep) : "memory");
 }
 
 // Of four channels, from bfloat16.

@@ -110,7 +110,7 @@ struct Q4 {
                    const RowQuantisation* quantisation, float* y, ptrdiff_t columns) {
     const int8x16_t high_halves = vdupq_n_s8(static_cast<int8_t>(0xf0));
     const float* negative_sums = reinterpret_cast<const float*>(tile) + 4 * first;
-    const uint8_t* w = tile + 64 + 16 * first;
+    const int8_t* w = reinterpret_cast<const int8_t*>(tile) + 64 + 16 * first;
     float32x4_t totals[kRows][2];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -122,35 +122,36 @@ struct Q4 {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) at[r] = q + r * g.q_stride;
     const size_t block = g.block;
-    const int8_t* const end = q + g.k;
+    size_t left = g.k;
     do {
       int32x4_t sums[kRows][2];
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = vdupq_n_s32(0);
-      const int8_t* const block_end = at[0] + block;
+      size_t left_of_block = block;
       do {
         int8x16_t rows[kRows][2];
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) LoadTwo(&at[r], &rows[r][0], &rows[r][1]);
-#pragma GCC unroll 4
-        for (int group = 0; group < 4; group += 2) {
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half) {
+          int8x16_t first_eight[2], second_eight[2];
+          LoadTwo<64>(&w, &first_eight[0], &first_eight[1]);
+          LoadTwo<64>(&w, &second_eight[0], &second_eight[1]);
 #pragma GCC unroll 2
           for (int p = 0; p < 2; ++p) {
-            const int8_t* from = reinterpret_cast<const int8_t*>(w) + 64 * group + 16 * p;
-            const int8x16_t first_eight = vld1q_s8(from), second_eight = vld1q_s8(from + 64);
-            const int8x16_t w0 = vshlq_n_s8(first_eight, 4), w1 = vandq_s8(first_eight, high_halves);
-            const int8x16_t w2 = vshlq_n_s8(second_eight, 4), w3 = vandq_s8(second_eight, high_halves);
+            const int8x16_t w0 = vshlq_n_s8(first_eight[p], 4), w1 = vandq_s8(first_eight[p], high_halves);
+            const int8x16_t w2 = vshlq_n_s8(second_eight[p], 4), w3 = vandq_s8(second_eight[p], high_halves);
 #pragma GCC unroll 16
             for (int r = 0; r < kRows; ++r) {
-              sums[r][p] = vdotq_laneq_s32(sums[r][p], w0, rows[r][group / 2], 0);
-              sums[r][p] = vdotq_laneq_s32(sums[r][p], w1, rows[r][group / 2], 1);
-              sums[r][p] = vdotq_laneq_s32(sums[r][p], w2, rows[r][group / 2], 2);
-              sums[r][p] = vdotq_laneq_s32(sums[r][p], w3, rows[r][group / 2], 3);
+              sums[r][p] = vdotq_laneq_s32(sums[r][p], w0, rows[r][half], 0);
+              sums[r][p] = vdotq_laneq_s32(sums[r][p], w1, rows[r][half], 1);
+              sums[r][p] = vdotq_laneq_s32(sums[r][p], w2, rows[r][half], 2);
+              sums[r][p] = vdotq_laneq_s32(sums[r][p], w3, rows[r][half], 3);
             }
           }
         }
-        w += 256;
-      } while (at[0] != block_end);
+        left_of_block -= 32;
+      } while (left_of_block != 0);
       // Behind the block, from these channels' place in it.
       const uint16x8_t scales = vld1q_u16(reinterpret_cast<const uint16_t*>(w - 16 * first) + 4 * first);
       w += 32;
@@ -160,7 +161,8 @@ struct Q4 {
         totals[r][0] = vfmaq_f32(totals[r][0], vcvtq_f32_s32(sums[r][0]), low);
         totals[r][1] = vfmaq_f32(totals[r][1], vcvtq_f32_s32(sums[r][1]), high);
       }
-    } while (at[0] != end);
+      left -= block;
+    } while (left != 0);
     const float* bias = reinterpret_cast<const float*>(w - 16 * first) + 4 * first;
     TileOutput<kRows, 8> output(y + 4 * first, g.y_stride, columns - static_cast<ptrdiff_t>(4 * first));
 #pragma GCC unroll 16
