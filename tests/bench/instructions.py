@@ -60,7 +60,7 @@ def main():
     ap.add_argument("--weights", default="q4")
     ap.add_argument("--decode", default="4,12", help="the two numbers of decoded tokens")
     ap.add_argument("--prompt", default="32,96", help="the two numbers of prompt tokens")
-    ap.add_argument("--kv", default="f16")
+    ap.add_argument("--kv", default="q8", help="type of our cache; the peer has f16")
     ap.add_argument("--model", help="a .thimble file instead of the shape")
     ap.add_argument("--qemu", default="qemu-aarch64")
     ap.add_argument("--sysroot", default="/usr/aarch64-linux-gnu")
