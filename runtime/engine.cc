@@ -102,6 +102,32 @@ Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each,
   return Status::Ok();
 }
 
+Status Engine::FillContext(size_t tokens, uint64_t seed) {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  if (tokens > capacity()) return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
+  uint64_t state = seed;
+  const auto randomise = [&state](float* x, size_t count) {
+    for (size_t i = 0; x != nullptr && i < count; ++i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      x[i] = static_cast<float>(static_cast<int64_t>(state) >> 40) * 0x1p-23f;  // [-1, 1)
+    }
+  };
+  for (size_t t = 0, at = 0; at < tokens; at += t) {
+    t = tokens - at < network_.options.chunk_tokens ? tokens - at : network_.options.chunk_tokens;
+    for (size_t l = 0; l < network_.layer_count; ++l) {
+      const AttentionOp& a = network_.layers[l].attention;
+      if (a.spec.cache_source != -1) continue;
+      const size_t width = size_t{a.spec.kv_heads} * a.spec.head_width;
+      randomise(network_.buffers.k, t * width);
+      if (!SharesKeyAndValue(a.spec.sharing)) randomise(network_.buffers.v, t * width);
+      AppendRows(a.cache, a.spec.kv_heads, a.spec.head_width, at, t, network_.buffers.k, network_.buffers.v);
+    }
+  }
+  position_ = written_ = tokens;
+  has_logits_ = false;
+  return Status::Ok();
+}
+
 Status Engine::EmitEncoded(size_t rows, thimble_logits_fn each, void* user) {
   const uint64_t start_ns = NowNs();
   RunLayers(MakeStep(rows));

@@ -41,6 +41,8 @@ class Engine {
   // Encoders.
   Status EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
   Status EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user);
+  // For measuring: the context as if `tokens` ids had been read, but with random rows.
+  Status FillContext(size_t tokens, uint64_t seed);
   // Null before the first Prefill and after a Rewind.
   const float* logits() const { return has_logits_ ? network_.buffers.logits + last_row_ * network_.model.outputs : nullptr; }
   Result<int32_t> Sample();

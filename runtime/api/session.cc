@@ -147,6 +147,11 @@ thimble_status thimble_state_load(thimble_session* session, const void* block, s
 
 size_t thimble_rewind_limit(const thimble_session* session) { return session == nullptr ? 0 : session->RewindLimit(); }
 
+thimble_status thimble_fill_context(thimble_session* session, size_t tokens, uint64_t seed) {
+  if (session == nullptr) return ToC(NullArgument("session"));
+  return ToC(session->FillContext(tokens, seed));
+}
+
 thimble_profile thimble_get_profile(const thimble_session* session) {
   return session == nullptr ? thimble_profile{} : const_cast<thimble_session*>(session)->profile();
 }

@@ -47,7 +47,8 @@ TEST_CASE("bench has llama-bench's fields and ours") {
           "model_n_params", "n_batch", "n_ubatch", "n_threads", "cpu_mask", "cpu_strict", "type_k", "type_v", "n_prompt",
           "n_gen", "n_depth", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts",
           "bandwidth_fraction", "peak_fraction", "arena_bytes", "mapped_bytes", "private_dirty_bytes", "first_token_ms",
-          "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s"}) {
+          "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s",
+          "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token"}) {
       INFO(name);
       CHECK(row.contains(name));
     }
@@ -94,6 +95,19 @@ TEST_CASE("bench packs its random models, and chooses the same ids without") {
   CHECK(portable[0].at("packed_weight_bytes").get<uint64_t>() > 0);
 }
 
+TEST_CASE("bench fills a depth with random rows") {
+  const std::vector<std::string> test = {"-p", "0", "-n", "3", "-d", "300", "-r", "2", "-t", "1", "--kv", "f16,q8"};
+  std::vector<std::string> filled = test;
+  filled.push_back("--random-fill");
+  const Json read = BenchJson(test), random = BenchJson(filled);
+  REQUIRE(random.size() == 2);
+  for (size_t i = 0; i < 2; ++i) {
+    CHECK(random[i].at("n_depth") == 300);
+    CHECK(random[i].at("kv_bytes_read_per_token") == read[i].at("kv_bytes_read_per_token"));
+    CHECK(random[i].at("attention_ms").get<double>() > 0);
+  }
+}
+
 TEST_CASE("bench writes md, csv and jsonl") {
   const Finished table = Bench({"-p", "4", "-n", "3", "-r", "1", "-t", "1"});
   REQUIRE(table.exit_code == 0);
@@ -120,6 +134,8 @@ TEST_CASE("bench measures the machine and the first token") {
   CHECK(rows.at(0).at("bandwidth_fraction").is_null());
   CHECK(rows.at(1).at("bandwidth_fraction").get<double>() > 0);
   CHECK(rows.at(1).at("peak_fraction").is_null());
+  CHECK(rows.at(1).at("attention_fraction").get<double>() > 0);
+  CHECK(rows.at(1).at("attention_limit").is_string());
   CHECK(rows.at(0).at("first_token_ms").get<double>() > 0);
 }
 

@@ -289,6 +289,9 @@ typedef struct thimble_profile {
 } thimble_profile;
 THIMBLE_API thimble_profile thimble_get_profile(const thimble_session* session);
 THIMBLE_API void thimble_reset_profile(thimble_session* session);
+/* For measuring at a depth that takes long to read: the context holds `tokens` tokens, whose cache rows are random
+ * numbers of the seed. What is generated after them means nothing. 600 where they do not fit. */
+THIMBLE_API thimble_status thimble_fill_context(thimble_session* session, size_t tokens, uint64_t seed);
 
 /* Names of the kernel tables this CPU can run, best last, separated by spaces. Static text. */
 THIMBLE_API const char* thimble_kernel_tables(void);

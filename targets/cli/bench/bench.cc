@@ -23,6 +23,7 @@ constexpr char kFooter[] = R"(Examples:
   thimble bench model.thimble
   thimble bench --shape tinyllama-1.1b -p 512 -n 128 -t 1,2
   thimble bench -m model.thimble -p 0 -n 64 -d 0,4096 --kv f16,q8,q4 -r 3 -o json
+  thimble bench --shape smollm2-135m -p 0 -n 8 -d 0,65536 --random-fill --kv q8
 
 Options that take lists take commas, and ranges as llama-bench does: 1-4, 1-8+2, 1-8*2. The machine's limits
 (read bandwidth, int8 peak) are measured in the same run; what the columns mean stands in
@@ -36,6 +37,7 @@ struct Arguments {
   int64_t repetitions = 5, seed = 1;
   float delay_seconds = 0;
   PlacementOptions placement;
+  bool random_fill = false;
   bool no_warm_up = false, no_limits = false, progress = false;
 };
 
@@ -245,6 +247,7 @@ int Run(const Arguments& a) {
           setup.depth = depth;
           setup.repetitions = static_cast<uint32_t>(a.repetitions);
           setup.warm_up = !a.no_warm_up;
+          setup.random_rows = a.random_fill;
           setup.delay_seconds = a.delay_seconds;
           setup.progress = a.progress;
           const BenchSession session = Measure(model, setup, tests);
@@ -289,6 +292,8 @@ Command AddBench(CLI::App* program) {
   app->add_option("--pg", a->pairs, "Prompt tokens, then decoded ones; also -pg")
       ->type_name("P,N")->take_all()->expected(1)->group(kTests);
   AddList(app, "-d,--n-depth", &a->depths, "Tokens in the context before the test", "0")->group(kTests);
+  app->add_flag("--random-fill", a->random_fill, "Fill the depth with random rows, for all types of them, not by reading ids")
+      ->group(kTests);
   AddList(app, "-t,--threads", &a->threads, "Threads", "as thimble run")->group(kTests);
   AddList(app, "--kv", &a->caches, "KV cache rows: f32, f16, q8, q4", "f16")->group(kTests);
   AddList(app, "--cache-type-k", &a->key_caches, "The keys alone; also -ctk", "")->group(kTests);

@@ -71,7 +71,9 @@ class Runner {
 
   // The context up to the depth. Every repetition goes back to here.
   void Fill() const {
-    if (setup_.depth > 0) Check(Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
+    if (setup_.depth == 0) return;
+    Check(setup_.random_rows ? thimble_fill_context(session_, setup_.depth, 1)
+                             : Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
   }
 
   // One repetition: nanoseconds, and the ids that were chosen into `checksum`.
@@ -125,6 +127,9 @@ class Runner {
     if (const std::optional<uint64_t> calls = AllocationCalls()) result.allocations_after_load = *calls - *calls_before;
     const thimble_profile profile = thimble_get_profile(session_);
     result.bytes_read = profile.weight_bytes_read + profile.kv_bytes_read;
+    const double tokens = static_cast<double>(test.n_prompt + test.n_gen) * setup_.repetitions;
+    result.attention_ns = static_cast<double>(profile.attention_ns) / tokens;
+    result.kv_bytes_per_token = static_cast<double>(profile.kv_bytes_read) / tokens;
     Statistics(test.n_prompt + test.n_gen, &result);
     return result;
   }

@@ -24,6 +24,7 @@ struct BenchSetup {
   uint32_t depth = 0;
   uint32_t repetitions = 5;
   bool warm_up = true;
+  bool random_rows = false;      // fill the depth with random rows instead of a prompt's
   double delay_seconds = 0;      // before each test
   bool progress = false;         // lines on standard error
 };
@@ -39,6 +40,8 @@ struct BenchResult {
   std::optional<uint64_t> allocations_after_load;
   uint64_t bytes_read = 0;       // weights and cache, all repetitions together, as the library counts them
   double gb_per_s = 0;           // of them
+  double attention_ns = 0;       // per token: heads turned, rows appended, attention
+  double kv_bytes_per_token = 0; // read by attention, on average
   ProcessMemory memory;          // at the end of the test
   uint64_t arena_resident_bytes = 0;
   std::string test_time;         // ISO 8601, UTC

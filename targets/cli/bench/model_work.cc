@@ -32,8 +32,12 @@ uint64_t PayloadBytes(const Header& header) {
 }  // namespace
 
 double ModelWork::PromptOperations(uint64_t depth, uint64_t tokens) const {
+  return 2 * layer_weights * static_cast<double>(tokens) + AttentionOperations(depth, tokens);
+}
+
+double ModelWork::AttentionOperations(uint64_t depth, uint64_t tokens) const {
   const double t = static_cast<double>(tokens), pairs = t * (static_cast<double>(depth) + (t + 1) / 2);
-  return 2 * layer_weights * t + 4 * heads_width_per_key * pairs;
+  return 4 * heads_width_per_key * pairs;
 }
 
 ModelWork ReadModelWork(const std::string& path) {

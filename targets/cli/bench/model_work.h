@@ -16,6 +16,8 @@ struct ModelWork {
   // Multiplications and additions of int8 values for `tokens` prompt tokens behind `depth` others: two per weight, and
   // four per pair of query and key and element of a head. Windows are not looked at.
   double PromptOperations(uint64_t depth, uint64_t tokens) const;
+  // Those of attention alone.
+  double AttentionOperations(uint64_t depth, uint64_t tokens) const;
 };
 
 // Throws Error as every command does about files.

@@ -20,6 +20,28 @@ std::optional<double> PeakFraction(const BenchRow& row) {
   return operations / static_cast<double>(row.result.avg_ns) / row.limits.int8_gop_per_s;
 }
 
+// The least time that attention could take for a token: multiplying at the machine's int8 peak, or reading the rows at its
+// bandwidth, whichever takes longer.
+struct AttentionLimit {
+  const char* name;
+  double ns;
+};
+
+std::optional<AttentionLimit> LimitOfAttention(const BenchRow& row) {
+  if (row.limits.read_gb_per_s <= 0 || row.limits.int8_gop_per_s <= 0) return std::nullopt;
+  const uint64_t tokens = row.result.test.n_prompt + row.result.test.n_gen;
+  const double operations = row.work->AttentionOperations(row.result.depth, tokens) / static_cast<double>(tokens);
+  const double multiplying = operations / row.limits.int8_gop_per_s;
+  const double reading = row.result.kv_bytes_per_token / row.limits.read_gb_per_s;
+  return multiplying > reading ? AttentionLimit{"int8", multiplying} : AttentionLimit{"bandwidth", reading};
+}
+
+std::optional<double> AttentionFraction(const BenchRow& row) {
+  const std::optional<AttentionLimit> limit = LimitOfAttention(row);
+  if (!limit || row.result.attention_ns <= 0) return std::nullopt;
+  return limit->ns / row.result.attention_ns;
+}
+
 Json Nullable(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 std::string Hex(uint64_t value) { return Format("%016llx", static_cast<unsigned long long>(value)); }
@@ -27,6 +49,7 @@ std::string Hex(uint64_t value) { return Format("%016llx", static_cast<unsigned 
 Json RowJson(const BenchRow& row) {
   const BenchResult& r = row.result;
   const thimble_plan& plan = row.plan.totals;
+  const std::optional<AttentionLimit> limit = LimitOfAttention(row);
   return {{"build_commit", thimble_version()},
           {"build_number", 0},
           {"cpu_info", CpuName()},
@@ -58,6 +81,10 @@ Json RowJson(const BenchRow& row) {
           {"gb_per_s", r.gb_per_s},
           {"bandwidth_fraction", Nullable(BandwidthFraction(row))},
           {"peak_fraction", Nullable(PeakFraction(row))},
+          {"attention_ms", r.attention_ns * 1e-6},
+          {"attention_limit", limit ? Json(limit->name) : Json(nullptr)},
+          {"attention_fraction", Nullable(AttentionFraction(row))},
+          {"kv_bytes_read_per_token", r.kv_bytes_per_token},
           {"read_bandwidth_gb_per_s", row.limits.read_gb_per_s},
           {"int8_peak_gop_per_s", row.limits.int8_gop_per_s},
           {"int8_instructions", row.limits.int8_instructions},
@@ -106,9 +133,9 @@ std::string PercentText(const std::optional<double>& fraction) {
 
 constexpr char kHead[] =
     "| model                          |       size |     params | kernels    | threads | kv      |            test |"
-    "                  t/s |  GB/s |  bw % | int8 % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
+    "                  t/s |  GB/s |  bw % | int8 % | attn ms | attn % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
     "| ------------------------------ | ---------: | ---------: | ---------- | ------: | ------- | --------------: |"
-    " -------------------: | ----: | ----: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
+    " -------------------: | ----: | ----: | -----: | ------: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
 
 std::string MarkdownLine(const BenchRow& row) {
   const BenchResult& r = row.result;
@@ -124,6 +151,7 @@ std::string MarkdownLine(const BenchRow& row) {
   line += Format("%21s | ", speed.c_str());  // one more: the sign is two bytes
   line += Format("%5s | %5s | %6s | ", IsDecoding(r.test) ? Format("%.2f", r.gb_per_s).c_str() : "-",
                  PercentText(BandwidthFraction(row)).c_str(), PercentText(PeakFraction(row)).c_str());
+  line += Format("%7.3f | %6s | ", r.attention_ns * 1e-6, PercentText(AttentionFraction(row)).c_str());
   line += Format("%7s | %10.2f | %11.2f | ", row.first_token_ms ? Format("%.1f", *row.first_token_ms).c_str() : "-",
                  static_cast<double>(plan.arena_bytes) / mib, static_cast<double>(r.memory.private_dirty_bytes) / mib);
   return line + Format("%6s | %s |\n",
