@@ -10,13 +10,13 @@ def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def thimble_model(program, work, shape, weights, runner=()):
-    """A .thimble file of the shape, packed for this machine where the program can do that."""
-    path = os.path.join(work, "%s-%s.thimble" % (shape, weights))
+def thimble_model(program, work, shape, weights, runner=(), positions=0):
+    """A .thimble file of the shape; with `positions` for a context of that many tokens, else of the shape's own."""
+    path = os.path.join(work, "%s-%s%s.thimble" % (shape, weights, "-%d" % positions if positions else ""))
     if not os.path.exists(path):
         log("writing " + path)
-        subprocess.run(list(runner) + [program, "convert", "--shape", shape, "--weights", weights, "-o", path, "-q"],
-                       check=True)
+        subprocess.run(list(runner) + [program, "convert", "--shape", shape, "--weights", weights, "-o", path, "-q",
+                        "--positions", str(positions)], check=True)
     return path
 
 

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""What a decoded token costs more at a depth than at none: a table and a plot, for each type of cache rows.
+
+    depth.py --thimble build/host/bin/thimble --work DIR --out DIR [--depths 1024,2048,...,65536] [--kv q8,f16]
+             [--peer DIR/peer --peer-model smollm2-135m-Q4_0.gguf --peer-kv f16 --peer-max-depth 8192]
+
+thimble's depths are filled with random rows (`thimble bench --random-fill`), llama.cpp reads ids, which takes long: hence
+its own largest depth. Both are run in turn, depth by depth; numbers are medians over the rounds. The exponent is the slope
+of the line through the points in the plot: 1 is linear growth. Only the standard library is used.
+"""
+import argparse
+import json
+import math
+import os
+import statistics
+
+from compare import bench
+from models import log, packed_model, thimble_model
+
+SERIES_COLOURS = [("#0b6bcb", "#6cb6ff"), ("#c2410c", "#ff9b5e"), ("#15803d", "#57d38c"), ("#7e22ce", "#c79bff"),
+                  ("#a16207", "#e8c35a"), ("#be123c", "#ff8fa8")]
+
+
+def measure(args, shape):
+    """{series: {depth: [ms per token]}} of one shape; a series is "thimble q8" or "llama.cpp f16"."""
+    positions = max(args.depths) + args.gen  # learned ones reach as far as the file has them
+    path = packed_model(args.thimble, thimble_model(args.thimble, args.work, shape, args.weights, positions=positions))
+    with_peer = args.peer and shape == args.peer_shape
+    samples = {}
+
+    def add(series, row):
+        samples.setdefault(series, {}).setdefault(row["n_depth"], []).append(1000 / row["avg_ts"])
+
+    common = ["-p", "0", "-n", str(args.gen), "-t", str(args.threads), "-r", "1", "-o", "json"]
+    for number in range(args.rounds):
+        for depth in [0] + args.depths:
+            log("%s: round %d of %d, depth %d" % (shape, number + 1, args.rounds, depth))
+            for row in bench([args.thimble, "bench", "-m", path, "-d", str(depth), "--kv", args.kv, "--random-fill",
+                              "--no-limits"] + common):
+                add("thimble " + row["type_k"], row)
+            if not with_peer or depth > args.peer_max_depth:
+                continue
+            for kv in args.peer_kv.split(","):
+                # Quantised values need flash attention there.
+                flash = "0" if kv == "f16" else "1"
+                for row in bench([args.peer, "llama-bench", "-m", args.peer_model, "-d", str(depth), "-fa", flash,
+                                  "-ctk", kv, "-ctv", kv] + common):
+                    add("llama.cpp " + kv, row)
+    return samples
+
+
+def added(samples):
+    """{series: [(depth, ms more than at depth 0)]}, what is not more left out."""
+    result = {}
+    for series, depths in samples.items():
+        base = statistics.median(depths[0])
+        points = [(d, statistics.median(ms) - base) for d, ms in sorted(depths.items()) if d > 0]
+        result[series] = [(d, ms) for d, ms in points if ms > 0]
+    return result
+
+
+def exponent(points):
+    """Slope of the least squares line through (log depth, log ms); None for fewer than two points."""
+    if len(points) < 2:
+        return None
+    x = [math.log(d) for d, _ in points]
+    y = [math.log(ms) for _, ms in points]
+    mx, my = statistics.fmean(x), statistics.fmean(y)
+    return sum((a - mx) * (b - my) for a, b in zip(x, y)) / sum((a - mx) ** 2 for a in x)
+
+
+def table(shape, samples, points):
+    depths = sorted({d for series in samples.values() for d in series if d > 0})
+    lines = ["Added milliseconds per token, %s shape:" % shape, "",
+             "| rows | at depth 0 | " + " | ".join(str(d) for d in depths) + " | exponent |",
+             "| --- | ---: |" + " ---: |" * (len(depths) + 1)]
+    for series in samples:
+        known = dict(points[series])
+        cells = ["%.3f" % known[d] if d in known else "-" for d in depths]
+        slope = exponent(points[series])
+        lines.append("| %s | %.2f ms | %s | %s |" % (series, statistics.median(samples[series][0]), " | ".join(cells),
+                                                     "-" if slope is None else "%.2f" % slope))
+    return "\n".join(lines) + "\n"
+
+
+def ticks(low, high, base):
+    first, last = math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9)
+    return [base**e for e in range(first, max(last, first + 1) + 1)]
+
+
+def depth_text(depth):
+    return "%gk" % (depth / 1024) if depth >= 1024 else str(depth)
+
+
+def svg(shape, points):
+    width, height, left, right, top, bottom = 780, 460, 70, 170, 46, 52
+    points = {series: p for series, p in points.items() if p}
+    depths = ticks(min(d for p in points.values() for d, _ in p), max(d for p in points.values() for d, _ in p), 2)
+    times = ticks(min(ms for p in points.values() for _, ms in p), max(ms for p in points.values() for _, ms in p), 10)
+
+    def place(value, marks, begin, end):
+        return begin + (end - begin) * math.log(value / marks[0]) / math.log(marks[-1] / marks[0])
+
+    def x(depth):
+        return place(depth, depths, left, width - right)
+
+    def y(ms):
+        return place(ms, times, height - bottom, top)
+
+    rules = ["text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}.back{fill:#fff}"]
+    dark = ["text{fill:#e6e6e6}.grid{stroke:#3a3f45}.back{fill:#16191d}"]
+    for i, (light_colour, dark_colour) in enumerate(SERIES_COLOURS):
+        rules.append(".s%d{stroke:%s}.f%d{fill:%s}" % (i, light_colour, i, light_colour))
+        dark.append(".s%d{stroke:%s}.f%d{fill:%s}" % (i, dark_colour, i, dark_colour))
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">' % (width, height, width, height),
+           "<style>%s@media(prefers-color-scheme:dark){%s}</style>" % ("".join(rules), "".join(dark)),
+           '<rect class="back" width="100%" height="100%"/>',
+           '<text x="%d" y="24" style="font-weight:600">Added time per decoded token by depth, %s shape</text>' % (left, shape)]
+    for d in depths:
+        out.append('<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>' % (x(d), top, x(d), height - bottom))
+        out.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' % (x(d), height - bottom + 20, depth_text(d)))
+    for ms in times:
+        out.append('<line class="grid" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>' % (left, y(ms), width - right, y(ms)))
+        out.append('<text x="%d" y="%.1f" text-anchor="end">%g ms</text>' % (left - 8, y(ms) + 4, ms))
+    out.append('<text x="%.1f" y="%d" text-anchor="middle">tokens in the context</text>' % ((left + width - right) / 2, height - 12))
+    # Names at the ends of the lines, pushed apart where they would touch.
+    ends = sorted((y(p[-1][1]), i, series) for i, (series, p) in enumerate(points.items()))
+    below = -1e9
+    for at, i, series in ends:
+        p, colour = points[series], i % len(SERIES_COLOURS)
+        path = " ".join("%.1f,%.1f" % (x(d), y(ms)) for d, ms in p)
+        dashes = ' stroke-dasharray="6 4"' if series.startswith("llama") else ""
+        out.append('<polyline class="s%d" fill="none" stroke-width="2"%s points="%s"/>' % (colour, dashes, path))
+        out.extend('<circle class="f%d" cx="%.1f" cy="%.1f" r="3"/>' % (colour, x(d), y(ms)) for d, ms in p)
+        below = max(at + 4, below + 17)
+        slope = exponent(p)
+        text = series + ("" if slope is None else " (%.2f)" % slope)
+        out.append('<text class="f%d" x="%.1f" y="%.1f">%s</text>' % (colour, width - right + 8, below, text))
+    return "\n".join(out + ["</svg>"]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--thimble", required=True)
+    parser.add_argument("--work", required=True, help="folder for models")
+    parser.add_argument("--out", required=True, help="folder for depth.md, depth.json and depth-SHAPE.svg")
+    parser.add_argument("--shapes", default="paper-300m-qmqa,smollm2-135m")
+    parser.add_argument("--weights", default="q4")
+    parser.add_argument("--depths", default=",".join(str(1024 << i) for i in range(7)))
+    parser.add_argument("--kv", default="q8,f16")
+    parser.add_argument("--gen", type=int, default=8, help="tokens decoded in each measurement")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer", help="launcher of llama.cpp: peer llama-bench ARGUMENTS")
+    parser.add_argument("--peer-model", help="a GGUF file of --peer-shape")
+    parser.add_argument("--peer-shape", default="smollm2-135m")
+    parser.add_argument("--peer-kv", default="f16")
+    parser.add_argument("--peer-max-depth", type=int, default=8192)
+    args = parser.parse_args()
+    if bool(args.peer) != bool(args.peer_model):
+        parser.error("--peer and --peer-model go together")
+    args.depths = [int(d) for d in args.depths.split(",")]
+    os.makedirs(args.out, exist_ok=True)
+    everything, text = {}, []
+    for shape in args.shapes.split(","):
+        samples = measure(args, shape)
+        points = added(samples)
+        everything[shape] = samples
+        text.append(table(shape, samples, points))
+        print(text[-1], flush=True)
+        if any(points.values()):
+            with open(os.path.join(args.out, "depth-%s.svg" % shape), "w") as file:
+                file.write(svg(shape, points))
+    with open(os.path.join(args.out, "depth.md"), "w") as file:
+        file.write("\n".join(text))
+    with open(os.path.join(args.out, "depth.json"), "w") as file:
+        json.dump(everything, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
