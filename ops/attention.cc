@@ -164,14 +164,31 @@ void AttendChunk(const AttentionTask& task, size_t index, float* states) {
   }
 }
 
+// Four rows' factors at a time.
 void MergeStates(const AttentionLayout& layout, size_t rows, size_t d, const float* chunk, float* total) {
-  for (size_t r = 0; r < rows; ++r, chunk += layout.state_stride, total += layout.state_stride) {
-    if (chunk[0] == kNothing) continue;
-    const float largest = chunk[0] > total[0] ? chunk[0] : total[0];
-    const float old_factor = ExpOne(total[0] - largest), new_factor = ExpOne(chunk[0] - largest);
-    total[0] = largest;
-    total[1] = total[1] * old_factor + chunk[1] * new_factor;
-    for (size_t i = 0; i < d; ++i) total[4 + i] = total[4 + i] * old_factor + chunk[4 + i] * new_factor;
+  const size_t stride = layout.state_stride;
+  for (size_t first = 0; first < rows; first += 4) {
+    const size_t count = Least(4, rows - first);
+    Vec4 chunk_largest = Splat4(kNothing), largest = {};
+    for (size_t l = 0; l < count; ++l) {
+      chunk_largest[l] = chunk[(first + l) * stride];
+      largest[l] = total[(first + l) * stride];
+    }
+    const Vec4 both = Max4(chunk_largest, largest);
+    const Vec4 old_factors = Exp4(largest - both), new_factors = Exp4(chunk_largest - both);
+    for (size_t l = 0; l < count; ++l) {
+      const float* from = chunk + (first + l) * stride;
+      float* to = total + (first + l) * stride;
+      if (from[0] == kNothing) continue;
+      const float old_factor = old_factors[l], new_factor = new_factors[l];
+      to[0] = both[l];
+      to[1] = to[1] * old_factor + from[1] * new_factor;
+      const size_t whole = kStateHead + d / 4 * 4;
+      for (size_t i = kStateHead; i < whole; i += 4) {
+        Store4(to + i, Load4(to + i) * old_factor + Load4(from + i) * new_factor);
+      }
+      for (size_t i = whole; i < kStateHead + d; ++i) to[i] = to[i] * old_factor + from[i] * new_factor;
+    }
   }
 }
 

@@ -38,7 +38,7 @@ void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q,
 AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool copied, size_t copy_at, Span span) {
   const AttentionLayout& layout = *task.layout;
   const size_t count = CeilDiv(span.end, kCacheBlockRows) - span.begin / kCacheBlockRows;
-  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = count};
+  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = count, .ahead = 0};
   if (copied) {
     blocks.data = task.scratch + copy_at;
   } else {
@@ -86,11 +86,17 @@ void AttendChunkInt8(const AttentionTask& task, Span span, float* states) {
   const size_t first = span.begin / kCacheBlockRows * kCacheBlockRows;
   CopyRows(task, first, span);
   const bool one_row = a.values.base == a.keys.base;
-  const AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, span);
+  AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, span);
   // One row that is both and was copied as it is: the same bytes serve.
   const bool shared_copy = one_row && layout.copied_values && a.key_gain == nullptr && a.key_cos == nullptr;
-  const AttentionBlocks values =
+  AttentionBlocks values =
       shared_copy ? keys : Blocks(task, one_row ? a.keys : a.values, layout.copied_values, layout.values_at, span);
+
+  // While keys are multiplied the values are fetched, while values are, the next chunk's keys: decoding waits for memory.
+  if (keys.data != values.data && !layout.copied_values) keys.ahead = values.data - keys.data;
+  if (span.end < task.needed.end && !layout.copied_keys) {
+    values.ahead = a.keys.Head(task.kv_head) + a.keys.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d) - values.data;
+  }
 
   float* scores = task.At(layout.scores_at);
   uint8_t* p = task.scratch + layout.p_at;
@@ -118,6 +124,7 @@ void AttendChunkInt8(const AttentionTask& task, Span span, float* states) {
     }
     a.kernel->values(p, p_scales, queries.rows, &values, states + r * layout.state_stride + kStateHead,
                      layout.state_stride);
+    keys.ahead = values.ahead = 0;  // all of it is in the cache
   }
 }
 

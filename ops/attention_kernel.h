@@ -33,6 +33,8 @@ struct AttentionBlocks {
   const uint8_t* data;
   size_t d4;
   size_t count;  // 1 .. kAttentionTileBlocks
+  ptrdiff_t ahead;  // what is read after these, `count` blocks, lies so many bytes from data: fetched into the cache
+                    // at the same pace. 0: nothing is to be fetched
 };
 
 struct AttentionSoftmax {

@@ -15,6 +15,34 @@ static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
   return (index >= static_cast<int32_t>(begin)) & (index < static_cast<int32_t>(end));
 }
 
+typedef float FourLanes __attribute__((vector_size(16)));
+
+// Sixteen numbers become four, lane l joining l + 8 and then l + 4.
+template <typename Join>
+static inline FourLanes JoinToFour(const Lanes* v, Join join) {
+#if THIMBLE_LANES == 4
+  return join(join(v[0], v[2]), join(v[1], v[3]));
+#else
+#if THIMBLE_LANES == 8
+  const Lanes eight = join(v[0], v[1]);
+#else
+  const auto eight = join(__builtin_shufflevector(v[0], v[0], 0, 1, 2, 3, 4, 5, 6, 7),
+                          __builtin_shufflevector(v[0], v[0], 8, 9, 10, 11, 12, 13, 14, 15));
+#endif
+  return join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3), __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+#endif
+}
+
+static inline float SumSixteen(const Lanes* v) {
+  const FourLanes four = JoinToFour(v, [](auto a, auto b) { return a + b; });
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+static inline float MostOfSixteen(const Lanes* v) {
+  const auto larger = [](auto a, auto b) { return a > b ? a : b; };
+  const FourLanes four = JoinToFour(v, larger);
+  return larger(larger(four[0], four[2]), larger(four[1], four[3]));
+}
+
 static void SoftmaxTile(float* scores, size_t begin, size_t end, const AttentionBlocks* values, uint8_t* p,
                         AttentionSoftmax* result) {
   const float kNothing = -__builtin_inff();
@@ -23,20 +51,23 @@ static void SoftmaxTile(float* scores, size_t begin, size_t end, const Attention
   result->largest = kNothing;
   result->sum = 0.0f;
   result->p_scale = 0.0f;
-  Lanes most = Lanes{} + kNothing;
-  for (size_t i = first * 16; begin < end && i < last * 16; i += kLanes) {
-    Lanes v = LoadLanes(scores + i);
-    if (i < begin || i + kLanes > end) v = Inside(i, begin, end) ? v : Lanes{} + kNothing;
-    most = v > most ? v : most;
+  Lanes most[kVectors];
+  for (Lanes& v : most) v = Lanes{} + kNothing;
+  for (size_t i = first * 16; begin < end && i < last * 16; i += 16) {
+    for (size_t l = 0; l < kVectors; ++l) {
+      const size_t at = i + l * kLanes;
+      Lanes v = LoadLanes(scores + at);
+      if (at < begin || at + kLanes > end) v = Inside(at, begin, end) ? v : Lanes{} + kNothing;
+      most[l] = v > most[l] ? v : most[l];
+    }
   }
-  float largest = kNothing;
-  for (size_t l = 0; l < kLanes; ++l) largest = most[l] > largest ? most[l] : largest;
+  const float largest = MostOfSixteen(most);
   if (!(largest > kNothing)) {
     __builtin_memset(p, 0, n);
     return;
   }
   Lanes sums[kVectors] = {};
-  Lanes heaviest = {};
+  Lanes heaviest[kVectors] = {};
   for (size_t block = first; block < last; ++block) {
     const float* scales = reinterpret_cast<const float*>(values->data + block * block_bytes + 16 * values->d4);
     for (size_t v = 0; v < kVectors; ++v) {
@@ -49,19 +80,13 @@ static void SoftmaxTile(float* scores, size_t begin, size_t end, const Attention
         w = inside ? w : Lanes{};
       }
       sums[v] += e;
-      heaviest = w > heaviest ? w : heaviest;
+      heaviest[v] = w > heaviest[v] ? w : heaviest[v];
       StoreLanes(scores + i, w);
     }
   }
-  float sum[16];
-  for (size_t v = 0; v < kVectors; ++v) StoreLanes(sum + v * kLanes, sums[v]);
-  for (size_t half = 8; half > 0; half /= 2) {
-    for (size_t l = 0; l < half; ++l) sum[l] += sum[l + half];
-  }
-  float heavy = 0.0f;
-  for (size_t l = 0; l < kLanes; ++l) heavy = heaviest[l] > heavy ? heaviest[l] : heavy;
+  const float heavy = MostOfSixteen(heaviest);
   result->largest = largest;
-  result->sum = sum[0];
+  result->sum = SumSixteen(sums);
   // Below, 127 / heavy would overflow: such values are zero for everybody.
   const float inverse = heavy > 1e-30f ? 127.0f / heavy : 0.0f;
   result->p_scale = heavy > 1e-30f ? heavy / 127.0f : 0.0f;

@@ -43,12 +43,14 @@ inline float32x4_t Total(const Pairs& sum) { return vcvtq_f32_s32(vpaddq_s32(sum
 // A block of 16 rows is four registers of 4 rows for every 4 bytes of the head; two of them at a time.
 template <int kRows>
 inline void ScoreHalfBlock(const AttentionQueries& queries, size_t row, const uint8_t* keys, const float* scales,
-                           size_t d4, float* out, size_t out_stride) {
+                           size_t d4, ptrdiff_t ahead, float* out, size_t out_stride) {
   const int8_t* q = queries.q + row * queries.q_stride;
   Pairs sums[kRows][2];
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = Zero();
   size_t i = 0;
   for (; i + 8 <= d4; i += 8, keys += 128) {
+    __builtin_prefetch(keys + ahead);
+    __builtin_prefetch(keys + 64 + ahead);
     for (int r = 0; r < kRows; ++r) {
       const int8x16_t q0 = LoadFourTimesFour(q + r * queries.q_stride + i);
       const int8x16_t q1 = LoadFourTimesFour(q + r * queries.q_stride + i + 4);
@@ -79,7 +81,7 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
     const uint8_t* block = keys.data + b * 16 * (keys.d4 + 4);
     const float* scales = reinterpret_cast<const float*>(block + 16 * keys.d4);
     for (size_t half = 0; half < 2; ++half) {
-      ScoreHalfBlock<kRows>(queries, row, block + 32 * half, scales + 8 * half, keys.d4,
+      ScoreHalfBlock<kRows>(queries, row, block + 32 * half, scales + 8 * half, keys.d4, half == 0 ? keys.ahead : 0,
                             out + row * out_stride + 16 * b + 8 * half, out_stride);
     }
   }
@@ -99,12 +101,13 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
 // Four columns of a few rows. A register of 4 cache rows x 4 columns is turned around by TBL.
 template <int kRows>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
-                         size_t blocks, float* out, size_t out_stride) {
+                         size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
   static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
   const uint8x16_t turn = vld1q_u8(kTurn);
   Pairs sums[kRows];
   for (int r = 0; r < kRows; ++r) sums[r] = Zero();
   for (size_t b = 0; b < blocks; ++b) {
+    __builtin_prefetch(columns + b * block_bytes + ahead);
     for (int pair = 0; pair < 2; ++pair) {
       const uint8_t* at = columns + b * block_bytes + 32 * pair;
       const int8x16_t v0 = vqtbl1q_s8(LoadBytes(at), turn), v1 = vqtbl1q_s8(LoadBytes(at + 16), turn);
@@ -124,7 +127,7 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
   size_t i = 0;
   for (; i < values.d4; i += 4) {
     ValueColumns<kRows>(p + row * kAttentionTileRows, p_scales + row, values.data + 16 * i,
-                        16 * (values.d4 + 4), values.count, out + i, out_stride);
+                        16 * (values.d4 + 4), values.count, values.ahead, out + i, out_stride);
   }
   for (; i % 16 != 0; i += 4) {
     for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride + i, vdupq_n_f32(0.0f));

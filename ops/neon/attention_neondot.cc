@@ -21,8 +21,8 @@ inline int32x4_t LoadFourTimesFour(const int8_t* p) {
 
 // A block of 16 rows is four registers of 4 rows for every 4 bytes of the head.
 template <int kRows>
-inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_t* block, size_t d4, float* out,
-                       size_t out_stride) {
+inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_t* block, size_t d4,
+                       ptrdiff_t ahead, float* out, size_t out_stride) {
   const int8_t* q = queries.q + row * queries.q_stride;
   int32x4_t sums[kRows][4];
   for (int r = 0; r < kRows; ++r) {
@@ -34,6 +34,7 @@ inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_
     int8x16_t sixteen[kRows];
     for (int r = 0; r < kRows; ++r) sixteen[r] = vld1q_s8(q + r * queries.q_stride + i);
     for (int j = 0; j < 4; ++j) {
+      __builtin_prefetch(keys + 64 * j + ahead);
       const int8x16_t k0 = LoadBytes(keys + 16 * j), k1 = LoadBytes(keys + 64 + 16 * j);
       const int8x16_t k2 = LoadBytes(keys + 128 + 16 * j), k3 = LoadBytes(keys + 192 + 16 * j);
       for (int r = 0; r < kRows; ++r) {
@@ -64,8 +65,8 @@ template <int kRows>
 inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
                       size_t out_stride) {
   for (size_t b = 0; b < keys.count; ++b) {
-    ScoreBlock<kRows>(queries, row, keys.data + b * 16 * (keys.d4 + 4), keys.d4, out + row * out_stride + 16 * b,
-                      out_stride);
+    ScoreBlock<kRows>(queries, row, keys.data + b * 16 * (keys.d4 + 4), keys.d4, keys.ahead,
+                      out + row * out_stride + 16 * b, out_stride);
   }
 }
 
@@ -84,7 +85,7 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
 // SDOT adds 4 rows to 4 columns.
 template <int kRows, int kGroups>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
-                         size_t blocks, float* out, size_t out_stride) {
+                         size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
   static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
   const uint8x16_t turn = vld1q_u8(kTurn);
   int32x4_t sums[kRows][kGroups];
@@ -96,6 +97,7 @@ inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t*
     int8x16_t sixteen[kRows];
     for (int r = 0; r < kRows; ++r) sixteen[r] = LoadBytes(p + r * kAttentionTileRows + 16 * b);
     for (int g = 0; g < kGroups; ++g) {
+      __builtin_prefetch(block + 64 * g + ahead);
       const int8x16_t v0 = vqtbl1q_s8(LoadBytes(block + 64 * g), turn);
       const int8x16_t v1 = vqtbl1q_s8(LoadBytes(block + 64 * g + 16), turn);
       const int8x16_t v2 = vqtbl1q_s8(LoadBytes(block + 64 * g + 32), turn);
@@ -124,10 +126,10 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
   out += row * out_stride;
   size_t i = 0;
   for (; i + 16 <= d4; i += 16) {
-    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, out + i, out_stride);
+    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
   }
   for (; i < d4; i += 4) {
-    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, out + i, out_stride);
+    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
   }
   for (; i % 16 != 0; i += 4) {
     for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride + i, vdupq_n_f32(0.0f));

@@ -26,12 +26,13 @@ inline __m256i DotFours(__m256i magnitudes, __m256i bytes) {
 
 // One block of 16 rows, as two registers of 8. The sign of a key moves to the query.
 template <int kRows>
-inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_t* block, size_t d4, float* out,
-                       size_t out_stride) {
+inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_t* block, size_t d4,
+                       ptrdiff_t ahead, float* out, size_t out_stride) {
   const int8_t* q = queries.q + row * queries.q_stride;
   __m256i sums[kRows][2];
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm256_setzero_si256();
   for (size_t i = 0; i < d4; i += 4) {
+    _mm_prefetch(reinterpret_cast<const char*>(block + 16 * i + ahead), _MM_HINT_T0);
     for (int half = 0; half < 2; ++half) {
       const __m256i keys = LoadBytes(block + 16 * i + 32 * half);
       const __m256i magnitudes = _mm256_abs_epi8(keys);
@@ -55,8 +56,8 @@ template <int kRows>
 inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
                       size_t out_stride) {
   for (size_t b = 0; b < keys.count; ++b) {
-    ScoreBlock<kRows>(queries, row, keys.data + b * 16 * (keys.d4 + 4), keys.d4, out + row * out_stride + 16 * b,
-                      out_stride);
+    ScoreBlock<kRows>(queries, row, keys.data + b * 16 * (keys.d4 + 4), keys.d4, keys.ahead,
+                      out + row * out_stride + 16 * b, out_stride);
   }
 }
 
@@ -74,13 +75,14 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
 // Four columns of a few rows: a lane holds 4 columns x 4 cache rows.
 template <int kRows>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
-                         size_t blocks, float* out, size_t out_stride) {
+                         size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
   // Turns 4 rows x 4 columns of bytes around in each lane.
   const __m256i turn = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m256i spread[2] = {_mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1), _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3)};
   __m256i sums[kRows];
   for (int r = 0; r < kRows; ++r) sums[r] = _mm256_setzero_si256();
   for (size_t b = 0; b < blocks; ++b) {
+    _mm_prefetch(reinterpret_cast<const char*>(columns + b * block_bytes + ahead), _MM_HINT_T0);
     for (int half = 0; half < 2; ++half) {
       const __m256i values = _mm256_shuffle_epi8(LoadBytes(columns + b * block_bytes + 32 * half), turn);
       for (int r = 0; r < kRows; ++r) {
@@ -103,7 +105,7 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
                       float* out, size_t out_stride) {
   for (size_t i = 0; i < values.d4; i += 4) {
     ValueColumns<kRows>(p + row * kAttentionTileRows, p_scales + row, values.data + 16 * i,
-                        16 * (values.d4 + 4), values.count, out + row * out_stride + i, out_stride);
+                        16 * (values.d4 + 4), values.count, values.ahead, out + row * out_stride + i, out_stride);
   }
   for (int r = 0; r < kRows; ++r) {
     for (size_t i = values.d4; i % 16 != 0; i += 4) {

@@ -21,7 +21,7 @@ inline int32_t LoadFour(const int8_t* p) {
 // query's sum.
 template <int kRows, int kBlocks>
 inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8_t* blocks, size_t d4,
-                        float* out, size_t out_stride) {
+                        ptrdiff_t ahead, float* out, size_t out_stride) {
   const size_t block_bytes = 16 * (d4 + 4);
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
   const int8_t* q = queries.q + row * queries.q_stride;
@@ -32,7 +32,9 @@ inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8
   for (size_t i = 0; i < d4; i += 4) {
     __m512i keys[kBlocks];
     for (int b = 0; b < kBlocks; ++b) {
-      keys[b] = _mm512_xor_si512(_mm512_load_si512(blocks + b * block_bytes + 16 * i), flip);
+      const uint8_t* at = blocks + b * block_bytes + 16 * i;
+      keys[b] = _mm512_xor_si512(_mm512_load_si512(at), flip);
+      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m512i four = _mm512_set1_epi32(LoadFour(q + r * queries.q_stride + i));
@@ -55,10 +57,10 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
   const size_t block_bytes = 16 * (keys.d4 + 4);
   size_t b = 0;
   for (; b + kBlocks <= keys.count; b += kBlocks) {
-    ScoreBlocks<kRows, kBlocks>(queries, row, keys.data + b * block_bytes, keys.d4, out + 16 * b, out_stride);
+    ScoreBlocks<kRows, kBlocks>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
   }
   for (; b < keys.count; ++b) {
-    ScoreBlocks<kRows, 1>(queries, row, keys.data + b * block_bytes, keys.d4, out + 16 * b, out_stride);
+    ScoreBlocks<kRows, 1>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
   }
 }
 
@@ -86,7 +88,7 @@ inline __m512i SumLanes(__m512i a, __m512i b, __m512i c, __m512i d) {
 // Columns [16 of them] of a few rows: lane t of a register holds 4 columns x cache rows 4 t to 4 t + 3.
 template <int kRows, int kGroups>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
-                         size_t blocks, float* out, size_t out_stride) {
+                         size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
   // Turns 4 rows x 4 columns of bytes around in each lane.
   const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   // Lane t takes the t-th four of 16 probabilities, four times.
@@ -98,7 +100,9 @@ inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t*
   for (size_t b = 0; b < blocks; ++b) {
     __m512i values[kGroups];
     for (int g = 0; g < kGroups; ++g) {
-      values[g] = _mm512_shuffle_epi8(_mm512_load_si512(columns + b * block_bytes + 64 * g), turn);
+      const uint8_t* at = columns + b * block_bytes + 64 * g;
+      values[g] = _mm512_shuffle_epi8(_mm512_load_si512(at), turn);
+      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m128i sixteen =
@@ -120,13 +124,13 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBl
   const size_t d4 = values.d4, block_bytes = 16 * (d4 + 4);
   size_t i = 0;
   for (; i + 16 <= d4; i += 16) {
-    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, out + i, out_stride);
+    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
   }
   const uint8_t* columns = values.data + 16 * i;
   switch (d4 - i) {
-    case 12: ValueColumns<kRows, 3>(p, p_scales, columns, block_bytes, values.count, out + i, out_stride); break;
-    case 8: ValueColumns<kRows, 2>(p, p_scales, columns, block_bytes, values.count, out + i, out_stride); break;
-    case 4: ValueColumns<kRows, 1>(p, p_scales, columns, block_bytes, values.count, out + i, out_stride); break;
+    case 12: ValueColumns<kRows, 3>(p, p_scales, columns, block_bytes, values.count, values.ahead, out + i, out_stride); break;
+    case 8: ValueColumns<kRows, 2>(p, p_scales, columns, block_bytes, values.count, values.ahead, out + i, out_stride); break;
+    case 4: ValueColumns<kRows, 1>(p, p_scales, columns, block_bytes, values.count, values.ahead, out + i, out_stride); break;
     default: break;
   }
 }
