@@ -72,13 +72,20 @@ AttentionLayout::AttentionLayout(const AttentionShape& shape, size_t workers) {
   slab_count = shape.kv_heads < workers ? 4 * workers : 0;
 }
 
-Span Visible(const AttentionArgs& a, size_t t, Span part) {
+Span Visible(const AttentionArgs& a, size_t t, Part part) {
   const size_t i = a.first_position + t;
-  Span s = {part.begin, Least(part.end, a.causal ? Least(i + 1, a.positions) : a.positions)};
-  if (a.window != 0) {
-    if (i + 1 > a.window && s.begin >= a.sink_tokens) s.begin = Least(Greatest(s.begin, i + 1 - a.window), part.end);
-    if (!a.causal) s.end = Least(s.end, i + a.window);
+  Span s = {part.span.begin, Least(part.span.end, a.causal ? Least(i + 1, a.positions) : a.positions)};
+  if (s.begin >= a.sink_tokens) {
+    if (a.window != 0 && i + 1 > a.window) s.begin = Greatest(s.begin, i + 1 - a.window);
+    const size_t first_recent = a.recent_tokens == 0 ? SIZE_MAX : i + 1 - Least(i + 1, a.recent_tokens);
+    if (part.recent) {
+      s.begin = Greatest(s.begin, first_recent);
+    } else {
+      s.end = Least(s.end, first_recent);
+    }
+    s.begin = Least(s.begin, part.span.end);
   }
+  if (a.window != 0 && !a.causal) s.end = Least(s.end, i + a.window);
   if (s.end < s.begin) s.end = s.begin;  // nothing, at a place inside the part
   return s;
 }
@@ -86,11 +93,6 @@ Span Visible(const AttentionArgs& a, size_t t, Span part) {
 void ClearStates(float* states, const AttentionLayout& layout) {
   std::memset(states, 0, layout.state_floats * sizeof(float));
   for (size_t r = 0; r < layout.rows; ++r) states[r * layout.state_stride] = kNothing;
-}
-
-void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
-  const CacheRows& rows = a.values.base == a.keys.base ? a.keys : a.values;
-  LoadCacheRow(rows.type, rows.Head(kv_head), rows.Place(position), a.d, x);
 }
 
 void TurnKey(const AttentionArgs& a, size_t position, float* x) {
@@ -101,11 +103,6 @@ void TurnKey(const AttentionArgs& a, size_t position, float* x) {
     const size_t row = position * (a.rope.width / 2);
     ApplyRope(a.rope, a.key_cos + row, a.key_sin + row, x);
   }
-}
-
-void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x) {
-  LoadCacheRow(a.keys.type, a.keys.Head(kv_head), a.keys.Place(position), a.d, x);
-  TurnKey(a, position, x);
 }
 
 void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* scores) {
@@ -131,16 +128,21 @@ struct Context {
 
   AttentionTask Task(size_t kv_head, size_t tile, size_t worker) const {
     const size_t first = tile * layout.queries_per_tile, end = Least(first + layout.queries_per_tile, args->t);
-    const Span sinks = {0, args->sink_tokens}, others = {args->sink_tokens, SIZE_MAX};
+    const Part sinks = {{0, args->sink_tokens}, false}, older = {{args->sink_tokens, SIZE_MAX}, false};
+    const Part recent = {older.span, true};
+    // First and last query bound what any of them sees.
+    const auto seen = [&](Part part) {
+      return Span{Visible(*args, first, part).begin, Visible(*args, end - 1, part).end};
+    };
     return {.args = args,
             .layout = &layout,
             .scratch = scratch + worker * layout.worker_bytes,
             .kv_head = kv_head,
             .first_query = first,
             .query_end = end,
-            // First and last query bound what any of them sees.
-            .sinks = Visible(*args, end - 1, sinks),
-            .needed = {Visible(*args, first, others).begin, Visible(*args, end - 1, others).end}};
+            .sinks = seen(sinks),
+            .older = seen(older),
+            .recent = seen(recent)};
   }
   float* Slab(size_t index) const {
     return reinterpret_cast<float*>(scratch + workers * layout.worker_bytes) + index * layout.state_floats;
@@ -156,11 +158,11 @@ void Prepare(const AttentionTask& task) {
 }
 
 void AttendChunk(const AttentionTask& task, size_t index, float* states) {
-  const Span span = task.Chunk(index);
+  const Part chunk = task.Chunk(index);
   if (task.layout->path == AttentionPath::kInt8) {
-    AttendChunkInt8(task, span, states);
+    AttendChunkInt8(task, chunk, states);
   } else {
-    AttendChunkFloat(task, span, states);
+    AttendChunkFloat(task, chunk, states);
   }
 }
 

@@ -48,25 +48,27 @@ struct Tiles {
   AttentionTile keys, values;
 };
 
-Tiles DecodeTiles(const AttentionTask& task, Span span) {
+Tiles DecodeTiles(const AttentionTask& task, Part part) {
   const AttentionArgs& a = *task.args;
+  const Span span = part.span;
+  const CacheRows &key_rows = Keys(a, part.recent), &value_rows = Values(a, part.recent);
   const bool one_row = a.values.base == a.keys.base;
   const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
   const size_t d16 = task.layout->d16;
   float* keys = task.At(task.layout->keys_at);
   float* values = task.At(task.layout->values_at);
   if (!turned) {
-    const AttentionTile first = DecodeRows(task, a.keys, span, true, keys);
-    return {.keys = first, .values = one_row ? first : DecodeRows(task, a.values, span, true, values)};
+    const AttentionTile first = DecodeRows(task, key_rows, span, true, keys);
+    return {.keys = first, .values = one_row ? first : DecodeRows(task, value_rows, span, true, values)};
   }
   Tiles tiles;
   if (one_row) {
-    tiles.values = DecodeRows(task, a.keys, span, false, values);
+    tiles.values = DecodeRows(task, key_rows, span, false, values);
     std::memcpy(keys, values, (span.end - span.begin) * d16 * sizeof(float));
     tiles.keys = {.rows = keys, .halves = false};
   } else {
-    tiles.values = DecodeRows(task, a.values, span, true, values);
-    tiles.keys = DecodeRows(task, a.keys, span, false, keys);
+    tiles.values = DecodeRows(task, value_rows, span, true, values);
+    tiles.keys = DecodeRows(task, key_rows, span, false, keys);
   }
   for (size_t p = span.begin; p < span.end; ++p) TurnKey(a, p, keys + (p - span.begin) * d16);
   return tiles;
@@ -90,17 +92,18 @@ void PrepareQueriesFloat(const AttentionTask& task) {
   }
 }
 
-void AttendChunkFloat(const AttentionTask& task, Span chunk, float* states) {
+void AttendChunkFloat(const AttentionTask& task, Part chunk, float* states) {
   const AttentionArgs& a = *task.args;
   const AttentionLayout& layout = *task.layout;
   const AttentionFloatKernel& kernel = *a.kernel->floats;
   const size_t d16 = layout.d16;
   ClearStates(states, layout);
   float* scores = task.At(layout.scores_at);
-  for (size_t start = chunk.begin / kFloatTileRows * kFloatTileRows; start < chunk.end; start += kFloatTileRows) {
-    const Span span = {Greatest(start, chunk.begin), Least(start + kFloatTileRows, chunk.end)};
-    const Tiles tiles = DecodeTiles(task, span);
-    const auto seen_by = [&](size_t r) { return Visible(a, task.first_query + r / layout.group, span); };
+  for (size_t start = chunk.span.begin / kFloatTileRows * kFloatTileRows; start < chunk.span.end; start += kFloatTileRows) {
+    const Span span = {Greatest(start, chunk.span.begin), Least(start + kFloatTileRows, chunk.span.end)};
+    const Part part = {span, chunk.recent};
+    const Tiles tiles = DecodeTiles(task, part);
+    const auto seen_by = [&](size_t r) { return Visible(a, task.first_query + r / layout.group, part); };
     // Query rows that see the same of the tile go together: nobody multiplies by a row that it does not see.
     for (size_t r = 0, last; r < task.Rows(); r = last) {
       const Span seen = seen_by(r);

@@ -34,38 +34,29 @@ void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q,
   *sum = sums[0] + sums[1] + sums[2] + sums[3];
 }
 
-// Blocks that hold the rows of `span`: those of the cache, or copies in the scratch. They begin with the same row of a block.
-AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool copied, size_t copy_at, Span span) {
-  const AttentionLayout& layout = *task.layout;
-  const size_t count = CeilDiv(span.end, kCacheBlockRows) - span.begin / kCacheBlockRows;
-  AttentionBlocks blocks = {.data = nullptr, .d4 = layout.d4, .count = count, .ahead = 0};
-  if (copied) {
-    blocks.data = task.scratch + copy_at;
-  } else {
-    const size_t place = rows.Place(span.begin) / kCacheBlockRows * kCacheBlockRows;
-    blocks.data = rows.Head(task.kv_head) + place * CacheRowBytes(CacheType::kQ8, task.args->d);
+// Blocks that hold the rows of `span`: those of the cache, or made in the scratch at `copy_at` of turned keys and of int4
+// rows. They begin with the same row of a block as the span does.
+AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool turned, Span span, size_t copy_at) {
+  const AttentionArgs& a = *task.args;
+  const size_t begin = span.begin / kCacheBlockRows * kCacheBlockRows, place = rows.Place(span.begin);
+  const uint8_t* head = rows.Head(task.kv_head);
+  const uint8_t* in_place = head + place / kCacheBlockRows * kCacheBlockRows * CacheRowBytes(rows.type, a.d);
+  uint8_t* copy = task.scratch + copy_at;
+  const AttentionBlocks blocks = {.data = rows.type == CacheType::kQ8 && !turned ? in_place : copy,
+                                  .d4 = task.layout->d4,
+                                  .count = CeilDiv(span.end - begin, kCacheBlockRows),
+                                  .ahead = 0};
+  if (turned) {
+    float* row = task.At(task.layout->row_at);
+    for (size_t i = 0; i < span.end - span.begin; ++i) {
+      LoadCacheRow(rows.type, head, place + i, a.d, row);
+      TurnKey(a, span.begin + i, row);
+      StoreCacheRow(CacheType::kQ8, row, a.d, span.begin + i - begin, copy);
+    }
+  } else if (rows.type == CacheType::kQ4) {
+    a.kernel->widen(in_place, a.d, blocks.count, copy);
   }
   return blocks;
-}
-
-// Makes the int8 rows that the cache does not have: keys turned, int4 rows widened.
-void CopyRows(const AttentionTask& task, size_t first, Span span) {
-  const AttentionLayout& layout = *task.layout;
-  if (!layout.copied_keys && !layout.copied_values) return;
-  const AttentionArgs& a = *task.args;
-  const bool one_row = a.values.base == a.keys.base;
-  const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
-  float* row = task.At(layout.row_at);
-  for (size_t p = span.begin; p < span.end; ++p) {
-    if (layout.copied_keys) {
-      LoadKey(a, task.kv_head, p, row);
-      StoreCacheRow(CacheType::kQ8, row, a.d, p - first, task.scratch + layout.keys_at);
-    }
-    if (layout.copied_values && !(one_row && !turned)) {
-      LoadValue(a, task.kv_head, p, row);
-      StoreCacheRow(CacheType::kQ8, row, a.d, p - first, task.scratch + layout.values_at);
-    }
-  }
 }
 
 }  // namespace
@@ -80,22 +71,22 @@ void PrepareQueriesInt8(const AttentionTask& task) {
   }
 }
 
-void AttendChunkInt8(const AttentionTask& task, Span span, float* states) {
+void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
   const AttentionArgs& a = *task.args;
   const AttentionLayout& layout = *task.layout;
+  const Span span = chunk.span;
   const size_t first = span.begin / kCacheBlockRows * kCacheBlockRows;
-  CopyRows(task, first, span);
   const bool one_row = a.values.base == a.keys.base;
-  AttentionBlocks keys = Blocks(task, a.keys, layout.copied_keys, layout.keys_at, span);
-  // One row that is both and was copied as it is: the same bytes serve.
-  const bool shared_copy = one_row && layout.copied_values && a.key_gain == nullptr && a.key_cos == nullptr;
-  AttentionBlocks values =
-      shared_copy ? keys : Blocks(task, one_row ? a.keys : a.values, layout.copied_values, layout.values_at, span);
+  const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
+  const CacheRows &key_rows = Keys(a, chunk.recent), &value_rows = Values(a, chunk.recent);
+  AttentionBlocks keys = Blocks(task, key_rows, turned, span, layout.keys_at);
+  AttentionBlocks values = one_row && !turned ? keys : Blocks(task, value_rows, false, span, layout.values_at);
 
   // While keys are multiplied the values are fetched, while values are, the next chunk's keys: decoding waits for memory.
-  if (keys.data != values.data && !layout.copied_values) keys.ahead = values.data - keys.data;
-  if (span.end < task.needed.end && !layout.copied_keys) {
-    values.ahead = a.keys.Head(task.kv_head) + a.keys.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d) - values.data;
+  if (keys.data != values.data && value_rows.type == CacheType::kQ8) keys.ahead = values.data - keys.data;
+  if (span.end < task.older.end && !chunk.recent && key_rows.type == CacheType::kQ8) {
+    const uint8_t* next = key_rows.Head(task.kv_head) + key_rows.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d);
+    values.ahead = next - values.data;
   }
 
   float* scores = task.At(layout.scores_at);
@@ -112,7 +103,7 @@ void AttendChunkInt8(const AttentionTask& task, Span span, float* states) {
     a.kernel->scores(&queries, &keys, scores, kAttentionTileRows);
     float p_scales[kKernelRows];
     for (size_t i = 0; i < queries.rows; ++i) {
-      const Span seen = Visible(a, task.first_query + (r + i) / layout.group, span);
+      const Span seen = Visible(a, task.first_query + (r + i) / layout.group, chunk);
       const size_t begin = seen.begin - first, end = seen.end - first;
       float* row = scores + i * kAttentionTileRows;
       AdjustScores(a, first + begin, end - begin, row + begin);

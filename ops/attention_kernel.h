@@ -60,6 +60,9 @@ struct AttentionKernel {
   void (*values)(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values,
                  float* out, size_t out_stride);
 
+  // Makes int8 blocks at `to` (64-byte aligned) of `count` int4 blocks (cache_row.h) of heads of width d, exactly.
+  void (*widen)(const uint8_t* from, size_t d, size_t count, uint8_t* to);
+
   const AttentionFloatKernel* floats;
 };
 

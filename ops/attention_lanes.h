@@ -1,5 +1,7 @@
 // Vectors of THIMBLE_LANES floats for the attention kernels' files, each of which is compiled for another
 // instruction set: everything is static. No intrinsics, and the same operations at every width: same bits.
+#pragma once
+
 #ifndef THIMBLE_LANES
 #error "define THIMBLE_LANES 4|8|16"
 #endif

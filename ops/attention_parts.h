@@ -25,6 +25,12 @@ struct Span {
   size_t begin, end;
 };
 
+// Positions of one kind: read from the recent rows, or from the others.
+struct Part {
+  Span span;
+  bool recent;
+};
+
 // How keys and values reach the kernel.
 enum class AttentionPath : uint8_t {
   kFloat,   // rows decoded to float
@@ -54,7 +60,9 @@ struct AttentionTask {
   const AttentionLayout* layout;
   uint8_t* scratch;
   size_t kv_head, first_query, query_end;
-  Span sinks, needed;  // positions that any of its queries sees: first ones that are always seen, and the others
+  // Positions that any of its queries sees: first ones that are always seen, then the others, those that some query reads
+  // from the older rows and those that some query reads from the recent ones.
+  Span sinks, older, recent;
 
   float* At(size_t offset) const { return reinterpret_cast<float*>(scratch + offset); }
   const float* Query(size_t row) const {
@@ -62,36 +70,47 @@ struct AttentionTask {
     return args->q + t * args->q_stride + head * args->d;
   }
   size_t Rows() const { return (query_end - first_query) * layout->group; }
-  // The chunks in their order: those of the sinks, then those of the other positions.
-  size_t SinkChunks() const { return CeilDiv(sinks.end, kAttentionChunkRows); }
-  size_t Chunks() const {
-    const size_t others = CeilDiv(needed.end, kAttentionChunkRows) - needed.begin / kAttentionChunkRows;
-    return SinkChunks() + (needed.begin < needed.end ? others : 0);
+  // The chunks in their order: those of the sinks, of the older positions, of the recent ones.
+  static size_t Chunks(Span s) {
+    return s.begin < s.end ? CeilDiv(s.end, kAttentionChunkRows) - s.begin / kAttentionChunkRows : 0;
   }
-  Span Chunk(size_t index) const {
-    const bool sink = index < SinkChunks();
-    const Span part = sink ? sinks : needed;
-    const size_t chunk = sink ? index : needed.begin / kAttentionChunkRows + index - SinkChunks();
-    return {Greatest(chunk * kAttentionChunkRows, part.begin), Least((chunk + 1) * kAttentionChunkRows, part.end)};
+  size_t Chunks() const { return Chunks(sinks) + Chunks(older) + Chunks(recent); }
+  Part Chunk(size_t index) const {
+    Part part = {sinks, false};
+    if (index >= Chunks(sinks)) {
+      index -= Chunks(sinks);
+      part = {older, false};
+      if (index >= Chunks(older)) {
+        index -= Chunks(older);
+        part = {recent, true};
+      }
+    }
+    const size_t chunk = part.span.begin / kAttentionChunkRows + index;
+    part.span = {Greatest(chunk * kAttentionChunkRows, part.span.begin),
+                 Least((chunk + 1) * kAttentionChunkRows, part.span.end)};
+    return part;
   }
 };
 
-// Positions that query row t sees, of `part`, which lies below sink_tokens or not below.
-Span Visible(const AttentionArgs& a, size_t t, Span part);
+// Positions that query row t sees, of a part that lies below sink_tokens or not below.
+Span Visible(const AttentionArgs& a, size_t t, Part part);
+// The rows that hold a part's positions.
+inline const CacheRows& Keys(const AttentionArgs& a, bool recent) { return recent ? a.recent_keys : a.keys; }
+inline const CacheRows& Values(const AttentionArgs& a, bool recent) {
+  if (a.values.base == a.keys.base) return Keys(a, recent);
+  return recent ? a.recent_values : a.values;
+}
 void ClearStates(float* states, const AttentionLayout& layout);
 // A row as it is stored becomes the key of its position: gained, turned. x[0, d).
 void TurnKey(const AttentionArgs& a, size_t position, float* x);
-// The key of a position as it is multiplied: decoded, then turned.
-void LoadKey(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
-void LoadValue(const AttentionArgs& a, size_t kv_head, size_t position, float* x);
 // Softcap and bias of `count` scores, the first at `position`.
 void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* scores);
 
 // Once per task, before its chunks.
 void PrepareQueriesInt8(const AttentionTask& task);
 void PrepareQueriesFloat(const AttentionTask& task);
-// The states of all rows of the task over the positions of `span`: inside one chunk, and on one side of sink_tokens.
-void AttendChunkInt8(const AttentionTask& task, Span span, float* states);
-void AttendChunkFloat(const AttentionTask& task, Span span, float* states);
+// The states of all rows of the task over the positions of a chunk.
+void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states);
+void AttendChunkFloat(const AttentionTask& task, Part chunk, float* states);
 
 }  // namespace thimble

@@ -1,20 +1,14 @@
-// Cache rows. Wide int8 rows use max |x| / 127 as scale, narrow ones search a little. int4 groups search the
-// scale, as rounding error at 4 bits is what a user would see: the extreme value goes to -8 (one step more
-// than +7 gives), and a few scales around that one are tried for the least squared error.
+// Cache rows. Wide int8 rows use max |x| / 127 as scale, narrow ones search a little; int4 rows are in cache_row_q4.cc.
 #include "ops/cache_row.h"
 
 #include <cstring>
 
+#include "ops/cache_row_q4.h"
 #include "ops/half4.h"
 #include "ops/vec4.h"
 
 namespace thimble {
 namespace {
-
-// Round to nearest even, for |x| < 2^22, by pushing the fraction out of the mantissa; any value for NaN.
-int32_t RoundToInt(float x) { return std::bit_cast<int32_t>(x + 12582912.0f) - 0x4b400000; }
-
-int32_t Clamp(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 // Where byte group i / 4 of row j of a block lies, and the rows' scales.
 uint8_t* Q8Block(const void* head, size_t position, size_t d) {
@@ -100,71 +94,6 @@ void LoadQ8(const void* head, size_t position, size_t d, float* x) {
   }
 }
 
-// Quantises a group with `scale`, which is what will be read back; returns the squared error.
-float QuantiseQ4(const float* x, size_t count, float scale, uint8_t* q) {
-  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  float error = 0.0f;
-  for (size_t i = 0; i < count; ++i) {
-    float v = x[i] * inverse;
-    v = v < -8.0f ? -8.0f : v > 7.0f ? 7.0f : v;
-    const int32_t n = Clamp(RoundToInt(v), -8, 7);
-    const float difference = static_cast<float>(n) * scale - x[i];
-    error += difference * difference;
-    q[i] = static_cast<uint8_t>(n + 8);
-  }
-  return error;
-}
-
-void EncodeQ4(const float* x, size_t d, uint8_t* row) {
-  uint8_t* nibbles = row + 2 * CeilDiv(d, kCacheQ4Group);
-  std::memset(nibbles, 0, CeilDiv(d, 2));
-  for (size_t begin = 0, group = 0; begin < d; begin += kCacheQ4Group, ++group) {
-    const size_t count = d - begin < kCacheQ4Group ? d - begin : kCacheQ4Group;
-    float extreme = 0.0f;
-    for (size_t i = 0; i < count; ++i) {
-      const float v = x[begin + i], magnitude = v < 0.0f ? -v : v;
-      if (magnitude > (extreme < 0.0f ? -extreme : extreme)) extreme = v;
-    }
-    uint8_t best[kCacheQ4Group], trial[kCacheQ4Group];
-    uint16_t best_scale = 0;
-    float best_error = QuantiseQ4(x + begin, count, 0.0f, best);
-    // 1 / 8.6 ... 1 / 6.6 of the extreme: smaller scales clip it a little, larger ones waste steps.
-    constexpr float kDivisors[] = {-8.0f, -8.6f, -8.3f, -7.7f, -7.3f, -7.0f, -6.6f, 7.0f, 7.4f, 7.8f};
-    for (const float divisor : kDivisors) {
-      const uint16_t scale = FloatToHalf(extreme / divisor);
-      if ((scale & 0x7c00) == 0x7c00) continue;  // infinity or NaN: keep what is finite
-      const float error = QuantiseQ4(x + begin, count, HalfToFloat(scale), trial);
-      if (error < best_error) {
-        best_error = error;
-        best_scale = scale;
-        std::memcpy(best, trial, count);
-      }
-    }
-    std::memcpy(row + 2 * group, &best_scale, sizeof best_scale);
-    for (size_t i = 0; i < count; ++i) {
-      const size_t e = begin + i;
-      nibbles[e / 2] = static_cast<uint8_t>(nibbles[e / 2] | best[i] << (e % 2 * 4));
-    }
-  }
-}
-
-void DecodeQ4(const uint8_t* row, size_t d, float* x) {
-  const uint8_t* nibbles = row + 2 * CeilDiv(d, kCacheQ4Group);
-  for (size_t begin = 0, group = 0; begin < d; begin += kCacheQ4Group, ++group) {
-    uint16_t half;
-    std::memcpy(&half, row + 2 * group, sizeof half);
-    const float scale = HalfToFloat(half);
-    const size_t end = begin + kCacheQ4Group < d ? begin + kCacheQ4Group : d;
-    size_t e = begin;
-    for (; e + 2 <= end; e += 2) {
-      const int32_t byte = nibbles[e / 2];
-      x[e] = static_cast<float>((byte & 15) - 8) * scale;
-      x[e + 1] = static_cast<float>((byte >> 4) - 8) * scale;
-    }
-    if (e < end) x[e] = static_cast<float>((nibbles[e / 2] & 15) - 8) * scale;
-  }
-}
-
 }  // namespace
 
 void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, void* head) {
@@ -180,7 +109,7 @@ void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, vo
       StoreQ8(x, d, position, head);
       return;
     case CacheType::kQ4:
-      EncodeQ4(x, d, row);
+      StoreQ4Row(x, d, position, head);
       return;
   }
 }
@@ -198,7 +127,7 @@ void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, f
       LoadQ8(head, position, d, x);
       return;
     case CacheType::kQ4:
-      DecodeQ4(row, d, x);
+      LoadQ4Row(head, position, d, x);
       return;
   }
 }

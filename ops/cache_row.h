@@ -1,11 +1,17 @@
 // Rows of the key/value cache: d floats of one token, layer and kv head, written and read. Knows nothing about
 // tokens, layers or who reads.
 //
-// f32, f16 and q4 rows lie one after another. q8 rows lie in blocks of 16, in the order in which dot product
-// instructions take them, so that attention multiplies them where they are (attention_kernel.h):
+// f32 and f16 rows lie one after another. q8 and q4 rows lie in blocks of 16, in the order in which dot product
+// instructions take them, so that attention multiplies q8 rows where they are (attention_kernel.h) and makes q8 blocks of
+// q4 blocks without turning anything around (attention_widen.h):
 //
-//   int8  [ceil(d / 4)][16][4]   byte i of row j at ((i / 4) * 16 + j) * 4 + i % 4; beyond d: zero
-//   float [16]                   scale of row j: value = byte * scale
+//   q8: int8  [ceil(d / 4)][16][4]   byte i of row j at ((i / 4) * 16 + j) * 4 + i % 4; beyond d: zero
+//       float [16]                   scale of row j: value = byte * scale
+//
+//   q4: uint8 [ceil(d / 8)][16][4]   numbers 8 i to 8 i + 3 of row j in the low nibbles, the next four in the high ones;
+//                                    beyond d: 8
+//       int8  [ceil(d / 32)][16]     factor of 32 numbers of row j, -15 to 15
+//       bfloat16 [16]                scale of row j: value = (nibble - 8) * factor * scale
 //
 // Every kernel table reads the same bytes, so a cache written on one machine can be read on another.
 #pragma once
@@ -21,7 +27,7 @@ enum class CacheType : uint8_t {
   kF32 = 0,  // d floats
   kF16 = 1,  // d half floats
   kQ8 = 2,   // int8 with a scale per row, blocks as above
-  kQ4 = 3,   // half scale per 32 numbers, then ceil(d / 2) bytes: nibbles, low first; (nibble - 8) * scale
+  kQ4 = 3,   // int4 with a factor per 32 numbers and a scale per row, blocks as above
 };
 inline constexpr uint8_t kCacheTypeCount = 4;
 inline constexpr size_t kCacheQ4Group = 32;
@@ -37,19 +43,19 @@ constexpr size_t CacheRowBytes(CacheType type, size_t d) {
     case CacheType::kQ8:
       return 4 + RoundUp(d, 4);
     case CacheType::kQ4:
-      return 2 * CeilDiv(d, kCacheQ4Group) + CeilDiv(d, 2);
+      return 4 * CeilDiv(d, 8) + CeilDiv(d, kCacheQ4Group) + 2;
   }
   return 0;
 }
 
 // Rows that room for `positions` of them takes: whole blocks.
 constexpr uint64_t CacheRowsTaken(CacheType type, uint64_t positions) {
-  if (type != CacheType::kQ8) return positions;
+  if (type == CacheType::kF32 || type == CacheType::kF16) return positions;
   return (positions + kCacheBlockRows - 1) / kCacheBlockRows * kCacheBlockRows;
 }
 
 // The rows of all kv heads of a layer, not owned. Head g begins at base + g * head_bytes; f32, f16 and q4 need
-// no alignment, q8 blocks that of a float.
+// no alignment, q8 blocks that of a cache line.
 //
 // Where a window moves over the text, old rows make room: positions from sink_tokens on share a ring of ring_rows, whole
 // chunks of attention (256 rows), behind the rows of the first sink_tokens, which keep their places. A row is there until

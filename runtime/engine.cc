@@ -181,6 +181,10 @@ Status Engine::Rewind(size_t position) {
   }
   // The logits belong to the last token; they stay valid when nothing is forgotten.
   if (position < position_) has_logits_ = false;
+  for (uint32_t i = 0; i < network_.layer_count; ++i) {
+    const AttentionOp& a = network_.layers[i].attention;
+    if (a.spec.cache_source == -1) RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, position, position_);
+  }
   position_ = position;
   if (position == 0) written_ = loaded_limit_ = 0;
   return Status::Ok();

@@ -1,5 +1,6 @@
 // The attention block of a layer: norm, projections, q/k/v norms, rotation, append to the cache, attention over all
 // rows, output projection, residual. The sharing and rotation modes of format/spec.h meet here and nowhere else.
+#include <algorithm>
 #include <cstring>
 
 #include "ops/attention.h"
@@ -70,6 +71,9 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
   args.out_stride = args.q_stride;
   args.keys = a.cache.keys;
   args.values = a.cache.values;
+  args.recent_tokens = a.cache.recent_tokens;
+  args.recent_keys = a.cache.recent_keys;
+  args.recent_values = a.cache.recent_values;
   args.first_position = step.position;
   args.positions = step.position + step.t;
   args.causal = s.causal;
@@ -97,9 +101,13 @@ uint64_t CacheBytesRead(const AttentionArgs& args) {
   size_t rows = args.positions;
   const size_t seen = args.window + args.sink_tokens + args.t;
   if (args.window != 0 && args.causal && rows > seen) rows = seen;
-  size_t row_bytes = CacheRowBytes(args.keys.type, args.d);
-  if (args.values.base != args.keys.base) row_bytes += CacheRowBytes(args.values.type, args.d);
-  return uint64_t{rows} * args.kv_heads * row_bytes;
+  const auto bytes = [&](const CacheRows& keys, const CacheRows& values) {
+    return CacheRowBytes(keys.type, args.d) + (values.base != keys.base ? CacheRowBytes(values.type, args.d) : 0);
+  };
+  if (args.recent_tokens == 0) return uint64_t{rows} * args.kv_heads * bytes(args.keys, args.values);
+  const size_t recent = std::min(rows, args.recent_tokens + args.t - 1), older = rows - std::min(rows, args.recent_tokens);
+  return args.kv_heads * (uint64_t{older} * bytes(args.keys, args.values) +
+                          uint64_t{recent} * bytes(args.recent_keys, args.recent_values));
 }
 
 }  // namespace

@@ -27,12 +27,35 @@ CacheRows TakeRows(Arena& arena, const char* name, CacheType type, const Attenti
   return rows;
 }
 
+// Room for the newest rows; every position has its own place where the context is no longer than that.
+CacheRows TakeRecentRows(Arena& arena, const char* name, const AttentionSpec& a, const EngineOptions& options,
+                         int32_t layer) {
+  LayerCache recent;
+  recent.window = kRecentTokens;
+  return TakeRows(arena, name, CacheType::kQ8, a, recent, options, layer);
+}
+
+// Where the newest rows are read: int4 rows have others beside them.
+CacheRows Recent(const CacheRows& rows, Arena& arena, const char* name, const AttentionSpec& a, const EngineOptions& options,
+                 int32_t layer) {
+  return rows.type == CacheType::kQ4 ? TakeRecentRows(arena, name, a, options, layer) : rows;
+}
+
 void WriteRows(const CacheRows& rows, size_t kv_heads, size_t d, size_t position, size_t t, const float* x) {
   for (size_t i = 0; i < t; ++i) {
     for (size_t g = 0; g < kv_heads; ++g) {
       StoreCacheRow(rows.type, x + (i * kv_heads + g) * d, d, rows.Place(position + i), const_cast<uint8_t*>(rows.Head(g)));
     }
   }
+}
+
+// f(int4 rows, their newest in int8, whether they are keys) for those that there are.
+template <typename F>
+void ForRecentRows(const LayerCache& cache, F f) {
+  if (cache.recent_tokens == 0) return;
+  if (cache.recent_keys.base != cache.keys.base) f(cache.keys, cache.recent_keys, true);
+  const bool own = cache.values.base != cache.keys.base;
+  if (own && cache.recent_values.base != cache.values.base) f(cache.values, cache.recent_values, false);
 }
 
 }  // namespace
@@ -51,12 +74,13 @@ LayerCache TakeLayerCache(Arena& arena, const AttentionSpec& a, const EngineOpti
   // A query that is not causal looks ahead too, and an encoder has no more rows than one pass.
   cache.window = a.causal ? widest_window : 0;
   cache.sink_tokens = cache.window == 0 ? 0 : options.sink_tokens;
-  if (SharesKeyAndValue(a.sharing)) {
-    cache.keys = TakeRows(arena, "kv_cache", options.key_cache, a, cache, options, layer);
-    cache.values = cache.keys;
-  } else {
-    cache.keys = TakeRows(arena, "k_cache", options.key_cache, a, cache, options, layer);
-    cache.values = TakeRows(arena, "v_cache", options.value_cache, a, cache, options, layer);
+  const bool shared = SharesKeyAndValue(a.sharing);
+  cache.keys = TakeRows(arena, shared ? "kv_cache" : "k_cache", options.key_cache, a, cache, options, layer);
+  cache.values = shared ? cache.keys : TakeRows(arena, "v_cache", options.value_cache, a, cache, options, layer);
+  if (a.causal && (cache.keys.type == CacheType::kQ4 || cache.values.type == CacheType::kQ4)) {
+    cache.recent_tokens = kRecentTokens;
+    cache.recent_keys = Recent(cache.keys, arena, shared ? "kv_recent" : "k_recent", a, options, layer);
+    cache.recent_values = shared ? cache.recent_keys : Recent(cache.values, arena, "v_recent", a, options, layer);
   }
   return cache;
 }
@@ -72,6 +96,22 @@ void AppendRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t posit
                 const float* v) {
   WriteRows(cache.keys, kv_heads, d, position, t, k);
   if (cache.values.base != cache.keys.base) WriteRows(cache.values, kv_heads, d, position, t, v);
+  ForRecentRows(cache, [&](const CacheRows&, const CacheRows& recent, bool keys) {
+    WriteRows(recent, kv_heads, d, position, t, keys ? k : v);
+  });
+}
+
+void RestoreRecentRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t position, size_t written) {
+  float x[kMaxHeadWidth];
+  ForRecentRows(cache, [&](const CacheRows& rows, const CacheRows& recent, bool) {
+    for (size_t p = position > recent.ring_rows ? position - recent.ring_rows : 0; p < position; ++p) {
+      if (recent.ring_rows == 0 || p + recent.ring_rows >= written) return;  // this one and those after it are there
+      for (size_t g = 0; g < kv_heads; ++g) {
+        LoadCacheRow(rows.type, rows.Head(g), rows.Place(p), d, x);
+        StoreCacheRow(recent.type, x, d, recent.Place(p), const_cast<uint8_t*>(recent.Head(g)));
+      }
+    }
+  });
 }
 
 size_t OldestQuery(const LayerCache& cache, size_t written) {

@@ -7,6 +7,7 @@
 
 #define THIMBLE_LANES 4
 #include "ops/attention_softmax.h"
+#include "ops/attention_widen.h"
 
 namespace thimble {
 namespace {
@@ -149,7 +150,7 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionNeon = {
-    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
     .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble

@@ -3,6 +3,7 @@
 
 #define THIMBLE_LANES 4
 #include "ops/attention_softmax.h"
+#include "ops/attention_widen.h"
 
 namespace thimble {
 namespace {
@@ -47,7 +48,7 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionScalar = {
-    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
     .floats = &kAttentionFloatScalar};
 
 }  // namespace thimble

@@ -7,6 +7,7 @@
 
 #define THIMBLE_LANES 8
 #include "ops/attention_softmax.h"
+#include "ops/attention_widen.h"
 
 namespace thimble {
 namespace {
@@ -129,7 +130,7 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx2 = {
-    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
     .floats = &kAttentionFloatAvx2};
 
 }  // namespace thimble

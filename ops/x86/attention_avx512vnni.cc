@@ -7,6 +7,7 @@
 
 #define THIMBLE_LANES 16
 #include "ops/attention_softmax.h"
+#include "ops/attention_widen.h"
 
 namespace thimble {
 namespace {
@@ -154,7 +155,7 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx512Vnni = {
-    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values,
+    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
     .floats = &kAttentionFloatAvx512};
 
 }  // namespace thimble

@@ -21,6 +21,7 @@ struct AttentionOptions {
   bool equal_keys = false;
   bool zero_rows = false;  // every third row is zero
   bool int8_queries = false;  // queries that int8 holds exactly, so that only probabilities are rounded
+  size_t recent_tokens = 0;  // causal only
   float softcap = 0.0f;
   bool sinks = false, position_bias = false, key_gain = false, rotate_keys = false, turn_back = false;
   RopeShape rope = {};
@@ -44,6 +45,11 @@ class AttentionCase {
     args_.out_stride = o.heads * o.d;
     args_.keys = Cache(random, o.key_type);
     args_.values = o.one_row ? args_.keys : Cache(random, o.value_type);
+    if (o.recent_tokens != 0) {
+      args_.recent_tokens = o.recent_tokens;
+      args_.recent_keys = Cache(random, CacheType::kQ8);
+      args_.recent_values = o.one_row ? args_.recent_keys : Cache(random, CacheType::kQ8);
+    }
     args_.first_position = o.positions - o.t;
     args_.positions = o.positions;
     args_.causal = o.causal;
@@ -162,6 +168,7 @@ inline AttentionOptions RandomAttention(Random& random, size_t longest) {
   o.value_type = static_cast<CacheType>(random.Integer(0, kCacheTypeCount - 1));
   o.one_row = random.Integer(0, 1) != 0;
   o.causal = random.Integer(0, 3) != 0;
+  if (o.causal && random.Integer(0, 2) == 0) o.recent_tokens = random.Integer(1, o.positions + 3);
   if (random.Integer(0, 2) == 0) o.window = random.Integer(1, o.positions + 3);
   o.query_factor = random.Pick({1.0f, 0.0f, 8.0f});
   o.equal_keys = random.Integer(0, 7) == 0;

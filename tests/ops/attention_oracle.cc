@@ -32,18 +32,26 @@ bool Sees(const AttentionArgs& a, size_t query, size_t row) {
 
 std::vector<double> AttentionOracle(const AttentionArgs& a) {
   std::vector<double> out(a.t * a.heads * a.d, 0.0);
+  const auto recent = [&](size_t query, size_t row) { return row >= a.sink_tokens && row + a.recent_tokens > query; };
   const CacheRows& values = a.values.base == a.keys.base ? a.keys : a.values;
+  const CacheRows& recent_values = a.values.base == a.keys.base ? a.recent_keys : a.recent_values;
   for (size_t g = 0; g < a.kv_heads; ++g) {
-    std::vector<std::vector<double>> keys, value_rows;
-    for (size_t j = 0; j < a.positions; ++j) {
-      keys.push_back(Row(a.keys, j, g, a.d));
-      value_rows.push_back(Row(values, j, g, a.d));
-      for (size_t i = 0; a.key_gain != nullptr && i < a.d; ++i)
-        keys[j][i] *= static_cast<double>(a.key_gain[i]);
+    const auto key = [&](const CacheRows& rows, size_t j) {
+      std::vector<double> x = Row(rows, j, g, a.d);
+      for (size_t i = 0; a.key_gain != nullptr && i < a.d; ++i) x[i] *= static_cast<double>(a.key_gain[i]);
       if (a.key_cos != nullptr) {
         const size_t row = j * (a.rope.width / 2);
-        Turn(a.rope, a.key_cos + row, a.key_sin + row, 1.0, keys[j].data());
+        Turn(a.rope, a.key_cos + row, a.key_sin + row, 1.0, x.data());
       }
+      return x;
+    };
+    std::vector<std::vector<double>> older_keys, older_values, newest_keys, newest_values;
+    for (size_t j = 0; j < a.positions; ++j) {
+      older_keys.push_back(key(a.keys, j));
+      older_values.push_back(Row(values, j, g, a.d));
+      const bool any = a.recent_tokens != 0 && j + a.recent_tokens > a.first_position;  // a ring has no others
+      newest_keys.push_back(any ? key(a.recent_keys, j) : older_keys[j]);
+      newest_values.push_back(any ? Row(recent_values, j, g, a.d) : older_values[j]);
     }
     for (size_t t = 0; t < a.t; ++t) {
       for (size_t h = g * a.heads / a.kv_heads; h < (g + 1) * a.heads / a.kv_heads; ++h) {
@@ -53,7 +61,8 @@ std::vector<double> AttentionOracle(const AttentionArgs& a) {
         for (size_t j = 0; j < a.positions; ++j) {
           if (!Sees(a, a.first_position + t, j)) continue;
           double s = 0.0;
-          for (size_t i = 0; i < a.d; ++i) s += static_cast<double>(q[i]) * keys[j][i];
+          const std::vector<double>& x = recent(a.first_position + t, j) ? newest_keys[j] : older_keys[j];
+          for (size_t i = 0; i < a.d; ++i) s += static_cast<double>(q[i]) * x[i];
           s *= static_cast<double>(a.scale);
           if (a.softcap != 0.0f)
             s = static_cast<double>(a.softcap) * std::tanh(s / static_cast<double>(a.softcap));
@@ -70,7 +79,8 @@ std::vector<double> AttentionOracle(const AttentionArgs& a) {
         for (size_t j = 0; j < a.positions; ++j) sum += std::exp(scores[j] - largest);
         for (size_t j = 0; j < a.positions; ++j) {
           const double p = std::exp(scores[j] - largest) / sum;
-          for (size_t i = 0; p > 0.0 && i < a.d; ++i) o[i] += p * value_rows[j][i];
+          const std::vector<double>& x = recent(a.first_position + t, j) ? newest_values[j] : older_values[j];
+          for (size_t i = 0; p > 0.0 && i < a.d; ++i) o[i] += p * x[i];
         }
         if (a.out_cos != nullptr) {
           const size_t row = t * (a.rope.width / 2);

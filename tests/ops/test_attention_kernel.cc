@@ -99,6 +99,33 @@ TEST_CASE("attention kernels give the same bits for extreme bytes") {
   CHECK(different == 0);
 }
 
+TEST_CASE("widened int4 blocks are the rows that were stored, by every kernel") {
+  Random random(56);
+  constexpr size_t kCount = 3;
+  for (size_t d = 1; d <= 260; d += d < 70 ? 1 : 11) {
+    const size_t rows = kCount * kCacheBlockRows;
+    const Block narrow(rows * CacheRowBytes(CacheType::kQ4, d)), wide(rows * CacheRowBytes(CacheType::kQ8, d));
+    for (size_t j = 0; j < rows; ++j) {
+      std::vector<float> x = random.Normals(d, random.Pick({1.0f, 1e-4f, 1e4f, 0.0f}));
+      for (size_t i = 0; i < d; ++i) x[i] *= i / kCacheQ4Group % 2 == 0 ? 1.0f : 0.1f;
+      StoreCacheRow(CacheType::kQ4, x.data(), d, j, narrow.As<void>());
+    }
+    for (const AttentionKernel* kernel : Kernels()) {
+      std::memset(wide.As<void>(), 0x55, rows * CacheRowBytes(CacheType::kQ8, d));
+      kernel->widen(narrow.As<uint8_t>(), d, kCount, wide.As<uint8_t>());
+      size_t different = 0;
+      std::vector<float> expected(d), got(d);
+      for (size_t j = 0; j < rows; ++j) {
+        LoadCacheRow(CacheType::kQ4, narrow.As<void>(), j, d, expected.data());
+        LoadCacheRow(CacheType::kQ8, wide.As<void>(), j, d, got.data());
+        different += std::memcmp(expected.data(), got.data(), d * sizeof(float)) != 0;
+      }
+      INFO(kernel->name << ", d " << d);
+      CHECK(different == 0);
+    }
+  }
+}
+
 TEST_CASE("int8 attention is close to exact attention over the same rows") {
   Random random(54);
   for (const size_t d : std::vector<size_t>{16, 64, 128, 256}) {

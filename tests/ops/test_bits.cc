@@ -89,7 +89,7 @@ TEST_CASE("cache rows have the same bits everywhere") {
       sum.Add(y);
     }
   }
-  CHECK(sum.value() == 0x32f48f6e9363c22fu);
+  CHECK(sum.value() == 0x547742dfc0bfabfcu);
 }
 
 TEST_CASE("the scalar layers have the same bits everywhere") {
@@ -115,5 +115,5 @@ TEST_CASE("attention has the same bits everywhere") {
   Checksum sum;
   for (size_t round = 0; round < 12; ++round)
     sum.Add(AttentionCase(random, RandomAttention(random, 400)).Run(nullptr));
-  CHECK(sum.value() == 0x5450afa92998a504u);
+  CHECK(sum.value() == 0xf2d569f05e56d41fu);
 }
