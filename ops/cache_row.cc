@@ -134,34 +134,44 @@ void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, f
 
 namespace {
 
-// Calls piece(in the block, in one piece) for the pieces of an int8 row: groups of 4, the scale.
+// Calls piece(where in the cache, where in the row's own bytes, how many) for all bytes of a row.
 template <typename Piece>
-void ForQ8Pieces(uint8_t* block, size_t row, size_t d, uint8_t* bytes, Piece piece) {
-  const size_t d4 = RoundUp(d, 4);
-  for (size_t i = 0; i < d4; i += 4) piece(block + (i * kCacheBlockRows + 4 * row), bytes + i);
-  piece(block + kCacheBlockRows * d4 + 4 * row, bytes + d4);
+void ForPieces(CacheType type, const void* head, size_t position, size_t d, Piece piece) {
+  const size_t row = position % kCacheBlockRows, row_bytes = CacheRowBytes(type, d);
+  uint8_t* rows = const_cast<uint8_t*>(static_cast<const uint8_t*>(head)) + (position - row) * row_bytes;
+  size_t at = 0;
+  // A part of a block: so many times `size` bytes of each of its rows.
+  const auto part = [&](size_t times, size_t size) {
+    for (size_t i = 0; i < times; ++i, at += size, rows += kCacheBlockRows * size) piece(rows + size * row, at, size);
+  };
+  switch (type) {
+    case CacheType::kF32:
+    case CacheType::kF16:
+      piece(rows + row * row_bytes, 0, row_bytes);
+      return;
+    case CacheType::kQ8:
+      part(CeilDiv(d, 4) + 1, 4);
+      return;
+    case CacheType::kQ4:
+      part(CeilDiv(d, 8), 4);
+      part(CeilDiv(d, kCacheQ4Group), 1);
+      part(1, 2);
+      return;
+  }
 }
 
 }  // namespace
 
 void TakeOutCacheRow(CacheType type, const void* head, size_t position, size_t d, void* bytes) {
-  const size_t size = CacheRowBytes(type, d);
-  if (type == CacheType::kQ8) {
-    ForQ8Pieces(Q8Block(head, position, d), position % kCacheBlockRows, d, static_cast<uint8_t*>(bytes),
-                [](uint8_t* in, uint8_t* out) { std::memcpy(out, in, 4); });
-  } else {
-    std::memcpy(bytes, static_cast<const uint8_t*>(head) + position * size, size);
-  }
+  ForPieces(type, head, position, d, [&](const uint8_t* from, size_t at, size_t size) {
+    std::memcpy(static_cast<uint8_t*>(bytes) + at, from, size);
+  });
 }
 
 void PutInCacheRow(CacheType type, const void* bytes, size_t d, size_t position, void* head) {
-  const size_t size = CacheRowBytes(type, d);
-  if (type == CacheType::kQ8) {
-    ForQ8Pieces(Q8Block(head, position, d), position % kCacheBlockRows, d, static_cast<uint8_t*>(const_cast<void*>(bytes)),
-                [](uint8_t* in, uint8_t* out) { std::memcpy(in, out, 4); });
-  } else {
-    std::memcpy(static_cast<uint8_t*>(head) + position * size, bytes, size);
-  }
+  ForPieces(type, head, position, d, [&](uint8_t* to, size_t at, size_t size) {
+    std::memcpy(to, static_cast<const uint8_t*>(bytes) + at, size);
+  });
 }
 
 }  // namespace thimble

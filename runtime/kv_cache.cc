@@ -49,15 +49,6 @@ void WriteRows(const CacheRows& rows, size_t kv_heads, size_t d, size_t position
   }
 }
 
-// f(int4 rows, their newest in int8, whether they are keys) for those that there are.
-template <typename F>
-void ForRecentRows(const LayerCache& cache, F f) {
-  if (cache.recent_tokens == 0) return;
-  if (cache.recent_keys.base != cache.keys.base) f(cache.keys, cache.recent_keys, true);
-  const bool own = cache.values.base != cache.keys.base;
-  if (own && cache.recent_values.base != cache.values.base) f(cache.values, cache.recent_values, false);
-}
-
 }  // namespace
 
 uint32_t LayerWindow(const AttentionSpec& a, const EngineOptions& options) {
@@ -78,9 +69,11 @@ LayerCache TakeLayerCache(Arena& arena, const AttentionSpec& a, const EngineOpti
   cache.keys = TakeRows(arena, shared ? "kv_cache" : "k_cache", options.key_cache, a, cache, options, layer);
   cache.values = shared ? cache.keys : TakeRows(arena, "v_cache", options.value_cache, a, cache, options, layer);
   if (a.causal && (cache.keys.type == CacheType::kQ4 || cache.values.type == CacheType::kQ4)) {
+    const uint64_t before = arena.Bytes();
     cache.recent_tokens = kRecentTokens;
     cache.recent_keys = Recent(cache.keys, arena, shared ? "kv_recent" : "k_recent", a, options, layer);
     cache.recent_values = shared ? cache.recent_keys : Recent(cache.values, arena, "v_recent", a, options, layer);
+    cache.recent_bytes = arena.Bytes() - before;
   }
   return cache;
 }
@@ -104,8 +97,9 @@ void AppendRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t posit
 void RestoreRecentRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t position, size_t written) {
   float x[kMaxHeadWidth];
   ForRecentRows(cache, [&](const CacheRows& rows, const CacheRows& recent, bool) {
-    for (size_t p = position > recent.ring_rows ? position - recent.ring_rows : 0; p < position; ++p) {
-      if (recent.ring_rows == 0 || p + recent.ring_rows >= written) return;  // this one and those after it are there
+    const size_t ring = recent.ring_rows, overwritten = ring != 0 && written > ring ? written - ring : 0;
+    const size_t end = written == kNoneWritten ? position : overwritten;
+    for (size_t p = ring != 0 && position > ring ? position - ring : 0; p < position && p < end; ++p) {
       for (size_t g = 0; g < kv_heads; ++g) {
         LoadCacheRow(rows.type, rows.Head(g), rows.Place(p), d, x);
         StoreCacheRow(recent.type, x, d, recent.Place(p), const_cast<uint8_t*>(recent.Head(g)));

@@ -27,6 +27,7 @@ struct LayerCache {
   // int8 rows of the newest positions, with int4 rows: recent_tokens is 0 without.
   CacheRows recent_keys, recent_values;
   uint32_t recent_tokens = 0;
+  uint64_t recent_bytes = 0;  // of the arena
   // The widest window of the layers that read these rows, and the first tokens that they see beside it; 0: every row is
   // wanted.
   uint32_t window = 0;
@@ -52,8 +53,18 @@ size_t LayerCacheBytesPerToken(const AttentionSpec& attention, const EngineOptio
 void AppendRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k,
                 const float* v);
 
-// After going back from `written` tokens to `position`: newest rows that tokens behind it have overwritten are made of the
-// int4 rows again.
+// f(int4 rows, their newest in int8, whether they are keys) for those of the layer that there are.
+template <typename F>
+void ForRecentRows(const LayerCache& cache, F f) {
+  if (cache.recent_tokens == 0) return;
+  if (cache.recent_keys.base != cache.keys.base) f(cache.keys, cache.recent_keys, true);
+  const bool own = cache.values.base != cache.keys.base;
+  if (own && cache.recent_values.base != cache.values.base) f(cache.values, cache.recent_values, false);
+}
+
+inline constexpr size_t kNoneWritten = SIZE_MAX;
+// Makes newest rows of `position` tokens anew, of the int4 rows: those that have been overwritten by tokens up to `written`,
+// or all.
 void RestoreRecentRows(const LayerCache& cache, size_t kv_heads, size_t d, size_t position, size_t written);
 
 // The smallest position at which a query still finds every row, when rows [0, written) were written in order.

@@ -146,11 +146,15 @@ void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
   if (spec.cache_source == -1) {
     const size_t before = arena_.Bytes();
     a.cache = TakeLayerCache(arena_, spec, options_, WidestWindow(spec, layer), index);
-    const size_t bytes = arena_.Bytes() - before, per_token = LayerCacheBytesPerToken(spec, options_);
+    const uint64_t bytes = arena_.Bytes() - before, per_token = LayerCacheBytesPerToken(spec, options_);
     network_->kv_bytes += bytes;
+    network_->kv_newest_bytes += a.cache.recent_bytes;
     network_->kv_bytes_per_token += per_token;
-    (a.cache.keys.ring_rows == 0 ? network_->kv_bytes_per_context_token : network_->kv_ring_bytes) +=
-        a.cache.keys.ring_rows == 0 ? per_token : bytes;
+    if (a.cache.keys.ring_rows == 0) {
+      network_->kv_bytes_per_context_token += per_token;
+    } else {
+      network_->kv_ring_bytes += bytes - a.cache.recent_bytes;
+    }
   } else if (network_->layers != nullptr) {
     a.cache = network_->layers[spec.cache_source].attention.cache;
   }

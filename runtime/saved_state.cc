@@ -34,11 +34,26 @@ void ForRows(const Network& network, uint64_t position, uint64_t oldest_query, V
   }
 }
 
+// The same for the int8 rows beside int4 rows: what the next query sees of them.
+template <typename Visit>
+void ForNewestRows(const Network& network, uint64_t position, Visit visit) {
+  const uint64_t begin = position > kRecentTokens ? position - kRecentTokens : 0;
+  for (uint32_t i = 0; i < network.layer_count; ++i) {
+    const AttentionSpec& a = network.layers[i].attention.spec;
+    if (a.cache_source != -1) continue;
+    ForRecentRows(network.layers[i].attention.cache, [&](const CacheRows&, const CacheRows& recent, bool) {
+      for (uint32_t g = 0; g < a.kv_heads; ++g) visit(recent, g, size_t{a.head_width}, begin, position);
+    });
+  }
+}
+
 uint64_t RowBytes(const Network& network, uint64_t position, uint64_t oldest_query) {
   uint64_t bytes = 0;
-  ForRows(network, position, oldest_query, [&](const CacheRows& rows, uint32_t, size_t d, uint64_t begin, uint64_t end) {
+  const auto add = [&](const CacheRows& rows, uint32_t, size_t d, uint64_t begin, uint64_t end) {
     bytes += (end - begin) * CacheRowBytes(rows.type, d);
-  });
+  };
+  ForRows(network, position, oldest_query, add);
+  ForNewestRows(network, position, add);
   return bytes;
 }
 
@@ -153,11 +168,13 @@ Status Engine::SaveState(void* block, size_t bytes, uint64_t* written) const {
     put(&id, sizeof id);
   }
   if (h.outputs != 0) put(logits(), h.outputs * sizeof(float));
-  ForRows(network_, position_, h.oldest_query, [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
+  const auto take_out = [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
     for (size_t p = static_cast<size_t>(begin); p < end; ++p, out += CacheRowBytes(rows.type, d)) {
       TakeOutCacheRow(rows.type, rows.Head(g), rows.Place(p), d, out);
     }
-  });
+  };
+  ForRows(network_, position_, h.oldest_query, take_out);
+  ForNewestRows(network_, position_, take_out);
   h.payload_checksum = ChecksumOf(static_cast<uint8_t*>(block) + sizeof h, static_cast<size_t>(*written) - sizeof h);
   h.header_checksum = HeaderChecksum(h);
   std::memcpy(block, &h, sizeof h);
@@ -182,11 +199,18 @@ Status Engine::LoadState(const void* block, size_t bytes) {
   if (has_logits_) std::memcpy(network_.buffers.logits, in, h.outputs * sizeof(float));
   in += h.outputs * sizeof(float);
   // In rising order: a ring that is smaller than the one they come from keeps the last ones.
-  ForRows(network_, h.position, h.oldest_query, [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
+  const auto put_in = [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
     for (size_t p = static_cast<size_t>(begin); p < end; ++p, in += CacheRowBytes(rows.type, d)) {
       PutInCacheRow(rows.type, in, d, rows.Place(p), const_cast<uint8_t*>(rows.Head(g)));
     }
-  });
+  };
+  ForRows(network_, h.position, h.oldest_query, put_in);
+  for (uint32_t i = 0; i < network_.layer_count; ++i) {
+    const AttentionOp& a = network_.layers[i].attention;
+    if (a.spec.cache_source != -1) continue;
+    RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, static_cast<size_t>(h.position), kNoneWritten);
+  }
+  ForNewestRows(network_, h.position, put_in);
   position_ = written_ = static_cast<size_t>(h.position);
   // Angles of keys that are rotated when read: passes fill in their own positions only.
   for (uint32_t i = 0; i < network_.layer_count; ++i) {

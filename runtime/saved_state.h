@@ -5,6 +5,7 @@
 //            logits of the last token, where there are any    outputs x f32
 //            rows: for each layer with rows of its own, keys then (where they are separate) values, for each kv head:
 //            those of the sinks, then those that a query at oldest_query or later sees, CacheRowBytes(type, d) each
+//            newest rows: where rows are int4, the int8 ones that the next query sees, in the same order
 //
 // Rows have the same bytes on every machine and in every layout of the cache, so that a state moves between kernel
 // tables, numbers of threads, pass lengths and contexts; not between model files, cache types or windows. Knows nothing

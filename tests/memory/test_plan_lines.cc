@@ -111,7 +111,10 @@ TEST_CASE("plan: totals are the sums of their lines") {
     const auto caches = {plan.Named("kv_cache"), plan.Named("k_cache"), plan.Named("v_cache")};
     uint64_t kv_bytes = 0, kv_lines = 0;
     for (const std::vector<PlanLine>& lines : caches) kv_bytes += Sum(lines), kv_lines += lines.size();
-    CHECK(kv_bytes == plan.totals.kv_bytes);
+    CHECK(kv_bytes + plan.totals.kv_newest_bytes == plan.totals.kv_bytes);
+    uint64_t newest = 0;
+    for (const char* name : {"kv_recent", "k_recent", "v_recent"}) newest += Sum(plan.Named(name));
+    CHECK(newest == plan.totals.kv_newest_bytes);
     // Alignment of each line is all that is added to the rows, and whole blocks of int8 rows.
     const uint64_t rows = plan.totals.kv_bytes_per_token * plan.totals.context_tokens;
     CHECK(kv_bytes >= rows);
@@ -159,7 +162,8 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
       const std::string& name = small.lines[i].name;
       REQUIRE(large.lines[i].name == name);
       if (large.lines[i].bytes == small.lines[i].bytes) continue;
-      const bool expected = name == "kv_cache" || name == "k_cache" || name == "v_cache" ||
+      const bool expected = name == "kv_cache" || name == "k_cache" || name == "v_cache" || name == "kv_recent" ||
+                            name == "k_recent" || name == "v_recent" ||
                             name == "rope_cos" || name == "rope_sin" || name == "prompt_ids";
       INFO(name);
       CHECK(expected);
@@ -169,10 +173,11 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
     if (thimble_plan ignored;
         thimble_plan_memory(model.get(), &options, &ignored, nullptr, nullptr).code != 0)
       continue;
-    const uint64_t before = model.PlanFor(options).totals.kv_bytes;
+    const thimble_plan before = model.PlanFor(options).totals;
     options.context_tokens = 17 + 64;
     if (thimble_plan after; thimble_plan_memory(model.get(), &options, &after, nullptr, nullptr).code == 0) {
-      CHECK(after.kv_bytes - before == 64 * after.kv_bytes_per_token);
+      CHECK(after.kv_bytes - after.kv_newest_bytes - (before.kv_bytes - before.kv_newest_bytes) ==
+            64 * after.kv_bytes_per_token);
     }
   }
 }

@@ -115,9 +115,15 @@ TEST_CASE("a saved state holds the used rows and little else") {
     CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader));
     runner.Prefill(Part(ids, 0, 30));
     const size_t logits = runner.outputs() * sizeof(float);
-    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader) + logits + 30 * plan.kv_bytes_per_token);
+    // Beside int4 rows, those of at most 64 tokens in int8.
+    thimble_options int8 = options;
+    int8.key_cache = int8.value_cache = THIMBLE_CACHE_Q8;
+    thimble_plan in_int8;
+    Check(thimble_plan_memory(runner.model(), &int8, &in_int8, nullptr, nullptr));
+    const uint64_t newest = type == THIMBLE_CACHE_Q4 ? in_int8.kv_bytes_per_token : 0;
+    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader) + logits + 30 * (plan.kv_bytes_per_token + newest));
     runner.Prefill(Part(ids, 30, 700));
-    CHECK(thimble_state_bytes(runner.session()) < sizeof(StateHeader) + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token);
+    CHECK(thimble_state_bytes(runner.session()) < sizeof(StateHeader) + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token + 64 * newest);
   }
 }
 

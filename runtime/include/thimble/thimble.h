@@ -79,7 +79,7 @@ typedef enum thimble_cache_type {
   THIMBLE_CACHE_F32 = 0,
   THIMBLE_CACHE_F16 = 1,
   THIMBLE_CACHE_Q8 = 2, /* int8 with a scale per row and head */
-  THIMBLE_CACHE_Q4 = 3  /* int4 with a scale per 32 elements */
+  THIMBLE_CACHE_Q4 = 3  /* int4 with a factor per 32 elements; the newest 64 tokens are read in int8 */
 } thimble_cache_type;
 
 /* 0 temperature is greedy. Filters run in the order: repeat penalty, top-k, top-p, min-p, temperature. */
@@ -146,6 +146,7 @@ typedef struct thimble_plan {
   uint64_t repacked_weight_bytes;     /* of packed_weight_bytes: the file has them in another packing */
   uint64_t kv_ring_bytes;             /* of kv_bytes: layers whose window is smaller than the context. They keep the window,
                                          the sink_tokens and one pass, in rings that do not grow with the context */
+  uint64_t kv_newest_bytes;           /* of kv_bytes: with int4 rows, the newest tokens' in int8; does not grow either */
   uint64_t kv_bytes_per_context_token; /* the other layers: what one more of context_tokens costs */
 } thimble_plan;
 
@@ -192,7 +193,8 @@ THIMBLE_API size_t thimble_position(const thimble_session* session);
 THIMBLE_API size_t thimble_capacity(const thimble_session* session);
 /* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The
  * sampler's recent tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes)
- * old rows make room for new ones: a position whose window is not there any more is refused (603), 0 never is. */
+ * old rows make room for new ones: a position whose window is not there any more is refused (603), 0 never is. With int4 rows, newest rows
+ * that have made room are taken from those: close, but not the bits of a context that was never longer. */
 THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t position);
 /* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
  * taken back. */
