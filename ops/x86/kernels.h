@@ -9,6 +9,7 @@ namespace thimble {
 
 #if defined(__x86_64__)
 extern const AttentionKernel kAttentionAvx2;
+extern const AttentionKernel kAttentionAvxVnni;
 extern const AttentionKernel kAttentionAvx512Vnni;
 extern const AttentionFloatKernel kAttentionFloatAvx2;
 extern const AttentionFloatKernel kAttentionFloatAvx512;

@@ -47,12 +47,12 @@ constinit const KernelTable kAvx2Table = {
 
 constinit const KernelTable kAvxVnniTable = {
     .name = "avxvnni",
-    .description = "AVX-VNNI for q8; f32 and q4 as avx2",
+    .description = "AVX-VNNI for q8 and attention; f32 and q4 as avx2",
     .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
     .f32 = &kF32Fma3,
     .q8 = &kQ8AvxVnni,
     .q4 = &kQ4Avx2,
-    .attention = &kAttentionAvx2,
+    .attention = &kAttentionAvxVnni,
 };
 
 constinit const KernelTable kAvx512VnniTable = {

@@ -4,6 +4,7 @@
 #include "ops/kernel_table.h"
 #include "tests/ops/attention_case.h"
 #include "tests/ops/attention_oracle.h"
+#include "tests/ops/attention_vnni256_evex.h"
 
 using namespace thimble;
 using namespace thimble::test;
@@ -16,6 +17,10 @@ std::vector<const AttentionKernel*> Kernels() {
   for (const KernelTable* table : AllKernelTables()) {
     if (table->supported(cpu)) kernels.push_back(table->attention);
   }
+#if defined(__x86_64__)
+  // The code of the avxvnni table where that cannot run.
+  if (cpu.avx512vnni) kernels.push_back(&kAttentionVnni256Evex);
+#endif
   return kernels;
 }
 

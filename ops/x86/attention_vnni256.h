@@ -1,0 +1,145 @@
+// Attention over int8 cache rows with VPDPBUSD on 256-bit registers: included, after a function
+//   __m256i AddFours(__m256i sums, __m256i unsigned_bytes, __m256i signed_bytes)
+// by a file for AVX-VNNI and by a test for AVX-512 VL and VNNI, whose encodings differ and nothing else. Everything is
+// static. Includes intrinsics and the contract only.
+#include <immintrin.h>
+
+#include "ops/attention_kernel.h"
+
+namespace thimble {
+namespace {
+
+static inline int32_t LoadFour(const int8_t* p) {
+  int32_t v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+static inline __m256i LoadBytes(const uint8_t* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+
+// Unsigned times signed bytes: keys become key + 128, and the sums start at -128 times the query's sum.
+template <int kRows, int kBlocks>
+static inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8_t* blocks, size_t d4,
+                               ptrdiff_t ahead, float* out, size_t out_stride) {
+  const size_t block_bytes = 16 * (d4 + 4);
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
+  const int8_t* q = queries.q + row * queries.q_stride;
+  __m256i sums[kRows][2 * kBlocks];
+  for (int r = 0; r < kRows; ++r) {
+    for (int b = 0; b < 2 * kBlocks; ++b) sums[r][b] = _mm256_set1_epi32(-128 * queries.sums[row + r]);
+  }
+  for (size_t i = 0; i < d4; i += 4) {
+    __m256i keys[2 * kBlocks];
+    for (int b = 0; b < kBlocks; ++b) {
+      const uint8_t* at = blocks + b * block_bytes + 16 * i;
+      keys[2 * b] = _mm256_xor_si256(LoadBytes(at), flip);
+      keys[2 * b + 1] = _mm256_xor_si256(LoadBytes(at + 32), flip);
+      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+    }
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i four = _mm256_set1_epi32(LoadFour(q + r * queries.q_stride + i));
+      for (int b = 0; b < 2 * kBlocks; ++b) sums[r][b] = AddFours(sums[r][b], keys[b], four);
+    }
+  }
+  for (int b = 0; b < 2 * kBlocks; ++b) {
+    const uint8_t* scales_at = blocks + b / 2 * block_bytes + 16 * d4 + b % 2 * 32;
+    const __m256 scales = _mm256_load_ps(reinterpret_cast<const float*>(scales_at));
+    for (int r = 0; r < kRows; ++r) {
+      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][b]), scales);
+      _mm256_storeu_ps(out + r * out_stride + 8 * b, _mm256_mul_ps(scaled, _mm256_set1_ps(queries.scales[row + r])));
+    }
+  }
+}
+
+template <int kRows, int kBlocks>
+static inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
+                             size_t out_stride) {
+  const size_t block_bytes = 16 * (keys.d4 + 4);
+  size_t b = 0;
+  for (; b + kBlocks <= keys.count; b += kBlocks) {
+    ScoreBlocks<kRows, kBlocks>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
+  }
+  for (; b < keys.count; ++b) {
+    ScoreBlocks<kRows, 1>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
+  }
+}
+
+// Rows x registers of keys is 8 sums or less: the multiplier's latency is covered, and 16 registers are enough.
+static void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
+  size_t row = 0;
+  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4, 1>(*queries, row, *keys, out + row * out_stride, out_stride);
+  out += row * out_stride;
+  switch (queries->rows - row) {
+    case 3: ScoreRows<3, 1>(*queries, row, *keys, out, out_stride); break;
+    case 2: ScoreRows<2, 2>(*queries, row, *keys, out, out_stride); break;
+    case 1: ScoreRows<1, 2>(*queries, row, *keys, out, out_stride); break;
+    default: break;
+  }
+}
+
+// Eight columns of a few rows: a lane holds 4 columns x 4 cache rows.
+template <int kRows, int kGroups>
+static inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
+                                size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
+  // Turns 4 rows x 4 columns of bytes around in each lane.
+  const __m256i turn = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i spread[2] = {_mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1), _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3)};
+  __m256i sums[kRows][kGroups];
+  for (int r = 0; r < kRows; ++r) {
+    for (int g = 0; g < kGroups; ++g) sums[r][g] = _mm256_setzero_si256();
+  }
+  for (size_t b = 0; b < blocks; ++b) {
+    const uint8_t* at = columns + b * block_bytes;
+    for (int g = 0; g < kGroups; ++g) _mm_prefetch(reinterpret_cast<const char*>(at + 64 * g + ahead), _MM_HINT_T0);
+    for (int half = 0; half < 2; ++half) {
+      __m256i values[kGroups];
+      for (int g = 0; g < kGroups; ++g) values[g] = _mm256_shuffle_epi8(LoadBytes(at + 64 * g + 32 * half), turn);
+      for (int r = 0; r < kRows; ++r) {
+        const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + r * kAttentionTileRows + 16 * b));
+        const __m256i probabilities = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(sixteen), spread[half]);
+        for (int g = 0; g < kGroups; ++g) sums[r][g] = AddFours(sums[r][g], probabilities, values[g]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int g = 0; g < kGroups; ++g) {
+      const __m128i total = _mm_add_epi32(_mm256_castsi256_si128(sums[r][g]), _mm256_extracti128_si256(sums[r][g], 1));
+      _mm_storeu_ps(out + r * out_stride + 4 * g, _mm_mul_ps(_mm_cvtepi32_ps(total), _mm_set1_ps(p_scales[r])));
+    }
+  }
+}
+
+template <int kRows>
+static inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBlocks& values, float* out,
+                             size_t out_stride) {
+  const size_t d4 = values.d4, block_bytes = 16 * (d4 + 4);
+  size_t i = 0;
+  for (; i + 8 <= d4; i += 8) {
+    ValueColumns<kRows, 2>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
+  }
+  if (i < d4) {
+    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (i = d4; i % 16 != 0; i += 4) _mm_storeu_ps(out + r * out_stride + i, _mm_setzero_ps());
+  }
+}
+
+static void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
+                   size_t out_stride) {
+  size_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    ValueRows<4>(p + r * kAttentionTileRows, p_scales + r, *values, out + r * out_stride, out_stride);
+  }
+  p += r * kAttentionTileRows;
+  out += r * out_stride;
+  switch (rows - r) {
+    case 3: ValueRows<3>(p, p_scales + r, *values, out, out_stride); break;
+    case 2: ValueRows<2>(p, p_scales + r, *values, out, out_stride); break;
+    case 1: ValueRows<1>(p, p_scales + r, *values, out, out_stride); break;
+    default: break;
+  }
+}
+
+}  // namespace
+}  // namespace thimble
