@@ -20,7 +20,7 @@ inline int32_t LoadFour(const int8_t* p) {
 
 // VPDPBUSD multiplies unsigned by signed bytes: keys become key + 128, and the sums start at -128 times the
 // query's sum.
-template <int kRows, int kBlocks>
+template <int kRows, int kBlocks, bool kFetch>
 inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8_t* blocks, size_t d4,
                         ptrdiff_t ahead, float* out, size_t out_stride) {
   const size_t block_bytes = 16 * (d4 + 4);
@@ -35,7 +35,7 @@ inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8
     for (int b = 0; b < kBlocks; ++b) {
       const uint8_t* at = blocks + b * block_bytes + 16 * i;
       keys[b] = _mm512_xor_si512(_mm512_load_si512(at), flip);
-      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+      if (kFetch) _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m512i four = _mm512_set1_epi32(LoadFour(q + r * queries.q_stride + i));
@@ -52,29 +52,40 @@ inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8
   }
 }
 
-template <int kRows, int kBlocks>
+template <int kRows, int kBlocks, bool kFetch>
 inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
                       size_t out_stride) {
   const size_t block_bytes = 16 * (keys.d4 + 4);
   size_t b = 0;
   for (; b + kBlocks <= keys.count; b += kBlocks) {
-    ScoreBlocks<kRows, kBlocks>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
+    ScoreBlocks<kRows, kBlocks, kFetch>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b,
+                                        out_stride);
   }
   for (; b < keys.count; ++b) {
-    ScoreBlocks<kRows, 1>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b, out_stride);
+    ScoreBlocks<kRows, 1, kFetch>(queries, row, keys.data + b * block_bytes, keys.d4, keys.ahead, out + 16 * b,
+                                  out_stride);
   }
 }
 
-// Enough independent sums for the multiplier's latency: rows x blocks is 4 to 8.
+template <int kRows>
+inline void ScoreRows(const AttentionQueries& queries, size_t row, const AttentionBlocks& keys, float* out,
+                      size_t out_stride) {
+  if (keys.ahead != 0) {
+    ScoreRows<kRows, 4, true>(queries, row, keys, out, out_stride);
+  } else {
+    ScoreRows<kRows, 4, false>(queries, row, keys, out, out_stride);
+  }
+}
+
+// Enough independent sums for the multiplier's latency, and few loads for each product: up to 4 rows x 4 blocks.
 void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
   size_t row = 0;
-  for (; row + 4 <= queries->rows; row += 4) {
-    ScoreRows<4, 2>(*queries, row, *keys, out + row * out_stride, out_stride);
-  }
+  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4>(*queries, row, *keys, out + row * out_stride, out_stride);
+  out += row * out_stride;
   switch (queries->rows - row) {
-    case 3: ScoreRows<3, 2>(*queries, row, *keys, out + row * out_stride, out_stride); break;
-    case 2: ScoreRows<2, 4>(*queries, row, *keys, out + row * out_stride, out_stride); break;
-    case 1: ScoreRows<1, 4>(*queries, row, *keys, out + row * out_stride, out_stride); break;
+    case 3: ScoreRows<3>(*queries, row, *keys, out, out_stride); break;
+    case 2: ScoreRows<2>(*queries, row, *keys, out, out_stride); break;
+    case 1: ScoreRows<1>(*queries, row, *keys, out, out_stride); break;
     default: break;
   }
 }
