@@ -83,11 +83,17 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
   AttentionBlocks values = one_row && !turned ? keys : Blocks(task, value_rows, false, span, layout.values_at);
 
   // While keys are multiplied the values are fetched, while values are, the next chunk's keys: decoding waits for memory.
+  // With several groups of heads there is more time for that, and it is spread over them.
   if (keys.data != values.data && value_rows.type == CacheType::kQ8) keys.ahead = values.data - keys.data;
+  const uint8_t* next = values.data;
+  size_t next_lines = 0;
   if (span.end < task.older.end && !chunk.recent && key_rows.type == CacheType::kQ8) {
-    const uint8_t* next = key_rows.Head(task.kv_head) + key_rows.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d);
-    values.ahead = next - values.data;
+    next = key_rows.Head(task.kv_head) + key_rows.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d);
+    next_lines = (span.end - first) * CacheRowBytes(CacheType::kQ8, a.d) / 64;
   }
+  const bool spread = task.Rows() > kKernelRows;
+  if (!spread) values.ahead = next - values.data;
+  const size_t lines_per_row = CeilDiv(next_lines, task.Rows());
 
   float* scores = task.At(layout.scores_at);
   uint8_t* p = task.scratch + layout.p_at;
@@ -107,6 +113,7 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
       const size_t begin = seen.begin - first, end = seen.end - first;
       float* row = scores + i * kAttentionTileRows;
       AdjustScores(a, first + begin, end - begin, row + begin);
+      for (size_t line = 0; spread && line < lines_per_row; ++line, next += 64) __builtin_prefetch(next);
       AttentionSoftmax result;
       a.kernel->softmax(row, begin, end, &values, p + i * kAttentionTileRows, &result);
       p_scales[i] = result.p_scale;
