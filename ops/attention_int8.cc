@@ -83,7 +83,8 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
   AttentionBlocks values = one_row && !turned ? keys : Blocks(task, value_rows, false, span, layout.values_at);
 
   // While keys are multiplied the values are fetched, while values are, the next chunk's keys: decoding waits for memory.
-  // With several groups of heads there is more time for that, and it is spread over them.
+  // With several groups of heads there is more time for that, and it is spread over them. Into the second cache: a tile
+  // and the next one are too much for the first, and requests that go there hold up the loads of this one.
   if (keys.data != values.data && value_rows.type == CacheType::kQ8) keys.ahead = values.data - keys.data;
   const uint8_t* next = values.data;
   size_t next_lines = 0;
@@ -113,7 +114,7 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
       const size_t begin = seen.begin - first, end = seen.end - first;
       float* row = scores + i * kAttentionTileRows;
       AdjustScores(a, first + begin, end - begin, row + begin);
-      for (size_t line = 0; spread && line < lines_per_row; ++line, next += 64) __builtin_prefetch(next);
+      for (size_t line = 0; spread && line < lines_per_row; ++line, next += 64) __builtin_prefetch(next, 0, 2);
       AttentionSoftmax result;
       a.kernel->softmax(row, begin, end, &values, p + i * kAttentionTileRows, &result);
       p_scales[i] = result.p_scale;

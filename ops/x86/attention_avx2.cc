@@ -33,7 +33,7 @@ inline void ScoreBlock(const AttentionQueries& queries, size_t row, const uint8_
   __m256i sums[kRows][2];
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm256_setzero_si256();
   for (size_t i = 0; i < d4; i += 4) {
-    _mm_prefetch(reinterpret_cast<const char*>(block + 16 * i + ahead), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(block + 16 * i + ahead), _MM_HINT_T1);
     for (int half = 0; half < 2; ++half) {
       const __m256i keys = LoadBytes(block + 16 * i + 32 * half);
       const __m256i magnitudes = _mm256_abs_epi8(keys);
@@ -83,7 +83,7 @@ inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t*
   __m256i sums[kRows];
   for (int r = 0; r < kRows; ++r) sums[r] = _mm256_setzero_si256();
   for (size_t b = 0; b < blocks; ++b) {
-    _mm_prefetch(reinterpret_cast<const char*>(columns + b * block_bytes + ahead), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(columns + b * block_bytes + ahead), _MM_HINT_T1);
     for (int half = 0; half < 2; ++half) {
       const __m256i values = _mm256_shuffle_epi8(LoadBytes(columns + b * block_bytes + 32 * half), turn);
       for (int r = 0; r < kRows; ++r) {

@@ -35,7 +35,7 @@ inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8
     for (int b = 0; b < kBlocks; ++b) {
       const uint8_t* at = blocks + b * block_bytes + 16 * i;
       keys[b] = _mm512_xor_si512(_mm512_load_si512(at), flip);
-      if (kFetch) _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+      if (kFetch) _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T1);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m512i four = _mm512_set1_epi32(LoadFour(q + r * queries.q_stride + i));
@@ -114,7 +114,7 @@ inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t*
     for (int g = 0; g < kGroups; ++g) {
       const uint8_t* at = columns + b * block_bytes + 64 * g;
       values[g] = _mm512_shuffle_epi8(_mm512_load_si512(at), turn);
-      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T1);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m128i sixteen =

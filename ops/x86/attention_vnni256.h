@@ -34,7 +34,7 @@ static inline void ScoreBlocks(const AttentionQueries& queries, size_t row, cons
       const uint8_t* at = blocks + b * block_bytes + 16 * i;
       keys[2 * b] = _mm256_xor_si256(LoadBytes(at), flip);
       keys[2 * b + 1] = _mm256_xor_si256(LoadBytes(at + 32), flip);
-      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T1);
     }
     for (int r = 0; r < kRows; ++r) {
       const __m256i four = _mm256_set1_epi32(LoadFour(q + r * queries.q_stride + i));
@@ -90,7 +90,7 @@ static inline void ValueColumns(const uint8_t* p, const float* p_scales, const u
   }
   for (size_t b = 0; b < blocks; ++b) {
     const uint8_t* at = columns + b * block_bytes;
-    for (int g = 0; g < kGroups; ++g) _mm_prefetch(reinterpret_cast<const char*>(at + 64 * g + ahead), _MM_HINT_T0);
+    for (int g = 0; g < kGroups; ++g) _mm_prefetch(reinterpret_cast<const char*>(at + 64 * g + ahead), _MM_HINT_T1);
     for (int half = 0; half < 2; ++half) {
       __m256i values[kGroups];
       for (int g = 0; g < kGroups; ++g) values[g] = _mm256_shuffle_epi8(LoadBytes(at + 64 * g + 32 * half), turn);
