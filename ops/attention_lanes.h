@@ -14,6 +14,7 @@ namespace {
 
 typedef float Lanes __attribute__((vector_size(THIMBLE_LANES * 4)));
 typedef int32_t IntLanes __attribute__((vector_size(THIMBLE_LANES * 4)));
+typedef uint32_t WordLanes __attribute__((vector_size(THIMBLE_LANES * 4)));
 enum : size_t { kLanes = THIMBLE_LANES, kVectors = 16 / THIMBLE_LANES };  // of 16 floats
 
 static inline Lanes LoadLanes(const float* p) {

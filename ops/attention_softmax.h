@@ -24,7 +24,8 @@ static inline Lanes ExpForBytes(Lanes x) {
   p = p * f + 2.4024745e-1f;
   p = p * f + 6.9312181e-1f;
   p = p * f + 9.9999926e-1f;
-  return (Lanes)((IntLanes)p + ((IntLanes)shifted << 23));
+  // Unsigned: scores that nobody sees may be larger than the largest, or no numbers.
+  return (Lanes)((WordLanes)p + ((WordLanes)shifted << 23));
 }
 
 // The low bytes. gcc takes vectors of 8 and 16 numbers apart for a conversion.

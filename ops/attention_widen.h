@@ -7,7 +7,6 @@ namespace {
 
 typedef uint8_t FactorLanes __attribute__((vector_size(THIMBLE_LANES)));
 typedef uint16_t ScaleLanes __attribute__((vector_size(THIMBLE_LANES * 2)));
-typedef uint32_t WordLanes __attribute__((vector_size(THIMBLE_LANES * 4)));
 typedef uint8_t WideBytes __attribute__((vector_size(THIMBLE_LANES * 4)));
 
 template <typename T>
