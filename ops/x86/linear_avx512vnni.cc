@@ -38,47 +38,73 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
 // How far ahead weights are fetched when they are read only once: further than the hardware does by itself.
 constexpr size_t kAhead = 2048;
 
-// One tile of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
+// kTiles tiles of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
 // high half is i + 4), bfloat16 scales[16]; float bias[16]. The low halves are shifted up, so that both are 16
 // times the weight; the stored scale is a 16th.
-template <int kRows>
+template <int kRows, int kTiles>
 inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
                    float* y, size_t columns) {
   const __m512i high_halves = _mm512_set1_epi8(static_cast<char>(0xf0));
-  __m512 totals[kRows];
-  const __m512 negative_sums = _mm512_loadu_ps(w);
+  __m512 totals[kRows][kTiles];
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    totals[r] = _mm512_mul_ps(negative_sums, _mm512_set1_ps(static_cast<float>(quantisation[r].zero_point + 128)));
+  for (int n = 0; n < kTiles; ++n) {
+    const __m512 negative_sums = _mm512_loadu_ps(w + n * g.tile_bytes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const float zero_point = static_cast<float>(quantisation[r].zero_point + 128);
+      totals[r][n] = _mm512_mul_ps(negative_sums, _mm512_set1_ps(zero_point));
+    }
   }
   w += 64;
   for (size_t k = 0; k < g.k; k += g.block) {
-    __m512i sums[kRows];
+    __m512i sums[kRows][kTiles];
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) sums[r] = _mm512_setzero_si512();
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int n = 0; n < kTiles; ++n) sums[r][n] = _mm512_setzero_si512();
+    }
     for (size_t i = 0; i < g.block; i += 8, w += 64) {
-      const __m512i bytes = _mm512_loadu_si512(w);
       if (kRows == 1) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead), _MM_HINT_T0);
-      const __m512i low = _mm512_and_si512(_mm512_slli_epi32(bytes, 4), high_halves);
-      const __m512i high = _mm512_and_si512(bytes, high_halves);
+      __m512i low[kTiles], high[kTiles];
+#pragma GCC unroll 16
+      for (int n = 0; n < kTiles; ++n) {
+        const __m512i bytes = _mm512_loadu_si512(w + n * g.tile_bytes);
+        low[n] = _mm512_and_si512(_mm512_slli_epi32(bytes, 4), high_halves);
+        high[n] = _mm512_and_si512(bytes, high_halves);
+      }
+      const uint8_t* at = q + k + i;
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
-        const uint8_t* at = q + r * g.q_stride + k + i;
-        AddDots(&sums[r], FourTimes16(at), low);
-        AddDots(&sums[r], FourTimes16(at + 4), high);
+        const __m512i four = FourTimes16(at + r * g.q_stride);
+#pragma GCC unroll 16
+        for (int n = 0; n < kTiles; ++n) AddDots(&sums[r][n], four, low[n]);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i four = FourTimes16(at + r * g.q_stride + 4);
+#pragma GCC unroll 16
+        for (int n = 0; n < kTiles; ++n) AddDots(&sums[r][n], four, high[n]);
       }
     }
-    const __m512 scales = _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w))), 16));
+#pragma GCC unroll 16
+    for (int n = 0; n < kTiles; ++n) {
+      const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + n * g.tile_bytes));
+      const __m512 scales = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        totals[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][n]), scales, totals[r][n]);
+      }
+    }
     w += 32;
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) totals[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r]), scales, totals[r]);
   }
-  const __m512 bias = _mm512_loadu_ps(w);
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    StoreColumns(y + r * g.y_stride, columns,
-                 _mm512_fmadd_ps(totals[r], _mm512_set1_ps(quantisation[r].scale), bias));
+  for (int n = 0; n < kTiles; ++n) {
+    const __m512 bias = _mm512_loadu_ps(w + n * g.tile_bytes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      StoreColumns(y + r * g.y_stride + 16 * n, columns - 16 * n,
+                   _mm512_fmadd_ps(totals[r][n], _mm512_set1_ps(quantisation[r].scale), bias));
+    }
   }
 }
 
@@ -120,34 +146,44 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
   }
 }
 
+// What both do with the rows of a group. One row waits for memory: one stream of it. More rows share what is
+// broadcast between two tiles.
+template <typename Kind, int kRows>
+inline void RunColumns(const PackedGemm& g, size_t row) {
+  const uint8_t *w = g.w, *q = g.q + row * g.q_stride;
+  const RowQuantisation* quantisation = g.quantisation + row;
+  float* y = g.y + row * g.y_stride;
+  size_t n = 0;
+  for (; kRows > 1 && n + 16 < g.columns; n += 32, w += 2 * g.tile_bytes) {
+    Kind::template Tile<kRows, 2>(g, w, q, quantisation, y + n, g.columns - n);
+  }
+  for (; n < g.columns; n += 16, w += g.tile_bytes) {
+    Kind::template Tile<kRows, 1>(g, w, q, quantisation, y + n, g.columns - n);
+  }
+}
+
+// Rows that fit the registers: sums of a block and totals, or sums alone.
 struct Q4 {
-  template <int kRows>
-  static void Rows(const PackedGemm& g, size_t row) {
-    const uint8_t* w = g.w;
-    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
-      TileQ4<kRows>(g, w, g.q + row * g.q_stride, g.quantisation + row, g.y + row * g.y_stride + n, g.columns - n);
-    }
+  static constexpr int kMostRows = 6;
+  template <int kRows, int kTiles>
+  static void Tile(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+                   float* y, size_t columns) {
+    TileQ4<kRows, kTiles>(g, w, q, quantisation, y, columns);
   }
 };
 
 struct Q8 {
-  template <int kRows>
-  static void Rows(const PackedGemm& g, size_t row) {
-    const uint8_t *w = g.w, *q = g.q + row * g.q_stride;
-    const RowQuantisation* quantisation = g.quantisation + row;
-    float* y = g.y + row * g.y_stride;
-    size_t n = 0;
-    // One row waits for memory: one stream of it. More rows share what is broadcast between two tiles.
-    for (; kRows > 1 && n + 16 < g.columns; n += 32, w += 2 * g.tile_bytes) {
-      TileQ8<kRows, 2>(g, w, q, quantisation, y + n, g.columns - n);
-    }
-    for (; n < g.columns; n += 16, w += g.tile_bytes) TileQ8<kRows, 1>(g, w, q, quantisation, y + n, g.columns - n);
+  static constexpr int kMostRows = 12;
+  template <int kRows, int kTiles>
+  static void Tile(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+                   float* y, size_t columns) {
+    TileQ8<kRows, kTiles>(g, w, q, quantisation, y, columns);
   }
 };
 
 template <typename Kind>
 void RunRows(const PackedGemm& g) {
-  ForRowGroups<12>(g.rows, [&]<int kRows>(size_t row) { Kind::template Rows<kRows>(g, row); });
+  ForRowGroups<Kind::kMostRows>(g.rows, [&]<int kRows>(size_t row) { RunColumns<Kind, kRows>(g, row); });
 }
 
 }  // namespace
