@@ -17,6 +17,7 @@
 #include "ops/attention_parts.h"
 #include "ops/float_math.h"
 #include "ops/thread_pool.h"
+#include "ops/vec4.h"
 
 namespace thimble {
 
@@ -27,7 +28,7 @@ constexpr size_t kWorthSharing = size_t{1} << 18;
 
 bool Small(CacheType type) { return type == CacheType::kQ8 || type == CacheType::kQ4; }
 
-float ExpOne(float x) { return Exp4(Splat4(x))[0]; }
+float ExpOne(float x) { return Exp(Splat4(x))[0]; }
 
 }  // namespace
 
@@ -108,7 +109,7 @@ void TurnKey(const AttentionArgs& a, size_t position, float* x) {
 void AdjustScores(const AttentionArgs& a, size_t position, size_t count, float* scores) {
   if (a.softcap != 0.0f) {
     const float cap = a.softcap, inverse = 1.0f / cap;
-    Map4(scores, scores, count, [=](Vec4 v) { return Tanh4(v * inverse) * cap; });
+    Map4(scores, scores, count, [=](Vec4 v) { return Tanh(v * inverse) * cap; });
   }
   if (a.position_bias != nullptr) {
     for (size_t j = 0; j < count; ++j) scores[j] += a.position_bias[position + j];
@@ -177,7 +178,7 @@ void MergeStates(const AttentionLayout& layout, size_t rows, size_t d, const flo
       largest[l] = total[(first + l) * stride];
     }
     const Vec4 both = Max4(chunk_largest, largest);
-    const Vec4 old_factors = Exp4(largest - both), new_factors = Exp4(chunk_largest - both);
+    const Vec4 old_factors = Exp(largest - both), new_factors = Exp(chunk_largest - both);
     for (size_t l = 0; l < count; ++l) {
       const float* from = chunk + (first + l) * stride;
       float* to = total + (first + l) * stride;

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "ops/activation.h"
 #include "ops/reference/attention_scalar.h"
 #include "ops/reference/linear_scalar.h"
 #include "ops/xnnpack/tables.h"
@@ -18,6 +19,7 @@ constinit const KernelTable kScalarTable = {
     .q8 = &kLinearQ8Scalar,
     .q4 = &kLinearQ4Scalar,
     .attention = &kAttentionScalar,
+    .activate = ActivatePortable,
 };
 
 // Slowest first: the last one that a CPU supports is its best.

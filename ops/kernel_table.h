@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "ops/activation_kernel.h"
 #include "ops/attention_kernel.h"
 #include "ops/linear.h"
 
@@ -32,6 +33,7 @@ struct KernelTable {
   const LinearKernel* q8;
   const LinearKernel* q4;
   const AttentionKernel* attention;  // over int8 cache rows
+  ActivateFn activate;
 
   const LinearKernel* Kernel(WeightType type) const {
     return type == WeightType::kF32 ? f32 : type == WeightType::kQ8 ? q8 : q4;

@@ -5,17 +5,33 @@
 
 #include "ops/activation.h"
 #include "ops/elementwise.h"
+#include "ops/kernel_table.h"
 #include "ops/norm.h"
+#include "ops/parallel_rows.h"
 
 namespace thimble {
 
-const float* NormRows(const NormOp& norm, const float* x, size_t rows, size_t width, float* out) {
-  switch (norm.kind) {
-    case NormKind::kNone: return x;
-    case NormKind::kLayerNorm: LayerNorm(x, width, rows, width, norm.weight, norm.bias, norm.eps, out, width); break;
-    case NormKind::kRmsNorm: RmsNorm(x, width, rows, width, norm.weight, norm.weight_offset, norm.eps, out, width); break;
-  }
+const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out) {
+  if (norm.kind == NormKind::kNone) return x;
+  ForRows(step.pool, rows, width, [&](size_t first, size_t count) {
+    const float* from = x + first * width;
+    float* to = out + first * width;
+    if (norm.kind == NormKind::kLayerNorm) {
+      LayerNorm(from, width, count, width, norm.weight, norm.bias, norm.eps, to, width);
+    } else {
+      RmsNorm(from, width, count, width, norm.weight, norm.weight_offset, norm.eps, to, width);
+    }
+  });
   return out;
+}
+
+void AddNormedRows(const Step& step, const NormOp& norm, const float* y) {
+  const Network& n = *step.network;
+  const size_t D = n.model.width;
+  const float* normed = NormRows(step, norm, y, step.t, D, n.buffers.h);
+  ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
+    AddInPlace(n.buffers.x + first * D, normed + first * D, count * D);
+  });
 }
 
 RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise) {
@@ -69,7 +85,7 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
   const float* h;
   {
     const ScopedTimer timer(&step.profile->norm_ns);
-    h = NormRows(layer.ffn_norm, b.x, T, D, b.h);
+    h = NormRows(step, layer.ffn_norm, b.x, T, D, b.h);
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
@@ -80,18 +96,18 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
   }
   {
     const ScopedTimer timer(&step.profile->activation_ns);
-    if (f.spec.kind == FfnKind::kGated) {
-      ActivateGated(f.spec.activation, b.gate, b.up, b.up, T * F);
-    } else {
-      Activate(f.spec.activation, b.up, T * F);
-    }
+    const bool gated = f.spec.kind == FfnKind::kGated;
+    ForRows(step.pool, T, F, [&](size_t first, size_t count) {
+      float* up = b.up + first * F;
+      n.options.kernels->activate(f.spec.activation, gated ? b.gate + first * F : up, gated ? up : nullptr, up, count * F);
+    });
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
     RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantise_row), b.y, D, step.pool);
   }
   const ScopedTimer timer(&step.profile->norm_ns);
-  AddInPlace(b.x, NormRows(layer.ffn_post_norm, b.y, T, D, b.h), T * D);
+  AddNormedRows(step, layer.ffn_post_norm, b.y);
 }
 
 void RunLayers(const Step& step) {
@@ -112,7 +128,7 @@ void ComputeLogits(const Step& step, size_t first, size_t rows) {
   const Buffers& b = n.buffers;
   const ScopedTimer timer(&step.profile->head_ns);
   const size_t D = n.model.width, V = n.model.outputs;
-  const float* h = NormRows(n.output_norm, b.x + first * D, rows, D, b.h);
+  const float* h = NormRows(step, n.output_norm, b.x + first * D, rows, D, b.h);
   RunLinear(n.head, PrepareRows(step, h, rows, D, n.head.kernel->quantise_row), b.logits, V, step.pool);
   if (n.model.output.scale != 1.0f) ScaleInPlace(b.logits, n.model.output.scale, rows * V);
   if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, b.logits, rows * V);

@@ -30,7 +30,9 @@ void RunAttention(const Step& step, const LayerOp& layer);
 void RunFeedForward(const Step& step, const LayerOp& layer);
 
 // Shared by the pieces. The normed rows: `out`, or `x` itself where there is no norm.
-const float* NormRows(const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
+const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
+// x += the normed rows of y, by way of b.h where there is a norm.
+void AddNormedRows(const Step& step, const NormOp& norm, const float* y);
 // The rows as the kernels of these layers want them.
 RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise);
 

@@ -4,8 +4,7 @@
 #include <cstring>
 
 #include "ops/attention.h"
-#include "ops/elementwise.h"
-#include "ops/norm.h"
+#include "ops/parallel_rows.h"
 #include "runtime/forward.h"
 
 namespace thimble {
@@ -21,21 +20,23 @@ void CopyKeysToQueries(const AttentionSpec& a, size_t T, const float* k, float* 
 }
 
 // In place, over whole rows or over each head.
-void NormHeads(const NormOp& norm, float* x, size_t T, size_t heads, size_t d) {
+void NormHeads(const Step& step, const NormOp& norm, float* x, size_t heads, size_t d) {
   if (norm.scope == NormScope::kHead) {
-    NormRows(norm, x, T * heads, d, x);
+    NormRows(step, norm, x, step.t * heads, d, x);
   } else {
-    NormRows(norm, x, T, heads * d, x);
+    NormRows(step, norm, x, step.t, heads * d, x);
   }
 }
 
-void RotateHeads(const RopeTable& rope, size_t position, size_t T, size_t heads, size_t d, float* x) {
-  for (size_t i = 0; i < T; ++i) {
-    const size_t row = rope.Offset(position + i, position);
-    for (size_t head = 0; head < heads; ++head) {
-      ApplyRope(rope.shape, rope.cos + row, rope.sin + row, x + (i * heads + head) * d);
+void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d, float* x) {
+  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) {
+    for (size_t i = first; i < first + count; ++i) {
+      const size_t row = rope.Offset(step.position + i, step.position);
+      for (size_t head = 0; head < heads; ++head) {
+        ApplyRope(rope.shape, rope.cos + row, rope.sin + row, x + (i * heads + head) * d);
+      }
     }
-  }
+  });
 }
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
@@ -121,7 +122,7 @@ void RunAttention(const Step& step, const LayerOp& layer) {
   const float* h;
   {
     const ScopedTimer timer(&step.profile->norm_ns);
-    h = NormRows(layer.attention_norm, b.x, T, D, b.h);
+    h = NormRows(step, layer.attention_norm, b.x, T, D, b.h);
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
@@ -132,17 +133,17 @@ void RunAttention(const Step& step, const LayerOp& layer) {
     const bool own_rows = s.cache_source == -1;
     const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
     if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(s, T, b.k, b.q);
-    NormHeads(a.q_norm, b.q, T, H, d);
+    NormHeads(step, a.q_norm, b.q, H, d);
     if (own_rows) {
-      NormHeads(a.k_norm, b.k, T, G, d);
-      NormHeads(a.v_norm, b.v, T, G, d);
+      NormHeads(step, a.k_norm, b.k, G, d);
+      NormHeads(step, a.v_norm, b.v, G, d);
     }
-    if (a.rope != nullptr) RotateHeads(*a.rope, step.position, T, H, d, b.q);
+    if (a.rope != nullptr) RotateHeads(step, *a.rope, H, d, b.q);
     if (rotate_rows) {
-      RotateHeads(*a.rope, step.position, T, G, d, b.k);
+      RotateHeads(step, *a.rope, G, d, b.k);
       // Values that are turned back with the query's position carry their own; a shared row was just rotated.
       if (s.rotation == KeyRotation::kOnWriteInverseOutput && !SharesKeyAndValue(s.sharing)) {
-        RotateHeads(*a.rope, step.position, T, G, d, b.v);
+        RotateHeads(step, *a.rope, G, d, b.v);
       }
     }
     if (own_rows) AppendRows(a.cache, G, d, step.position, T, b.k, b.v);
@@ -155,7 +156,7 @@ void RunAttention(const Step& step, const LayerOp& layer) {
     RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), b.y, D, step.pool);
   }
   const ScopedTimer timer(&step.profile->norm_ns);
-  AddInPlace(b.x, NormRows(layer.attention_post_norm, b.y, T, D, b.h), T * D);
+  AddNormedRows(step, layer.attention_post_norm, b.y);
 }
 
 }  // namespace thimble

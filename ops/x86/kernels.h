@@ -1,6 +1,7 @@
 // Our own x86-64 kernels. Each is compiled with its instruction set's flags in a file of its own.
 #pragma once
 
+#include "ops/activation_kernel.h"
 #include "ops/attention_float_kernel.h"
 #include "ops/attention_kernel.h"
 #include "ops/linear_kernel.h"
@@ -20,6 +21,10 @@ void LinearQ8Avx512Vnni(const PackedGemm* gemm);
 RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 // Rows of q + 128.
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+
+// ActivateFn.
+void ActivateAvx2(Activation activation, const float* gate, const float* up, float* y, size_t count);
+void ActivateAvx512(Activation activation, const float* gate, const float* up, float* y, size_t count);
 #endif
 
 }  // namespace thimble

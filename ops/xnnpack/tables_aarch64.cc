@@ -3,6 +3,7 @@
 
 #if defined(__aarch64__)
 
+#include "ops/activation.h"
 #include "ops/neon/kernels.h"
 #include "ops/packed_linear.h"
 #include "ops/xnnpack/gemm.h"
@@ -42,6 +43,7 @@ constinit const KernelTable kNeonTable = {
     .q8 = &kQ8Neon,
     .q4 = &kQ4Neon,
     .attention = &kAttentionNeon,
+    .activate = ActivatePortable,
 };
 
 constinit const KernelTable kNeonDotTable = {
@@ -52,6 +54,7 @@ constinit const KernelTable kNeonDotTable = {
     .q8 = &kQ8NeonDot,
     .q4 = &kQ4NeonDot,
     .attention = &kAttentionNeonDot,
+    .activate = ActivatePortable,
 };
 
 constinit const KernelTable kNeonI8mmTable = {
@@ -62,6 +65,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .q8 = &kQ8NeonI8mm,
     .q4 = &kQ4NeonI8mm,
     .attention = &kAttentionNeonDot,
+    .activate = ActivatePortable,
 };
 
 }  // namespace thimble

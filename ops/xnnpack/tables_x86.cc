@@ -31,7 +31,7 @@ constinit const LinearKernel kQ4Avx2 =
     Gemm<kQ4x8c8, 3, xnn_qd8_f32_qb4w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qb4w_gemm_minmax_ukernel_3x8c8__avx2>::Kernel("qd8_f32_qb4w_gemm_3x8c8__avx2", QuantiseRowAvx2);
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
-    "linear_q4_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
+    "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 }  // namespace
 
@@ -43,6 +43,7 @@ constinit const KernelTable kAvx2Table = {
     .q8 = &kQ8Avx2,
     .q4 = &kQ4Avx2,
     .attention = &kAttentionAvx2,
+    .activate = ActivateAvx2,
 };
 
 constinit const KernelTable kAvxVnniTable = {
@@ -53,6 +54,7 @@ constinit const KernelTable kAvxVnniTable = {
     .q8 = &kQ8AvxVnni,
     .q4 = &kQ4Avx2,
     .attention = &kAttentionAvxVnni,
+    .activate = ActivateAvx2,
 };
 
 constinit const KernelTable kAvx512VnniTable = {
@@ -63,6 +65,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .q8 = &kQ8Avx512Vnni,
     .q4 = &kQ4Avx512Vnni,
     .attention = &kAttentionAvx512Vnni,
+    .activate = ActivateAvx512,
 };
 
 }  // namespace thimble

@@ -1,9 +1,11 @@
 // Activations against double formulas, plain and gated, every tail, and extremes.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "ops/activation.h"
+#include "ops/kernel_table.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;
@@ -47,11 +49,8 @@ TEST_CASE("activations agree with their formulas") {
       const std::vector<float> x = random.Normals(count, count % 3 == 0 ? 8.0f : 1.5f);
       const std::vector<float> up = random.Normals(count);
       std::vector<float> y = x, z(count);
-      Activate(activation, y.data(), count);
-      ActivateGated(activation, x.data(), up.data(), z.data(), count);
-      std::vector<float> in_place = x;
-      ActivateGated(activation, in_place.data(), up.data(), in_place.data(), count);
-      CHECK(SameBits(in_place, z));
+      ActivatePortable(activation, y.data(), nullptr, y.data(), count);
+      ActivatePortable(activation, x.data(), up.data(), z.data(), count);
       for (size_t i = 0; i < count; ++i) {
         const double reference = Reference(activation, static_cast<double>(x[i]));
         plain.See(std::fabs(y[i] - reference) / (1e-3 + std::fabs(reference)));
@@ -68,11 +67,40 @@ TEST_CASE("activations agree with their formulas") {
 TEST_CASE("activations of large numbers are finite") {
   for (const Activation activation : kAll) {
     std::vector<float> x = {-1e4f, 1e4f, -300.0f, 300.0f, -0.0f};
-    Activate(activation, x.data(), x.size());
+    ActivatePortable(activation, x.data(), nullptr, x.data(), x.size());
     for (const float v : x) CHECK(std::isfinite(v));
     std::vector<float> nan = {std::numeric_limits<float>::quiet_NaN()};
-    Activate(activation, nan.data(), 1);
+    ActivatePortable(activation, nan.data(), nullptr, nan.data(), 1);
     CHECK(std::isnan(nan[0]));
+  }
+}
+
+TEST_CASE("activations of every table have the portable bits, in place or not") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Random random(5);
+  for (const KernelTable* table : AllKernelTables()) {
+    if (!table->supported(DetectCpu())) continue;
+    INFO("table " << table->name);
+    for (const Activation activation : kAll) {
+      for (size_t count = 0; count < 70; ++count) {
+        std::vector<float> x = random.Normals(count, count % 2 == 0 ? 60.0f : 3.0f);
+        const std::vector<float> up = random.Normals(count);
+        const float extremes[] = {-kInfinity, kInfinity, -0.0f, 1e-40f, -3e38f, 88.8f, -103.9f};
+        for (size_t i = 0; i < std::size(extremes) && 3 * i < count; ++i) x[3 * i] = extremes[i];
+        for (const bool gated : {false, true}) {
+          std::vector<float> expected(count), y(count);
+          ActivatePortable(activation, x.data(), gated ? up.data() : nullptr, expected.data(), count);
+          table->activate(activation, x.data(), gated ? up.data() : nullptr, y.data(), count);
+          CHECK(SameBits(y, expected));
+          std::vector<float> as_gate = x, as_up = up;
+          table->activate(activation, as_gate.data(), gated ? up.data() : nullptr, as_gate.data(), count);
+          CHECK(SameBits(as_gate, expected));
+          if (!gated) continue;
+          table->activate(activation, x.data(), as_up.data(), as_up.data(), count);
+          CHECK(SameBits(as_up, expected));
+        }
+      }
+    }
   }
 }
 

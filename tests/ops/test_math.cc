@@ -5,6 +5,7 @@
 
 #include "ops/double_math.h"
 #include "ops/float_math.h"
+#include "ops/vec4.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;
@@ -30,16 +31,16 @@ TEST_CASE("exp in float is within two units in the last place") {
   for (double x = -87.0; x < 88.7; x += 0.00731) {
     const float f = static_cast<float>(x);
     const double reference = std::exp(static_cast<double>(f));
-    worst.See(std::fabs(One(Exp4, f) - reference) / Ulp(reference));
+    worst.See(std::fabs(One(Exp<Vec4>, f) - reference) / Ulp(reference));
   }
   CHECK(worst.error <= 2.0);
-  CHECK(One(Exp4, 0.0f) == 1.0f);
-  CHECK(One(Exp4, -200.0f) == 0.0f);
-  CHECK(One(Exp4, -std::numeric_limits<float>::infinity()) == 0.0f);
-  CHECK(One(Exp4, 100.0f) == std::numeric_limits<float>::infinity());
-  CHECK(std::isnan(One(Exp4, std::numeric_limits<float>::quiet_NaN())));
+  CHECK(One(Exp<Vec4>, 0.0f) == 1.0f);
+  CHECK(One(Exp<Vec4>, -200.0f) == 0.0f);
+  CHECK(One(Exp<Vec4>, -std::numeric_limits<float>::infinity()) == 0.0f);
+  CHECK(One(Exp<Vec4>, 100.0f) == std::numeric_limits<float>::infinity());
+  CHECK(std::isnan(One(Exp<Vec4>, std::numeric_limits<float>::quiet_NaN())));
   // Gradual underflow.
-  CHECK(std::fabs(static_cast<double>(One(Exp4, -95.0f)) - std::exp(-95.0)) < 2e-45);
+  CHECK(std::fabs(static_cast<double>(One(Exp<Vec4>, -95.0f)) - std::exp(-95.0)) < 2e-45);
 }
 
 TEST_CASE("tanh in float is within three units in the last place") {
@@ -47,13 +48,13 @@ TEST_CASE("tanh in float is within three units in the last place") {
   for (double x = -12.0; x < 12.0; x += 0.00077) {
     const float f = static_cast<float>(x);
     const double reference = std::tanh(static_cast<double>(f));
-    worst.See(std::fabs(One(Tanh4, f) - reference) / Ulp(reference));
+    worst.See(std::fabs(One(Tanh<Vec4>, f) - reference) / Ulp(reference));
   }
   CHECK(worst.error <= 3.0);
-  CHECK(One(Tanh4, 0.0f) == 0.0f);
-  CHECK(One(Tanh4, 100.0f) == 1.0f);
-  CHECK(One(Tanh4, -100.0f) == -1.0f);
-  CHECK(std::isnan(One(Tanh4, std::numeric_limits<float>::quiet_NaN())));
+  CHECK(One(Tanh<Vec4>, 0.0f) == 0.0f);
+  CHECK(One(Tanh<Vec4>, 100.0f) == 1.0f);
+  CHECK(One(Tanh<Vec4>, -100.0f) == -1.0f);
+  CHECK(std::isnan(One(Tanh<Vec4>, std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEST_CASE("the normal distribution function is right in both tails") {
@@ -61,15 +62,15 @@ TEST_CASE("the normal distribution function is right in both tails") {
   for (double x = -13.0; x < 13.0; x += 0.00091) {
     const float f = static_cast<float>(x);
     const double reference = 0.5 * std::erfc(-static_cast<double>(f) / std::sqrt(2.0));
-    const double error = std::fabs(One(NormalCdf4, f) - reference);
+    const double error = std::fabs(One(NormalCdf<Vec4>, f) - reference);
     absolute.See(error);
     if (reference > 1e-30) relative.See(error / reference);
   }
   CHECK(absolute.error <= 1.5e-7);
   CHECK(relative.error <= 3e-5);
-  CHECK(One(NormalCdf4, -100.0f) == 0.0f);
-  CHECK(One(NormalCdf4, 100.0f) == 1.0f);
-  CHECK(std::isnan(One(NormalCdf4, std::numeric_limits<float>::quiet_NaN())));
+  CHECK(One(NormalCdf<Vec4>, -100.0f) == 0.0f);
+  CHECK(One(NormalCdf<Vec4>, 100.0f) == 1.0f);
+  CHECK(std::isnan(One(NormalCdf<Vec4>, std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEST_CASE("double functions agree with libm") {
