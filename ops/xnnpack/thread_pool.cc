@@ -161,7 +161,7 @@ uint64_t NowNs() {
 // process. Results do not depend on it: tasks are the same whoever runs them.
 constexpr int64_t kMostSaved_ns = 2 * 1000000;
 constexpr int64_t kMostLost_ns = -1 * 1000000;
-constexpr uint64_t kShortestRest_ns = 160 * 1000000;
+constexpr uint64_t kShortestRest_ns = 320 * 1000000;
 constexpr uint64_t kLongestRest_ns = 1280 * 1000000;
 constinit std::atomic<int64_t> saved_ns{0};
 constinit std::atomic<uint64_t> alone_until_ns{0};
