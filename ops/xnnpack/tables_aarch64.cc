@@ -31,7 +31,7 @@ constinit const LinearKernel kQ4Neon =
 constinit const LinearKernel kQ4NeonDot =
     PackedLinear<kQ4x16c4, LinearQ4NeonDot>("linear_q4_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
 constinit const LinearKernel kQ4NeonI8mm =
-    PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_12x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
+    PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_16x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
 
 }  // namespace
 

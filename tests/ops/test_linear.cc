@@ -49,25 +49,27 @@ TEST_CASE("layers give the same bits for every thread count") {
 
 TEST_CASE("a row's result does not depend on its batch") {
   ForEveryKernel([](const LinearKernel* kernel, WeightType type) {
-    Random random(15);
-    const uint32_t n = 77, k = 200;
-    const size_t most = 130;
-    const Weights weights(random, type, n, k, 64);
-    const Layer layer(kernel, weights, nullptr);
-    const std::vector<float> x = random.Normals(most * k);
-    Rows all(x, most, k);
-    std::vector<float> together(most * n);
-    RunLinear(layer.op(), all.For(kernel), together.data(), n, nullptr);
-    size_t wrong = 0;
-    for (size_t begin = 0; begin < most;) {
-      const size_t t = std::min(random.Integer(1, 23), most - begin);
-      Rows part(std::vector<float>(x.begin() + begin * k, x.begin() + (begin + t) * k), t, k);
-      std::vector<float> y(t * n);
-      RunLinear(layer.op(), part.For(kernel), y.data(), n, nullptr);
-      wrong += std::memcmp(y.data(), &together[begin * n], y.size() * sizeof(float)) != 0;
-      begin += t;
+    for (const uint32_t block : {32u, 64u}) {
+      Random random(15);
+      const uint32_t n = 77, k = 200;
+      const size_t most = 130;
+      const Weights weights(random, type, n, k, block);
+      const Layer layer(kernel, weights, nullptr);
+      const std::vector<float> x = random.Normals(most * k);
+      Rows all(x, most, k);
+      std::vector<float> together(most * n);
+      RunLinear(layer.op(), all.For(kernel), together.data(), n, nullptr);
+      size_t wrong = 0;
+      for (size_t begin = 0; begin < most;) {
+        const size_t t = std::min(random.Integer(1, 23), most - begin);
+        Rows part(std::vector<float>(x.begin() + begin * k, x.begin() + (begin + t) * k), t, k);
+        std::vector<float> y(t * n);
+        RunLinear(layer.op(), part.For(kernel), y.data(), n, nullptr);
+        wrong += std::memcmp(y.data(), &together[begin * n], y.size() * sizeof(float)) != 0;
+        begin += t;
+      }
+      CHECK(wrong == 0);
     }
-    CHECK(wrong == 0);
   });
 }
 
