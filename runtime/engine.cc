@@ -104,7 +104,9 @@ Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each,
 
 Status Engine::FillContext(size_t tokens, uint64_t seed) {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
-  if (tokens > capacity()) return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
+  if (tokens > capacity()) {
+    return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
+  }
   uint64_t state = seed;
   const auto randomise = [&state](float* x, size_t count) {
     for (size_t i = 0; x != nullptr && i < count; ++i) {
@@ -123,9 +125,19 @@ Status Engine::FillContext(size_t tokens, uint64_t seed) {
       AppendRows(a.cache, a.spec.kv_heads, a.spec.head_width, at, t, network_.buffers.k, network_.buffers.v);
     }
   }
-  position_ = written_ = tokens;
   has_logits_ = false;
+  HaveRows(tokens, 0);
   return Status::Ok();
+}
+
+void Engine::HaveRows(size_t position, size_t rewind_limit) {
+  position_ = written_ = position;
+  loaded_limit_ = rewind_limit;
+  // Angles of keys that are rotated when read: passes fill in their own positions only.
+  for (uint32_t i = 0; i < network_.layer_count; ++i) {
+    const RopeTable& table = network_.layers[i].own_rope;
+    if (table.all_positions) FillRopeTable(table, 0, position);
+  }
 }
 
 Status Engine::EmitEncoded(size_t rows, thimble_logits_fn each, void* user) {

@@ -57,6 +57,9 @@ class Engine {
   Status LoadState(const void* block, size_t bytes);
 
  private:
+  // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
+  // rewind_limit are not there, but for position 0.
+  void HaveRows(size_t position, size_t rewind_limit);
   Step MakeStep(size_t t) { return {&network_, pool_, &profile_, t, position_}; }
   Status CheckIds(const int32_t* ids, size_t count, size_t room) const;
   // Calls `each` for rows [0, rows) of the current pass. False: stopped.
@@ -74,7 +77,7 @@ class Engine {
   thimble_profile profile_ = {};
   size_t position_ = 0;
   size_t written_ = 0;     // rows [0, written_) were written: what rings have lost
-  size_t loaded_limit_ = 0;  // as RewindLimit(), for what a loaded state did not bring
+  size_t loaded_limit_ = 0;  // as RewindLimit(), for what a loaded state did not bring; 0 without one
   size_t last_row_ = 0;
   bool has_logits_ = false;
 };

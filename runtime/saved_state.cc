@@ -211,13 +211,7 @@ Status Engine::LoadState(const void* block, size_t bytes) {
     RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, static_cast<size_t>(h.position), kNoneWritten);
   }
   ForNewestRows(network_, h.position, put_in);
-  position_ = written_ = static_cast<size_t>(h.position);
-  // Angles of keys that are rotated when read: passes fill in their own positions only.
-  for (uint32_t i = 0; i < network_.layer_count; ++i) {
-    const RopeTable& table = network_.layers[i].own_rope;
-    if (table.all_positions) FillRopeTable(table, 0, position_);
-  }
-  loaded_limit_ = static_cast<size_t>(h.oldest_query);
+  HaveRows(static_cast<size_t>(h.position), static_cast<size_t>(h.oldest_query));
   return Status::Ok();
 }
 

@@ -5,6 +5,7 @@
 
 #include "ops/cache_row.h"
 #include "tests/memory/combinations.h"
+#include "tests/support/model_zoo.h"
 #include "tests/support/window_model.h"
 
 using namespace thimble;
@@ -202,6 +203,39 @@ TEST_CASE("painted arena: rings of rows use what is planned for them, whatever l
       }
       CHECK(last + 64 > line.bytes);
       CHECK(touched * 20 > line.bytes * 18);  // all but the end of the block of sinks
+    }
+  }
+}
+
+TEST_CASE("painted arena: a context filled with random rows is whole, whatever lay there") {
+  for (const ZooModel& z : ModelZoo()) {
+    const OpenModel model(z.builder.Bytes());
+    if (!model.info().is_decoder) continue;
+    for (int32_t type = 0; type < 4; ++type) {
+      INFO(z.name << ", cache " << type);
+      thimble_options options = thimble_default_options();
+      options.context_tokens = 16;
+      options.chunk_tokens = 3;
+      options.key_cache = options.value_cache = type;
+      const size_t need = model.PlanFor(options).totals.arena_bytes;
+      std::vector<std::string> said;
+      for (const uint8_t paint : {0xff, 0x3f}) {
+        PaintedBlock block(need, paint);
+        thimble_session* session = nullptr;
+        Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+        CHECK(thimble_fill_context(session, 17, 1).code == 600);
+        CHECK(thimble_position(session) == 0);
+        Require(thimble_fill_context(session, 10, 1));
+        CHECK(thimble_position(session) == 10);
+        CHECK(thimble_logits(session) == nullptr);
+        Require(thimble_decode(session, 3));
+        Transcript transcript;
+        transcript.Logits(thimble_logits(session), model.info().outputs);
+        thimble_session_close(session);
+        CHECK(block.GuardsUntouched());
+        said.push_back(transcript.text());
+      }
+      CHECK((said[0] == said[1]));
     }
   }
 }

@@ -102,6 +102,19 @@ TEST_CASE("a saved state goes on with the same bits, in a ring and in all rows")
   }
 }
 
+TEST_CASE("a context filled with random rows forgets how far a loaded state goes back") {
+  const Bytes model = WindowModel().Bytes();
+  const thimble_options options = Options(THIMBLE_CACHE_F16, THIMBLE_CACHE_F16, 33, 5);
+  Runner runner(model, options);
+  runner.Prefill(WindowIds(530));
+  const Bytes block = Save(runner.session());
+  Check(Load(runner.session(), block));
+  CHECK(thimble_rewind_limit(runner.session()) > 40);
+  Check(thimble_fill_context(runner.session(), 40, 1));
+  CHECK(thimble_rewind_limit(runner.session()) == 0);
+  Check(thimble_rewind(runner.session(), 1));
+}
+
 TEST_CASE("a saved state holds the used rows and little else") {
   const Bytes model = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
