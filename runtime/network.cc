@@ -148,7 +148,7 @@ void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
     a.cache = TakeLayerCache(arena_, spec, options_, WidestWindow(spec, layer), index);
     const uint64_t bytes = arena_.Bytes() - before, per_token = LayerCacheBytesPerToken(spec, options_);
     network_->kv_bytes += bytes;
-    network_->kv_newest_bytes += a.cache.recent_bytes;
+    network_->kv_recent_bytes += a.cache.recent_bytes;
     network_->kv_bytes_per_token += per_token;
     if (a.cache.keys.ring_rows == 0) {
       network_->kv_bytes_per_context_token += per_token;

@@ -92,7 +92,7 @@ struct Network {
   uint64_t in_place_weight_bytes = 0;      // linear layers read from the mapping
   uint64_t kv_bytes = 0;
   uint64_t kv_ring_bytes = 0;              // of these: layers with a ring
-  uint64_t kv_newest_bytes = 0;            // and int8 rows beside int4 ones
+  uint64_t kv_recent_bytes = 0;            // and int8 rows beside int4 ones
   uint64_t kv_bytes_per_token = 0;
   uint64_t kv_bytes_per_context_token = 0; // layers without a ring
   uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included

@@ -71,7 +71,7 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->kv_bytes = engine.network().kv_bytes;
   plan->packed_weight_bytes = engine.network().packed_weight_bytes;
   plan->kv_ring_bytes = engine.network().kv_ring_bytes;
-  plan->kv_newest_bytes = engine.network().kv_newest_bytes;
+  plan->kv_recent_bytes = engine.network().kv_recent_bytes;
   plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
   plan->kv_bytes_per_context_token = engine.network().kv_bytes_per_context_token;
   plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());

@@ -36,7 +36,7 @@ void ForRows(const Network& network, uint64_t position, uint64_t oldest_query, V
 
 // The same for the int8 rows beside int4 rows: what the next query sees of them.
 template <typename Visit>
-void ForNewestRows(const Network& network, uint64_t position, Visit visit) {
+void ForSavedRecentRows(const Network& network, uint64_t position, Visit visit) {
   const uint64_t begin = position > kRecentTokens ? position - kRecentTokens : 0;
   for (uint32_t i = 0; i < network.layer_count; ++i) {
     const AttentionSpec& a = network.layers[i].attention.spec;
@@ -53,7 +53,7 @@ uint64_t RowBytes(const Network& network, uint64_t position, uint64_t oldest_que
     bytes += (end - begin) * CacheRowBytes(rows.type, d);
   };
   ForRows(network, position, oldest_query, add);
-  ForNewestRows(network, position, add);
+  ForSavedRecentRows(network, position, add);
   return bytes;
 }
 
@@ -174,7 +174,7 @@ Status Engine::SaveState(void* block, size_t bytes, uint64_t* written) const {
     }
   };
   ForRows(network_, position_, h.oldest_query, take_out);
-  ForNewestRows(network_, position_, take_out);
+  ForSavedRecentRows(network_, position_, take_out);
   h.payload_checksum = ChecksumOf(static_cast<uint8_t*>(block) + sizeof h, static_cast<size_t>(*written) - sizeof h);
   h.header_checksum = HeaderChecksum(h);
   std::memcpy(block, &h, sizeof h);
@@ -210,7 +210,7 @@ Status Engine::LoadState(const void* block, size_t bytes) {
     if (a.spec.cache_source != -1) continue;
     RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, static_cast<size_t>(h.position), kNoneWritten);
   }
-  ForNewestRows(network_, h.position, put_in);
+  ForSavedRecentRows(network_, h.position, put_in);
   HaveRows(static_cast<size_t>(h.position), static_cast<size_t>(h.oldest_query));
   return Status::Ok();
 }

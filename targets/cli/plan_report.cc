@@ -122,8 +122,8 @@ std::string CacheText(const Plan& plan) {
     text += Format("         of them %s in rings that do not grow: windows; each further token takes %s bytes\n",
                    Thousands(totals.kv_ring_bytes).c_str(), Thousands(totals.kv_bytes_per_context_token).c_str());
   }
-  if (totals.kv_newest_bytes > 0) {
-    text += Format("         of them %s for the newest tokens, which are read in int8\n", Thousands(totals.kv_newest_bytes).c_str());
+  if (totals.kv_recent_bytes > 0) {
+    text += Format("         of them %s for the newest tokens, which are read in int8\n", Thousands(totals.kv_recent_bytes).c_str());
   }
   text +=
       Format("         %s%% less than separate keys and values for all heads in f16 (%s bytes per token)\n",
@@ -188,7 +188,7 @@ Json PlanJson(const Model& model, const thimble_options& options, const Plan& pl
           {"file_packing", totals.file_packing},
           {"kv_bytes_per_token", totals.kv_bytes_per_token},
           {"kv_ring_bytes", totals.kv_ring_bytes},
-          {"kv_newest_bytes", totals.kv_newest_bytes},
+          {"kv_recent_bytes", totals.kv_recent_bytes},
           {"kv_bytes_per_context_token", totals.kv_bytes_per_context_token},
           {"baseline_kv_bytes_per_token", totals.baseline_kv_bytes_per_token},
           {"cut_percent", plan.CutPercent()},

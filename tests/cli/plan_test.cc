@@ -58,8 +58,8 @@ TEST_CASE("smaller caches and contexts take smaller arenas") {
   CHECK(q4 < f16);
   const Json in_int4 = PlanJson({"--kv", "q4"}), in_int8 = PlanJson({"--kv", "q8"});
   CHECK(in_int4.at("kv_bytes_per_token") < in_int8.at("kv_bytes_per_token"));
-  CHECK(in_int4.at("kv_newest_bytes") > 0);
-  CHECK(in_int8.at("kv_newest_bytes") == 0);
+  CHECK(in_int4.at("kv_recent_bytes") > 0);
+  CHECK(in_int8.at("kv_recent_bytes") == 0);
   CHECK(PlanJson({"-c", "64"}).at("arena_bytes").get<uint64_t>() < f16);
 }
 

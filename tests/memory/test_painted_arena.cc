@@ -174,8 +174,8 @@ TEST_CASE("painted arena: rings of rows use what is planned for them, whatever l
     options.sink_tokens = 20;
     options.threads = 1 + static_cast<uint32_t>(type % 2);
     const Plan plan = model.PlanFor(options);
-    CHECK(plan.totals.kv_ring_bytes + plan.totals.kv_newest_bytes == plan.totals.kv_bytes);
-    CHECK((plan.totals.kv_newest_bytes != 0) == (type == THIMBLE_CACHE_Q4));
+    CHECK(plan.totals.kv_ring_bytes + plan.totals.kv_recent_bytes == plan.totals.kv_bytes);
+    CHECK((plan.totals.kv_recent_bytes != 0) == (type == THIMBLE_CACHE_Q4));
     const size_t need = plan.totals.arena_bytes;
     std::vector<Outcome> outcomes;
     for (const uint8_t paint : {0xff, 0x3f, 0}) {

@@ -111,10 +111,10 @@ TEST_CASE("plan: totals are the sums of their lines") {
     const auto caches = {plan.Named("kv_cache"), plan.Named("k_cache"), plan.Named("v_cache")};
     uint64_t kv_bytes = 0, kv_lines = 0;
     for (const std::vector<PlanLine>& lines : caches) kv_bytes += Sum(lines), kv_lines += lines.size();
-    CHECK(kv_bytes + plan.totals.kv_newest_bytes == plan.totals.kv_bytes);
+    CHECK(kv_bytes + plan.totals.kv_recent_bytes == plan.totals.kv_bytes);
     uint64_t newest = 0;
     for (const char* name : {"kv_recent", "k_recent", "v_recent"}) newest += Sum(plan.Named(name));
-    CHECK(newest == plan.totals.kv_newest_bytes);
+    CHECK(newest == plan.totals.kv_recent_bytes);
     // Alignment of each line is all that is added to the rows, and whole blocks of int8 rows.
     const uint64_t rows = plan.totals.kv_bytes_per_token * plan.totals.context_tokens;
     CHECK(kv_bytes >= rows);
@@ -176,7 +176,7 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
     const thimble_plan before = model.PlanFor(options).totals;
     options.context_tokens = 17 + 64;
     if (thimble_plan after; thimble_plan_memory(model.get(), &options, &after, nullptr, nullptr).code == 0) {
-      CHECK(after.kv_bytes - after.kv_newest_bytes - (before.kv_bytes - before.kv_newest_bytes) ==
+      CHECK(after.kv_bytes - after.kv_recent_bytes - (before.kv_bytes - before.kv_recent_bytes) ==
             64 * after.kv_bytes_per_token);
     }
   }

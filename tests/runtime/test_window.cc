@@ -127,7 +127,7 @@ TEST_CASE("the plan of rings: real bytes, that do not grow with the context") {
     options.window_tokens = 100;
     const thimble_plan bounded = PlanOf(runner, options);
     CHECK(bounded.kv_bytes_per_context_token == 0);
-    CHECK(bounded.kv_ring_bytes + bounded.kv_newest_bytes == bounded.kv_bytes);
+    CHECK(bounded.kv_ring_bytes + bounded.kv_recent_bytes == bounded.kv_bytes);
   }
 }
 

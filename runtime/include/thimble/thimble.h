@@ -146,7 +146,7 @@ typedef struct thimble_plan {
   uint64_t repacked_weight_bytes;     /* of packed_weight_bytes: the file has them in another packing */
   uint64_t kv_ring_bytes;             /* of kv_bytes: layers whose window is smaller than the context. They keep the window,
                                          the sink_tokens and one pass, in rings that do not grow with the context */
-  uint64_t kv_newest_bytes;           /* of kv_bytes: with int4 rows, the newest tokens' in int8; does not grow either */
+  uint64_t kv_recent_bytes;           /* of kv_bytes: with int4 rows, the newest tokens' in int8; does not grow either */
   uint64_t kv_bytes_per_context_token; /* the other layers: what one more of context_tokens costs */
 } thimble_plan;
 
