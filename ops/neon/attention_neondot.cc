@@ -8,6 +8,7 @@
 #define THIMBLE_LANES 4
 #include "ops/attention_softmax.h"
 #include "ops/attention_widen.h"
+#include "ops/row_groups.h"
 
 namespace thimble {
 namespace {
@@ -72,14 +73,9 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
 }
 
 void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
-  size_t row = 0;
-  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4>(*queries, row, *keys, out, out_stride);
-  switch (queries->rows - row) {
-    case 3: ScoreRows<3>(*queries, row, *keys, out, out_stride); break;
-    case 2: ScoreRows<2>(*queries, row, *keys, out, out_stride); break;
-    case 1: ScoreRows<1>(*queries, row, *keys, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(queries->rows, [&]<int kRows>(size_t row) {
+    ScoreRows<kRows>(*queries, row, *keys, out, out_stride);
+  });
 }
 
 // kGroups x 4 columns of a few rows. A register of 4 cache rows x 4 columns is turned around by TBL, then one
@@ -139,14 +135,9 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
 
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
-  size_t row = 0;
-  for (; row + 4 <= rows; row += 4) ValueRows<4>(p, p_scales, row, *values, out, out_stride);
-  switch (rows - row) {
-    case 3: ValueRows<3>(p, p_scales, row, *values, out, out_stride); break;
-    case 2: ValueRows<2>(p, p_scales, row, *values, out, out_stride); break;
-    case 1: ValueRows<1>(p, p_scales, row, *values, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
+    ValueRows<kRows>(p, p_scales, row, *values, out, out_stride);
+  });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #define THIMBLE_LANES 16
 #include "ops/attention_softmax.h"
 #include "ops/attention_widen.h"
+#include "ops/row_groups.h"
 
 namespace thimble {
 namespace {
@@ -79,15 +80,9 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
 
 // Enough independent sums for the multiplier's latency, and few loads for each product: up to 4 rows x 4 blocks.
 void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
-  size_t row = 0;
-  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4>(*queries, row, *keys, out + row * out_stride, out_stride);
-  out += row * out_stride;
-  switch (queries->rows - row) {
-    case 3: ScoreRows<3>(*queries, row, *keys, out, out_stride); break;
-    case 2: ScoreRows<2>(*queries, row, *keys, out, out_stride); break;
-    case 1: ScoreRows<1>(*queries, row, *keys, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(queries->rows, [&]<int kRows>(size_t row) {
+    ScoreRows<kRows>(*queries, row, *keys, out + row * out_stride, out_stride);
+  });
 }
 
 // The sums of the four lanes of each register, side by side.
@@ -149,18 +144,9 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBl
 
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
-  size_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    ValueRows<4>(p + r * kAttentionTileRows, p_scales + r, *values, out + r * out_stride, out_stride);
-  }
-  p += r * kAttentionTileRows;
-  out += r * out_stride;
-  switch (rows - r) {
-    case 3: ValueRows<3>(p, p_scales + r, *values, out, out_stride); break;
-    case 2: ValueRows<2>(p, p_scales + r, *values, out, out_stride); break;
-    case 1: ValueRows<1>(p, p_scales + r, *values, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
+    ValueRows<kRows>(p + row * kAttentionTileRows, p_scales + row, *values, out + row * out_stride, out_stride);
+  });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "ops/attention_kernel.h"
+#include "ops/row_groups.h"
 
 namespace thimble {
 namespace {
@@ -66,15 +67,9 @@ static inline void ScoreRows(const AttentionQueries& queries, size_t row, const 
 
 // Rows x registers of keys is 8 sums or less: the multiplier's latency is covered, and 16 registers are enough.
 static void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
-  size_t row = 0;
-  for (; row + 4 <= queries->rows; row += 4) ScoreRows<4, 1>(*queries, row, *keys, out + row * out_stride, out_stride);
-  out += row * out_stride;
-  switch (queries->rows - row) {
-    case 3: ScoreRows<3, 1>(*queries, row, *keys, out, out_stride); break;
-    case 2: ScoreRows<2, 2>(*queries, row, *keys, out, out_stride); break;
-    case 1: ScoreRows<1, 2>(*queries, row, *keys, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(queries->rows, [&]<int kRows>(size_t row) {
+    ScoreRows<kRows, kRows <= 2 ? 2 : 1>(*queries, row, *keys, out + row * out_stride, out_stride);
+  });
 }
 
 // Eight columns of a few rows: a lane holds 4 columns x 4 cache rows.
@@ -127,18 +122,9 @@ static inline void ValueRows(const uint8_t* p, const float* p_scales, const Atte
 
 static void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
                    size_t out_stride) {
-  size_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    ValueRows<4>(p + r * kAttentionTileRows, p_scales + r, *values, out + r * out_stride, out_stride);
-  }
-  p += r * kAttentionTileRows;
-  out += r * out_stride;
-  switch (rows - r) {
-    case 3: ValueRows<3>(p, p_scales + r, *values, out, out_stride); break;
-    case 2: ValueRows<2>(p, p_scales + r, *values, out, out_stride); break;
-    case 1: ValueRows<1>(p, p_scales + r, *values, out, out_stride); break;
-    default: break;
-  }
+  ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
+    ValueRows<kRows>(p + row * kAttentionTileRows, p_scales + row, *values, out + row * out_stride, out_stride);
+  });
 }
 
 }  // namespace
