@@ -4,7 +4,8 @@
 //   #define THIMBLE_KEY_TILE     keys that they meet at a time: 1, 2 or 4
 //   #define THIMBLE_VALUE_ROWS   query rows whose values are in flight
 //   #define THIMBLE_VALUE_TILE   and vectors of their columns
-// and attention_lanes.h and a function Lanes LoadHalves(const uint8_t*). Everything is static.
+// and attention_lanes.h and a function Lanes LoadHalves(const uint8_t*); it makes its table with FloatKernel().
+// Everything is static.
 #include "ops/attention_float_kernel.h"
 
 namespace thimble {
@@ -320,6 +321,15 @@ static void Values(const float* p, const AttentionTile* tile, size_t count, size
                    const AttentionStates* states) {
   float* weighted = states->states + kStateHead;
   (tile->halves ? ValuesOf<Halves> : ValuesOf<Floats>)(p, tile, count, d16, weighted, states->stride, states->rows);
+}
+
+static constexpr AttentionFloatKernel FloatKernel(const char* name) {
+  return {.name = name,
+          .decode_f16 = DecodeF16,
+          .decode_q8 = DecodeQ8,
+          .scores = Scores,
+          .softmax = Softmax,
+          .values = Values};
 }
 
 }  // namespace

@@ -26,14 +26,7 @@ inline Lanes LoadHalves(const uint8_t* halves) {
 
 namespace thimble {
 
-constinit const AttentionFloatKernel kAttentionFloatNeon = {
-    .name = "attention_float__neon",
-    .decode_f16 = DecodeF16,
-    .decode_q8 = DecodeQ8,
-    .scores = Scores,
-    .softmax = Softmax,
-    .values = Values,
-};
+constinit const AttentionFloatKernel kAttentionFloatNeon = FloatKernel("attention_float__neon");
 
 }  // namespace thimble
 

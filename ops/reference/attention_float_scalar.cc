@@ -25,13 +25,6 @@ inline Lanes LoadHalves(const uint8_t* halves) {
 
 namespace thimble {
 
-constinit const AttentionFloatKernel kAttentionFloatScalar = {
-    .name = "attention_float__scalar",
-    .decode_f16 = DecodeF16,
-    .decode_q8 = DecodeQ8,
-    .scores = Scores,
-    .softmax = Softmax,
-    .values = Values,
-};
+constinit const AttentionFloatKernel kAttentionFloatScalar = FloatKernel("attention_float__scalar");
 
 }  // namespace thimble

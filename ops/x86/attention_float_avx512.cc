@@ -25,14 +25,7 @@ inline Lanes LoadHalves(const uint8_t* halves) {
 
 namespace thimble {
 
-constinit const AttentionFloatKernel kAttentionFloatAvx512 = {
-    .name = "attention_float__avx512",
-    .decode_f16 = DecodeF16,
-    .decode_q8 = DecodeQ8,
-    .scores = Scores,
-    .softmax = Softmax,
-    .values = Values,
-};
+constinit const AttentionFloatKernel kAttentionFloatAvx512 = FloatKernel("attention_float__avx512");
 
 }  // namespace thimble
 
