@@ -1,4 +1,4 @@
-// int4 cache rows, in blocks of 16 (cache_row.h). Used by cache_row.cc and by attention's kernels.
+// int4 cache rows, in blocks of 16: what StoreCacheRow() and LoadCacheRow() (cache_row.h) do for them.
 #pragma once
 
 #include <cstddef>

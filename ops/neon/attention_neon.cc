@@ -29,7 +29,8 @@ struct Pairs {
 inline Pairs Zero() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
 
 inline void AddDots(Pairs* sum, int8x16_t a0, int8x16_t b0, int8x16_t a1, int8x16_t b1) {
-  const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a0), vget_low_s8(b0)), vget_low_s8(a1), vget_low_s8(b1));
+  const int16x8_t low =
+      vmlal_s8(vmull_s8(vget_low_s8(a0), vget_low_s8(b0)), vget_low_s8(a1), vget_low_s8(b1));
   const int16x8_t high = vmlal_high_s8(vmull_high_s8(a0, b0), a1, b1);
   sum->low = vpadalq_s16(sum->low, low);
   sum->high = vpadalq_s16(sum->high, high);
@@ -44,8 +45,8 @@ inline float32x4_t Total(const Pairs& sum) { return vcvtq_f32_s32(vpaddq_s32(sum
 
 // A block of 16 rows is four registers of 4 rows for every 4 bytes of the head; two of them at a time.
 template <int kRows>
-inline void ScoreHalfBlock(const AttentionQueries& queries, size_t row, const uint8_t* keys, const float* scales,
-                           size_t d4, ptrdiff_t ahead, float* out, size_t out_stride) {
+inline void ScoreHalfBlock(const AttentionQueries& queries, size_t row, const uint8_t* keys,
+                           const float* scales, size_t d4, ptrdiff_t ahead, float* out, size_t out_stride) {
   const int8_t* q = queries.q + row * queries.q_stride;
   Pairs sums[kRows][2];
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = Zero();
@@ -83,8 +84,9 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
     const uint8_t* block = keys.data + b * 16 * (keys.d4 + 4);
     const float* scales = reinterpret_cast<const float*>(block + 16 * keys.d4);
     for (size_t half = 0; half < 2; ++half) {
-      ScoreHalfBlock<kRows>(queries, row, block + 32 * half, scales + 8 * half, keys.d4, half == 0 ? keys.ahead : 0,
-                            out + row * out_stride + 16 * b + 8 * half, out_stride);
+      ScoreHalfBlock<kRows>(queries, row, block + 32 * half, scales + 8 * half, keys.d4,
+                            half == 0 ? keys.ahead : 0, out + row * out_stride + 16 * b + 8 * half,
+                            out_stride);
     }
   }
 }
@@ -141,7 +143,11 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionNeon = {
-    .name = "attention_q8__neon", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
+    .name = "attention_q8__neon",
+    .scores = Scores,
+    .softmax = SoftmaxTile,
+    .values = Values,
+    .widen = WidenTile,
     .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble

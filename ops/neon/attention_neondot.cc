@@ -123,10 +123,12 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
   out += row * out_stride;
   size_t i = 0;
   for (; i + 16 <= d4; i += 16) {
-    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
+    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i,
+                           out_stride);
   }
   for (; i < d4; i += 4) {
-    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
+    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i,
+                           out_stride);
   }
   for (; i % 16 != 0; i += 4) {
     for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride + i, vdupq_n_f32(0.0f));
@@ -143,7 +145,11 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionNeonDot = {
-    .name = "attention_q8__neondot", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
+    .name = "attention_q8__neondot",
+    .scores = Scores,
+    .softmax = SoftmaxTile,
+    .values = Values,
+    .widen = WidenTile,
     .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble

@@ -1,5 +1,6 @@
-// The quantisation of one row, 16 values at a time, with the bits of quantise_row.h in a third of the instructions:
-// minNum and maxNum instead of comparisons, bytes before the zero point is added. For every aarch64 CPU.
+// The quantisation of one row, 16 values at a time, with the bits of quantise_row.h in a third of the
+// instructions: minNum and maxNum instead of comparisons, bytes before the zero point is added. For every aarch64
+// CPU.
 #include "ops/neon/kernels.h"
 
 #if defined(__aarch64__)
@@ -15,7 +16,9 @@ struct Sixteen {
   float32x4_t v[4];
 };
 
-inline Sixteen Load(const float* x) { return {{vld1q_f32(x), vld1q_f32(x + 4), vld1q_f32(x + 8), vld1q_f32(x + 12)}}; }
+inline Sixteen Load(const float* x) {
+  return {{vld1q_f32(x), vld1q_f32(x + 4), vld1q_f32(x + 8), vld1q_f32(x + 12)}};
+}
 
 inline Sixteen LoadSome(const float* x, size_t count) {
   float some[16] = {};
@@ -89,8 +92,8 @@ RowQuantisation QuantiseRowNeon(const float* x, size_t k, size_t padded, int8_t*
   return QuantiseSixteens(x, k, padded, [q](size_t i, int8x16_t bytes) { vst1q_s8(q + i, bytes); });
 }
 
-// Sixteen elements of a pair are 32 bytes: elements 0 to 3 and 8 to 11 of the first row, then of the second, then 4
-// to 7 and 12 to 15 of each.
+// Sixteen elements of a pair are 32 bytes: elements 0 to 3 and 8 to 11 of the first row, then of the second,
+// then 4 to 7 and 12 to 15 of each.
 RowQuantisation QuantiseRowNeonPairs(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place) {
   if (place == RowPlace::kAlone) return QuantiseRowNeon(x, k, padded, q, place);
   int8_t* const first = place == RowPlace::kFirstOfPair ? q : q - padded + 8;

@@ -193,8 +193,9 @@ THIMBLE_API size_t thimble_position(const thimble_session* session);
 THIMBLE_API size_t thimble_capacity(const thimble_session* session);
 /* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The
  * sampler's recent tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes)
- * old rows make room for new ones: a position whose window is not there any more is refused (603), 0 never is. With int4 rows, newest rows
- * that have made room are taken from those: close, but not the bits of a context that was never longer. */
+ * old rows make room for new ones: a position whose window is not there any more is refused (603), 0 never is.
+ * With int4 rows, newest rows that have made room are taken from those: close, but not the bits of a context that
+ * was never longer. */
 THIMBLE_API thimble_status thimble_rewind(thimble_session* session, size_t position);
 /* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
  * taken back. */
