@@ -1,35 +1,21 @@
 // A chunk of attention over int8 blocks: what the kernel of attention_kernel.h does not know, that is queries,
 // windows, and keys that have to be made first.
-#include <cstring>
-
 #include "ops/attention_parts.h"
-#include "ops/vec4.h"
+#include "ops/int8_fours.h"
 
 namespace thimble {
 namespace {
 
 // Symmetric int8, with the score's factor in the scale. Rows beyond d are zero.
 void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q, int32_t* sum, float* scale) {
-  Vec4 most = {};
-  size_t i = 0;
-  for (; i + 4 <= d; i += 4) most = Max4(AsFloat4(AsInt4(Load4(x + i)) & 0x7fffffff), most);
-  Vec4 tail = {};
-  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
-  most = Max4(AsFloat4(AsInt4(tail) & 0x7fffffff), most);
-  float largest = 0.0f;
-  for (int l = 0; l < 4; ++l) largest = most[l] > largest ? most[l] : largest;
-  const float inverse = largest > 1e-30f ? 127.0f / largest : 0.0f;
+  const float largest = LargestMagnitude(x, d);
+  const float inverse = largest > kLeastMagnitude ? 127.0f / largest : 0.0f;
   *scale = largest / 127.0f * factor;
   Int4 sums = {};
-  for (i = 0; i < d4; i += 4) {
-    using Byte4 = int8_t __attribute__((vector_size(4)));
-    const Vec4 v = i + 4 <= d ? Load4(x + i) : tail;
-    // NaN becomes -127: the bytes stay in range, whatever a broken model gives.
-    const Vec4 clamped = Min4(Max4(v * inverse, Splat4(-127.0f)), Splat4(127.0f));
-    const Int4 n = AsInt4(clamped + 12582912.0f) - 0x4b400000;
-    const Byte4 bytes = __builtin_convertvector(n, Byte4);
-    std::memcpy(q + i, &bytes, 4);
-    sums += n;
+  for (size_t i = 0; i < d4; i += 4) {
+    const Int4 four = QuantiseFour(LoadFour(x, i, d), inverse);
+    StoreBytes(four, q + i);
+    sums += four;
   }
   *sum = sums[0] + sums[1] + sums[2] + sums[3];
 }

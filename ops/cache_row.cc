@@ -5,6 +5,7 @@
 
 #include "ops/cache_row_q4.h"
 #include "ops/half4.h"
+#include "ops/int8_fours.h"
 #include "ops/vec4.h"
 
 namespace thimble {
@@ -27,30 +28,15 @@ float SquaredError(const float* x, size_t d, float scale, float inverse) {
     const Vec4 difference = rounded * scale - v;
     sum += difference * difference;
   };
-  size_t i = 0;
-  for (; i + 4 <= d; i += 4) add(Load4(x + i));
-  Vec4 tail = {};
-  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
-  add(tail);
+  for (size_t i = 0; i < d; i += 4) add(LoadFour(x, i, d));
   return Sum4(sum);
 }
 
 void StoreQ8(const float* x, size_t d, size_t position, void* head) {
   uint8_t* block = Q8Block(head, position, d);
   const size_t row = position % kCacheBlockRows;
-  Vec4 most = {};
-  size_t i = 0;
-  for (; i + 4 <= d; i += 4) {
-    const Vec4 v = Load4(x + i);
-    most = Max4(AsFloat4(AsInt4(v) & 0x7fffffff), most);  // keeps `most` where v is NaN
-  }
-  Vec4 tail = {};
-  for (size_t l = 0; i + l < d; ++l) tail[l] = x[i + l];
-  most = Max4(AsFloat4(AsInt4(tail) & 0x7fffffff), most);
-  float largest = 0.0f;
-  for (int l = 0; l < 4; ++l) largest = most[l] > largest ? most[l] : largest;
-  // Below, 127 / largest would overflow: such a row is zero for all that reads it.
-  const bool zero = !(largest > 1e-30f);
+  const float largest = LargestMagnitude(x, d);
+  const bool zero = !(largest > kLeastMagnitude);
   float scale = zero ? 0.0f : largest / 127.0f, inverse = zero ? 0.0f : 127.0f / largest;
   if (!zero && d <= kSearchedWidth) {
     // A few numbers may happen to lie well on slightly larger steps.
@@ -65,20 +51,8 @@ void StoreQ8(const float* x, size_t d, size_t position, void* head) {
       }
     }
   }
-  const auto quantise = [&](Vec4 v) {
-    v = Min4(Max4(v * inverse, Splat4(-127.0f)), Splat4(127.0f));  // NaN becomes -127
-    using Byte4 = int8_t __attribute__((vector_size(4)));
-    const Byte4 bytes = __builtin_convertvector(AsInt4(v + 12582912.0f) - 0x4b400000, Byte4);
-    return bytes;
-  };
-  uint8_t* to = block + 4 * row;
-  for (i = 0; i + 4 <= d; i += 4, to += 4 * kCacheBlockRows) {
-    const auto bytes = quantise(Load4(x + i));
-    std::memcpy(to, &bytes, 4);
-  }
-  if (i < d) {
-    const auto bytes = quantise(tail);
-    std::memcpy(to, &bytes, 4);
+  for (size_t i = 0; i < d; i += 4) {
+    StoreBytes(QuantiseFour(LoadFour(x, i, d), inverse), block + i * kCacheBlockRows + 4 * row);
   }
   std::memcpy(block + kCacheBlockRows * RoundUp(d, 4) + 4 * row, &scale, sizeof scale);
 }
