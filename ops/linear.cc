@@ -2,6 +2,8 @@
 // the kernel and never depends on the number of threads.
 #include "ops/linear.h"
 
+#include <algorithm>
+
 #include "ops/embed.h"
 #include "ops/packing/packed_layout.h"
 #include "ops/thread_pool.h"
@@ -21,8 +23,6 @@ struct Region {
 // effect on results.
 constexpr size_t kWorthSharing = size_t{1} << 18;
 
-size_t Least(size_t a, size_t b) { return a < b ? a : b; }
-
 void RunTask(void* context, size_t task, size_t) {
   const Region& region = *static_cast<const Region*>(context);
   size_t i = 0;
@@ -38,9 +38,9 @@ void RunTask(void* context, size_t task, size_t) {
               .y = job.y,
               .y_stride = job.y_stride,
               .row_begin = row,
-              .row_end = Least(row + kernel.row_tile, region.x->t),
+              .row_end = std::min<size_t>(row + kernel.row_tile, region.x->t),
               .column_begin = column,
-              .column_end = Least(column + kernel.column_tile, job.op->rows.n)});
+              .column_end = std::min<size_t>(column + kernel.column_tile, job.op->rows.n)});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Whole blocks from the tile functions: tiles are independent, so that any thread may write any of them.
 #include "ops/packing/packed_layout.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "ops/thread_pool.h"
@@ -29,8 +30,6 @@ UnpackedRows Forward(const UnpackedRows& out, const RowSizes& row, size_t rows) 
           out.bias == nullptr ? nullptr : out.bias + rows};
 }
 
-size_t Least(size_t a, size_t b) { return a < b ? a : b; }
-
 // One job for all three directions. `from` null: portable rows; `to` null: likewise.
 struct Job {
   const PackedLayout* from;
@@ -53,7 +52,7 @@ size_t TileBytes(const PackedLayout& layout, const WeightRows& shape) {
 void PackTask(void* context, size_t task, size_t) {
   const Job& job = *static_cast<const Job*>(context);
   const size_t nr = job.to->key.nr, first = task * nr;
-  job.to->pack_tile(job.to->key, job.rows, job.bias, first, Least(nr, job.rows.n - first),
+  job.to->pack_tile(job.to->key, job.rows, job.bias, first, std::min<size_t>(nr, job.rows.n - first),
                     job.out + task * TileBytes(*job.to, job.rows));
 }
 
@@ -61,12 +60,12 @@ void UnpackTask(void* context, size_t task, size_t) {
   const Job& job = *static_cast<const Job*>(context);
   const size_t nr = job.from->key.nr, at = task * nr;
   job.from->unpack_tile(job.from->key, job.rows, job.packed + (job.first + at) / nr * TileBytes(*job.from, job.rows),
-                        Least(nr, job.count - at), Forward(job.unpacked, SizesOfRow(job.rows), at));
+                        std::min<size_t>(nr, job.count - at), Forward(job.unpacked, SizesOfRow(job.rows), at));
 }
 
 void RepackTask(void* context, size_t task, size_t worker) {
   const Job& job = *static_cast<const Job*>(context);
-  const size_t first = task * job.group, count = Least(job.group, job.rows.n - first);
+  const size_t first = task * job.group, count = std::min<size_t>(job.group, job.rows.n - first);
   uint8_t* scratch = job.scratch + worker * job.scratch_bytes;
   const RowSizes row = SizesOfRow(job.rows);
   const UnpackedRows out = {scratch, scratch + job.group * RoundUp(row.data, 4), nullptr};
