@@ -13,6 +13,7 @@
 
 #include "format/container.h"
 #include "format/header.h"
+#include "format/replace_file.h"
 
 namespace thimble {
 namespace {
@@ -142,18 +143,11 @@ void ModelWriter::Finish() {
   }
   const int closed = std::fclose(file_);
   file_ = nullptr;
-  if (closed != 0 || rename(temporary_path_.c_str(), path_.c_str()) != 0) {
+  if (closed != 0 || !ReplaceFile(temporary_path_, path_)) {
     const int error = errno;
     unlink(temporary_path_.c_str());
     errno = error;
     ThrowErrno(path_, "finish");
-  }
-  // The rename itself is made durable by syncing the folder; a failure here loses nothing that was there.
-  const std::string folder = std::filesystem::path(path_).parent_path().string();
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0) {
-    fsync(fd);
-    close(fd);
   }
 }
 

@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <filesystem>
 #include <vector>
 
+#include "format/replace_file.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 
@@ -32,14 +31,6 @@ bool WriteSynced(const std::string& path, const std::vector<char>& bytes) {
   return synced && closed;
 }
 
-void SyncFolder(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;  // the rename is done; a failure here loses nothing that was there
-  fsync(fd);
-  close(fd);
-}
-
 }  // namespace
 
 uint64_t WriteStateFile(const thimble_session* session, const std::string& path) {
@@ -47,12 +38,11 @@ uint64_t WriteStateFile(const thimble_session* session, const std::string& path)
   size_t written = 0;
   Check(thimble_state_save(session, block.data(), block.size(), &written));
   const std::string temporary = path + ".tmp-" + std::to_string(getpid());
-  if (!WriteSynced(temporary, block) || std::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (!WriteSynced(temporary, block) || !ReplaceFile(temporary, path)) {
     const int error_number = errno;
     unlink(temporary.c_str());
     throw IoError(path, "cannot be written", error_number);
   }
-  SyncFolder(path);
   return written;
 }
 
