@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 #include "format/import/gguf_blocks.h"
 #include "format/import/plan.h"
@@ -258,16 +257,8 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
 ConvertReport Convert(const ConvertOptions& options) {
   try {
     return ConvertUnguarded(options);
-  } catch (const ImportError&) {
-    throw;
-  } catch (const WriteError& e) {
-    throw ImportError(e.code, e.what());
-  } catch (const std::bad_alloc&) {
-    throw ImportError(Code::kOutOfMemory, "the operating system gave no more memory");
-  } catch (const std::filesystem::filesystem_error& e) {
-    throw ImportError(Code::kIo, e.what());
-  } catch (const std::exception& e) {
-    throw ImportError(Code::kInvalidModel, e.what());
+  } catch (...) {
+    ThrowAsImportError();
   }
 }
 

@@ -32,4 +32,7 @@ class ImportError : public std::runtime_error {
   std::string file_;
 };
 
+// Inside catch (...) where this folder is entered: throws what is being handled as an ImportError.
+[[noreturn]] void ThrowAsImportError();
+
 }  // namespace thimble

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <new>
 #include <set>
 
 #include "format/linears.h"
@@ -258,12 +257,8 @@ PackReport PackUnguarded(const PackOptions& options) {
 PackReport PackFile(const PackOptions& options) {
   try {
     return PackUnguarded(options);
-  } catch (const ImportError&) {
-    throw;
-  } catch (const WriteError& e) {
-    throw ImportError(e.code, e.what());
-  } catch (const std::bad_alloc&) {
-    throw ImportError(Code::kOutOfMemory, "the operating system gave no more memory");
+  } catch (...) {
+    ThrowAsImportError();
   }
 }
 

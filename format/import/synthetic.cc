@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <new>
 #include <vector>
 
 #include "format/import/plan.h"
@@ -323,10 +322,8 @@ std::span<const SyntheticShape> SyntheticShapes() { return kShapes; }
 ConvertReport WriteSynthetic(const SyntheticOptions& options) {
   try {
     return WriteUnguarded(options);
-  } catch (const WriteError& e) {
-    throw ImportError(e.code, e.what());
-  } catch (const std::bad_alloc&) {
-    throw ImportError(Code::kOutOfMemory, "the operating system gave no more memory");
+  } catch (...) {
+    ThrowAsImportError();
   }
 }
 
