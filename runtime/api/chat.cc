@@ -240,6 +240,18 @@ thimble_status EncodeConversation(const thimble_model* model, const Conversation
                  .Got(capacity).Wanted(encoder.count));
 }
 
+// use(conversation, messages) with messages checked and copied.
+template <typename Use>
+thimble_status WithConversation(const thimble_model* model, const char* chat_template,
+                                const thimble_chat_message* messages, size_t message_count, const Use& use) {
+  if (!TextFits(messages, message_count)) return OutOfMemory();
+  const Block<ChatMessage> own(message_count);
+  if (own.data == nullptr) return OutOfMemory();
+  Conversation c;
+  const Status status = Check(model, chat_template, messages, message_count, own.data, &c);
+  return status.ok() ? use(c, own.data) : ToC(status);
+}
+
 }  // namespace
 
 extern "C" {
@@ -264,13 +276,10 @@ thimble_status thimble_chat_encode(const thimble_model* model, const char* chat_
   if (messages == nullptr && message_count > 0) return ToC(NullArgument("messages"));
   if (ids == nullptr && capacity > 0) return ToC(NullArgument("ids"));
   if (count == nullptr) return ToC(NullArgument("count"));
-  if (!TextFits(messages, message_count)) return OutOfMemory();
-  const Block<ChatMessage> own(message_count);
-  if (own.data == nullptr) return OutOfMemory();
-  Conversation c;
-  const Status status = Check(model, chat_template, messages, message_count, own.data, &c);
-  if (!status.ok()) return ToC(status);
-  return EncodeConversation(model, c, own.data, message_count, ids, capacity, count);
+  const auto encode = [&](const Conversation& c, const ChatMessage* own) {
+    return EncodeConversation(model, c, own, message_count, ids, capacity, count);
+  };
+  return WithConversation(model, chat_template, messages, message_count, encode);
 }
 
 thimble_status thimble_chat_render(const thimble_model* model, const char* chat_template,
@@ -280,18 +289,15 @@ thimble_status thimble_chat_render(const thimble_model* model, const char* chat_
   if (messages == nullptr && message_count > 0) return ToC(NullArgument("messages"));
   if (text == nullptr && capacity > 0) return ToC(NullArgument("text"));
   if (written == nullptr) return ToC(NullArgument("written"));
-  if (!TextFits(messages, message_count)) return OutOfMemory();
-  const Block<ChatMessage> own(message_count);
-  if (own.data == nullptr) return OutOfMemory();
-  Conversation c;
-  const Status status = Check(model, chat_template, messages, message_count, own.data, &c);
-  if (!status.ok()) return ToC(status);
-  TextSink sink{text, capacity};
-  RenderChat(c.chat, c.pieces, own.data, message_count, {&sink, TextSink::Put});
-  *written = sink.bytes;
-  if (sink.bytes <= capacity) return ToC(Status::Ok());
-  return ToC(Status::Error(Code::kTextTooLong, "the conversation is longer than there is room for").Field("text")
-                 .Got(capacity).Wanted(sink.bytes));
+  const auto render = [&](const Conversation& c, const ChatMessage* own) {
+    TextSink sink{text, capacity};
+    RenderChat(c.chat, c.pieces, own, message_count, {&sink, TextSink::Put});
+    *written = sink.bytes;
+    if (sink.bytes <= capacity) return ToC(Status::Ok());
+    return ToC(Status::Error(Code::kTextTooLong, "the conversation is longer than there is room for").Field("text")
+                   .Got(capacity).Wanted(sink.bytes));
+  };
+  return WithConversation(model, chat_template, messages, message_count, render);
 }
 
 }  // extern "C"
