@@ -30,7 +30,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) uint64_t RunAvx5
     for (int i = 0; i < kSums; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
   }
   for (int i = 1; i < kSums; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
-  return static_cast<uint64_t>(_mm512_reduce_add_epi32(sums[0]));
+  return static_cast<uint64_t>(_mm512_cvtsi512_si32(sums[0]));
 }
 
 __attribute__((target("avx2,avxvnni"))) uint64_t RunAvxVnni(uint64_t rounds) {
