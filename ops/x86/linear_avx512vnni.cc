@@ -36,7 +36,7 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
 // The loops over rows and tiles are unrolled by order: arrays of registers must not become memory.
 
 // How far ahead weights are fetched when they are read only once: further than the hardware does by itself.
-constexpr size_t kAhead = 2048;
+constexpr size_t kAhead = 4096;
 
 // kTiles tiles of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
 // high half is i + 4), bfloat16 scales[16]; float bias[16]. The low halves are shifted up, so that both are 16

@@ -23,7 +23,7 @@ def bench(command):
 
 
 def key(row):
-    return row["n_threads"], row["n_depth"], row["n_prompt"], row["n_gen"]
+    return row["n_threads"], row.get("n_depth", 0), row["n_prompt"], row["n_gen"]
 
 
 def test_name(prompt, gen, depth):
@@ -41,7 +41,9 @@ def measure(args, shape, weights):
     if not args.no_pack:
         own_path = packed_model(args.thimble, own_path)
     peer_path = peer_model(args.peer, args.peer_scripts, args.work, shape, weights) if args.peer else None
-    tests = ["-p", str(args.prompt), "-n", str(args.gen), "-d", args.depth, "-r", "1", "-o", "json"]
+    tests = ["-p", str(args.prompt), "-n", str(args.gen), "-r", "1", "-o", "json"]
+    # Forks of the peer may not know depths.
+    tests += ["-d", args.depth] if args.depth != "0" else []
     # Most threads first: the peer keeps the filled context for the later counts.
     threads = ",".join(sorted(args.threads.split(","), key=int, reverse=True))
     own, peer = {}, {}
@@ -49,7 +51,7 @@ def measure(args, shape, weights):
         log("%s %s: round %d of %d" % (shape, weights, number + 1, args.rounds))
         if peer_path:
             for row in bench([args.peer, "llama-bench", "-m", peer_path, "-t", threads, "-fa", "1",
-                              "-ctk", args.peer_kv, "-ctv", args.peer_kv] + tests):
+                              "-ctk", args.peer_kv, "-ctv", args.peer_kv] + args.peer_args.split() + tests):
                 peer.setdefault(key(row), []).append(row)
         extra = [] if number == 0 else ["--no-limits"] if args.limits_once else []
         for row in bench([args.thimble, "bench", "-m", own_path, "-t", threads, "--kv", args.kv] + tests + extra):
@@ -73,8 +75,8 @@ def measure(args, shape, weights):
         yield line
 
 
-def table(lines):
-    print("| shape | weights | threads | test | llama.cpp tok/s | thimble tok/s | ratio | of bandwidth | of int8 peak |"
+def table(lines, peer_name):
+    print("| shape | weights | threads | test | " + peer_name + " tok/s | thimble tok/s | ratio | of bandwidth | of int8 peak |"
           " first token | private MiB |")
     print("| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for x in lines:
@@ -101,6 +103,8 @@ def main():
     ap.add_argument("--depth", default="0")
     ap.add_argument("--kv", default="f16", help="thimble's cache type")
     ap.add_argument("--peer-kv", default="f16", help="the peer's")
+    ap.add_argument("--peer-name", default="llama.cpp", help="how the table calls it")
+    ap.add_argument("--peer-args", default="", help="more arguments for it, as one word: '-rtr 1'")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--no-pack", action="store_true", help="do not rewrite models with `thimble pack` first")
     ap.add_argument("--limits-once", action="store_true", help="measure the machine's limits in the first round only")
@@ -113,7 +117,7 @@ def main():
     for shape in args.shapes.split(","):
         for weights in args.weights.split(","):
             lines.extend(measure(args, shape, weights))
-    table(lines)
+    table(lines, args.peer_name)
     if args.json:
         with open(args.json, "w") as file:
             json.dump(lines, file, indent=1)
