@@ -6,7 +6,7 @@
 namespace thimble {
 
 // Floats below which waking other threads costs more than they save, and rows of one task.
-inline constexpr size_t kWorthSharingFloats = size_t{1} << 15;
+inline constexpr size_t kWorthSharingFloats = size_t{1} << 16;
 inline constexpr size_t kRowsPerTask = 8;
 
 // f(first, count) over [0, rows) in pieces, each once, at the same time as others; `width` floats a row.

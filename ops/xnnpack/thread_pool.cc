@@ -157,13 +157,15 @@ uint64_t NowNs() {
 // A worker that loses its processor to another process keeps its task, and everybody waits for it: milliseconds, in
 // regions that take microseconds. So an account is kept of what the pool saves against one thread alone; when it costs
 // more than it saves, the pool rests and the calling thread works alone, longer each time that it happens again
-// soon. One stall now and then is paid from what was saved before. How busy the machine is concerns all pools of the
-// process. Results do not depend on it: tasks are the same whoever runs them.
-constexpr int64_t kMostSaved_ns = 2 * 1000000;
+// soon. A stall now and then is paid from what was saved before (a virtual machine's processors stop for several
+// milliseconds, too), and the first ones from a credit: threads just born are slow to start. How busy the machine is
+// concerns all pools of the process. Results do not depend on it: tasks are the same whoever runs them.
+constexpr int64_t kMostSaved_ns = 10 * 1000000;
 constexpr int64_t kMostLost_ns = -1 * 1000000;
-constexpr uint64_t kShortestRest_ns = 320 * 1000000;
+constexpr uint64_t kShortestRest_ns = 160 * 1000000;
 constexpr uint64_t kLongestRest_ns = 1280 * 1000000;
-constinit std::atomic<int64_t> saved_ns{0};
+constexpr int64_t kFirstCredit_ns = 3 * 1000000;
+constinit std::atomic<int64_t> saved_ns{kFirstCredit_ns};
 constinit std::atomic<uint64_t> alone_until_ns{0};
 constinit std::atomic<uint64_t> rest_ns{0};
 
