@@ -110,6 +110,9 @@ def main():
     ap.add_argument("--limits-once", action="store_true", help="measure the machine's limits in the first round only")
     ap.add_argument("--json", help="also write the figures to this file")
     args = ap.parse_args()
+    for program in filter(None, (args.thimble, args.peer)):
+        if not os.access(program, os.X_OK):
+            ap.error("%s is not a program that can be run" % program)
     os.makedirs(args.work, exist_ok=True)
     if args.peer and not args.peer_scripts:
         args.peer_scripts = os.path.dirname(os.path.abspath(args.peer))
