@@ -1,15 +1,19 @@
 // Work on rows that need nothing of each other, on all threads when there is enough of it.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/thread_pool.h"
+#include "runtime/core/checked.h"
 
 namespace thimble {
 
-// Floats below which waking other threads costs more than they save, and rows of one task.
+// Floats below which waking other threads costs more than they save; and of one task, about.
 inline constexpr size_t kWorthSharingFloats = size_t{1} << 16;
-inline constexpr size_t kRowsPerTask = 8;
+inline constexpr size_t kTaskFloats = size_t{1} << 14;
 
-// f(first, count) over [0, rows) in pieces, each once, at the same time as others; `width` floats a row.
+// f(first, count) over [0, rows) in pieces, each once, at the same time as others; `width` floats a row. Pieces begin
+// at even rows: pairs stay together.
 template <typename F>
 void ForRows(ThreadPool* pool, size_t rows, size_t width, const F& f) {
   if (pool == nullptr || rows * width < kWorthSharingFloats) {
@@ -18,14 +22,14 @@ void ForRows(ThreadPool* pool, size_t rows, size_t width, const F& f) {
   }
   struct Work {
     const F& f;
-    size_t rows;
-  } work = {f, rows};
+    size_t rows, rows_per_task;
+  } work = {f, rows, RoundUp(CeilDiv(kTaskFloats, width), 2)};
   const auto run = [](void* context, size_t task, size_t) {
     const Work& w = *static_cast<const Work*>(context);
-    const size_t first = task * kRowsPerTask;
-    w.f(first, w.rows - first < kRowsPerTask ? w.rows - first : kRowsPerTask);
+    const size_t first = task * w.rows_per_task;
+    w.f(first, std::min(w.rows_per_task, w.rows - first));
   };
-  ParallelFor(pool, (rows + kRowsPerTask - 1) / kRowsPerTask, run, &work);
+  ParallelFor(pool, CeilDiv(rows, work.rows_per_task), run, &work);
 }
 
 }  // namespace thimble

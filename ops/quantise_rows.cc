@@ -15,8 +15,6 @@ RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, 
 RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool) {
   const size_t row_bytes = QuantisedRowBytes(k);
-  // Pieces begin at even rows: a pair is not torn apart.
-  static_assert(kRowsPerTask % 2 == 0);
   ForRows(pool, t, k, [&](size_t first, size_t count) {
     for (size_t row = first; row < first + count; ++row) {
       const RowPlace place = row % 2 != 0   ? RowPlace::kSecondOfPair

@@ -11,26 +11,33 @@
 
 namespace thimble {
 
+namespace {
+
+// Rows [first, first + count): `out`'s, or those of `x` where there is no norm.
+const float* NormPiece(const NormOp& norm, const float* x, size_t first, size_t count, size_t width, float* out) {
+  x += first * width;
+  out += first * width;
+  switch (norm.kind) {
+    case NormKind::kNone: return x;
+    case NormKind::kLayerNorm: LayerNorm(x, width, count, width, norm.weight, norm.bias, norm.eps, out, width); break;
+    case NormKind::kRmsNorm: RmsNorm(x, width, count, width, norm.weight, norm.weight_offset, norm.eps, out, width); break;
+  }
+  return out;
+}
+
+}  // namespace
+
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out) {
   if (norm.kind == NormKind::kNone) return x;
-  ForRows(step.pool, rows, width, [&](size_t first, size_t count) {
-    const float* from = x + first * width;
-    float* to = out + first * width;
-    if (norm.kind == NormKind::kLayerNorm) {
-      LayerNorm(from, width, count, width, norm.weight, norm.bias, norm.eps, to, width);
-    } else {
-      RmsNorm(from, width, count, width, norm.weight, norm.weight_offset, norm.eps, to, width);
-    }
-  });
+  ForRows(step.pool, rows, width, [&](size_t first, size_t count) { NormPiece(norm, x, first, count, width, out); });
   return out;
 }
 
 void AddNormedRows(const Step& step, const NormOp& norm, const float* y) {
-  const Network& n = *step.network;
-  const size_t D = n.model.width;
-  const float* normed = NormRows(step, norm, y, step.t, D, n.buffers.h);
+  const Buffers& b = step.network->buffers;
+  const size_t D = step.network->model.width;
   ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
-    AddInPlace(n.buffers.x + first * D, normed + first * D, count * D);
+    AddInPlace(b.x + first * D, NormPiece(norm, y, first, count, D, b.h), count * D);
   });
 }
 
