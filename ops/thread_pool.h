@@ -42,7 +42,7 @@ uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker);
 // does not say. Processors from 64 on are left out. Runs on every worker once.
 void ReadCpus(ThreadPool* pool, uint64_t* masks);
 
-// What a pool of `threads` takes outside the arena: the allocator's blocks (the pool's, and the C library's
+// What a pool of `threads` takes outside the arena: the allocator's blocks (the pool's two, and the C library's
 // own for each thread), and the stacks with their guard pages of the threads it creates (one fewer than
 // `threads`). Both 0 for one thread.
 size_t ThreadPoolBytes(size_t threads);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include <atomic>
+#include <new>
 
 #include "runtime/core/checked.h"
 
@@ -22,6 +23,15 @@ int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t* attributes, vo
 }
 
 namespace thimble {
+
+// The account of what the pool saves, see Judge(). Only the thread that is in ParallelFor() looks at it.
+struct ThreadPool {
+  pthreadpool_t pool;
+  int64_t saved_ns;
+  uint64_t alone_until_ns;  // the pool rests until then
+  uint64_t rest_ns;         // how long its last rest was
+};
+
 namespace {
 
 // Kernels keep their tiles in registers and small arrays; 64 KiB is several times what any task was seen to
@@ -158,35 +168,26 @@ uint64_t NowNs() {
 // regions that take microseconds. So an account is kept of what the pool saves against one thread alone; when it costs
 // more than it saves, the pool rests and the calling thread works alone, longer each time that it happens again
 // soon. A stall now and then is paid from what was saved before (a virtual machine's processors stop for several
-// milliseconds, too), and the first ones from a credit: threads just born are slow to start. How busy the machine is
-// concerns all pools of the process. Results do not depend on it: tasks are the same whoever runs them.
+// milliseconds, too), and the first ones from a credit: threads just born are slow to start. Results do not depend on
+// it: tasks are the same whoever runs them.
 constexpr int64_t kMostSaved_ns = 10 * 1000000;
 constexpr int64_t kMostLost_ns = -1 * 1000000;
 constexpr uint64_t kShortestRest_ns = 160 * 1000000;
 constexpr uint64_t kLongestRest_ns = 1280 * 1000000;
 constexpr int64_t kFirstCredit_ns = 3 * 1000000;
-constinit std::atomic<int64_t> saved_ns{kFirstCredit_ns};
-constinit std::atomic<uint64_t> alone_until_ns{0};
-constinit std::atomic<uint64_t> rest_ns{0};
 
 // A region of `tasks` tasks from start to now, of which the calling thread did `own_tasks` in `own_ns`.
-void Judge(uint64_t start_ns, uint64_t own_ns, size_t own_tasks, size_t tasks, uint64_t now_ns) {
+void Judge(ThreadPool* pool, uint64_t start_ns, uint64_t own_ns, size_t own_tasks, size_t tasks, uint64_t now_ns) {
   const uint64_t alone_ns = own_ns / own_tasks * tasks;
-  int64_t saved = saved_ns.load(std::memory_order_relaxed) + static_cast<int64_t>(alone_ns - (now_ns - start_ns));
-  if (saved > kMostSaved_ns) saved = kMostSaved_ns;
-  if (saved < kMostLost_ns) {
-    const uint64_t last = rest_ns.load(std::memory_order_relaxed);
-    const bool again = start_ns < alone_until_ns.load(std::memory_order_relaxed) + 2 * last;
-    uint64_t rest = again ? last * 4 : kShortestRest_ns;
-    if (rest > kLongestRest_ns) rest = kLongestRest_ns;
-    rest_ns.store(rest, std::memory_order_relaxed);
-    alone_until_ns.store(now_ns + rest, std::memory_order_relaxed);
-    saved = 0;
-  }
-  saved_ns.store(saved, std::memory_order_relaxed);
+  pool->saved_ns += static_cast<int64_t>(alone_ns - (now_ns - start_ns));
+  if (pool->saved_ns > kMostSaved_ns) pool->saved_ns = kMostSaved_ns;
+  if (pool->saved_ns >= kMostLost_ns) return;
+  const bool again = start_ns < pool->alone_until_ns + 2 * pool->rest_ns;
+  const uint64_t rest = again ? pool->rest_ns * 4 : kShortestRest_ns;
+  pool->rest_ns = rest < kLongestRest_ns ? rest : kLongestRest_ns;
+  pool->alone_until_ns = now_ns + pool->rest_ns;
+  pool->saved_ns = 0;
 }
-
-pthreadpool_t Unwrap(ThreadPool* pool) { return reinterpret_cast<pthreadpool_t>(pool); }
 
 }  // namespace
 
@@ -207,22 +208,26 @@ Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placeme
     parking_of_this_thread = nullptr;
   }
   Close(&parking);
-  if (pool == nullptr) {
+  ThreadPool* own = pool != nullptr ? new (std::nothrow) ThreadPool{pool, kFirstCredit_ns, 0, 0} : nullptr;
+  if (own == nullptr) {
+    if (pool != nullptr) pthreadpool_destroy(pool);
     return Status::Error(Code::kThreads, "the operating system gave no threads")
         .Field("threads")
         .Got(threads);
   }
-  return reinterpret_cast<ThreadPool*>(pool);
+  return own;
 }
 
 void DestroyThreadPool(ThreadPool* pool) {
-  if (pool != nullptr) pthreadpool_destroy(Unwrap(pool));
+  if (pool == nullptr) return;
+  pthreadpool_destroy(pool->pool);
+  delete pool;
 }
 
 void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
                  void* context) {
   const uint64_t start_ns = pool == nullptr || tasks <= 1 ? 0 : NowNs();
-  if (start_ns == 0 || start_ns < alone_until_ns.load(std::memory_order_relaxed)) {
+  if (start_ns == 0 || start_ns < pool->alone_until_ns) {
     for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
     return;
   }
@@ -235,7 +240,7 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
     uint64_t own_end_ns;
   } call = {fn, context, 0, start_ns};
   pthreadpool_parallelize_1d_with_thread(
-      Unwrap(pool),
+      pool->pool,
       [](void* argument, size_t worker, size_t task) {
         Call* c = static_cast<Call*>(argument);
         c->fn(c->context, task, worker);
@@ -244,11 +249,11 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
         c->own_end_ns = NowNs();
       },
       &call, tasks, 0);
-  if (call.own_tasks > 0) Judge(start_ns, call.own_end_ns - start_ns, call.own_tasks, tasks, NowNs());
+  if (call.own_tasks > 0) Judge(pool, start_ns, call.own_end_ns - start_ns, call.own_tasks, tasks, NowNs());
 }
 
 size_t WorkerCount(const ThreadPool* pool) {
-  return pool == nullptr ? 1 : pthreadpool_get_threads_count(Unwrap(const_cast<ThreadPool*>(pool)));
+  return pool == nullptr ? 1 : pthreadpool_get_threads_count(pool->pool);
 }
 
 uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker) {
@@ -271,7 +276,7 @@ void ReadCpus(ThreadPool* pool, uint64_t* masks) {
     uint64_t* masks;
   } roll = {{WorkerCount(pool)}, masks};
   pthreadpool_parallelize_1d_with_thread(
-      Unwrap(pool),
+      pool->pool,
       [](void* argument, size_t worker, size_t) {
         Roll* r = static_cast<Roll*>(argument);
         r->masks[worker] = CpusOfThisThread();
@@ -283,7 +288,7 @@ void ReadCpus(ThreadPool* pool, uint64_t* masks) {
 
 size_t ThreadPoolBytes(size_t threads) {
   if (threads <= 1) return 0;
-  return ThimblePoolBlockBytes(threads) + (threads - 1) * kLibraryThreadBytes;
+  return sizeof(ThreadPool) + ThimblePoolBlockBytes(threads) + (threads - 1) * kLibraryThreadBytes;
 }
 
 size_t ThreadStackBytes(size_t threads) {

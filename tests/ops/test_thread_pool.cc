@@ -1,6 +1,8 @@
 // The pool: every task once, worker numbers in range, limits, what it says that it takes.
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <thread>
 
 #include "tests/ops/support.h"
 
@@ -23,6 +25,27 @@ void Count(void* context, size_t task, size_t worker) {
   }
 }
 
+// Two tasks, each of which waits until the other has begun, at most a second; then worker 1 takes `late` longer. True if
+// both began together, on two threads.
+bool RunTogether(ThreadPool* pool, std::chrono::milliseconds late) {
+  struct Meeting {
+    std::atomic<int> begun{0};
+    std::atomic<int> met{0};
+    std::chrono::milliseconds late;
+  } meeting;
+  meeting.late = late;
+  const auto meet = [](void* context, size_t, size_t worker) {
+    Meeting& m = *static_cast<Meeting*>(context);
+    ++m.begun;
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (m.begun < 2 && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+    m.met += m.begun == 2;
+    if (worker == 1) std::this_thread::sleep_for(m.late);
+  };
+  ParallelFor(pool, 2, meet, &meeting);
+  return meeting.met == 2;
+}
+
 }  // namespace
 
 TEST_CASE("every task runs once, on a worker in range") {
@@ -42,6 +65,13 @@ TEST_CASE("every task runs once, on a worker in range") {
 
 TEST_CASE("pools come and go") {
   for (int i = 0; i < 20; ++i) Pool pool(2 + i % 3);
+}
+
+TEST_CASE("a pool rests while its workers are late, and no other pool with it") {
+  Pool late(2), other(2);
+  REQUIRE(RunTogether(late.get(), std::chrono::milliseconds(100)));
+  CHECK(RunTogether(other.get(), std::chrono::milliseconds(0)));
+  CHECK_FALSE(RunTogether(late.get(), std::chrono::milliseconds(0)));
 }
 
 TEST_CASE("thread counts out of range are refused") {
