@@ -270,7 +270,7 @@ size_t AttentionScratchBytes(const AttentionShape& shape, size_t workers) {
 
 void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool) {
   if (args.t == 0) return;
-  if (2 * args.t * args.heads * args.d * args.positions < kWorthSharing) pool = nullptr;
+  pool = PoolFor(pool, 2 * args.t * args.heads * args.d * args.positions, kWorthSharing);
   const size_t workers = WorkerCount(pool);
   const bool one_row = args.values.base == args.keys.base;
   const AttentionShape shape = {.heads = args.heads,

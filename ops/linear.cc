@@ -56,8 +56,7 @@ void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, Thre
     const size_t column_tiles = CeilDiv(jobs[i].op->rows.n, jobs[i].op->kernel->column_tile);
     region.first_task[i + 1] = region.first_task[i] + region.row_tiles * column_tiles;
   }
-  if (x.t * columns * x.k < kWorthSharing) pool = nullptr;
-  ParallelFor(pool, region.first_task[job_count], RunTask, &region);
+  ParallelFor(PoolFor(pool, x.t * columns * x.k, kWorthSharing), region.first_task[job_count], RunTask, &region);
 }
 
 void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out) {

@@ -16,7 +16,7 @@ inline constexpr size_t kTaskFloats = size_t{1} << 14;
 // at even rows: pairs stay together.
 template <typename F>
 void ForRows(ThreadPool* pool, size_t rows, size_t width, const F& f) {
-  if (pool == nullptr || rows * width < kWorthSharingFloats) {
+  if (PoolFor(pool, rows * width, kWorthSharingFloats) == nullptr) {
     if (rows > 0) f(size_t{0}, rows);
     return;
   }

@@ -36,6 +36,17 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
 
 size_t WorkerCount(const ThreadPool* pool);
 
+// `pool`, or null where `work` is below `worth_sharing` (in one unit of the caller's): waking other threads would cost more
+// than they save. By shape alone; the results are the same.
+ThreadPool* PoolFor(ThreadPool* pool, size_t work, size_t worth_sharing);
+
+// For tests, which look for races in small models and on busy machines: kAlways takes every region to the pool, however
+// little there is to do and however slow other processes make it. For all pools of the process.
+enum class PoolUse : uint8_t { kWhereItPays, kAlways };
+void SetPoolUse(PoolUse use);
+// How many tasks ran on workers other than the calling thread, in all pools of the process since it began.
+uint64_t TasksOfOtherWorkers();
+
 // What `placement` asks of worker w.
 uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker);
 // Where the system lets each worker run now, the calling thread being worker 0: WorkerCount(pool) masks, 0 where it

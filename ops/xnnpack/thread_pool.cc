@@ -176,6 +176,11 @@ constexpr uint64_t kShortestRest_ns = 160 * 1000000;
 constexpr uint64_t kLongestRest_ns = 1280 * 1000000;
 constexpr int64_t kFirstCredit_ns = 3 * 1000000;
 
+constinit std::atomic<PoolUse> pool_use{PoolUse::kWhereItPays};
+constinit std::atomic<uint64_t> tasks_of_others{0};
+
+bool AlwaysShared() { return pool_use.load(std::memory_order_relaxed) == PoolUse::kAlways; }
+
 // A region of `tasks` tasks from start to now, of which the calling thread did `own_tasks` in `own_ns`.
 void Judge(ThreadPool* pool, uint64_t start_ns, uint64_t own_ns, size_t own_tasks, size_t tasks, uint64_t now_ns) {
   const uint64_t alone_ns = own_ns / own_tasks * tasks;
@@ -227,7 +232,7 @@ void DestroyThreadPool(ThreadPool* pool) {
 void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
                  void* context) {
   const uint64_t start_ns = pool == nullptr || tasks <= 1 ? 0 : NowNs();
-  if (start_ns == 0 || start_ns < pool->alone_until_ns) {
+  if (start_ns == 0 || (start_ns < pool->alone_until_ns && !AlwaysShared())) {
     for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
     return;
   }
@@ -249,12 +254,21 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
         c->own_end_ns = NowNs();
       },
       &call, tasks, 0);
+  tasks_of_others.fetch_add(tasks - call.own_tasks, std::memory_order_relaxed);
   if (call.own_tasks > 0) Judge(pool, start_ns, call.own_end_ns - start_ns, call.own_tasks, tasks, NowNs());
 }
 
 size_t WorkerCount(const ThreadPool* pool) {
   return pool == nullptr ? 1 : pthreadpool_get_threads_count(pool->pool);
 }
+
+ThreadPool* PoolFor(ThreadPool* pool, size_t work, size_t worth_sharing) {
+  return work < worth_sharing && !AlwaysShared() ? nullptr : pool;
+}
+
+void SetPoolUse(PoolUse use) { pool_use.store(use, std::memory_order_relaxed); }
+
+uint64_t TasksOfOtherWorkers() { return tasks_of_others.load(std::memory_order_relaxed); }
 
 uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker) {
   if (!placement.strict || placement.mask == 0) return placement.mask;

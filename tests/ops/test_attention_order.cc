@@ -2,11 +2,13 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "tests/ops/attention_case.h"
+#include "tests/support/shared_work.h"
 
 using namespace thimble;
 using namespace thimble::test;
 
-TEST_CASE("attention gives the same bits for every thread count") {
+TEST_CASE("attention gives the same bits for every thread count", "[threads]") {
+  const ShareAllWork share;
   Random random(30);
   Pool two(2), four(4), seven(7);
   size_t wrong = 0, round = 0;
@@ -16,9 +18,11 @@ TEST_CASE("attention gives the same bits for every thread count") {
     for (const Pool* pool : {&two, &four, &seven}) wrong += !SameBits(one, c.Run(pool->get()));
   }
   CHECK(wrong == 0);
+  CHECK(share.TasksOfOthers() > 0);
 }
 
-TEST_CASE("decoding one token over many chunks gives the same bits for every thread count") {
+TEST_CASE("decoding one token over many chunks gives the same bits for every thread count", "[threads]") {
+  const ShareAllWork share;
   Random random(31);
   Pool two(2), four(4);
   for (const size_t positions : std::vector<size_t>{256, 257, 2000, 4500}) {
@@ -35,6 +39,7 @@ TEST_CASE("decoding one token over many chunks gives the same bits for every thr
       CHECK(SameBits(one, c.Run(four.get())));
     }
   }
+  CHECK(share.TasksOfOthers() > 0);
 }
 
 TEST_CASE("passes of any length give the bits of one pass") {

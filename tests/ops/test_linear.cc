@@ -7,6 +7,7 @@
 #include "ops/kernel_table.h"
 #include "ops/packing/layouts.h"
 #include "tests/ops/weights.h"
+#include "tests/support/shared_work.h"
 
 using namespace thimble;
 using namespace thimble::test;
@@ -27,7 +28,8 @@ void ForEveryKernel(F f) {
 
 }  // namespace
 
-TEST_CASE("layers give the same bits for every thread count") {
+TEST_CASE("layers give the same bits for every thread count", "[threads]") {
+  const ShareAllWork share;
   Pool two(2), four(4);
   ForEveryKernel([&](const LinearKernel* kernel, WeightType type) {
     Random random(14);
@@ -45,6 +47,7 @@ TEST_CASE("layers give the same bits for every thread count") {
       }
     }
   });
+  CHECK(share.TasksOfOthers() > 0);
 }
 
 TEST_CASE("a row's result does not depend on its batch") {

@@ -5,11 +5,12 @@
 #include "ops/linear.h"
 #include "ops/parallel_rows.h"
 #include "tests/ops/support.h"
+#include "tests/support/shared_work.h"
 
 using namespace thimble;
 using namespace thimble::test;
 
-TEST_CASE("every row is in one piece, and pieces begin at even rows") {
+TEST_CASE("every row is in one piece, and pieces begin at even rows", "[threads]") {
   ThreadPool* pool = CreateThreadPool(3).value();
   for (const size_t width : {1u, 64u, 576u, 5632u, 70000u}) {
     for (const size_t rows : {0u, 1u, 2u, 63u, 64u, 1025u, 70001u}) {
@@ -28,7 +29,8 @@ TEST_CASE("every row is in one piece, and pieces begin at even rows") {
   DestroyThreadPool(pool);
 }
 
-TEST_CASE("rows quantised by several threads are those of one") {
+TEST_CASE("rows quantised by several threads are those of one", "[threads]") {
+  const ShareAllWork share;
   ThreadPool* pool = CreateThreadPool(3).value();
   Random random(77);
   const size_t k = 1000;
@@ -56,4 +58,5 @@ TEST_CASE("rows quantised by several threads are those of one") {
     }
   }
   DestroyThreadPool(pool);
+  CHECK(share.TasksOfOthers() > 0);
 }

@@ -48,7 +48,7 @@ bool RunTogether(ThreadPool* pool, std::chrono::milliseconds late) {
 
 }  // namespace
 
-TEST_CASE("every task runs once, on a worker in range") {
+TEST_CASE("every task runs once, on a worker in range", "[threads]") {
   for (const size_t threads : std::vector<size_t>{1, 2, 3, 4, 8}) {
     Pool pool(threads);
     CHECK(WorkerCount(pool.get()) == threads);
@@ -63,7 +63,7 @@ TEST_CASE("every task runs once, on a worker in range") {
   }
 }
 
-TEST_CASE("pools come and go") {
+TEST_CASE("pools come and go", "[threads]") {
   for (int i = 0; i < 20; ++i) Pool pool(2 + i % 3);
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("a placement gives all processors, or one to each worker") {
   CHECK(PlacedCpus({uint64_t{1} << 63, true}, 5) == uint64_t{1} << 63);
 }
 
-TEST_CASE("threads run where they were placed, read back from the system") {
+TEST_CASE("threads run where they were placed, read back from the system", "[threads]") {
   uint64_t mine = 0;
   ReadCpus(nullptr, &mine);
   if (mine == 0) SKIP("the system does not say where threads may run");
