@@ -25,9 +25,13 @@ class Runner {
     Check(thimble_model_open(path.c_str(), &model_));
     Check(thimble_session_create(model_, &options, nullptr, 0, &session_));
   }
+  // Another session over the same model. `first` lives longer.
+  Runner(Runner& first, const thimble_options& options) : bytes_(size_t{0}), model_(first.model_), owns_model_(false) {
+    Check(thimble_session_create(model_, &options, nullptr, 0, &session_));
+  }
   ~Runner() {
     thimble_session_close(session_);
-    thimble_model_close(model_);
+    if (owns_model_) thimble_model_close(model_);
   }
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -65,6 +69,84 @@ class Runner {
     return rows;
   }
 
+  // Calls whose callback says stop at its `stop_at`-th call, counted from 1: how they ended, and the rows it was given.
+  struct Stopped {
+    int32_t code;
+    size_t rows;
+  };
+  Stopped StopPrefill(const std::vector<int32_t>& ids, size_t stop_at) {
+    return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
+      return thimble_prefill_each(session_, ids.data(), ids.size(), each, user);
+    });
+  }
+  Stopped StopEncodeRows(const std::vector<int32_t>& ids, size_t stop_at) {
+    return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
+      return thimble_encode_rows(session_, ids.data(), ids.size(), each, user);
+    });
+  }
+  Stopped StopEncodeImage(const std::vector<float>& pixels, size_t stop_at) {
+    return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
+      return thimble_encode_image(session_, pixels.data(), pixels.size(), each, user);
+    });
+  }
+
+  // What the library's own loop writes, greedily. `pieces` is the text as it was streamed; the callback says stop at its
+  // `stop_at`-th call, and then code is 602.
+  struct Generated {
+    int32_t code = 0;
+    std::vector<std::string> pieces;
+    size_t prompt_tokens = 0, generated_tokens = 0;
+    bool ended = false;
+    std::string Text() const {
+      std::string text;
+      for (const std::string& piece : pieces) text += piece;
+      return text;
+    }
+  };
+  Generated Generate(const std::string& prompt, size_t most_tokens, size_t stop_at = SIZE_MAX) {
+    SetGreedy();
+    struct Stream {
+      Generated out;
+      size_t stop_at;
+    } stream = {{}, stop_at};
+    const auto take = [](void* user, const char* text, size_t bytes) -> int32_t {
+      Stream* s = static_cast<Stream*>(user);
+      s->out.pieces.emplace_back(text, bytes);
+      return s->out.pieces.size() < s->stop_at;
+    };
+    thimble_generation generation = {};
+    const thimble_status status =
+        thimble_generate(session_, prompt.data(), prompt.size(), most_tokens, take, &stream, &generation);
+    if (status.code != 0 && status.code != 602) Check(status);
+    stream.out.code = status.code;
+    stream.out.prompt_tokens = generation.prompt_tokens;
+    stream.out.generated_tokens = generation.generated_tokens;
+    stream.out.ended = generation.ended != 0;
+    return stream.out;
+  }
+  // The ids with the largest logits, appended one after another behind what is in the context; the last is not appended.
+  std::vector<int32_t> GreedyIds(size_t count) {
+    SetGreedy();
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < count; ++i) {
+      int32_t id = -1;
+      Check(thimble_sample(session_, &id));
+      ids.push_back(id);
+      if (i + 1 < count) Check(thimble_decode(session_, id));
+    }
+    return ids;
+  }
+  std::vector<int32_t> Tokenize(const std::string& text, bool bos) {
+    std::vector<int32_t> ids(text.size() + 1);
+    size_t count = 0;
+    Check(thimble_tokenize(model_, text.data(), text.size(), bos ? THIMBLE_ADD_BOS : 0, ids.data(), ids.size(), &count));
+    ids.resize(count);
+    return ids;
+  }
+  size_t position() const { return thimble_position(session_); }
+  bool has_logits() const { return thimble_logits(session_) != nullptr; }
+  void Rewind(size_t position) { Check(thimble_rewind(session_, position)); }
+
  private:
   struct Collector {
     std::vector<std::vector<float>>* rows;
@@ -75,9 +157,27 @@ class Runner {
       return 1;
     }
   };
+  template <typename F>
+  static Stopped Stop(size_t stop_at, const F& call) {
+    struct Counter {
+      size_t rows, stop_at;
+    } counter = {0, stop_at};
+    const auto take = [](void* user, size_t, const float*) -> int32_t {
+      Counter* c = static_cast<Counter*>(user);
+      return ++c->rows < c->stop_at;
+    };
+    const thimble_status status = call(take, &counter);
+    return {status.code, counter.rows};
+  }
+  void SetGreedy() {
+    thimble_sampling greedy = thimble_default_options().sampling;
+    greedy.temperature = 0;
+    Check(thimble_set_sampling(session_, &greedy));
+  }
 
   AlignedBytes bytes_;
   thimble_model* model_ = nullptr;
+  bool owns_model_ = true;
   thimble_session* session_ = nullptr;
 };
 
