@@ -7,6 +7,7 @@
 
 #include "format/container.h"
 #include "format/header.h"
+#include "runtime/core/progress.h"
 #include "runtime/core/result.h"
 
 namespace thimble {
@@ -21,6 +22,9 @@ class ModelFile {
   // Reads and validates the header; maps the rest without touching it. The file must not be changed in place while it
   // is open (replacing it by rename is safe). Takes header_copy_bytes() from malloc.
   Status Open(const char* path);
+  // The same for the `length` bytes (0: all) from `offset`, a multiple of 64, of a descriptor, which stays the caller's and
+  // is not needed any more.
+  Status OpenFd(int fd, uint64_t offset, uint64_t length);
   // The same over memory that the caller keeps; `bytes` is 64-byte aligned.
   Status OpenMemory(const void* bytes, size_t size);
   void Close();
@@ -30,7 +34,7 @@ class ModelFile {
   size_t header_copy_bytes() const { return header_bytes_; }
   // Of the header, which holds the checksums of all segments: equal for equal files only.
   uint64_t header_checksum() const { return header_checksum_; }
-  bool in_memory() const { return !mapped_; }
+  bool in_memory() const { return mapping_ == nullptr; }
 
   // First byte of a segment, 64-byte aligned. `segment` < header().segments().
   const uint8_t* Segment(uint32_t segment) const;
@@ -39,18 +43,21 @@ class ModelFile {
   const void* TensorScales(uint32_t tensor) const;
 
  private:
+  Status ReadHeader(int fd, uint64_t offset, uint64_t file_bytes);
+  Status Map(int fd, uint64_t offset, uint64_t file_bytes);
   Status AdoptHeader(const Prefix& prefix, uint64_t file_bytes);
 
   const uint8_t* base_ = nullptr;
   uint64_t size_ = 0;
-  bool mapped_ = false;
+  void* mapping_ = nullptr;   // from the page on which the file starts; null over the caller's memory
+  size_t mapping_bytes_ = 0;
   void* header_copy_ = nullptr;
   size_t header_bytes_ = 0;
   uint64_t header_checksum_ = 0;
   Header header_;
 };
 
-// Reads every byte: segment checksums, zero padding, finite f32 weights and scales.
-Status VerifyPayload(const ModelFile& file);
+// Reads every byte: segment checksums, zero padding, finite f32 weights and scales. `progress` counts bytes of the file.
+Status VerifyPayload(const ModelFile& file, const Progress& progress = {});
 
 }  // namespace thimble

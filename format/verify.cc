@@ -41,23 +41,35 @@ Status CheckFinite(const ModelFile& file, uint32_t tensor) {
   return Status::Ok();
 }
 
+// In pieces, so that the caller hears of each.
+Status CheckSegment(const uint8_t* base, const SegmentSpec& s, uint32_t index, const Progress& progress, uint64_t file_bytes) {
+  constexpr uint64_t kPieceBytes = 8u << 20;
+  Checksum checksum;
+  for (uint64_t at = 0; at < s.bytes; at += kPieceBytes) {
+    THIMBLE_RETURN_IF_ERROR(progress.Report(s.offset + at, file_bytes));
+    checksum.Update(base + s.offset + at, static_cast<size_t>(s.bytes - at < kPieceBytes ? s.bytes - at : kPieceBytes));
+  }
+  if (checksum.Digest() == s.checksum) return Status::Ok();
+  return Status::Error(Code::kCorrupt, "the segment is damaged (checksum differs); copy or convert the file again")
+      .At("segment", index).Field("checksum").Offset(s.offset);
+}
+
 }  // namespace
 
-Status VerifyPayload(const ModelFile& file) {
+Status VerifyPayload(const ModelFile& file, const Progress& progress) {
   const Header& header = file.header();
   uint64_t end = kPrefixBytes + file.header_copy_bytes();
   const uint8_t* base = header.segments() > 0 ? file.Segment(0) - header.segment(0).offset : nullptr;
   for (uint32_t i = 0; i < header.segments(); ++i) {
     const SegmentSpec s = header.segment(i);
     THIMBLE_RETURN_IF_ERROR(CheckPadding(base, end, s.offset));
-    const uint64_t checksum = ChecksumOf(base + s.offset, static_cast<size_t>(s.bytes));
-    if (checksum != s.checksum) {
-      return Status::Error(Code::kCorrupt, "the segment is damaged (checksum differs); copy or convert the file again")
-          .At("segment", i).Field("checksum").Offset(s.offset);
-    }
+    THIMBLE_RETURN_IF_ERROR(CheckSegment(base, s, i, progress, file.file_bytes()));
     end = s.offset + s.bytes;
   }
-  for (uint32_t i = 0; i < header.tensors(); ++i) THIMBLE_RETURN_IF_ERROR(CheckFinite(file, i));
+  for (uint32_t i = 0; i < header.tensors(); ++i) {
+    THIMBLE_RETURN_IF_ERROR(progress.Report(file.file_bytes(), file.file_bytes()));
+    THIMBLE_RETURN_IF_ERROR(CheckFinite(file, i));
+  }
   return Status::Ok();
 }
 

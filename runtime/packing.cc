@@ -178,9 +178,10 @@ Status CheckPackedTensors(const Header& header) {
   return Status::Ok();
 }
 
-Status VerifyPackedTensors(const ModelFile& file) {
+Status VerifyPackedTensors(const ModelFile& file, const Progress& progress) {
   const Header& header = file.header();
   for (uint32_t i = 0; i < header.tensors(); ++i) {
+    THIMBLE_RETURN_IF_ERROR(progress.Report(file.file_bytes(), file.file_bytes()));
     if (header.tensor(i).packing.packed()) THIMBLE_RETURN_IF_ERROR(TileCheck(file, i).Run());
   }
   Status status = Status::Ok();

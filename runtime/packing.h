@@ -17,7 +17,7 @@ Status CheckPackedTensors(const Header& header);
 
 // Reads every packed tensor: its numbers are finite, its sums and padding are what its weights give, its biases are
 // those of the model. Takes memory for a few rows.
-Status VerifyPackedTensors(const ModelFile& file);
+Status VerifyPackedTensors(const ModelFile& file, const Progress& progress = {});
 
 // The table for a file when nobody named one. The rule: the best table that the CPU runs, unless the file is packed
 // for another one that the CPU runs, too, and that is not much slower. Much slower is a table without int8 dot

@@ -210,6 +210,21 @@ class Packing {
   uint64_t done_weights_ = 0, total_weights_ = 0;
 };
 
+// The source is read wholly before anything is written; that can be stopped, too.
+Status Verify(const ModelFile& file, const PackOptions& options) {
+  if (!options.progress) return VerifyPayload(file);
+  struct Call {
+    const PackOptions& options;
+    std::string what;
+    size_t tensors;
+  } call{options, "checking the source", file.header().tensors()};
+  const auto report = [](void* user, uint64_t, uint64_t) -> int32_t {
+    const Call& c = *static_cast<const Call*>(user);
+    return c.options.progress({c.what, 0, c.tensors, 0, 1});
+  };
+  return VerifyPayload(file, {report, &call});
+}
+
 PackReport PackUnguarded(const PackOptions& options) {
   const TablePacking* table = FindTablePacking(options.table.c_str());
   if (table == nullptr) {
@@ -218,7 +233,7 @@ PackReport PackUnguarded(const PackOptions& options) {
   }
   ModelFile file;
   Status status = file.Open(options.source.c_str());
-  if (status.ok()) status = VerifyPayload(file);
+  if (status.ok()) status = Verify(file, options);
   if (!status.ok()) Throw(status, options.source);
 
   const Header& header = file.header();

@@ -10,7 +10,7 @@ struct PackOptions {
   std::filesystem::path source;
   std::filesystem::path output;  // may be the source: it is replaced by a rename when the new file is complete
   std::string table;             // a name of AllTablePackings(); "portable" for rows
-  // Called before each block of rows; false stops with kCancelled and leaves the output as it was.
+  // Called for each piece of the source that is checked and before each block of rows that is written; false stops with kCancelled and leaves the output as it was.
   std::function<bool(const ConvertProgress&)> progress;
 };
 

@@ -32,6 +32,32 @@ void SealSegment(std::vector<uint8_t>& file, uint32_t segment) {
 
 }  // namespace
 
+TEST_CASE("verify: the caller hears how far it is and can end it") {
+  const AlignedBytes bytes(ZooEntry("k_v_on_read").Bytes());
+  ModelFile model;
+  REQUIRE(model.OpenMemory(bytes.data(), bytes.size()).ok());
+  struct Heard {
+    size_t calls = 0, last = SIZE_MAX;
+    uint64_t done = 0, total = 0;
+  } heard;
+  const auto hear = [](void* user, uint64_t done, uint64_t total) -> int32_t {
+    Heard& h = *static_cast<Heard*>(user);
+    if (done < h.done) FAIL_CHECK("went back");
+    h.done = done, h.total = total;
+    return ++h.calls <= h.last;
+  };
+  REQUIRE(VerifyPayload(model, {hear, &heard}).ok());
+  CHECK(heard.calls > model.header().tensors());
+  CHECK(heard.done == bytes.size());
+  CHECK(heard.total == bytes.size());
+  for (size_t last = 0; last < heard.calls; ++last) {
+    Heard stopped;
+    stopped.last = last;
+    if (VerifyPayload(model, {hear, &stopped}).code != Code::kCancelled) FAIL("not after " << last);
+    if (stopped.calls != last + 1) FAIL(stopped.calls << " calls after " << last);
+  }
+}
+
 TEST_CASE("verify: every changed byte behind the header is found") {
   std::vector<uint8_t> file = ZooEntry("k_v_on_read").Bytes();
   AlignedBytes bytes(file);
