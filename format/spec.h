@@ -139,7 +139,7 @@ struct ModelSpec {
   int32_t tokenizer_segment = -1;
 };
 
-// The byte order of a packed tensor: a kernel's layout (ops/linear.h), every field of it. An empty packer means portable
+// The byte order of a packed tensor: a kernel's layout (ops/linear/linear.h), every field of it. An empty packer means portable
 // rows. A packed tensor holds scales and the bias of its linear layer inside its data segment.
 struct PackingSpec {
   static constexpr size_t kMaxPacker = 31;

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "format/tokenizer_data.h"
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 #include "runtime/forward.h"
 #include "runtime/network.h"
 #include "runtime/sampler.h"

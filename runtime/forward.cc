@@ -3,11 +3,11 @@
 
 #include <cstring>
 
-#include "ops/activation.h"
-#include "ops/elementwise.h"
-#include "ops/kernel_table.h"
-#include "ops/norm.h"
-#include "ops/parallel_rows.h"
+#include "ops/rows/activation.h"
+#include "ops/rows/elementwise.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/rows/norm.h"
+#include "ops/pool/parallel_rows.h"
 
 namespace thimble {
 

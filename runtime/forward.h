@@ -2,7 +2,7 @@
 // fail: ids, room and sizes were checked before.
 #pragma once
 
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 #include "runtime/network.h"
 #include "runtime/profile.h"
 

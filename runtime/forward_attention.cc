@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ops/attention.h"
-#include "ops/parallel_rows.h"
+#include "ops/attention/attention.h"
+#include "ops/pool/parallel_rows.h"
 #include "runtime/forward.h"
 
 namespace thimble {

@@ -11,7 +11,7 @@
 // whose window is smaller than the context has a ring: then rewinding goes back only as far as what the ring still has.
 #pragma once
 
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "runtime/core/arena.h"
 #include "runtime/options.h"
 

@@ -2,7 +2,7 @@
 // weights that are written to the places it took.
 #include "runtime/network.h"
 
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 #include "runtime/core/checked.h"
 #include "runtime/packing.h"
 

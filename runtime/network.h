@@ -3,7 +3,7 @@
 #pragma once
 
 #include "format/model_file.h"
-#include "ops/linear.h"
+#include "ops/linear/linear.h"
 #include "runtime/core/arena.h"
 #include "runtime/kv_cache.h"
 #include "runtime/options.h"

@@ -1,7 +1,7 @@
 // Every option, in the order of the public struct.
 #include "runtime/options.h"
 
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 #include "runtime/packing.h"
 
 namespace thimble {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "format/header.h"
-#include "ops/cache_row.h"
-#include "ops/kernel_table.h"
+#include "ops/cache/cache_row.h"
+#include "ops/tables/kernel_table.h"
 #include "runtime/core/result.h"
 #include "runtime/include/thimble/thimble.h"
 #include "runtime/sampler.h"

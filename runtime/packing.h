@@ -1,10 +1,10 @@
-// Packed tensors of a file: against the layouts that are known (ops/packing/layouts.h), and against the kernels of
+// Packed tensors of a file: against the layouts that are known (ops/linear/packing/layouts.h), and against the kernels of
 // this CPU. Knows no arenas.
 #pragma once
 
 #include "format/model_file.h"
-#include "ops/kernel_table.h"
-#include "ops/packing/layouts.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/linear/packing/layouts.h"
 
 namespace thimble {
 

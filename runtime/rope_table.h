@@ -3,7 +3,7 @@
 #pragma once
 
 #include "format/spec.h"
-#include "ops/rope.h"
+#include "ops/rows/rope.h"
 #include "runtime/core/arena.h"
 
 namespace thimble {

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "format/checksum.h"
-#include "ops/cache_row.h"
+#include "ops/cache/cache_row.h"
 #include "runtime/engine.h"
 
 namespace thimble {

@@ -10,7 +10,7 @@
 #define THIMBLE_KEY_TILE 2
 #define THIMBLE_VALUE_ROWS 4
 #define THIMBLE_VALUE_TILE 4
-#include "ops/attention_lanes.h"
+#include "ops/attention/attention_lanes.h"
 
 namespace thimble {
 namespace {
@@ -22,7 +22,7 @@ inline Lanes LoadHalves(const uint8_t* halves) {
 }  // namespace
 }  // namespace thimble
 
-#include "ops/attention_float_lanes.h"
+#include "ops/attention/attention_float_lanes.h"
 
 namespace thimble {
 

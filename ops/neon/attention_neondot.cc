@@ -6,9 +6,9 @@
 #include <arm_neon.h>
 
 #define THIMBLE_LANES 4
-#include "ops/attention_softmax.h"
-#include "ops/attention_widen.h"
-#include "ops/row_groups.h"
+#include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_widen.h"
+#include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {

@@ -1,9 +1,9 @@
 // Our own aarch64 kernels. Each is compiled with its instruction set's flags in a file of its own.
 #pragma once
 
-#include "ops/attention_float_kernel.h"
-#include "ops/attention_kernel.h"
-#include "ops/linear_kernel.h"
+#include "ops/attention/attention_float_kernel.h"
+#include "ops/attention/attention_kernel.h"
+#include "ops/linear/linear_kernel.h"
 
 namespace thimble {
 

@@ -9,7 +9,7 @@
 #include <arm_neon.h>
 
 #include "ops/neon/linear_lanes.h"
-#include "ops/row_groups.h"
+#include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {

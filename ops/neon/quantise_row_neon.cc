@@ -7,7 +7,7 @@
 #include <arm_neon.h>
 
 #define THIMBLE_LANES 4
-#include "ops/quantise_row.h"
+#include "ops/linear/quantise_row.h"
 
 namespace thimble {
 namespace {

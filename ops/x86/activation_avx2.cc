@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 
 #define THIMBLE_LANES 8
-#include "ops/activation_lanes.h"
+#include "ops/rows/activation_lanes.h"
 
 namespace thimble {
 

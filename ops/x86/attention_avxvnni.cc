@@ -6,8 +6,8 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 8
-#include "ops/attention_softmax.h"
-#include "ops/attention_widen.h"
+#include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_widen.h"
 
 namespace thimble {
 namespace {

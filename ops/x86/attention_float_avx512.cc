@@ -9,7 +9,7 @@
 #define THIMBLE_KEY_TILE 4
 #define THIMBLE_VALUE_ROWS 6
 #define THIMBLE_VALUE_TILE 4
-#include "ops/attention_lanes.h"
+#include "ops/attention/attention_lanes.h"
 
 namespace thimble {
 namespace {
@@ -21,7 +21,7 @@ inline Lanes LoadHalves(const uint8_t* halves) {
 }  // namespace
 }  // namespace thimble
 
-#include "ops/attention_float_lanes.h"
+#include "ops/attention/attention_float_lanes.h"
 
 namespace thimble {
 

@@ -4,8 +4,8 @@
 // static. Includes intrinsics and the contract only.
 #include <immintrin.h>
 
-#include "ops/attention_kernel.h"
-#include "ops/row_groups.h"
+#include "ops/attention/attention_kernel.h"
+#include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {

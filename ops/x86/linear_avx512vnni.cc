@@ -8,8 +8,8 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 16
-#include "ops/quantise_row.h"
-#include "ops/row_groups.h"
+#include "ops/linear/quantise_row.h"
+#include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 
 #define THIMBLE_LANES 8
-#include "ops/quantise_row.h"
+#include "ops/linear/quantise_row.h"
 
 namespace thimble {
 

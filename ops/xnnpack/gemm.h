@@ -1,22 +1,16 @@
 // Turns a pair of XNNPACK GEMM microkernels (one for single rows, one for up to MR rows) into a LinearKernel.
-// Included by the tables of ops/xnnpack alone; compiled without instruction set flags, since it only calls.
+// Included by kernels_*.cc alone; compiled without instruction set flags, since it only calls.
 #pragma once
 
 #include <limits>
 
-#include "ops/packing/layouts.h"
+#include "ops/linear/packed_linear.h"
 #include "xnnpack/gemm.h"
 
 namespace thimble {
 
 static_assert(sizeof(RowQuantisation) == sizeof(xnn_qd8_quantization_params));
 static_assert(offsetof(RowQuantisation, scale) == offsetof(xnn_qd8_quantization_params, inv_scale));
-
-// Rows of a task: a multiple of every MR below, so that only a batch's last rows meet a partial tile, which
-// is where QuantiseRows() repeats the parameters. Columns: 64 rows of weights stay in the second-level cache
-// for all row tiles.
-inline constexpr uint32_t kGemmRowTile = 120;
-inline constexpr uint32_t kGemmColumnTile = 64;
 
 template <const PackedLayout& kLayout, uint32_t kMr, auto* kGemmOne, auto* kGemmMany>
 struct Gemm {

@@ -1,8 +1,8 @@
 // C API: models and their plan.
 #include <new>
 
-#include "ops/kernel_table.h"
-#include "ops/thread_pool.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/pool/thread_pool.h"
 #include "runtime/api/handles.h"
 #include "runtime/packing.h"
 #include "runtime/plan.h"

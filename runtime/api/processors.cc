@@ -1,5 +1,5 @@
 // C API: on which processors a session's threads run.
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 #include "runtime/api/handles.h"
 #include "runtime/cpu_topology.h"
 

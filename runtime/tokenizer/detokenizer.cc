@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 namespace {

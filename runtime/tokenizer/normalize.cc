@@ -3,8 +3,8 @@
 // them: so they become byte pieces and can be decoded again.
 #include "runtime/tokenizer/normalize.h"
 
-#include "runtime/tokenizer/nfc.h"
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/nfc.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 namespace {

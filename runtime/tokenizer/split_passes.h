@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 

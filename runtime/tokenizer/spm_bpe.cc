@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "runtime/tokenizer/encode.h"
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 namespace {

@@ -5,7 +5,7 @@
 #include "runtime/core/checked.h"
 #include "runtime/tokenizer/encode.h"
 #include "runtime/tokenizer/normalize.h"
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 namespace {

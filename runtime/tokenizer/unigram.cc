@@ -3,7 +3,7 @@
 // without a piece costs more than any piece. The sums are rounded like SentencePiece's, so that ties fall the
 // same way.
 #include "runtime/tokenizer/encode.h"
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble {
 namespace {

@@ -1,4 +1,4 @@
-// `thimble convert`: other people's models into one .thimble file. The work is format/import's; here are
+// `thimble convert`: other people's models into one .thimble file. The work is targets/convert's; here are
 // arguments and the list of what can be read.
 #include <algorithm>
 #include <chrono>
@@ -12,11 +12,11 @@
 #include <nlohmann/json.hpp>
 
 #include "format/container.h"
-#include "format/import/convert.h"
-#include "format/import/family.h"
-#include "format/import/family_gguf.h"
-#include "format/import/pack_file.h"
-#include "format/import/synthetic.h"
+#include "targets/convert/convert.h"
+#include "targets/convert/family.h"
+#include "targets/convert/family_gguf.h"
+#include "targets/convert/pack_file.h"
+#include "targets/convert/synthetic.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/convert_report.h"
 #include "targets/cli/error.h"

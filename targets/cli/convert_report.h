@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "format/import/convert.h"
+#include "targets/convert/convert.h"
 #include "targets/cli/output.h"
 
 namespace thimble::cli {

@@ -10,7 +10,7 @@
 #include <thimble/thimble.h>
 #include <CLI/CLI.hpp>
 
-#include "format/import/import_error.h"
+#include "targets/convert/import_error.h"
 #include "format/writer.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"

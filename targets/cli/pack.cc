@@ -1,5 +1,5 @@
 // `thimble pack`: the same model with its weights as the kernels of a machine read them, so that loading copies
-// nothing. The work is format/import's.
+// nothing. The work is targets/convert's.
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "format/container.h"
-#include "format/import/pack_file.h"
+#include "targets/convert/pack_file.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"

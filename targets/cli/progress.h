@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string>
 
-#include "format/import/convert.h"
+#include "targets/convert/convert.h"
 
 namespace thimble::cli {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "format/container.h"
-#include "format/import/tokenizers/tokenizers.h"
-#include "format/import/tokenizers/tokenizer_writer.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/tokenizer_writer.h"
 #include "format/writer.h"
 
 namespace thimble::cli {

@@ -16,7 +16,7 @@ struct AlignedBytes {
   size_t size = 0;
 };
 
-// The bytes of a whole .thimble file. `path` as format/import's LoadTokenizer takes it; throws ImportError.
+// The bytes of a whole .thimble file. `path` as targets/convert's LoadTokenizer takes it; throws ImportError.
 AlignedBytes MakeTokenizerModel(const std::string& path);
 
 }  // namespace thimble::cli

@@ -1,4 +1,4 @@
-// What decoding a token costs in attention, and what of it: one pass of ops/attention.h over the rows of all
+// What decoding a token costs in attention, and what of it: one pass of ops/attention/attention.h over the rows of all
 // layers, with the kernel's functions timed one by one. "Bookkeeping" is the softmax function: maximum,
 // exponentials, sums, and for int8 rows scales and quantised probabilities. A measuring program, no test: not
 // part of ctest, and the library knows nothing of it.
@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "ops/attention.h"
-#include "ops/attention_float_kernel.h"
-#include "ops/kernel_table.h"
-#include "ops/thread_pool.h"
+#include "ops/attention/attention.h"
+#include "ops/attention/attention_float_kernel.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/pool/thread_pool.h"
 
 namespace thimble {
 namespace {

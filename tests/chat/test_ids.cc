@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "format/import/tokenizers/tokenizer_writer.h"
+#include "targets/convert/tokenizers/tokenizer_writer.h"
 #include "runtime/include/thimble/thimble.h"
 #include "tests/support/model_builder.h"
 

@@ -1,5 +1,5 @@
 // The catalogue of malformed sources: every one ends with a message that names file, tensor and field, exit
-// code 3 or 4, and no output file. Readers are tested more closely in tests/import.
+// code 3 or 4, and no output file. Readers are tested more closely in tests/convert.
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <cstring>
@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "tests/cli/process.h"
-#include "tests/import/gguf_testing.h"
+#include "tests/convert/gguf_testing.h"
 
 namespace thimble::test {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "format/import/convert.h"
+#include "targets/convert/convert.h"
 #include "tests/runtime/runner.h"
 
 namespace thimble::test {

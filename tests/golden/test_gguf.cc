@@ -6,10 +6,10 @@
 #include <cmath>
 #include <map>
 
-#include "format/import/rotary.h"
-#include "format/import/safetensors.h"
+#include "targets/convert/rotary.h"
+#include "targets/convert/safetensors.h"
 #include "tests/golden/golden.h"
-#include "tests/import/gguf_testing.h"
+#include "tests/convert/gguf_testing.h"
 
 using namespace thimble;
 using namespace thimble::test;

@@ -2,7 +2,7 @@
 // line per layer, and decoding a token writes one row per head into it and nothing else into the cache.
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/cache_row.h"
+#include "ops/cache/cache_row.h"
 #include "runtime/core/checked.h"
 #include "runtime/core/poison.h"
 #include "tests/memory/combinations.h"

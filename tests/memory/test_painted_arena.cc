@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/cache_row.h"
+#include "ops/cache/cache_row.h"
 #include "tests/memory/combinations.h"
 #include "tests/support/model_zoo.h"
 #include "tests/support/window_model.h"

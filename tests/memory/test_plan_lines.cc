@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/cache_row.h"
+#include "ops/cache/cache_row.h"
 #include "tests/memory/combinations.h"
 
 using namespace thimble;

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <memory>
 
-#include "ops/attention.h"
-#include "ops/reference/attention_scalar.h"
+#include "ops/attention/attention.h"
+#include "ops/attention/attention_scalar.h"
 #include "tests/ops/support.h"
 
 namespace thimble::test {

@@ -1,7 +1,7 @@
 // The code of the avxvnni attention kernel for CPUs with AVX-512 VL and VNNI.
 #pragma once
 
-#include "ops/attention_kernel.h"
+#include "ops/attention/attention_kernel.h"
 
 namespace thimble::test {
 

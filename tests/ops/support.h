@@ -9,7 +9,7 @@
 #include <new>
 #include <vector>
 
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 
 namespace thimble::test {
 

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <limits>
 
-#include "ops/activation.h"
-#include "ops/kernel_table.h"
+#include "ops/rows/activation.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;

@@ -3,8 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <limits>
 
-#include "ops/half4.h"
-#include "ops/kernel_table.h"
+#include "ops/lanes/half4.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/attention_case.h"
 #include "tests/ops/attention_oracle.h"
 

@@ -1,7 +1,7 @@
 // Every attention kernel that this CPU runs gives the bits of the portable one, and that one is near the oracle.
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/kernel_table.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/attention_case.h"
 #include "tests/ops/attention_oracle.h"
 #include "tests/ops/attention_vnni256_evex.h"

@@ -2,10 +2,10 @@
 // change of an algorithm changes its number here on purpose; a compiler or a CPU must not.
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/activation.h"
-#include "ops/norm.h"
-#include "ops/reference/linear_scalar.h"
-#include "ops/softmax.h"
+#include "ops/rows/activation.h"
+#include "ops/rows/norm.h"
+#include "ops/linear/linear_scalar.h"
+#include "ops/rows/softmax.h"
 #include "tests/ops/attention_case.h"
 #include "tests/ops/weights.h"
 

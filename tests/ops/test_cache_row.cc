@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/cache_row.h"
+#include "ops/cache/cache_row.h"
 #include "runtime/core/float16.h"
 #include "tests/ops/support.h"
 

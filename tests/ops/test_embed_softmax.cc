@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/embed.h"
-#include "ops/softmax.h"
+#include "ops/linear/embed.h"
+#include "ops/rows/softmax.h"
 #include "tests/ops/support.h"
 #include "tests/ops/weights.h"
 

@@ -2,8 +2,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 
-#include "ops/kernel_table.h"
-#include "ops/packing/layouts.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/linear/packing/layouts.h"
 
 using namespace thimble;
 

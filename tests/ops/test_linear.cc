@@ -4,8 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
-#include "ops/kernel_table.h"
-#include "ops/packing/layouts.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/linear/packing/layouts.h"
 #include "tests/ops/weights.h"
 #include "tests/support/shared_work.h"
 

@@ -3,7 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
-#include "ops/kernel_table.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/double_math.h"
-#include "ops/float_math.h"
-#include "ops/vec4.h"
+#include "ops/lanes/double_math.h"
+#include "ops/lanes/float_math.h"
+#include "ops/lanes/vec4.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;

@@ -2,7 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 
-#include "ops/norm.h"
+#include "ops/rows/norm.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;

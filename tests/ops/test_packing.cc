@@ -4,8 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 
-#include "ops/embed.h"
-#include "ops/packing/layouts.h"
+#include "ops/linear/embed.h"
+#include "ops/linear/packing/layouts.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;

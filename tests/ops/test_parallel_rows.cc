@@ -1,9 +1,9 @@
 // Rows cut into pieces for threads: each row once, pairs together, and the same results as on one thread.
 #include <catch2/catch_test_macros.hpp>
 
-#include "ops/kernel_table.h"
-#include "ops/linear.h"
-#include "ops/parallel_rows.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/linear/linear.h"
+#include "ops/pool/parallel_rows.h"
 #include "tests/ops/support.h"
 #include "tests/support/shared_work.h"
 

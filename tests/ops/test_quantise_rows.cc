@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/kernel_table.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;

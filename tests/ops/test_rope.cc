@@ -4,7 +4,7 @@
 #include <cmath>
 #include <complex>
 
-#include "ops/rope.h"
+#include "ops/rows/rope.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;

@@ -4,8 +4,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <thread>
 
-#include "ops/kernel_table.h"
-#include "ops/parallel_rows.h"
+#include "ops/tables/kernel_table.h"
+#include "ops/pool/parallel_rows.h"
 #include "tests/ops/attention_case.h"
 #include "tests/ops/weights.h"
 #include "tests/support/shared_work.h"

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "ops/packing/packed_layout.h"
+#include "ops/linear/packing/packed_layout.h"
 #include "runtime/core/float16.h"
 #include "tests/ops/support.h"
 
@@ -65,7 +65,7 @@ class Weights {
             .scales = type_ == WeightType::kF32 ? nullptr : scales_->As<void>()};
   }
 
-  // Written apart from ops/embed.cc: this is the oracle.
+  // Written apart from ops/linear/embed.cc: this is the oracle.
   double Value(size_t row, size_t i) const {
     switch (type_) {
       case WeightType::kF32:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "format/import/pack_file.h"
+#include "targets/convert/pack_file.h"
 #include "tests/support/model_zoo.h"
 
 namespace thimble::test {

@@ -5,7 +5,7 @@
 
 #include "format/header.h"
 #include "format/model_file.h"
-#include "ops/packing/layouts.h"
+#include "ops/linear/packing/layouts.h"
 #include "runtime/core/status.h"
 #include "runtime/include/thimble/thimble.h"
 #include "tests/packing/packed_file.h"

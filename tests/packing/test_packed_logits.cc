@@ -5,7 +5,7 @@
 #include <cstring>
 #include <sstream>
 
-#include "ops/packing/layouts.h"
+#include "ops/linear/packing/layouts.h"
 #include "tests/packing/packed_file.h"
 #include "tests/runtime/runner.h"
 

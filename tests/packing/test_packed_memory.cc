@@ -4,7 +4,7 @@
 #include <chrono>
 #include <sstream>
 
-#include "ops/packing/layouts.h"
+#include "ops/linear/packing/layouts.h"
 #include "tests/packing/packed_file.h"
 #include "tests/runtime/runner.h"
 

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "ops/thread_pool.h"
+#include "ops/pool/thread_pool.h"
 
 namespace thimble::test {
 

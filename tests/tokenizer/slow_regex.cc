@@ -5,7 +5,7 @@
 #include <functional>
 #include <utility>
 
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 namespace thimble::testing {

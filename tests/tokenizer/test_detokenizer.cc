@@ -3,7 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "runtime/tokenizer/detokenizer.h"
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "format/import/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

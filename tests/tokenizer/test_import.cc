@@ -7,8 +7,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "format/import/import_error.h"
-#include "format/import/tokenizers/tokenizers.h"
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

@@ -4,9 +4,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "format/import/import_error.h"
-#include "format/import/tokenizers/tokenizers.h"
-#include "runtime/tokenizer/unicode.h"
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "format/import/tokenizers/tokenizers.h"
-#include "runtime/tokenizer/nfc.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "runtime/core/unicode/nfc.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

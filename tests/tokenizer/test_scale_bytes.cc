@@ -8,8 +8,8 @@
 #include <memory>
 #include <unordered_map>
 
-#include "format/import/tokenizers/tokenizers.h"
-#include "runtime/tokenizer/unicode.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/split_patterns.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "format/import/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 #ifdef THIMBLE_HAS_SENTENCEPIECE

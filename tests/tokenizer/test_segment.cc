@@ -3,7 +3,7 @@
 #include <cstring>
 #include <memory>
 
-#include "format/import/import_error.h"
+#include "targets/convert/import_error.h"
 #include "runtime/tokenizer/detokenizer.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 

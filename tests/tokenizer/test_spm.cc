@@ -3,7 +3,7 @@
 #include <ctime>
 #include <map>
 
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

@@ -3,8 +3,8 @@
 #include <fstream>
 #include <map>
 
-#include "format/import/import_error.h"
-#include "format/import/tokenizers/tokenizers.h"
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/tokenizers.h"
 #include "runtime/tokenizer/split.h"
 #include "tests/support/model_builder.h"
 #include "tests/tokenizer/tokenizer_testing.h"

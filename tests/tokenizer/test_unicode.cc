@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/tokenizer/unicode.h"
+#include "runtime/core/unicode/unicode.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "format/import/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;

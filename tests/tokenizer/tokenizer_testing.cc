@@ -9,7 +9,7 @@
 #include <iterator>
 #include <map>
 
-#include "format/import/import_error.h"
+#include "targets/convert/import_error.h"
 #include "runtime/core/poison.h"
 #include "runtime/tokenizer/detokenizer.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "format/import/tokenizers/tokenizer_writer.h"
+#include "targets/convert/tokenizers/tokenizer_writer.h"
 #include "format/tokenizer_data.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer/tokenizer.h"

@@ -2,12 +2,12 @@
 # dependency's own build is used: the few files that we compile are listed.
 #
 #   thimble_dep_flatbuffers   include directory (format)
-#   thimble_dep_json          include directory (format/import, targets/cli, tests)
+#   thimble_dep_json          include directory (targets/convert, targets/cli, tests)
 #   thimble_dep_cli11         include directory (targets/cli)
-#   thimble_dep_minizip       static library: ZIP archives, reading only, and zlib's inflate (format/import)
+#   thimble_dep_minizip       static library: ZIP archives, reading only, and zlib's inflate (targets/convert)
 #   Catch2::Catch2WithMain    static library (tests)
 #   thimble_flatc             the schema compiler as a host tool, built only when something needs it
-#   THIMBLE_XNNPACK_DIR, THIMBLE_PTHREADPOOL_DIR, THIMBLE_FXDIV_DIR   source folders (ops/xnnpack alone)
+#   THIMBLE_XNNPACK_DIR, THIMBLE_PTHREADPOOL_DIR, THIMBLE_FXDIV_DIR   source folders (ops/xnnpack, ops/pool alone)
 
 # thimble_dependency_dir(NAME VARIABLE): VARIABLE is the folder of the unpacked sources, which must be there.
 function(thimble_dependency_dir name variable)
@@ -41,7 +41,7 @@ thimble_dependency_dir(fxdiv THIMBLE_FXDIV_DIR)
 thimble_dependency_dir(flatbuffers THIMBLE_FLATBUFFERS_DIR)
 thimble_header_dependency(thimble_dep_flatbuffers "${THIMBLE_FLATBUFFERS_DIR}/include")
 
-if(THIMBLE_BUILD_IMPORT OR THIMBLE_BUILD_CLI OR THIMBLE_BUILD_TESTS)
+if(THIMBLE_BUILD_CONVERT OR THIMBLE_BUILD_CLI OR THIMBLE_BUILD_TESTS)
   thimble_dependency_dir(nlohmann-json THIMBLE_JSON_DIR)
   thimble_dependency_dir(cli11 THIMBLE_CLI11_DIR)
   thimble_header_dependency(thimble_dep_json "${THIMBLE_JSON_DIR}/single_include")

@@ -8,8 +8,8 @@
 #include <map>
 #include <memory>
 
-#include "format/import/pack_file.h"
-#include "format/import/synthetic.h"
+#include "targets/convert/pack_file.h"
+#include "targets/convert/synthetic.h"
 #include "targets/cli/bench/report.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"

@@ -2,7 +2,7 @@
 
 #include <initializer_list>
 
-#include "format/import/convert.h"
+#include "targets/convert/convert.h"
 #include "format/model_file.h"
 #include "targets/cli/error.h"
 #include "targets/cli/output.h"

@@ -1,0 +1,129 @@
+// Linear layers: y[T, N] = x[T, K] * W[N, K]^T + bias. The contract between the forward pass and the kernels.
+// Knows nothing about models, files or which CPU it runs on.
+//
+// The weights exist in one of two shapes: the portable rows of runtime/core/weight_type.h, which every kernel
+// can read when it packs, and a packed block in the kernel's own layout. Quantised kernels take quantised
+// input rows: quantise once per layer input with QuantiseRows() and share the RowBatch between all layers
+// that read it.
+//
+// Results are bit-identical for any number of threads, and a row's result does not depend on the other rows
+// in its batch. Nothing here can fail or allocates. Integer sums hold 32 bits: quantised layers have k <=
+// 65536.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/linear/linear_kernel.h"
+#include "runtime/core/weight_type.h"
+
+namespace thimble {
+
+struct ThreadPool;
+
+// Kernels may read this many bytes past the end of a packed block, of portable rows and of any buffer that
+// a RowBatch points to.
+inline constexpr size_t kLinearSlackBytes = 64;
+
+// The portable layout, not owned. `scales`: float[n] (kQ8), bfloat16[n][ceil(k / block)] (kQ4), null (kF32).
+// `data` and `scales` need the natural alignment of their elements.
+struct WeightRows {
+  WeightType type = WeightType::kF32;
+  uint32_t n = 0;
+  uint32_t k = 0;
+  uint32_t block = 0;
+  const void* data = nullptr;
+  const void* scales = nullptr;
+};
+
+// T input rows of K floats, not owned, `x_stride` floats apart. When a kernel wants quantised rows, `q` holds
+// them, QuantisedRowBytes(k) apart, and `quantisation` their parameters, both as QuantiseRows() leaves them.
+struct RowBatch {
+  const float* x = nullptr;
+  size_t x_stride = 0;
+  size_t t = 0;
+  size_t k = 0;
+  const int8_t* q = nullptr;
+  const RowQuantisation* quantisation = nullptr;
+};
+
+// Buffers for T quantised rows of K values: bytes from row to row, bytes of all rows, number of parameters
+// (more than T because kernels read the parameters of rows that a tile does not have).
+constexpr size_t QuantisedRowBytes(size_t k) { return RoundUp(k, 128) + 64; }
+constexpr size_t QuantisedRowsBytes(size_t t, size_t k) { return t * QuantisedRowBytes(k); }
+constexpr size_t QuantisedParameterCount(size_t t) { return t + 16; }
+
+// The portable row, of signed bytes.
+RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+
+// `quantise` is that of the kernels that will run. Fills q[QuantisedRowsBytes(t, k)] and quantisation[QuantisedParameterCount(t)] and returns the batch that
+// refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.
+RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
+                      RowQuantisation* quantisation, ThreadPool* pool);
+
+// The batch of plain float rows for the kernels that take those.
+inline RowBatch FloatRows(const float* x, size_t x_stride, size_t t, size_t k) {
+  return {.x = x, .x_stride = x_stride, .t = t, .k = k};
+}
+
+struct Linear;
+
+// One unit of work: rows [row_begin, row_end) x columns [column_begin, column_end) of y. column_begin is a
+// multiple of the kernel's nr; column_end too, or n.
+struct LinearTile {
+  const Linear* op;
+  const RowBatch* x;
+  float* y;
+  size_t y_stride;
+  size_t row_begin, row_end;
+  size_t column_begin, column_end;
+};
+
+// What makes two packed blocks interchangeable: every field equal, together with n, k and block. `packer`
+// names the byte order inside a tile and is never reused for another one.
+struct LinearLayout {
+  uint32_t version;
+  WeightType type;
+  const char* packer;
+  uint32_t nr, kr, sr, planes;
+};
+
+struct PackedLayout;  // ops/linear/packing/packed_layout.h
+
+struct LinearKernel {
+  const char* name;
+  WeightType type;
+  const PackedLayout* layout;  // of `packed`; null: the kernel reads the portable rows in place
+  QuantiseRowFn quantise_row;  // what makes RowBatch::q for it; null: it takes RowBatch::x
+  uint32_t row_tile;           // rows and columns of one task
+  uint32_t column_tile;        // a multiple of the layout's nr
+  void (*run)(const LinearTile& tile);
+};
+
+// A layer ready to run. `rows.data` and `rows.scales` may be null when `packed` is set; n, k and block are
+// always there. `bias` [n] or null; inside `packed` too, and read from there then.
+struct Linear {
+  const LinearKernel* kernel = nullptr;
+  WeightRows rows = {};
+  const float* bias = nullptr;
+  const void* packed = nullptr;
+};
+
+// y[t, n] for all rows of x, `y_stride` floats apart. y overlaps nothing that is read. pool null: this thread
+// only.
+void RunLinear(const Linear& op, const RowBatch& x, float* y, size_t y_stride, ThreadPool* pool);
+
+// Several layers that read the same rows, in one parallel region: q and kv, gate and up.
+struct LinearJob {
+  const Linear* op;
+  float* y;
+  size_t y_stride;
+};
+inline constexpr size_t kMaxLinearJobs = 4;
+void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool);
+
+// out[0, k) = row `row` of the layer's matrix, times `factor`: embedding look-up, also in a tied matrix that exists
+// only packed.
+void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out);
+
+}  // namespace thimble

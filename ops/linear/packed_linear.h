@@ -1,0 +1,47 @@
+// Turns one of our own kernels (ops/x86/kernels.h, ops/neon/kernels.h) into a LinearKernel. Included by the tables;
+// compiled without instruction set flags, since it only calls.
+#pragma once
+
+#include "ops/linear/linear_kernel.h"
+#include "ops/linear/packing/layouts.h"
+
+namespace thimble {
+
+// Rows of a task: a multiple of the MR of every kernel over packed weights, so that only a batch's last rows meet a
+// partial tile, which is where QuantiseRows() repeats the parameters. Columns: 64 rows of weights stay in the
+// second-level cache for all row tiles.
+inline constexpr uint32_t kGemmRowTile = 120;
+inline constexpr uint32_t kGemmColumnTile = 64;
+
+template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*)>
+void RunPackedLinear(const LinearTile& tile) {
+  const WeightRows& rows = tile.op->rows;
+  const size_t tile_bytes = static_cast<size_t>(kLayout.tile_bytes(kLayout.key, rows.k, rows.block));
+  const size_t q_stride = QuantisedRowBytes(rows.k);
+  const PackedGemm gemm = {
+      .w = static_cast<const uint8_t*>(tile.op->packed) + tile.column_begin / kLayout.key.nr * tile_bytes,
+      .tile_bytes = tile_bytes,
+      .k = RoundUp(rows.k, kLayout.key.type == WeightType::kQ4 ? rows.block : kLayout.key.kr),
+      .block = rows.block,
+      .q = reinterpret_cast<const uint8_t*>(tile.x->q) + tile.row_begin * q_stride,
+      .q_stride = q_stride,
+      .quantisation = tile.x->quantisation + tile.row_begin,
+      .rows = tile.row_end - tile.row_begin,
+      .columns = tile.column_end - tile.column_begin,
+      .y = tile.y + tile.row_begin * tile.y_stride + tile.column_begin,
+      .y_stride = tile.y_stride};
+  kGemm(&gemm);
+}
+
+template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*)>
+constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row, uint32_t row_tile) {
+  return {.name = name,
+          .type = kLayout.key.type,
+          .layout = &kLayout,
+          .quantise_row = quantise_row,
+          .row_tile = row_tile,
+          .column_tile = kGemmColumnTile,
+          .run = RunPackedLinear<kLayout, kGemm>};
+}
+
+}  // namespace thimble

@@ -1,0 +1,44 @@
+// The lists.
+#include "ops/linear/packing/layouts.h"
+
+#include <cstring>
+
+namespace thimble {
+namespace {
+
+constinit const PackedLayout* const kLayouts[] = {
+    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4,
+};
+
+constinit const TablePacking kTables[] = {
+    {"portable", false, nullptr, nullptr, nullptr},
+    {"avx2", false, &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avxvnni", true, &kF32x16, &kQ8x8c8, &kQ4x8c8},
+    {"avx512vnni", true, &kF32x16, &kQ8x16c4, &kQ4x16c4},
+    {"neon", false, &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
+    {"neondot", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
+    {"neoni8mm", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
+};
+
+}  // namespace
+
+std::span<const PackedLayout* const> AllPackedLayouts() { return kLayouts; }
+
+const PackedLayout* FindPackedLayout(const LinearLayout& key) {
+  for (const PackedLayout* layout : kLayouts) {
+    if (SameLayout(layout->key, key)) return layout;
+  }
+  return nullptr;
+}
+
+std::span<const TablePacking> AllTablePackings() { return kTables; }
+
+const TablePacking* FindTablePacking(const char* name) {
+  if (std::strcmp(name, "scalar") == 0) return &kTables[0];
+  for (const TablePacking& table : kTables) {
+    if (std::strcmp(table.name, name) == 0) return &table;
+  }
+  return nullptr;
+}
+
+}  // namespace thimble

@@ -1,0 +1,18 @@
+// The kernel tables of the instruction sets, beside the scalar one of kernel_table.cc.
+#pragma once
+
+#include "ops/tables/kernel_table.h"
+
+namespace thimble {
+
+#if defined(__x86_64__)
+extern const KernelTable kAvx2Table;
+extern const KernelTable kAvxVnniTable;
+extern const KernelTable kAvx512VnniTable;
+#elif defined(__aarch64__)
+extern const KernelTable kNeonTable;
+extern const KernelTable kNeonDotTable;
+extern const KernelTable kNeonI8mmTable;
+#endif
+
+}  // namespace thimble

@@ -1,0 +1,58 @@
+// The list of tables of this build.
+#include "ops/tables/kernel_table.h"
+
+#include <cstring>
+
+#include "ops/rows/activation.h"
+#include "ops/attention/attention_scalar.h"
+#include "ops/linear/linear_scalar.h"
+#include "ops/tables/isa_tables.h"
+
+namespace thimble {
+namespace {
+
+constinit const KernelTable kScalarTable = {
+    .name = "scalar",
+    .description = "portable reference, any CPU, weights used in place",
+    .supported = [](const CpuFeatures&) { return true; },
+    .f32 = &kLinearF32Scalar,
+    .q8 = &kLinearQ8Scalar,
+    .q4 = &kLinearQ4Scalar,
+    .attention = &kAttentionScalar,
+    .activate = ActivatePortable,
+};
+
+// Slowest first: the last one that a CPU supports is its best.
+constinit const KernelTable* const kTables[] = {
+    &kScalarTable,
+#if defined(__x86_64__)
+    &kAvx2Table,
+    &kAvxVnniTable,
+    &kAvx512VnniTable,
+#elif defined(__aarch64__)
+    &kNeonTable,
+    &kNeonDotTable,
+    &kNeonI8mmTable,
+#endif
+};
+
+}  // namespace
+
+std::span<const KernelTable* const> AllKernelTables() { return kTables; }
+
+const KernelTable* BestKernelTable(const CpuFeatures& cpu) {
+  const KernelTable* best = &kScalarTable;
+  for (const KernelTable* table : kTables) {
+    if (table->supported(cpu)) best = table;
+  }
+  return best;
+}
+
+const KernelTable* FindKernelTable(const char* name) {
+  for (const KernelTable* table : kTables) {
+    if (std::strcmp(table->name, name) == 0) return table;
+  }
+  return nullptr;
+}
+
+}  // namespace thimble

@@ -1,0 +1,60 @@
+// The aarch64 tables. NEON is part of the architecture; float kernels are the same in all three.
+#include "ops/tables/isa_tables.h"
+
+#if defined(__aarch64__)
+
+#include "ops/linear/packed_linear.h"
+#include "ops/neon/kernels.h"
+#include "ops/rows/activation.h"
+#include "ops/xnnpack/kernels.h"
+
+namespace thimble {
+namespace {
+
+constinit const LinearKernel kQ8NeonDot =
+    PackedLinear<kQ8x16c4, LinearQ8NeonDot>("linear_q8_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
+constinit const LinearKernel kQ8NeonI8mm =
+    PackedLinear<kQ8x16c4, LinearQ8NeonI8mm>("linear_q8_12x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
+constinit const LinearKernel kQ4NeonDot =
+    PackedLinear<kQ4x16c4, LinearQ4NeonDot>("linear_q4_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
+constinit const LinearKernel kQ4NeonI8mm =
+    PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_16x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
+
+}  // namespace
+
+constinit const KernelTable kNeonTable = {
+    .name = "neon",
+    .description = "NEON, every aarch64 CPU",
+    .supported = [](const CpuFeatures& cpu) { return cpu.neon; },
+    .f32 = &kF32Neon,
+    .q8 = &kQ8Neon,
+    .q4 = &kQ4Neon,
+    .attention = &kAttentionNeon,
+    .activate = ActivatePortable,
+};
+
+constinit const KernelTable kNeonDotTable = {
+    .name = "neondot",
+    .description = "NEON with dot products (Cortex-A55, A75 and later)",
+    .supported = [](const CpuFeatures& cpu) { return cpu.neondot; },
+    .f32 = &kF32Neon,
+    .q8 = &kQ8NeonDot,
+    .q4 = &kQ4NeonDot,
+    .attention = &kAttentionNeonDot,
+    .activate = ActivatePortable,
+};
+
+constinit const KernelTable kNeonI8mmTable = {
+    .name = "neoni8mm",
+    .description = "NEON with int8 matrix products (Cortex-A510, A710, X2 and later)",
+    .supported = [](const CpuFeatures& cpu) { return cpu.neoni8mm; },
+    .f32 = &kF32Neon,
+    .q8 = &kQ8NeonI8mm,
+    .q4 = &kQ4NeonI8mm,
+    .attention = &kAttentionNeonDot,
+    .activate = ActivatePortable,
+};
+
+}  // namespace thimble
+
+#endif

@@ -1,0 +1,56 @@
+// The x86-64 tables. AVX2 is the floor; a table without a kernel of its own for a type takes that of the
+// table below.
+#include "ops/tables/isa_tables.h"
+
+#if defined(__x86_64__)
+
+#include "ops/linear/packed_linear.h"
+#include "ops/x86/kernels.h"
+#include "ops/xnnpack/kernels.h"
+
+namespace thimble {
+namespace {
+
+constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
+    "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
+constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
+    "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
+
+}  // namespace
+
+constinit const KernelTable kAvx2Table = {
+    .name = "avx2",
+    .description = "AVX2 and FMA3",
+    .supported = [](const CpuFeatures& cpu) { return cpu.avx2_fma; },
+    .f32 = &kF32Fma3,
+    .q8 = &kQ8Avx2,
+    .q4 = &kQ4Avx2,
+    .attention = &kAttentionAvx2,
+    .activate = ActivateAvx2,
+};
+
+constinit const KernelTable kAvxVnniTable = {
+    .name = "avxvnni",
+    .description = "AVX-VNNI for q8 and attention; f32 and q4 as avx2",
+    .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
+    .f32 = &kF32Fma3,
+    .q8 = &kQ8AvxVnni,
+    .q4 = &kQ4Avx2,
+    .attention = &kAttentionAvxVnni,
+    .activate = ActivateAvx2,
+};
+
+constinit const KernelTable kAvx512VnniTable = {
+    .name = "avx512vnni",
+    .description = "AVX-512 F, BW, DQ, VL and VNNI",
+    .supported = [](const CpuFeatures& cpu) { return cpu.avx512vnni; },
+    .f32 = &kF32Avx512,
+    .q8 = &kQ8Avx512Vnni,
+    .q4 = &kQ4Avx512Vnni,
+    .attention = &kAttentionAvx512Vnni,
+    .activate = ActivateAvx512,
+};
+
+}  // namespace thimble
+
+#endif

@@ -1,0 +1,64 @@
+// The fields of a config.json, each asked for once. What nobody asked for is an error at the end: a field
+// that changes the mathematics must never be ignored. It must not know any family.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "targets/convert/json_file.h"
+#include "runtime/core/status.h"
+
+namespace thimble {
+
+// Values of null count as absent. Every error is an ImportError that names the file and the field.
+class Config {
+ public:
+  // `prefix` is put in front of field names in messages ("rope_scaling."). The JSON must outlive this.
+  Config(const Json& object, std::string file, std::string prefix = {});
+
+  const std::string& file() const { return file_; }
+  bool Has(const std::string& field) const;
+
+  // Whole numbers from 1 to 2^31 - 1; without `fallback` the field is required.
+  uint32_t Count(const std::string& field, std::optional<uint32_t> fallback = std::nullopt);
+  // Finite numbers above 0.
+  double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
+  bool Flag(const std::string& field, bool fallback);
+  std::string Text(const std::string& field, const std::string& fallback);
+  // A list of finite numbers above 0; required.
+  std::vector<double> PositiveNumbers(const std::string& field);
+  // A list of texts, or nothing.
+  std::optional<std::vector<std::string>> Texts(const std::string& field);
+  // The field is written down, even if its value is null (which may differ from leaving it out).
+  bool Mentions(const std::string& field) const { return json_.contains(field); }
+  // A nested object, or nothing. The caller finishes it.
+  std::optional<Config> Object(const std::string& field);
+
+  // One of several texts, by position: Choice("activation", {"gelu", "relu"}, "gelu") is 0 or 1.
+  size_t Choice(const std::string& field, const std::vector<std::string>& known, const std::string& fallback);
+
+  // The field is absent or has exactly this value; any other changes the mathematics and is refused by name.
+  void Only(const std::string& field, const Json& value);
+  // Fields that never change the mathematics of inference.
+  void Ignore(const std::vector<std::string>& fields);
+  // Those of every Hugging Face configuration: names, generation defaults, dropout, training; and what other
+  // families have, where it is written down with the value that does nothing.
+  void IgnoreCommon();
+  // Refuses every field that was neither asked for nor ignored.
+  void Finish() const;
+
+  [[noreturn]] void Refuse(Code code, const std::string& field, const std::string& text) const;
+
+ private:
+  const Json* Find(const std::string& field);  // marks it as known; null when absent
+
+  const Json& json_;
+  std::string file_;
+  std::string prefix_;
+  std::set<std::string> known_;
+};
+
+}  // namespace thimble

@@ -1,0 +1,308 @@
+// One tensor after the other, one block of rows after the other: read, check, quantise, append. Only the
+// scales of a quantised tensor wait in memory until its rows are written, because they form a segment of
+// their own.
+#include "targets/convert/convert.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "targets/convert/gguf_blocks.h"
+#include "targets/convert/plan.h"
+#include "targets/convert/quantise.h"
+#include "targets/convert/source.h"
+#include "format/writer.h"
+
+namespace thimble {
+namespace {
+
+constexpr uint64_t kBlockFloats = 1u << 20;
+
+struct Buffers {
+  std::vector<float> floats, column;
+  std::vector<uint8_t> data, scales;
+  uint64_t peak_bytes = 0;
+
+  void Measure() {
+    const uint64_t bytes =
+        (floats.capacity() + column.capacity()) * sizeof(float) + data.capacity() + scales.capacity();
+    peak_bytes = std::max(peak_bytes, bytes);
+  }
+};
+
+// Rows [first, first + count) of a piece, as floats.
+void ReadRows(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count,
+              std::vector<float>& column, float* out) {
+  if (piece.col_stride == 1 && (piece.row_stride == piece.cols || piece.rows == 1)) {
+    checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.cols, count * piece.cols, out);
+  } else if (piece.col_stride == 1) {
+    for (uint64_t r = 0; r < count; ++r) {
+      checkpoint.ReadFloats(piece.tensor, piece.offset + (first + r) * piece.row_stride, piece.cols,
+                            out + r * piece.cols);
+    }
+  } else {
+    // Stored transposed: our rows are columns there. `count` of them lie side by side in each of its rows.
+    column.resize(count);
+    for (uint64_t c = 0; c < piece.cols; ++c) {
+      checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.row_stride + c * piece.col_stride,
+                            count, column.data());
+      for (uint64_t r = 0; r < count; ++r) out[r * piece.cols + c] = column[r];
+    }
+  }
+}
+
+void CheckFinite(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t first, uint64_t count,
+                 const float* values) {
+  for (uint64_t i = 0; i < count * piece.cols; ++i) {
+    if (std::isfinite(values[i])) continue;
+    const uint64_t element =
+        piece.offset + (first + i / piece.cols) * piece.row_stride + i % piece.cols * piece.col_stride;
+    const SourceTensor& tensor = checkpoint.tensors()[piece.tensor];
+    throw ImportError(Code::kInvalidModel,
+                      "tensor '" + tensor.name + "' " + ShapeText(tensor.shape) + ": element " +
+                          std::to_string(element) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
+                          "; weights must be finite",
+                      checkpoint.FileOf(piece.tensor));
+  }
+}
+
+void CheckDuplicates(const Source& source) {
+  const Checkpoint& checkpoint = *source.checkpoint;
+  std::vector<float> a, b;
+  for (const auto& [left, right] : source.plan.duplicates) {
+    const uint64_t elements = checkpoint.tensors()[left].elements;
+    for (uint64_t at = 0; at < elements; at += kBlockFloats / 4) {
+      const uint64_t n = std::min(elements - at, kBlockFloats / 4);
+      a.resize(n);
+      b.resize(n);
+      checkpoint.ReadFloats(left, at, n, a.data());
+      checkpoint.ReadFloats(right, at, n, b.data());
+      const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin());
+      if (x == a.end() || (std::isnan(*x) && std::isnan(*y))) continue;
+      throw ImportError(Code::kInvalidModel,
+                        "tensor '" + checkpoint.tensors()[left].name + "': differs from '" +
+                            checkpoint.tensors()[right].name + "' at element " +
+                            std::to_string(at + static_cast<uint64_t>(x - a.begin())) +
+                            ", but field 'tie_word_embeddings' says that they are one",
+                        checkpoint.FileOf(left));
+    }
+  }
+}
+
+void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
+  const WeightType head = options.head.value_or(options.weights);
+  std::vector<bool> is_kv(plan.recipes.size(), false);
+  for (const LayerSpec& layer : plan.model.layers) {
+    for (const int32_t weight : {layer.attention.k.weight, layer.attention.v.weight}) {
+      if (weight != kNoTensor) is_kv[static_cast<size_t>(weight)] = true;
+    }
+  }
+  for (size_t i = 0; i < plan.recipes.size(); ++i) {
+    TensorSpec& spec = plan.model.tensors[i].spec;
+    switch (plan.recipes[i].role) {
+      case TensorRole::kExact:
+        spec.type = WeightType::kF32;
+        break;
+      case TensorRole::kLinear:
+        spec.type = is_kv[i] ? options.kv.value_or(options.weights) : options.weights;
+        break;
+      case TensorRole::kTable:
+        spec.type = plan.model.spec.output.tied ? head : options.weights;
+        break;
+      case TensorRole::kHead:
+        spec.type = head;
+        break;
+    }
+    spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
+  }
+}
+
+// What `elements` numbers take in the source.
+uint64_t SourceBytes(const std::string& dtype, uint64_t elements) {
+  if (const GgufBlockType* block = FindGgufBlockType(dtype)) return elements / block->elements * block->bytes;
+  return elements * sizeof(float);
+}
+
+class Conversion {
+ public:
+  Conversion(const ConvertOptions& options, const Source& source, ModelWriter& writer, ConvertReport& report)
+      : options_(options),
+        checkpoint_(*source.checkpoint),
+        plan_(source.plan),
+        writer_(writer),
+        report_(report) {
+    for (const NamedTensor& t : plan_.model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
+  }
+
+  void Write(size_t index) {
+    const NamedTensor& tensor = plan_.model.tensors[index];
+    const TensorSpec& spec = tensor.spec;
+    const Recipe& recipe = plan_.recipes[index];
+    const WeightFormat format{spec.type, spec.block, options_.search_scales};
+    uint64_t data_bytes = 0, scale_bytes = 0, row_bytes = 0, row_scale_bytes = 0;
+    if (!WeightDataBytes(spec.type, spec.rows, spec.cols, spec.block, &data_bytes) ||
+        !WeightScaleBytes(spec.type, spec.rows, spec.cols, spec.block, &scale_bytes) ||
+        !WeightRowBytes(spec.type, spec.cols, spec.block, &row_bytes) ||
+        !WeightScaleBytes(spec.type, 1, spec.cols, spec.block, &row_scale_bytes)) {
+      throw ImportError(Code::kSizeOverflow, "tensor '" + tensor.name + "' is too large");
+    }
+    QuantiseError error;
+    buffers_.scales.resize(scale_bytes);
+    writer_.BeginSegment(writer_.DataSegment(index));
+    if (!recipe.values.empty()) writer_.Append(recipe.values.data(), recipe.values.size() * sizeof(float));
+    const uint64_t block_rows = std::max<uint64_t>(1, kBlockFloats / spec.cols);
+    uint64_t row = 0;
+    for (const SourceRows& piece : recipe.pieces) {
+      for (uint64_t first = 0; first < piece.rows; first += block_rows) {
+        Progress(tensor.name, index);
+        const uint64_t count = std::min(block_rows, piece.rows - first);
+        buffers_.floats.resize(count * piece.cols);
+        buffers_.data.resize(count * row_bytes);
+        ReadRows(checkpoint_, piece, first, count, buffers_.column, buffers_.floats.data());
+        buffers_.Measure();
+        CheckFinite(checkpoint_, piece, first, count, buffers_.floats.data());
+        error.Add(QuantiseRows(format, buffers_.floats.data(), count, piece.cols, buffers_.data.data(),
+                               buffers_.scales.data() + row * row_scale_bytes));
+        writer_.Append(buffers_.data.data(), buffers_.data.size());
+        row += count;
+        done_weights_ += count * piece.cols;
+      }
+    }
+    writer_.EndSegment();
+    if (scale_bytes > 0) {
+      writer_.BeginSegment(writer_.ScaleSegment(index));
+      writer_.Append(buffers_.scales.data(), scale_bytes);
+      writer_.EndSegment();
+    }
+    ConvertedTensor done;
+    done.name = tensor.name;
+    done.type = spec.type;
+    done.rows = spec.rows;
+    done.cols = spec.cols;
+    if (!recipe.pieces.empty()) done.source_type = checkpoint_.tensors()[recipe.pieces[0].tensor].dtype;
+    for (const SourceRows& piece : recipe.pieces) {
+      const SourceTensor& from = checkpoint_.tensors()[piece.tensor];
+      done.source_bytes += SourceBytes(from.dtype, piece.rows * piece.cols);
+    }
+    done.bytes = data_bytes + scale_bytes;
+    done.relative_error = error.Relative();
+    done.largest_error = error.largest;
+    report_.tensors.push_back(std::move(done));
+    report_.peak_buffer_bytes = buffers_.peak_bytes;
+  }
+
+ private:
+  void Progress(const std::string& tensor, size_t index) {
+    if (!options_.progress) return;
+    const ConvertProgress progress{tensor, index, plan_.recipes.size(), done_weights_, report_.weights};
+    if (!options_.progress(progress))
+      throw ImportError(Code::kCancelled, "stopped while writing tensor '" + tensor + "'");
+  }
+
+  const ConvertOptions& options_;
+  const Checkpoint& checkpoint_;
+  const ModelPlan& plan_;
+  ModelWriter& writer_;
+  ConvertReport& report_;
+  Buffers buffers_;
+  uint64_t done_weights_ = 0;
+};
+
+std::string DefaultName(std::filesystem::path source) {
+  source = std::filesystem::absolute(source).lexically_normal();
+  if (!source.has_filename()) source = source.parent_path();
+  if (source.filename() == "config.json" || source.extension() == ".safetensors" ||
+      source.extension() == ".json") {
+    source = source.parent_path();
+  }
+  return source.extension() == ".bin" || source.extension() == ".gguf" ? source.stem().string()
+                                                                       : source.filename().string();
+}
+
+ConvertReport ConvertUnguarded(const ConvertOptions& options) {
+  if (options.output.empty()) throw ImportError(Code::kInvalidArgument, "no output file is given");
+  if (!IsWeightBlock(WeightType::kQ4, options.block)) {
+    throw ImportError(Code::kInvalidArgument,
+                      "block " + std::to_string(options.block) + ", expected 32, 64 or 128");
+  }
+  if (std::filesystem::is_directory(options.output)) {
+    throw ImportError(Code::kInvalidArgument, "the output is a directory", options.output.string());
+  }
+  Source source = OpenSource(options);
+  AddTokenizer(options, source);
+  SetTypes(options, source.plan);
+  CheckDuplicates(source);
+  ModelDescription& model = source.plan.model;
+  model.name = options.name.empty() ? DefaultName(options.source) : options.name;
+  model.chat_template = source.chat_template;
+  model.metadata.emplace_back("weights", WeightTypeName(options.weights));
+
+  ConvertReport report;
+  report.name = model.name;
+  report.family = model.family;
+  report.vocabulary = model.spec.vocabulary;
+  report.has_tokenizer = !model.tokenizer.empty();
+  report.has_chat_template = !model.chat_template.empty();
+  report.source_bytes = source.checkpoint->bytes();
+
+  ModelWriter writer(options.output.string(), model);
+  Conversion conversion(options, source, writer, report);
+  for (size_t i = 0; i < source.plan.recipes.size(); ++i) conversion.Write(i);
+  report.file_bytes = writer.file_bytes();
+  writer.Finish();
+  return report;
+}
+
+}  // namespace
+
+ConvertReport Convert(const ConvertOptions& options) {
+  try {
+    return ConvertUnguarded(options);
+  } catch (...) {
+    ThrowAsImportError();
+  }
+}
+
+std::span<const WeightRecipe> WeightRecipes() {
+  static constexpr WeightType f32 = WeightType::kF32, q8 = WeightType::kQ8, q4 = WeightType::kQ4;
+  static constexpr WeightRecipe kRecipes[] = {
+      {"exact", f32, f32, f32, "the numbers as they are"},
+      {"quality", q8, q8, q8, "8 bits everywhere"},
+      {"balanced", q4, q8, q8, "4 bits; keys, values and the head in 8"},
+      {"small", q4, q4, q4, "4 bits everywhere"},
+  };
+  return kRecipes;
+}
+
+const WeightRecipe* FindWeightRecipe(const std::string& name) {
+  for (const WeightRecipe& recipe : WeightRecipes()) {
+    if (name == recipe.name) return &recipe;
+  }
+  return nullptr;
+}
+
+void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options) {
+  options->weights = recipe.weights;
+  options->head = recipe.head;
+  options->kv = recipe.kv;
+}
+
+std::optional<WeightType> WeightTypeFromName(const std::string& name) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    if (name == WeightTypeName(type)) return type;
+  }
+  return std::nullopt;
+}
+
+const char* WeightTypeName(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kQ8:
+      return "q8";
+    case WeightType::kQ4:
+      return "q4";
+  }
+  return "";
+}
+
+}  // namespace thimble

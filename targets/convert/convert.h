@@ -1,0 +1,88 @@
+// Brings a model in: finds out what the source is, plans it, and writes the .thimble file tensor by tensor in
+// bounded memory. The one entry point of targets/convert for programs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "targets/convert/import_error.h"
+#include "runtime/core/weight_type.h"
+
+namespace thimble {
+
+struct ConvertProgress {
+  const std::string& tensor;  // being written
+  size_t index, count;        // of `count` tensors
+  uint64_t done_weights, total_weights;
+};
+
+struct ConvertOptions {
+  // A directory with config.json and model.safetensors (or its index), one of these files, a GGUF file,
+  // or a llama2.c .bin.
+  std::filesystem::path source;
+  std::filesystem::path output;
+  // A tokenizer file or directory; empty: the one in the source directory, if there is one.
+  std::filesystem::path tokenizer;
+  bool no_tokenizer = false;  // take none, also where the source directory has one
+
+  WeightType weights = WeightType::kF32;  // of linears and the embedding
+  uint32_t block = 32;                    // of kQ4: 32, 64 or 128
+  std::optional<WeightType> head;         // of the output head, which is the embedding where the two are tied
+  std::optional<WeightType> kv;           // of the projections to keys and values
+  bool search_scales = true;              // least squared error instead of full range
+
+  std::string name;                        // empty: the source's file name
+  std::vector<std::string> ignore_fields;  // of config.json: the caller vouches that they do not matter
+  // Called before each block of rows; false stops with kCancelled and leaves no file.
+  std::function<bool(const ConvertProgress&)> progress;
+};
+
+struct ConvertedTensor {
+  std::string name;
+  WeightType type = WeightType::kF32;
+  uint32_t rows = 0, cols = 0;
+  uint64_t bytes = 0;         // data and scales
+  double relative_error = 0;  // RMS of the error over RMS of the weights
+  double largest_error = 0;   // absolute
+  std::string source_type;    // "F32", "Q4_K", ...; empty where the numbers were computed
+  uint64_t source_bytes = 0;  // that these rows take there
+};
+
+struct ConvertReport {
+  std::string name, family;
+  std::vector<ConvertedTensor> tensors;
+  uint64_t weights = 0;       // numbers in all tensors
+  uint64_t source_bytes = 0;  // of the weights, as stored there
+  uint64_t file_bytes = 0;
+  uint64_t peak_buffer_bytes = 0;  // largest sum of the buffers for weights at one time
+  uint32_t vocabulary = 0;         // ids that may be sampled
+  bool has_tokenizer = false;
+  bool has_chat_template = false;
+};
+
+// Throws ImportError (its code gives the exit code); then there is no output file, and an older one of that
+// name is as it was. Weights that are not finite are refused, naming the tensor and the element.
+ConvertReport Convert(const ConvertOptions& options);
+
+// A named choice of the types above.
+struct WeightRecipe {
+  const char* name;
+  WeightType weights, head, kv;
+  const char* summary;
+};
+// exact, quality, balanced, small: from the largest file to the smallest. "balanced" is what 4 bits should
+// mean: keys and values, and the head, suffer most from them and are small.
+std::span<const WeightRecipe> WeightRecipes();
+const WeightRecipe* FindWeightRecipe(const std::string& name);  // null for other texts
+void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);
+
+// "f32", "q8", "q4"; nothing for other texts.
+std::optional<WeightType> WeightTypeFromName(const std::string& name);
+const char* WeightTypeName(WeightType type);
+
+}  // namespace thimble

@@ -1,0 +1,53 @@
+// The families of models that can be brought in: each is one function from a configuration and a checkpoint
+// to a plan. Adding a family is a new family_*.cc and a line in family.cc.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "targets/convert/checkpoint.h"
+#include "targets/convert/config.h"
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+struct Family {
+  const char* name;        // as stored in the file
+  const char* model_type;  // what config.json calls it
+  const char* summary;     // one line for people
+  ModelPlan (*plan)(Config& config, const Checkpoint& checkpoint);
+};
+
+// Those with a config.json; for `thimble convert --list`.
+std::span<const Family> Families();
+
+// The family of a configuration: by model_type; without one, the shape of the paper's configurations is
+// known. Throws ImportError that names the field.
+const Family& FindFamily(const Json& config, const std::string& file);
+
+ModelPlan PlanPaper(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanPaperEncoder(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanQwen2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanQwen3(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanStableLm(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGemma(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint);
+
+// Names of activations in configurations, as transformers has them.
+Activation ReadActivation(Config& config, const std::string& field, const std::string& fallback);
+
+// "h.3.attn.bias" [1, 1, n, n] and "h.3.attn.masked_bias": buffers of the causal mask, not weights.
+bool IsMaskBuffer(const std::string& name, const std::vector<uint64_t>& shape);
+
+// D / H, which must divide.
+uint32_t HeadWidth(const Config& config, const std::string& field, uint32_t width, uint32_t heads);
+
+}  // namespace thimble

@@ -1,0 +1,361 @@
+// What GGUF's architectures are in terms of the one decoder that they share, as a table. Against the Hugging
+// Face checkpoints that they were made from:
+//   llama       rows of q and k are reordered, so that rotary pairs lie side by side
+//   gemma       norms store w, the 1 of (1 + w) added
+//   phi3        ffn_up holds the rows of gate and up
+//   gpt2        linears are [out, in]
+// There is no field for tied heads: a file without output.weight has one.
+#include "targets/convert/family_gguf.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include "targets/convert/config.h"
+#include "targets/convert/family.h"
+#include "targets/convert/gated_decoder.h"
+#include "targets/convert/import_error.h"
+
+namespace thimble {
+namespace {
+
+enum class Rotation : uint8_t { kNone, kSideBySide, kHalves };
+
+struct Architecture {
+  const char* name;
+  const char* summary;
+  Rotation rotation;
+  NormKind norm;
+  Activation activation;
+  bool plain_ffn = false;         // down(act(up x))
+  bool fused_qkv = false;         // attn_qkv
+  bool fused_gate_up = false;     // ffn_up has the rows of both
+  bool head_norms = false;        // attn_q_norm, attn_k_norm
+  bool post_norms = false;        // post_attention_norm, post_ffw_norm
+  bool scaled_embedding = false;  // times sqrt(D)
+  uint32_t window = 0;            // where the file does not say
+  uint32_t period = 1;  // with a window: the last of `period` layers sees everything; 1: every layer slides
+  double attention_cap = 0, logit_cap = 0;  // where the file does not say
+  uint32_t wide_layers = 0;    // with so many layers the scale is 1 / sqrt(D / H) instead of 1 / sqrt(d)
+  bool sliding_theta = false;  // sliding layers have their own theta and no scaling
+};
+
+constexpr Architecture kArchitectures[] = {
+    {.name = "llama",
+     .summary = "Llama 2 and 3, Mistral, TinyLlama, SmolLM2",
+     .rotation = Rotation::kSideBySide,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kSilu},
+    {.name = "qwen2",
+     .summary = "Qwen 2 and 2.5",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kSilu},
+    {.name = "qwen3",
+     .summary = "Qwen 3 (dense)",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kSilu,
+     .head_norms = true},
+    {.name = "gemma",
+     .summary = "Gemma",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kGeluTanh,
+     .scaled_embedding = true},
+    {.name = "gemma2",
+     .summary = "Gemma 2",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kGeluTanh,
+     .post_norms = true,
+     .scaled_embedding = true,
+     .window = 4096,
+     .period = 2,
+     .attention_cap = 50,
+     .logit_cap = 30,
+     .wide_layers = 46},
+    {.name = "gemma3",
+     .summary = "Gemma 3 text",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kGeluTanh,
+     .head_norms = true,
+     .post_norms = true,
+     .scaled_embedding = true,
+     .period = 6,
+     .wide_layers = 62,
+     .sliding_theta = true},
+    {.name = "phi3",
+     .summary = "Phi-3, Phi-4-mini (short context)",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kRmsNorm,
+     .activation = Activation::kSilu,
+     .fused_qkv = true,
+     .fused_gate_up = true},
+    {.name = "gpt2",
+     .summary = "GPT-2",
+     .rotation = Rotation::kNone,
+     .norm = NormKind::kLayerNorm,
+     .activation = Activation::kGeluTanh,
+     .plain_ffn = true,
+     .fused_qkv = true},
+    {.name = "starcoder2",
+     .summary = "StarCoder 2",
+     .rotation = Rotation::kHalves,
+     .norm = NormKind::kLayerNorm,
+     .activation = Activation::kGeluTanh,
+     .plain_ffn = true},
+};
+
+// Stored names and what the decoder calls them; the norms have no other names.
+using Name = std::array<const char*, 2>;
+constexpr Name kNames[] = {{"attn_q", "self_attn.q_proj"},
+                           {"attn_k", "self_attn.k_proj"},
+                           {"attn_v", "self_attn.v_proj"},
+                           {"attn_qkv", "self_attn.qkv_proj"},
+                           {"attn_output", "self_attn.o_proj"},
+                           {"attn_q_norm", "self_attn.q_norm"},
+                           {"attn_k_norm", "self_attn.k_norm"},
+                           {"ffn_gate", "mlp.gate_proj"},
+                           {"ffn_up", "mlp.up_proj"},
+                           {"ffn_down", "mlp.down_proj"},
+                           {"token_embd", "embed_tokens"},
+                           {"output_norm", "norm"},
+                           {"output", "lm_head"}};
+
+// "blk.3.attn_q.weight" to "layers.3.self_attn.q_proj.weight" and back: `from` and `to` are columns of the
+// table. With `fused`, ffn_up is called mlp.gate_up_proj.
+std::string Translated(const std::string& name, size_t from, size_t to, bool fused) {
+  const size_t end = name.rfind('.');
+  if (end == std::string::npos) return {};
+  std::string prefix, part = name.substr(0, end);
+  const std::string blocks = from == 0 ? "blk." : "layers.";
+  if (part.starts_with(blocks)) {
+    const size_t number_end = part.find('.', blocks.size());
+    if (number_end == std::string::npos) return {};
+    prefix = (to == 0 ? "blk." : "layers.") + part.substr(blocks.size(), number_end + 1 - blocks.size());
+    part.erase(0, number_end + 1);
+  }
+  if (fused && part == (from == 0 ? "ffn_up" : "mlp.gate_up_proj")) {
+    part = to == 0 ? "ffn_up" : "mlp.gate_up_proj";
+  } else {
+    const auto found =
+        std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return part == n[from]; });
+    if (found != std::end(kNames)) part = (*found)[to];
+  }
+  return prefix + part + name.substr(end);
+}
+
+std::string Ours(const std::string& name) { return Translated(name, 0, 1, false); }
+std::string Theirs(const std::string& name) { return Translated(name, 1, 0, false); }
+std::string OursFused(const std::string& name) { return Translated(name, 0, 1, true); }
+std::string TheirsFused(const std::string& name) { return Translated(name, 1, 0, true); }
+
+[[noreturn]] void Refuse(const GgufCheckpoint& checkpoint, const std::string& field,
+                         const std::string& text) {
+  throw ImportError(Code::kUnsupported, "field '" + field + "': " + text, checkpoint.file());
+}
+
+std::string Shown(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
+  const Json& metadata = checkpoint.metadata();
+  const auto type = metadata.find("general.type");
+  if (type != metadata.end() && *type != "model") {
+    Refuse(checkpoint, "general.type", "found " + Shown(*type) + ", expected \"model\"");
+  }
+  std::string known;
+  for (const Architecture& a : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(a.name);
+  const auto name = metadata.find("general.architecture");
+  if (name == metadata.end() || !name->is_string()) {
+    throw ImportError(Code::kInvalidModel,
+                      "field 'general.architecture': is missing, expected one of: " + known,
+                      checkpoint.file());
+  }
+  for (const Architecture& a : kArchitectures) {
+    if (*name == a.name) return a;
+  }
+  Refuse(checkpoint, "general.architecture",
+         "'" + name->get<std::string>() + "' is not supported, expected one of: " + known);
+}
+
+// The architecture's own values without their prefix. Others are known not to matter, or refused.
+Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
+               const std::vector<std::string>& ignored) {
+  Json fields = Json::object();
+  for (const auto& [key, value] : checkpoint.metadata().items()) {
+    if (key.starts_with(prefix)) {
+      fields[key.substr(prefix.size())] = value;
+    } else if (key == "general.quantization_version") {
+      if (value != 2) Refuse(checkpoint, key, "found " + Shown(value) + ", expected 2");
+    } else if (key == "split.count") {
+      if (value != 0 && value != 1)
+        Refuse(checkpoint, key, "the model is in several files; merge them first");
+    } else if (!key.starts_with("general.") && !key.starts_with("tokenizer.") && !key.starts_with("split.") &&
+               !key.starts_with("quantize.") &&
+               std::find(ignored.begin(), ignored.end(), key) == ignored.end()) {
+      Refuse(checkpoint, key, "is unknown; it may change the mathematics, so it is not ignored");
+    }
+  }
+  // Zeros that mean "none".
+  for (const char* key :
+       {"attention.sliding_window", "rope.scaling.factor", "rope.scale_linear", "rope.freq_base"}) {
+    if (const auto it = fields.find(key); it != fields.end() && *it == 0) fields[key] = nullptr;
+  }
+  return fields;
+}
+
+DecoderShape ReadShape(Config& config, const Architecture& a, const GgufCheckpoint& checkpoint) {
+  DecoderShape s;
+  GatedLayer& l = s.layer;
+  s.L = config.Count("block_count");
+  s.positions = config.Count("context_length");
+  l.D = config.Count("embedding_length");
+  l.H = config.Count("attention.head_count");
+  l.G = config.Count("attention.head_count_kv", l.H);
+  if (l.G > l.H || l.H % l.G != 0) {
+    config.Refuse(
+        Code::kInvalidModel, "attention.head_count_kv",
+        "found " + std::to_string(l.G) + ", which does not divide " + std::to_string(l.H) + " heads");
+  }
+  l.d = config.Has("attention.key_length") ? config.Count("attention.key_length")
+                                           : HeadWidth(config, "attention.head_count", l.D, l.H);
+  config.Only("attention.value_length", l.d);
+  l.F = config.Count("feed_forward_length");
+  l.norm = a.norm;
+  const bool rms = a.norm == NormKind::kRmsNorm;
+  l.eps = config.Positive(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
+  const std::optional<size_t> table = checkpoint.Find("token_embd.weight");
+  const std::vector<uint64_t> shape = table ? checkpoint.tensors()[*table].shape : std::vector<uint64_t>();
+  // A missing or misshapen table is an error of the tensor, later.
+  s.V = shape.size() == 2 && shape[0] <= INT32_MAX ? static_cast<uint32_t>(shape[0]) : 1;
+  config.Only("vocab_size", s.V);
+  config.Only("attention.causal", true);
+  config.Only("expert_count", 0);
+  config.Only("expert_used_count", 0);
+  config.Ignore({"tensor_data_layout"});
+  return s;
+}
+
+RopeSpec ReadRope(Config& config, const Architecture& a, uint32_t head_width, PlanBuilder& b) {
+  RopeSpec rope;
+  const uint32_t width = config.Count("rope.dimension_count", head_width);
+  if (width > head_width || width % 2 != 0) {
+    config.Refuse(Code::kInvalidModel, "rope.dimension_count",
+                  "found " + std::to_string(width) + ", expected an even number, at most the head width " +
+                      std::to_string(head_width));
+  }
+  rope.width = rope.denominator = width;
+  rope.pairing = a.rotation == Rotation::kHalves ? RopePairing::kHalfSplit : RopePairing::kInterleaved;
+  rope.pair_stride = a.rotation == Rotation::kHalves ? width / 2 : 0;
+  rope.theta = config.Positive("rope.freq_base", 10000.0);
+  const bool scales = config.Choice("rope.scaling.type", {"none", "linear"}, "linear") == 1;
+  const double factor = config.Positive("rope.scaling.factor", config.Positive("rope.scale_linear", 1.0));
+  if (scales) rope.position_scale = 1 / factor;
+  config.Only("rope.scaling.attn_factor", 1.0);
+  // They matter to the kinds of scaling that are refused.
+  config.Ignore({"rope.scaling.original_context_length", "rope.scaling.finetuned"});
+  if (b.Has("rope_freqs.weight"))
+    rope.freq_divisors = b.Vector("rope.freq_divisors", "rope_freqs.weight", width / 2);
+  return rope;
+}
+
+Bias BiasOf(const PlanBuilder& b, const std::string& source) {
+  return b.Has("layers.0." + source + ".bias") ? Bias::kRequired : Bias::kAbsent;
+}
+
+void SetKnobs(const Architecture& a, const PlanBuilder& b, uint32_t layers, GatedLayer& l) {
+  l.attention_norm = "attn_norm";
+  l.ffn_norm = "ffn_norm";
+  if (a.post_norms) {
+    l.attention_post_norm = "post_attention_norm";
+    l.ffn_post_norm = "post_ffw_norm";
+  }
+  l.activation = a.activation;
+  l.plain_ffn = a.plain_ffn;
+  l.fused_qkv = a.fused_qkv;
+  l.fused_gate_up = a.fused_gate_up;
+  l.qk_norm = a.head_norms ? HeadNorm::kPerHead : HeadNorm::kNone;
+  l.qkv_bias = BiasOf(b, a.fused_qkv ? "self_attn.qkv_proj" : "self_attn.q_proj");
+  l.o_bias = BiasOf(b, "self_attn.o_proj");
+  l.mlp_bias = BiasOf(b, "mlp.down_proj");
+  if (a.rotation == Rotation::kNone) l.rotation = KeyRotation::kNone;
+  if (a.wide_layers != 0 && layers == a.wide_layers) l.scale = 1 / std::sqrt(static_cast<double>(l.D / l.H));
+}
+
+}  // namespace
+
+std::vector<GgufFamily> GgufFamilies() {
+  std::vector<GgufFamily> families;
+  for (const Architecture& a : kArchitectures) families.push_back({a.name, a.summary});
+  return families;
+}
+
+ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::string>& ignore_fields) {
+  const Architecture& a = FindArchitecture(checkpoint);
+  if (checkpoint.tensors().empty()) {
+    throw ImportError(Code::kInvalidModel, "holds no tensors; it is a tokenizer, not a model",
+                      checkpoint.file());
+  }
+  const std::string prefix = std::string(a.name) + ".";
+  const Json fields = OwnFields(checkpoint, prefix, ignore_fields);
+  Config config(fields, checkpoint.file(), prefix);
+  for (const std::string& key : ignore_fields) {
+    config.Ignore({key.starts_with(prefix) ? key.substr(prefix.size()) : key});
+  }
+  DecoderShape shape = ReadShape(config, a, checkpoint);
+  GatedLayer& l = shape.layer;
+  PlanBuilder b(checkpoint, checkpoint.file(), a.fused_gate_up ? OursFused : Ours,
+                a.fused_gate_up ? TheirsFused : Theirs);
+  SetKnobs(a, b, shape.L, l);
+
+  RopeSpec rope, sliding_rope;
+  if (a.rotation != Rotation::kNone) rope = sliding_rope = ReadRope(config, a, l.d, b);
+  if (a.sliding_theta) {
+    sliding_rope.theta = config.Positive("rope.freq_base_swa", 10000.0);
+    sliding_rope.position_scale = 1;
+    sliding_rope.freq_divisors = kNoTensor;
+  }
+  const uint32_t window = a.window != 0 ? config.Count("attention.sliding_window", a.window)
+                          : config.Has("attention.sliding_window") ? config.Count("attention.sliding_window")
+                                                                   : 0;
+  const uint32_t period = a.period > 1 ? config.Count("attention.sliding_window_pattern", a.period) : 1;
+  if (a.sliding_theta && window == 0)
+    config.Refuse(Code::kInvalidModel, "attention.sliding_window", "is missing");
+  const auto cap = [&](const char* field, double fallback) {
+    if (fields.contains(field) && fields[field] == 0) {
+      config.Ignore({field});
+      return 0.0;
+    }
+    return config.Has(field) || fallback > 0 ? config.Positive(field, fallback) : 0.0;
+  };
+  ModelSpec spec;
+  if (a.post_norms) {
+    l.softcap = cap("attn_logit_softcapping", a.attention_cap);
+    spec.output.softcap = static_cast<float>(cap("final_logit_softcapping", a.logit_cap));
+  }
+  if (a.scaled_embedding) spec.input.scale = static_cast<float>(std::sqrt(static_cast<double>(l.D)));
+  if (a.rotation == Rotation::kNone) {
+    spec.input.positions =
+        b.Matrix("input.positions", "position_embd.weight", shape.positions, l.D, TensorRole::kExact);
+  }
+  config.Finish();
+
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < shape.L; ++i) {
+    const bool slides = window != 0 && (period == 1 || (i + 1) % period != 0);
+    l.window = slides ? window : 0;
+    l.rope = slides ? sliding_rope : rope;
+    layers.push_back(ReadGatedLayer(b, i, l));
+  }
+  return FinishDecoder(b, a.name, shape, !b.Has("lm_head.weight"), spec, std::move(layers));
+}
+
+std::string GgufChatTemplate(const GgufCheckpoint& checkpoint) {
+  const auto it = checkpoint.metadata().find("tokenizer.chat_template");
+  return it != checkpoint.metadata().end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+}  // namespace thimble

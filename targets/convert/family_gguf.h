@@ -1,0 +1,29 @@
+// Models in GGUF files: which architectures are known, and a file's values and tensors as a plan.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "targets/convert/gguf_file.h"
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+struct GgufFamily {
+  const char* architecture;  // general.architecture
+  const char* summary;       // one line for people
+};
+
+// For `thimble convert --list`.
+std::vector<GgufFamily> GgufFamilies();
+
+// Throws ImportError: an architecture that is not known, a value that changes the mathematics and is not
+// understood, or a tensor that is missing or left over is refused by name. `ignore_fields` are keys that the
+// caller vouches for.
+ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::string>& ignore_fields);
+
+// tokenizer.chat_template, or nothing.
+std::string GgufChatTemplate(const GgufCheckpoint& checkpoint);
+
+}  // namespace thimble

@@ -1,0 +1,165 @@
+#include "targets/convert/gated_decoder.h"
+
+#include <cmath>
+
+#include "targets/convert/family.h"
+
+namespace thimble {
+namespace {
+
+NormSpec ReadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint64_t n, const GatedLayer& l) {
+  if (l.norm == NormKind::kLayerNorm) {
+    return b.LayerNorm(name, source, n, l.eps, b.Has(source + ".bias") ? Bias::kRequired : Bias::kAbsent);
+  }
+  NormSpec norm = b.RmsNorm(name, source, n, l.eps);
+  norm.weight_offset = l.weight_offset;
+  return norm;
+}
+
+NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint32_t heads,
+                      const GatedLayer& l) {
+  if (l.qk_norm == HeadNorm::kNone) return {};
+  const bool per_head = l.qk_norm == HeadNorm::kPerHead;
+  NormSpec norm = ReadNorm(b, name, source, per_head ? l.d : uint64_t{heads} * l.d, l);
+  norm.scope = per_head ? NormScope::kHead : NormScope::kRow;
+  return norm;
+}
+
+void ReadProjections(PlanBuilder& b, const std::string& name, const std::string& source, const GatedLayer& l,
+                     AttentionSpec& a) {
+  const uint64_t q_rows = uint64_t{l.H} * l.d, kv_rows = uint64_t{l.G} * l.d;
+  a.o = b.Linear(name + "o", source + "o_proj", l.D, q_rows, l.o_bias);
+  if (l.fused_qkv) {
+    const std::string fused = source + "qkv_proj";
+    const uint64_t total = q_rows + 2 * kv_rows;
+    a.q = b.Linear(name + "q", fused, q_rows, l.D, l.qkv_bias, {0, total});
+    a.k = b.Linear(name + "k", fused, kv_rows, l.D, l.qkv_bias, {q_rows, total});
+    a.v = b.Linear(name + "v", fused, kv_rows, l.D, l.qkv_bias, {q_rows + kv_rows, total});
+    return;
+  }
+  a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
+  a.k = b.Linear(name + "k", source + "k_proj", kv_rows, l.D, l.qkv_bias);
+  if (l.sharing != Sharing::kKV) a.v = b.Linear(name + "v", source + "v_proj", kv_rows, l.D, l.qkv_bias);
+}
+
+}  // namespace
+
+DecoderShape ReadDecoderShape(Config& config) {
+  DecoderShape s;
+  s.V = config.Count("vocab_size");
+  s.L = config.Count("num_hidden_layers");
+  s.positions = config.Count("max_position_embeddings", 2048);
+  GatedLayer& l = s.layer;
+  l.D = config.Count("hidden_size");
+  l.H = config.Count("num_attention_heads");
+  l.G = config.Count("num_key_value_heads", l.H);
+  l.d = config.Has("head_dim") ? config.Count("head_dim") : HeadWidth(config, "num_attention_heads", l.D, l.H);
+  l.F = config.Count("intermediate_size");
+  config.IgnoreCommon();
+  if (l.G > l.H || l.H % l.G != 0) {
+    config.Refuse(
+        Code::kInvalidModel, "num_key_value_heads",
+        "found " + std::to_string(l.G) + ", which does not divide " + std::to_string(l.H) + " heads");
+  }
+  return s;
+}
+
+void CheckForeignFields(Config& config, const GatedLayer& l) {
+  config.Only("attention_bias", l.qkv_bias == Bias::kRequired);
+  config.Only("mlp_bias", l.mlp_bias == Bias::kRequired);
+  config.Only("qk_layernorm", l.qk_norm != HeadNorm::kNone);
+  config.Only("use_qk_norm", l.qk_norm != HeadNorm::kNone);
+  config.Only("rope_interleaved", false);
+}
+
+uint32_t WindowOr(Config& config, uint32_t fallback) {
+  if (config.Has("sliding_window")) return config.Count("sliding_window");
+  return config.Mentions("sliding_window") ? 0 : fallback;
+}
+
+void RefuseSlidingWindow(Config& config, uint32_t layers) {
+  config.Only("use_sliding_window", false);
+  if (config.Has("use_sliding_window")) config.Ignore({"sliding_window", "max_window_layers"});
+  for (const bool sliding : SlidingLayers(config, layers, [](uint32_t) { return false; })) {
+    if (sliding) config.Refuse(Code::kUnsupported, "layer_types", "this family has no sliding window");
+  }
+}
+
+std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.", "model.", "language_model."}; }
+
+LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
+  const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+  LayerSpec layer;
+  if (!l.attention_norm.empty())
+    layer.attention_norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
+  AttentionSpec& a = layer.attention;
+  a.heads = l.H;
+  a.kv_heads = l.G;
+  a.head_width = l.d;
+  a.sharing = l.sharing;
+  a.rotation = l.rotation;
+  a.rope = l.rotation == KeyRotation::kNone ? RopeSpec() : l.rope;
+  a.window = l.window;
+  a.scale = static_cast<float>(l.scale > 0 ? l.scale : 1.0 / std::sqrt(static_cast<double>(l.d)));
+  a.softcap = static_cast<float>(l.softcap);
+  ReadProjections(b, name + "attention.", h + "self_attn.", l, a);
+  a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + "self_attn.q_norm", l.H, l);
+  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + "self_attn.k_norm", l.G, l);
+  if (!l.attention_post_norm.empty()) {
+    layer.attention_post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
+  }
+  if (!l.ffn_norm.empty()) layer.ffn_norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
+  FfnSpec& f = layer.ffn;
+  f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
+  f.activation = l.activation;
+  f.width = l.F;
+  if (l.fused_gate_up) {
+    f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
+    f.up = b.Linear(name + "ffn.up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
+  } else if (l.plain_ffn) {
+    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+  } else {
+    f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_proj", l.F, l.D, l.mlp_bias);
+    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+  }
+  f.down = b.Linear(name + "ffn.down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
+  if (!l.ffn_post_norm.empty()) layer.ffn_post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
+  return layer;
+}
+
+ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& shape, bool tied, ModelSpec spec,
+                        std::vector<LayerSpec> layers) {
+  // Older checkpoints store the table of frequencies, which follows from the configuration.
+  b.DropIf([](const std::string& name, const auto&) { return name.ends_with("rotary_emb.inv_freq"); });
+  const uint32_t D = shape.layer.D;
+  spec.width = D;
+  spec.outputs = spec.vocabulary = shape.V;
+  spec.max_positions = shape.positions;
+  spec.input.table = b.Matrix("input.table", "embed_tokens.weight", shape.V, D, TensorRole::kTable);
+  spec.output.norm = ReadNorm(b, "output.norm", "norm", D, shape.layer);
+  spec.output.tied = tied;
+  if (tied) {
+    b.DropDuplicate("lm_head.weight", "embed_tokens.weight");
+  } else {
+    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", shape.V, D, TensorRole::kHead);
+  }
+  return b.Finish(family, spec, std::move(layers));
+}
+
+std::vector<bool> SlidingLayersFromTypes(Config& config, uint32_t layers, const std::vector<std::string>& types) {
+  if (types.size() != layers) {
+    config.Refuse(Code::kInvalidModel, "layer_types", "has " + std::to_string(types.size()) + " entries, expected " +
+                                                          std::to_string(layers));
+  }
+  std::vector<bool> sliding;
+  for (const std::string& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      config.Refuse(Code::kUnsupported, "layer_types",
+                    "'" + type + "' is not supported, expected full_attention or sliding_attention");
+    }
+    sliding.push_back(type == "sliding_attention");
+  }
+  return sliding;
+}
+
+}  // namespace thimble

@@ -1,0 +1,78 @@
+// The decoder that most Hugging Face families share - norm, attention, residual, norm, down(act(gate) * up), residual -
+// with the knobs in which they differ. A family file sets the knobs and says nothing else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "targets/convert/config.h"
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+enum class HeadNorm : uint8_t { kNone, kPerHead, kAllHeads };
+
+// One layer. Families with several kinds of layers change a copy.
+struct GatedLayer {
+  uint32_t D = 0, H = 0, G = 0, d = 0, F = 0;
+  double eps = 1e-6;
+  NormKind norm = NormKind::kRmsNorm;
+  float weight_offset = 0;                    // 1: norms store w - 1
+  // Names of the norms in the checkpoint; "" = none.
+  std::string attention_norm = "input_layernorm", attention_post_norm, ffn_norm = "post_attention_layernorm",
+              ffn_post_norm;
+  Bias qkv_bias = Bias::kAbsent, o_bias = Bias::kAbsent, mlp_bias = Bias::kAbsent;
+  bool fused_qkv = false;                     // qkv_proj: rows of q, k, v
+  bool fused_gate_up = false;                 // gate_up_proj: rows of gate, up
+  bool plain_ffn = false;                     // down(act(up x)), no gate
+  std::string ffn_up = "mlp.up_proj", ffn_down = "mlp.down_proj";
+  HeadNorm qk_norm = HeadNorm::kNone;
+  Sharing sharing = Sharing::kNone;           // kKV: there is no v_proj
+  KeyRotation rotation = KeyRotation::kOnWrite;
+  RopeSpec rope;
+  uint32_t window = 0;
+  double scale = 0;                           // 0: 1 / sqrt(d)
+  double softcap = 0;
+  Activation activation = Activation::kSilu;
+};
+
+// Dimensions as every Hugging Face configuration names them; V, L and positions beside them.
+struct DecoderShape {
+  uint32_t V = 0, L = 0, positions = 0;
+  GatedLayer layer;
+};
+DecoderShape ReadDecoderShape(Config& config);
+
+// Once the knobs are set: fields that speak of them in other families' words are taken where they agree
+// (mlp_bias: false without biases) and refused by name where they do not.
+void CheckForeignFields(Config& config, const GatedLayer& l);
+// sliding_window: 0 where it is written down as null, `fallback` (the default of transformers) where it is not written.
+uint32_t WindowOr(Config& config, uint32_t fallback);
+// For families without a sliding window: fields that say so are taken, others refused.
+void RefuseSlidingWindow(Config& config, uint32_t layers);
+
+// The prefixes that Hugging Face puts before the names of a text model.
+std::vector<std::string> DecoderPrefixes();
+
+// Layer i of the checkpoint, names "layers.i.".
+LayerSpec ReadGatedLayer(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
+
+// Embedding, final norm and head around the layers. `spec` may come with scales and caps already set.
+ModelPlan FinishDecoder(PlanBuilder& builder, const char* family, const DecoderShape& shape, bool tied, ModelSpec spec,
+                        std::vector<LayerSpec> layers);
+
+// Which layers slide: "layer_types" of newer configurations where given ("full_attention", "sliding_attention"), else
+// what `fallback` says of layer i.
+template <typename Fallback>
+std::vector<bool> SlidingLayers(Config& config, uint32_t layers, Fallback fallback);
+std::vector<bool> SlidingLayersFromTypes(Config& config, uint32_t layers, const std::vector<std::string>& types);
+
+template <typename Fallback>
+std::vector<bool> SlidingLayers(Config& config, uint32_t layers, Fallback fallback) {
+  if (const auto types = config.Texts("layer_types")) return SlidingLayersFromTypes(config, layers, *types);
+  std::vector<bool> sliding(layers);
+  for (uint32_t i = 0; i < layers; ++i) sliding[i] = fallback(i);
+  return sliding;
+}
+
+}  // namespace thimble

@@ -1,0 +1,217 @@
+#include "targets/convert/rotary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace thimble {
+
+std::vector<float> Llama3Divisors(uint32_t width, double theta, double factor, double low_freq_factor,
+                                  double high_freq_factor, double original_positions) {
+  std::vector<float> divisors(width / 2);
+  for (uint32_t i = 0; i < width / 2; ++i) {
+    const double frequency = std::pow(theta, -2.0 * i / width);
+    const double wavelength = 2 * std::numbers::pi / frequency;
+    double divisor = 1;
+    if (wavelength > original_positions / low_freq_factor) {
+      divisor = factor;
+    } else if (wavelength >= original_positions / high_freq_factor) {
+      const double keep =
+          (original_positions / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+      divisor = 1 / ((1 - keep) / factor + keep);
+    }
+    divisors[i] = static_cast<float>(divisor);
+  }
+  return divisors;
+}
+
+std::vector<float> YarnDivisors(uint32_t width, double theta, double factor, double beta_fast, double beta_slow,
+                                double original_positions, bool truncate) {
+  // The pair that turns `rotations` times within the original context.
+  const auto pair_of = [&](double rotations) {
+    return width * std::log(original_positions / (rotations * 2 * std::numbers::pi)) / (2 * std::log(theta));
+  };
+  double low = pair_of(beta_fast), high = pair_of(beta_slow);
+  if (truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, width - 1.0);
+  if (low == high) high += 0.001;
+  std::vector<float> divisors(width / 2);
+  for (uint32_t i = 0; i < width / 2; ++i) {
+    const double stretched = std::clamp((i - low) / (high - low), 0.0, 1.0);
+    divisors[i] = static_cast<float>(1 / (stretched / factor + (1 - stretched)));
+  }
+  return divisors;
+}
+
+namespace {
+
+// A factor given as a number, or null for the one that follows from the others.
+std::optional<double> AttentionFactor(Config& scaling) {
+  if (!scaling.Has("attention_factor")) return std::nullopt;
+  return scaling.Positive("attention_factor");
+}
+
+double YarnMagnitude(double factor, double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; }
+
+// Where the length of the context that the model was trained with first is written.
+double OriginalPositions(Config& config, Config& scaling) {
+  const char* field = "original_max_position_embeddings";
+  if (scaling.Has(field)) return scaling.Positive(field);
+  return config.Has(field) ? config.Positive(field) : config.Positive("max_position_embeddings", 2048);
+}
+
+void ReadYarn(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder) {
+  const double factor = scaling.Positive("factor"), original = OriginalPositions(config, scaling);
+  const double fast = scaling.Positive("beta_fast", 32.0), slow = scaling.Positive("beta_slow", 1.0);
+  if (factor < 1) scaling.Refuse(Code::kInvalidModel, "factor", "must be at least 1");
+  if (!(fast > slow)) scaling.Refuse(Code::kInvalidModel, "beta_fast", "must be larger than beta_slow");
+  std::optional<double> magnitude = AttentionFactor(scaling);
+  const bool both = scaling.Has("mscale") && scaling.Has("mscale_all_dim");
+  const double weight = scaling.Positive("mscale", 1.0), weight_all = scaling.Positive("mscale_all_dim", 1.0);
+  if (!magnitude) {
+    magnitude = both ? YarnMagnitude(factor, weight) / YarnMagnitude(factor, weight_all) : YarnMagnitude(factor, 1);
+  }
+  rope.magnitude = static_cast<float>(*magnitude);
+  const bool truncate = scaling.Flag("truncate", true);
+  rope.freq_divisors = builder.Values(
+      "rope.freq_divisors", YarnDivisors(rope.width, rope.theta, factor, fast, slow, original, truncate));
+}
+
+void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, uint32_t* positions) {
+  if (positions == nullptr) scaling.Refuse(Code::kUnsupported, "rope_type", "longrope is not supported in this family");
+  const char* field = "original_max_position_embeddings";
+  const double all = config.Positive("max_position_embeddings", 2048);
+  double original = all, factor = scaling.Has("factor") ? scaling.Positive("factor") : 1;
+  if (config.Has(field) || scaling.Has(field)) {
+    original = config.Has(field) ? config.Positive(field) : scaling.Positive(field);
+    if (config.Has(field) && scaling.Has(field)) scaling.Only(field, original);
+    factor = all / original;
+  }
+  const std::optional<double> magnitude = AttentionFactor(scaling);
+  const double usual = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
+  rope.magnitude = static_cast<float>(magnitude.value_or(usual));
+  for (const char* name : {"short_factor", "long_factor"}) {
+    const std::vector<double> list = scaling.PositiveNumbers(name);
+    if (list.size() != rope.width / 2) {
+      scaling.Refuse(Code::kInvalidModel, name, "has " + std::to_string(list.size()) + " numbers, expected " +
+                                                    std::to_string(rope.width / 2) + ", half the rotated width");
+    }
+    if (name[0] == 's') rope.freq_divisors = builder.Values("rope.freq_divisors", {list.begin(), list.end()});
+  }
+  *positions = std::min(*positions, static_cast<uint32_t>(original));
+}
+
+RopeSpec WholeHead(const Config& config, uint32_t head_width) {
+  RopeSpec rope;
+  rope.width = head_width;
+  rope.pair_stride = head_width / 2;
+  rope.denominator = head_width;
+  if (head_width % 2 != 0) {
+    config.Refuse(Code::kUnsupported, "head_dim",
+                  "rotary positions need an even head width, found " + std::to_string(head_width));
+  }
+  return rope;
+}
+
+uint32_t PartWidth(const Config& config, double factor, uint32_t head_width) {
+  const uint32_t width = static_cast<uint32_t>(factor * head_width) / 2 * 2;
+  if (factor > 1 || width == 0) {
+    config.Refuse(Code::kInvalidModel, "partial_rotary_factor", "leaves " + std::to_string(width) + " of " +
+                                                                    std::to_string(head_width) + " elements to rotate");
+  }
+  return width;
+}
+
+void SetPart(const Config& config, double factor, uint32_t head_width, RopeSpec& rope) {
+  rope.width = rope.denominator = PartWidth(config, factor, head_width);
+  rope.pair_stride = rope.width / 2;
+}
+
+// The dictionary of either style; theta may be inside it, too.
+void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec& rope, PlanBuilder& builder,
+                 uint32_t* positions = nullptr) {
+  if (scaling.Has("rope_theta")) rope.theta = scaling.Positive("rope_theta");
+  const char* kind_field = scaling.Has("rope_type") ? "rope_type" : "type";
+  // Older files call the same field "type"; with both present they must agree.
+  if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
+  const size_t kind = scaling.Choice(
+      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope"}, "default");
+  if (kind == 3) {
+    rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
+    rope.pair_stride = head_width / 2;
+    rope.denominator = head_width;
+    scaling.Only("factor", 1.0);
+  } else if (scaling.Has("partial_rotary_factor")) {
+    SetPart(scaling, scaling.Positive("partial_rotary_factor"), head_width, rope);
+  }
+  if (kind == 1) rope.position_scale = 1 / scaling.Positive("factor");
+  if (kind == 2) {
+    const double factor = scaling.Positive("factor");
+    const double low = scaling.Positive("low_freq_factor");
+    const double high = scaling.Positive("high_freq_factor");
+    const double original = scaling.Positive("original_max_position_embeddings");
+    if (!(high > low)) scaling.Refuse(Code::kInvalidModel, "high_freq_factor", "must be larger than low_freq_factor");
+    rope.freq_divisors =
+        builder.Values("rope.freq_divisors", Llama3Divisors(rope.width, rope.theta, factor, low, high, original));
+  }
+  if (kind == 4) ReadYarn(config, scaling, rope, builder);
+  if (kind == 5) ReadLongRope(config, scaling, rope, builder, positions);
+  scaling.Finish();
+}
+
+}  // namespace
+
+RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions) {
+  RopeSpec rope = WholeHead(config, head_width);
+  rope.theta = config.Positive("rope_theta", 10000.0);
+  if (config.Has("partial_rotary_factor")) SetPart(config, config.Positive("partial_rotary_factor"), head_width, rope);
+  if (config.Has("rope_scaling") && config.Has("rope_parameters")) {
+    config.Refuse(Code::kInvalidModel, "rope_scaling", "is given together with 'rope_parameters'; keep one");
+  }
+  const char* field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  if (std::optional<Config> scaling = config.Object(field)) {
+    const double outer = rope.theta;
+    ReadScaling(config, *scaling, head_width, rope, builder, positions);
+    if (config.Has("rope_theta") && rope.theta != outer) {
+      config.Refuse(Code::kInvalidModel, "rope_theta", "differs from '" + std::string(field) + ".rope_theta'");
+    }
+  }
+  return rope;
+}
+
+RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions) {
+  config.Only("partial_rotary_factor", 1.0);
+  const RopeSpec rope = ReadRotary(config, head_width, builder, positions);
+  if (rope.width != head_width) {
+    const std::string field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+    config.Refuse(Code::kUnsupported, field + ".partial_rotary_factor", "only 1.0 is supported");
+  }
+  return rope;
+}
+
+RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder) {
+  RotaryKinds kinds;
+  std::optional<Config> parameters = config.Object("rope_parameters");
+  if (parameters && parameters->Has("full_attention")) {
+    kinds.full = WholeHead(config, full_width);
+    kinds.sliding = WholeHead(config, sliding_width);
+    std::optional<Config> full = parameters->Object("full_attention"),
+                          sliding = parameters->Object("sliding_attention");
+    ReadScaling(config, *full, full_width, kinds.full, builder);
+    if (sliding) ReadScaling(config, *sliding, sliding_width, kinds.sliding, builder);
+    parameters->Finish();
+    return kinds;
+  }
+  // Each of these families has its own default; every configuration says it.
+  if (!parameters && !config.Has("rope_theta")) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
+  kinds.full = ReadRotary(config, full_width, builder);
+  kinds.sliding = WholeHead(config, sliding_width);
+  kinds.sliding.theta = config.Positive("rope_local_base_freq", 10000.0);
+  return kinds;
+}
+
+}  // namespace thimble

@@ -1,0 +1,43 @@
+// Rotary positions as Hugging Face configurations write them, in the older style (rope_theta, rope_scaling)
+// and the newer one (rope_parameters). It must not know any family.
+#pragma once
+
+#include <vector>
+
+#include "targets/convert/config.h"
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+// Half-split rotation of a head of width d, whole or (partial_rotary_factor) its first part. Kinds: default,
+// linear, llama3, yarn, longrope, and Gemma 4's proportional (pairs across the whole head, exponents over the
+// whole head); others are refused by name. llama3, yarn and longrope add one tensor of frequency divisors,
+// which all layers may share.
+//
+// longrope has one set of divisors for texts up to the original context and another for longer ones, with
+// which everything would have to be computed anew. The first set is taken, and *positions lowered to the
+// original context, up to which it is exact; null: the family takes no longrope.
+RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions = nullptr);
+
+// The same for families whose definition turns whole heads: anything else is refused by the field that says so.
+RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions = nullptr);
+
+// Models with two kinds of layers: the newer style has an object per kind inside rope_parameters; in the older one
+// rope_theta and rope_scaling are for the full layers, and rope_local_base_freq is the theta of the sliding ones.
+struct RotaryKinds {
+  RopeSpec full, sliding;
+};
+RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder);
+
+// The divisor of each pair's frequency under YaRN (arXiv:2309.00071, section 3.2): 1 for pairs that turn more
+// than beta_fast times within the original context, `factor` for those that turn less than beta_slow times,
+// blended between.
+std::vector<float> YarnDivisors(uint32_t width, double theta, double factor, double beta_fast, double beta_slow,
+                                double original_positions, bool truncate);
+
+// The divisor of each pair's frequency under llama3 scaling, computed in double: 1 for wavelengths that the
+// original context holds many times, `factor` for those it hardly holds once, blended between.
+std::vector<float> Llama3Divisors(uint32_t width, double theta, double factor, double low_freq_factor,
+                                  double high_freq_factor, double original_positions);
+
+}  // namespace thimble

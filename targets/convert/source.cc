@@ -1,0 +1,225 @@
+#include "targets/convert/source.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "targets/convert/family.h"
+#include "targets/convert/family_gguf.h"
+#include "targets/convert/family_llama2c.h"
+#include "targets/convert/json_file.h"
+#include "targets/convert/safetensors.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/convert/torch_file.h"
+
+namespace thimble {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxChatTemplateBytes = 1u << 20;
+
+// An id, or a list of ids; anything else is not one.
+void ReadIds(const Json& config, const char* field, std::vector<uint32_t>* ids) {
+  const auto it = config.find(field);
+  if (it == config.end()) return;
+  const auto add = [ids](const Json& value) {
+    if (!value.is_number_unsigned() || value.get<uint64_t>() >= kNoToken) return;
+    const uint32_t id = static_cast<uint32_t>(value.get<uint64_t>());
+    if (std::find(ids->begin(), ids->end(), id) == ids->end()) ids->push_back(id);
+  };
+  if (it->is_array()) {
+    for (const Json& value : *it) add(value);
+  } else {
+    add(*it);
+  }
+}
+
+// The text that turns a conversation into a prompt, in its newer place or the older one.
+std::string ReadChatTemplate(const fs::path& directory) {
+  const fs::path own = directory / "chat_template.jinja";
+  if (fs::exists(own)) return ReadSmallFile(own, kMaxChatTemplateBytes);
+  const fs::path config = directory / "tokenizer_config.json";
+  if (!fs::exists(config)) return {};
+  const Json json = ReadJsonObject(config);
+  const auto text = json.find("chat_template");
+  if (text == json.end() || !text->is_string()) return {};
+  const std::string value = text->get<std::string>();
+  if (value.size() > kMaxChatTemplateBytes) {
+    throw ImportError(Code::kInvalidModel,
+                      "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +
+                          std::to_string(kMaxChatTemplateBytes),
+                      config.string());
+  }
+  return value;
+}
+
+// The one torch.save file of a directory that has no safetensors; empty where there is none.
+fs::path TorchFileOf(const fs::path& directory) {
+  if (fs::exists(directory / "model.safetensors") || fs::exists(directory / "model.safetensors.index.json")) return {};
+  fs::path found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension != ".pt" && extension != ".pth" && entry.path().filename() != "pytorch_model.bin") continue;
+    if (!found.empty()) {
+      throw ImportError(Code::kInvalidArgument,
+                        "holds '" + found.filename().string() + "' and '" + entry.path().filename().string() +
+                            "': name one of the files",
+                        directory.string());
+    }
+    found = entry.path();
+  }
+  return found;
+}
+
+// The configuration is in the file, or a config.json beside it.
+Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
+  auto checkpoint = TorchCheckpoint::Open(path);
+  const fs::path beside = path.parent_path() / "config.json";
+  if (!checkpoint->config() && !fs::exists(beside)) {
+    throw ImportError(Code::kInvalidModel,
+                      "holds no configuration ('model_config' or 'config'), and no config.json is beside it",
+                      path.string());
+  }
+  const std::string where = checkpoint->config() ? path.string() : beside.string();
+  const Json json = checkpoint->config() ? *checkpoint->config() : ReadJsonObject(beside);
+  const Family& family = FindFamily(json, where);
+  Config config(json, where);
+  config.Ignore(options.ignore_fields);
+  Source source;
+  source.plan = family.plan(config, *checkpoint);
+  source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
+  source.directory = fs::absolute(path).parent_path();
+  source.chat_template = ReadChatTemplate(source.directory);
+  source.checkpoint = std::move(checkpoint);
+  return source;
+}
+
+Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options) {
+  if (const fs::path torch = TorchFileOf(directory); !torch.empty()) return OpenTorch(torch, options);
+  const fs::path config_path = directory / "config.json";
+  if (!fs::exists(config_path)) throw ImportError(Code::kIo, "holds no config.json", directory.string());
+  const Json json = ReadJsonObject(config_path);
+  const Family& family = FindFamily(json, config_path.string());
+  Source source;
+  source.checkpoint = SafetensorsCheckpoint::OpenDirectory(directory);
+  Config config(json, config_path.string());
+  config.Ignore(options.ignore_fields);
+  source.plan = family.plan(config, *source.checkpoint);
+  source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
+  source.directory = directory;
+  source.chat_template = ReadChatTemplate(directory);
+  std::vector<uint32_t> bos;
+  ReadIds(json, "bos_token_id", &bos);
+  if (!bos.empty()) source.bos = bos[0];
+  ReadIds(json, "eos_token_id", &source.eos);
+  const fs::path generation = directory / "generation_config.json";
+  if (fs::exists(generation)) ReadIds(ReadJsonObject(generation), "eos_token_id", &source.eos);
+  return source;
+}
+
+// Files that people will try, told apart by their first bytes so that the message helps.
+void RefuseOtherKinds(const fs::path& path) {
+  const SourceFile file(path);
+  char magic[4] = {};
+  if (file.bytes() >= sizeof magic) file.ReadAt(0, magic, sizeof magic);
+  const auto refuse = [&](const char* what) { throw ImportError(Code::kUnsupported, what, file.name()); };
+  // A pickle without the archive around it.
+  if (magic[0] == '\x80' && magic[1] >= 2 && magic[1] <= 5) {
+    refuse("is a torch.save file of the old kind (before PyTorch 1.6); load it and save it again");
+  }
+  if (std::memcmp(magic, "THMB", 4) == 0) refuse("is a .thimble file already");
+  if (std::memcmp(magic, "ak42", 4) == 0 || std::memcmp(magic, "24ka", 4) == 0) {
+    refuse("llama2.c version 1 and 2 files are not supported; export version 0");
+  }
+}
+
+Source OpenLlama2c(const fs::path& path) {
+  RefuseOtherKinds(path);
+  auto checkpoint = Llama2cCheckpoint::Open(path);
+  Source source;
+  source.plan = PlanLlama2c(*checkpoint, path.string());
+  source.checkpoint = std::move(checkpoint);
+  source.plan.model.metadata.emplace_back("source.model_type", "llama2.c version 0");
+  source.bos = 1;  // fixed in llama2.c
+  source.eos = {2};
+  return source;
+}
+
+Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
+  auto checkpoint = GgufCheckpoint::Open(path);
+  Source source;
+  source.plan = PlanGguf(*checkpoint, options.ignore_fields);
+  source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
+  source.chat_template = GgufChatTemplate(*checkpoint);
+  if (source.chat_template.size() > kMaxChatTemplateBytes) {
+    throw ImportError(Code::kInvalidModel,
+                      "field 'tokenizer.chat_template': " + std::to_string(source.chat_template.size()) +
+                          " bytes, expected at most " + std::to_string(kMaxChatTemplateBytes),
+                      path.string());
+  }
+  if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;
+  source.checkpoint = std::move(checkpoint);
+  return source;
+}
+
+bool HasTokenizer(const fs::path& directory) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer.bin"}) {
+    if (fs::exists(directory / name)) return true;
+  }
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".tiktoken") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Source OpenSource(const ConvertOptions& options) {
+  const fs::path& path = options.source;
+  if (fs::is_directory(path)) return OpenHuggingFace(path, options);
+  if (!fs::exists(path)) throw ImportError(Code::kIo, "no such file or directory", path.string());
+  const std::string file = path.filename().string();
+  if (file == "config.json" || file == "model.safetensors" || file == "model.safetensors.index.json") {
+    return OpenHuggingFace(path.parent_path(), options);
+  }
+  if (IsGgufFile(path)) return OpenGguf(path, options);
+  if (TorchCheckpoint::IsTorchFile(path)) return OpenTorch(path, options);
+  if (path.extension() == ".bin") return OpenLlama2c(path);
+  RefuseOtherKinds(path);
+  throw ImportError(Code::kUnsupported,
+                    "not a kind of model that is known; expected a directory with config.json and "
+                    "model.safetensors, a .gguf file, a torch.save .pt file, or a llama2.c .bin file",
+                    path.string());
+}
+
+void AddTokenizer(const ConvertOptions& options, Source& source) {
+  ModelDescription& model = source.plan.model;
+  if (options.no_tokenizer) return;
+  fs::path path = options.tokenizer;
+  if (path.empty() && !source.directory.empty() && HasTokenizer(source.directory)) path = source.directory;
+  if (path.empty()) path = source.tokenizer;
+  if (path.empty()) return;
+
+  TokenizerModel tokenizer = LoadTokenizer(path);
+  const uint32_t rows = model.spec.outputs;
+  if (tokenizer.pieces.size() > rows) {
+    throw ImportError(Code::kInvalidModel,
+                      "the tokenizer has " + std::to_string(tokenizer.pieces.size()) +
+                          " ids, the model only " + std::to_string(rows) + " rows (vocab_size)",
+                      path.string());
+  }
+  // Padding rows behind the tokenizer's ids are never sampled. What the model's own configuration says about
+  // the end of a text adds to what the tokenizer says.
+  model.spec.vocabulary = static_cast<uint32_t>(tokenizer.pieces.size());
+  for (const uint32_t id : source.eos) {
+    if (id >= tokenizer.pieces.size()) continue;
+    if (tokenizer.eos == kNoToken) tokenizer.eos = id;
+    if (std::find(tokenizer.eog.begin(), tokenizer.eog.end(), id) == tokenizer.eog.end())
+      tokenizer.eog.push_back(id);
+  }
+  if (tokenizer.bos == kNoToken && source.bos && *source.bos < tokenizer.pieces.size())
+    tokenizer.bos = *source.bos;
+  model.tokenizer = WriteTokenizerSegment(tokenizer);
+}
+
+}  // namespace thimble

@@ -1,0 +1,43 @@
+// Reads GPT-2's pair of files: vocab.json (piece to id) and merges.txt (one merge per line, best first).
+#include <nlohmann/json.hpp>
+
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/byte_level.h"
+#include "targets/convert/tokenizers/json_fields.h"
+#include "targets/convert/tokenizers/special_tokens.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+
+namespace thimble {
+namespace {
+
+std::vector<std::pair<std::string, std::string>> ReadMerges(std::string_view text) {
+  std::vector<std::pair<std::string, std::string>> merges;
+  for (size_t line_number = 1; !text.empty(); ++line_number) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty() || (line_number == 1 && line.starts_with("#version"))) continue;
+    merges.push_back(SplitMerge(line, "merges line " + std::to_string(line_number)));
+  }
+  return merges;
+}
+
+}  // namespace
+
+TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text) {
+  const nlohmann::json vocab = ParseJson(vocab_json, "vocab.json");
+  TokenizerModel model =
+      MakeByteLevelModel(ReadVocabulary(vocab, "vocab.json"), ReadMerges(merges_text), vocab_json.size());
+  // The only special piece of GPT-2 is bos, eos and unk in one; the pair of files does not say so. As unk
+  // it would stand for bytes without a piece, of which there are none.
+  for (uint32_t id = 0; id < model.pieces.size(); ++id) {
+    if (model.pieces[id] != "<|endoftext|>") continue;
+    model.types[id] = PieceType::kControl;
+    model.bos = model.eos = id;
+  }
+  AddEndOfGenerationByName(&model);
+  return model;
+}
+
+}  // namespace thimble

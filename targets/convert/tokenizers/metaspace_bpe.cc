@@ -1,0 +1,121 @@
+// Spaces become U+2581 in one of two places (a Replace normalizer or a Metaspace pre-tokenizer), a text may
+// get one in front, and what has no piece becomes the pieces of its bytes.
+#include "targets/convert/tokenizers/metaspace_bpe.h"
+
+#include <nlohmann/json.hpp>
+
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/json_fields.h"
+#include "targets/convert/tokenizers/special_tokens.h"
+
+namespace thimble {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kMeta[] = "\xe2\x96\x81";  // U+2581
+
+[[noreturn]] void Refuse(const std::string& text) {
+  throw ImportError(Code::kUnsupported, text + " is not supported");
+}
+
+struct Spaces {
+  bool replaced = false;
+  uint32_t flags = 0;
+};
+
+void ReadNormalizer(const json& normalizer, const std::string& name, Spaces* spaces) {
+  if (normalizer.is_null()) return;
+  const std::string type = StringMember(normalizer, "type", name);
+  if (type == "Sequence") {
+    const json& steps = Member(normalizer, "normalizers", name);
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, name + ".normalizers must be an array");
+    for (const json& step : steps) {
+      if (StringMember(step, "type", name) == "Sequence") Refuse(name + " in itself");
+      ReadNormalizer(step, name, spaces);
+    }
+  } else if (type == "Prepend" && !spaces->replaced && spaces->flags == 0) {
+    if (StringMember(normalizer, "prepend", name) != kMeta) Refuse(name + ".prepend other than U+2581");
+    spaces->flags |= kTokenizerAddDummyPrefix;
+  } else if (type == "Replace" && !spaces->replaced) {
+    if (StringMember(Member(normalizer, "pattern", name), "String", name + ".pattern") != " " ||
+        StringMember(normalizer, "content", name) != kMeta) {
+      Refuse(name + " Replace other than of a space by U+2581");
+    }
+    spaces->replaced = true;
+  } else {
+    Refuse(name + " " + type);
+  }
+}
+
+void ReadPreTokenizerOfSpaces(const json& step, Spaces* spaces) {
+  if (step.is_null()) return;
+  const std::string name = "pre_tokenizer";
+  const std::string type = StringMember(step, "type", name);
+  if (type == "Split" && spaces->replaced) {
+    // Cuts at spaces, of which the normalizer has left none.
+    if (StringMember(Member(step, "pattern", name), "String", name + ".pattern") == " ") return;
+    Refuse(name + ".pattern " + Member(step, "pattern", name).dump());
+  }
+  if (type != "Metaspace" || spaces->replaced) Refuse(name + ".type " + type);
+  if (StringMember(step, "replacement", name) != kMeta) Refuse(name + ".replacement other than U+2581");
+  if (BoolMember(step, "split", true, name)) Refuse(name + ".split true");
+  spaces->replaced = true;
+  std::string scheme = StringMember(step, "prepend_scheme", name);
+  if (scheme.empty()) scheme = BoolMember(step, "add_prefix_space", true, name) ? "always" : "never";
+  if (scheme == "never") return;
+  spaces->flags |= kTokenizerAddDummyPrefix | kTokenizerPrefixUnlessSpace;
+  if (scheme == "first") {
+    spaces->flags |= kTokenizerPrefixFirstOnly;
+  } else if (scheme != "always") {
+    Refuse(name + ".prepend_scheme " + scheme);
+  }
+}
+
+bool LooksLikeByte(std::string_view piece) {
+  return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">");
+}
+
+}  // namespace
+
+TokenizerModel ReadMetaspaceBpe(const json& root, uint64_t max_id) {
+  Spaces spaces;
+  ReadNormalizer(Member(root, "normalizer", "tokenizer.json"), "normalizer", &spaces);
+  ReadPreTokenizerOfSpaces(Member(root, "pre_tokenizer", "tokenizer.json"), &spaces);
+  if (!spaces.replaced) Refuse("model.byte_fallback true without U+2581 for spaces");
+
+  const json& model_json = Member(root, "model", "tokenizer.json");
+  const ByteLevelVocabulary vocabulary = ReadVocabulary(Member(model_json, "vocab", "model"), "model.vocab");
+  const std::vector<std::pair<std::string, std::string>> merges =
+      ReadMerges(Member(model_json, "merges", "model"));
+  // Only the ids are wanted here; the pieces are not in the byte alphabet.
+  TokenizerModel model = MakeByteLevelModel(vocabulary, merges, max_id);
+  model.kind = TokenizerKind::kSpmBpe;
+  model.split = SplitPattern::kNone;
+  model.flags = spaces.flags | kTokenizerEscapeWhitespace | kTokenizerByteFallback;
+  for (const auto& [piece, id] : vocabulary) {
+    const std::string name = "model.vocab[\"" + piece + "\"]: ";
+    model.types[id] = PieceType::kNormal;
+    if (LooksLikeByte(piece)) {
+      model.types[id] = PieceType::kByte;
+      model.pieces[id] = std::string(1, static_cast<char>(ParseBytePiece(piece, name)));
+      continue;
+    }
+    if (piece.find(' ') != std::string::npos) Refuse(name + "a plain space, which no text can become,");
+    model.pieces[id] = WithPlainSpaces(piece);
+  }
+  for (size_t i = 0; i < model.merges.size(); ++i) {
+    const TokenizerModel::Merge& merge = model.merges[i];
+    for (const uint32_t id : {merge.left, merge.right, merge.merged}) {
+      if (model.types[id] == PieceType::kByte) Refuse("model.merges[" + std::to_string(i) + "] of a byte");
+    }
+  }
+  if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
+    if (const auto found = vocabulary.find(unk); found != vocabulary.end()) {
+      model.types[found->second] = PieceType::kUnknown;
+    }
+  }
+  return model;
+}
+
+}  // namespace thimble

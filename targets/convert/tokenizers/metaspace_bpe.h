@@ -1,0 +1,17 @@
+// BPE with byte fallback in a tokenizer.json: Gemma, and Llama 2 and its kin as converted from SentencePiece.
+// Host only.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+
+#include "targets/convert/tokenizers/tokenizer_writer.h"
+
+namespace thimble {
+
+// Kind, flags, pieces, types and merges from "normalizer", "pre_tokenizer" and "model" of the file, whose
+// model.byte_fallback is true. No id may be above max_id. Throws ImportError, naming the field, for what
+// would change ids.
+TokenizerModel ReadMetaspaceBpe(const nlohmann::json& root, uint64_t max_id);
+
+}  // namespace thimble

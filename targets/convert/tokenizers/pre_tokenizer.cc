@@ -1,0 +1,147 @@
+// The pre-tokenizer of a tokenizer.json is written down as one line per step and looked up in a table: a
+// sequence of steps that is not in it is not understood.
+#include "targets/convert/tokenizers/pre_tokenizer.h"
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/json_fields.h"
+
+namespace thimble {
+namespace {
+
+using nlohmann::json;
+using Steps = std::vector<std::string>;
+
+// Line ends are written as escapes.
+constexpr char kGpt2[] =
+    R"(Split 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr char kLlama3[] =
+    R"(Split (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+// The same in the spelling of cl100k_base: what is possessive here could not give anything back.
+constexpr char kCl100k[] =
+    R"(Split '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|)"
+    R"(\s*[\r\n]|\s+(?!\S)|\s+)";
+constexpr char kQwen2[] =
+    R"(Split (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr char kO200k[] =
+    R"(Split [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// DeepSeek LLM spells its letters out.
+constexpr char kDeepSeekLlmLetters[] =
+    R"(Split \s?[)"
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽ"
+    "ᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-"
+    "Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-"
+    "ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+    "]+";
+constexpr char kDeepSeekLlmPunctuation[] =
+    "Split \\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+";
+constexpr char kDeepSeekCjk[] = "Split [\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+";
+constexpr char kDeepSeek3[] =
+    R"(Split [!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
+    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr char kByteLevel[] = "ByteLevel.use_regex false";
+constexpr char kByteLevelGpt2[] = "ByteLevel.use_regex true";
+constexpr char kDigits[] = "Digits.individual_digits true";
+
+struct Known {
+  SplitPattern pattern;
+  uint32_t flags;
+  Steps steps;
+};
+
+const std::vector<Known>& KnownSteps() {
+  static const std::vector<Known> known = {
+      {SplitPattern::kGpt2, 0, {kByteLevelGpt2}},
+      {SplitPattern::kGpt2, 0, {kGpt2, kByteLevel}},
+      {SplitPattern::kGpt2, kTokenizerSplitDigits, {kDigits, kByteLevelGpt2}},
+      {SplitPattern::kGpt2, kTokenizerSplitDigits, {kDigits, kGpt2, kByteLevel}},
+      {SplitPattern::kLlama3, 0, {kLlama3, kByteLevel}},
+      {SplitPattern::kLlama3, 0, {kCl100k, kByteLevel}},
+      {SplitPattern::kQwen2, 0, {kQwen2, kByteLevel}},
+      {SplitPattern::kFalcon,
+       0,
+       {"Punctuation.behavior Contiguous", kByteLevelGpt2, "Digits.individual_digits false",
+        "Split [0-9][0-9][0-9]"}},
+      {SplitPattern::kO200k, 0, {kO200k, kByteLevel}},
+      {SplitPattern::kDeepSeekLlm,
+       0,
+       {R"(Split [\r\n])", kDeepSeekLlmLetters, kDeepSeekLlmPunctuation, R"(Split \s+$)", kDeepSeekCjk, kDigits,
+        kByteLevel}},
+      {SplitPattern::kDeepSeekCoder,
+       0,
+       {R"(Split [\r\n])", R"(Split \s?\p{L}+)", R"(Split \s?\p{P}+)",
+        kDeepSeekCjk, kDigits, kByteLevel}},
+      {SplitPattern::kDeepSeek3,
+       0,
+       {R"(Split \p{N}{1,3})", "Split [\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", kDeepSeek3, kByteLevel}},
+  };
+  return known;
+}
+
+[[noreturn]] void Refuse(const std::string& text) {
+  throw ImportError(Code::kUnsupported, text + " is not supported");
+}
+
+std::string Describe(const json& step, const std::string& name) {
+  const std::string type = StringMember(step, "type", name);
+  if (type == "ByteLevel") {
+    if (BoolMember(step, "add_prefix_space", true, name)) Refuse(name + ".add_prefix_space true");
+    return BoolMember(step, "use_regex", true, name) ? kByteLevelGpt2 : kByteLevel;
+  }
+  if (type == "Digits") {
+    return BoolMember(step, "individual_digits", false, name) ? kDigits : "Digits.individual_digits false";
+  }
+  if (type == "Punctuation") return "Punctuation.behavior " + StringMember(step, "behavior", name);
+  if (type != "Split") Refuse(name + ".type " + type);
+  const json& pattern = Member(step, "pattern", name);
+  const std::string regex = StringMember(pattern, "Regex", name + ".pattern");
+  if (regex.empty()) Refuse(name + ".pattern " + pattern.dump());
+  if (StringMember(step, "behavior", name) != "Isolated") Refuse(name + ".behavior other than Isolated");
+  if (BoolMember(step, "invert", false, name)) Refuse(name + ".invert true");
+  std::string line = "Split ";
+  for (const char c : regex) {
+    if (c == '\r') {
+      line += "\\r";
+    } else if (c == '\n') {
+      line += "\\n";
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+void ReadPreTokenizer(const json& pre_tokenizer, TokenizerModel* model) {
+  if (pre_tokenizer.is_null()) Refuse("pre_tokenizer null");
+  json steps = json::array({pre_tokenizer});
+  std::string name = "pre_tokenizer";
+  if (StringMember(pre_tokenizer, "type", name) == "Sequence") {
+    steps = Member(pre_tokenizer, "pretokenizers", name);
+    name += ".pretokenizers";
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, name + " must be an array");
+  }
+  Steps lines;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    lines.push_back(Describe(steps[i], name + "[" + std::to_string(i) + "]"));
+  }
+  for (const Known& known : KnownSteps()) {
+    if (lines != known.steps) continue;
+    model->split = known.pattern;
+    model->flags |= known.flags;
+    return;
+  }
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : ", then ") + line;
+  Refuse(name + " with the split pattern (" + text + ")");
+}
+
+}  // namespace thimble

@@ -1,0 +1,178 @@
+// Reads tokenizer.json of the Hugging Face tokenizers library: BPE. Every part of the pipeline
+// (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
+#include <nlohmann/json.hpp>
+
+#include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/byte_level.h"
+#include "targets/convert/tokenizers/json_fields.h"
+#include "targets/convert/tokenizers/metaspace_bpe.h"
+#include "targets/convert/tokenizers/pre_tokenizer.h"
+#include "targets/convert/tokenizers/special_tokens.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "runtime/core/unicode/unicode.h"
+
+namespace thimble {
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void Refuse(const std::string& text) {
+  throw ImportError(Code::kUnsupported, text + " is not supported");
+}
+
+// NFC, alone or in a sequence.
+void ReadNormalizer(const json& normalizer, TokenizerModel* model) {
+  if (normalizer.is_null()) return;
+  const std::string type = StringMember(normalizer, "type", "normalizer");
+  if (type == "Sequence") {
+    const json& steps = Member(normalizer, "normalizers", "normalizer");
+    if (!steps.is_array()) throw ImportError(Code::kInvalidModel, "normalizer.normalizers must be an array");
+    for (const json& step : steps) {
+      if (StringMember(step, "type", "normalizer.normalizers") == "Sequence") Refuse("normalizer in itself");
+      ReadNormalizer(step, model);
+    }
+    return;
+  }
+  if (type != "NFC") Refuse("normalizer " + type);
+  model->flags |= kTokenizerNfc;
+}
+
+// Could a normal form change it?
+bool IsSurelyNormal(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Char c = DecodeUtf8(text);
+    if (!c.valid || c.code_point >= 0x300) return false;
+    text.remove_prefix(c.bytes);
+  }
+  return true;
+}
+
+TokenizerModel ReadModel(const json& root, uint64_t max_id) {
+  const json& model = Member(root, "model", "tokenizer.json");
+  const std::string type = StringMember(model, "type", "model");
+  if (type != "BPE") Refuse("model.type \"" + type + "\"");
+  if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!StringMember(model, key, "model").empty()) Refuse(std::string("model.") + key);
+  }
+  TokenizerModel result;
+  if (BoolMember(model, "byte_fallback", false, "model")) {
+    result = ReadMetaspaceBpe(root, max_id);
+  } else {
+    result = MakeByteLevelModel(ReadVocabulary(Member(model, "vocab", "model"), "model.vocab"),
+                                ReadMerges(Member(model, "merges", "model")), max_id);
+    ReadNormalizer(Member(root, "normalizer", "tokenizer.json"), &result);
+    ReadPreTokenizer(Member(root, "pre_tokenizer", "tokenizer.json"), &result);
+  }
+  if (BoolMember(model, "ignore_merges", false, "model")) result.flags |= kTokenizerIgnoreMerges;
+  return result;
+}
+
+// {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
+// alone or in a sequence; ByteLevel beside it only trims offsets.
+void ReadPostProcessor(const json& processor, TokenizerModel* model) {
+  if (processor.is_null()) return;
+  const std::string type = StringMember(processor, "type", "post_processor");
+  if (type == "ByteLevel") return;
+  if (type == "Sequence") {
+    const json& steps = Member(processor, "processors", "post_processor");
+    if (!steps.is_array())
+      throw ImportError(Code::kInvalidModel, "post_processor.processors must be an array");
+    for (const json& step : steps) {
+      if (StringMember(step, "type", "post_processor.processors") == "Sequence")
+        Refuse("post_processor in itself");
+      ReadPostProcessor(step, model);
+    }
+    return;
+  }
+  if (type != "TemplateProcessing") Refuse("post_processor.type " + type);
+  const json& single = Member(processor, "single", "post_processor");
+  if (!single.is_array()) throw ImportError(Code::kInvalidModel, "post_processor.single must be an array");
+  bool after_text = false;
+  for (const json& part : single) {
+    const json& special = Member(part, "SpecialToken", "post_processor.single");
+    if (special.is_null()) {
+      if (after_text) Refuse("post_processor.single with two sequences");
+      after_text = true;
+      continue;
+    }
+    const std::string name = StringMember(special, "id", "post_processor.single");
+    const uint32_t id = FindSpecialPiece(*model, name);
+    if (id == kNoToken) {
+      throw ImportError(Code::kInvalidModel,
+                        "post_processor.single names \"" + name + "\", which is no added token");
+    }
+    const TokenizerFlag flag = after_text ? kTokenizerAddEos : kTokenizerAddBos;
+    if (model->Has(flag)) Refuse("post_processor.single with several special tokens on one side");
+    model->flags |= flag;
+    (after_text ? model->eos : model->bos) = id;
+  }
+}
+
+void NameSpecials(const json& model_json, TokenizerModel* model) {
+  if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
+    model->unk = FindSpecialPiece(*model, unk);
+  }
+  // The file names neither bos nor eos; tokenizer_config.json beside it does.
+  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"}) {
+    if (model->eos == kNoToken) model->eos = FindSpecialPiece(*model, name);
+  }
+  AddEndOfGenerationByName(model);
+}
+
+}  // namespace
+
+void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
+  if (added.is_null()) return;
+  if (!added.is_array()) throw ImportError(Code::kInvalidModel, "added_tokens must be an array");
+  for (size_t i = 0; i < added.size(); ++i) {
+    const std::string name = "added_tokens[" + std::to_string(i) + "]";
+    const json& token = added[i];
+    const uint32_t id = IdValue(Member(token, "id", name), name + ".id");
+    if (id > max_id) throw ImportError(Code::kInvalidModel, name + ".id is too high for this file");
+    const std::string content = StringMember(token, "content", name);
+    if (content.empty()) throw ImportError(Code::kInvalidModel, name + ".content is missing or empty");
+    if (BoolMember(token, "single_word", false, name)) Refuse(name + ".single_word true");
+    const bool special = BoolMember(token, "special", false, name);
+    if (!special && model->kind != TokenizerKind::kByteLevelBpe) {
+      // Runs of U+2581: pieces of the vocabulary, which merging makes; as a text they mean spaces.
+      const std::string plain = WithPlainSpaces(content);
+      if (plain != content && id < model->pieces.size() && model->pieces[id] == plain) continue;
+      if (plain != content) Refuse(name + ".content with U+2581");
+      if (model->Has(kTokenizerAddDummyPrefix) && !model->merges.empty() &&
+          !model->Has(kTokenizerPrefixUnlessSpace) && BoolMember(token, "normalized", true, name)) {
+        Refuse(name + ".normalized true with a Prepend normalizer");
+      }
+    }
+    if (id >= model->pieces.size()) {
+      model->pieces.resize(size_t{id} + 1);
+      model->types.resize(size_t{id} + 1, PieceType::kUnused);
+      if (!model->scores.empty()) model->scores.resize(size_t{id} + 1);
+    }
+    model->pieces[id] = content;
+    uint8_t strip = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
+                    (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0);
+    // "normalized": looked for in the normalised text, after the tokens that are not.
+    if (model->kind == TokenizerKind::kByteLevelBpe && BoolMember(token, "normalized", !special, name)) {
+      if (model->Has(kTokenizerNfc) && !IsSurelyNormal(content)) Refuse(name + ".normalized true with NFC");
+      strip |= kPieceLate;
+    }
+    model->strips.resize(model->pieces.size());
+    model->strips[id] = strip;
+    if (model->types[id] != PieceType::kUnknown) {
+      model->types[id] = special ? PieceType::kControl : PieceType::kUserDefined;
+    }
+  }
+}
+
+TokenizerModel ReadTokenizerJson(std::string_view text) {
+  const json root = ParseJson(text, "tokenizer.json");
+  TokenizerModel model = ReadModel(root, text.size());
+  const json& model_json = Member(root, "model", "tokenizer.json");
+  AddTokens(Member(root, "added_tokens", "tokenizer.json"), text.size(), &model);
+  ReadPostProcessor(Member(root, "post_processor", "tokenizer.json"), &model);
+  NameSpecials(model_json, &model);
+  return model;
+}
+
+}  // namespace thimble

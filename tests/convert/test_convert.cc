@@ -1,0 +1,271 @@
+// Whole conversions: weights that are not finite, types, names, progress, tokenizers, memory, and what is
+// left behind.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "targets/convert/convert.h"
+#include "tests/convert/convert_fixture.h"
+#include "tests/convert/import_testing.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+ConvertOptions Options(const fs::path& source, const std::string& name) {
+  ConvertOptions options;
+  options.source = source;
+  options.output = TemporaryPath(name);
+  return options;
+}
+
+fs::path SmallLlama(const std::string& name, const nlohmann::json& changes = {}) {
+  nlohmann::json config = LlamaConfig();
+  if (!changes.is_null()) config.update(changes);
+  return WriteModel(name, config, LlamaTensors(config));
+}
+
+}  // namespace
+
+TEST_CASE("weights that are not finite are refused with tensor and element") {
+  const nlohmann::json config = LlamaConfig();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    std::vector<TestTensor> tensors = LlamaTensors(config);
+    for (TestTensor& t : tensors) {
+      if (t.name == "model.layers.1.mlp.up_proj.weight") t.values[77] = bad;
+    }
+    const Outcome outcome = ConvertOutcome(WriteModel("not_finite", config, tensors));
+    INFO(outcome.message);
+    CHECK(outcome.code == Code::kInvalidModel);
+    CHECK(outcome.Names("'model.layers.1.mlp.up_proj.weight'"));
+    CHECK(outcome.Names("element 77 "));
+  }
+}
+
+TEST_CASE("the element is named in the source's own order where it is read transposed or split") {
+  const fs::path fixture = fs::path(THIMBLE_GOLDEN_DIR) / "gpt2";
+  std::string bytes = ReadFile(fixture / "model.safetensors");
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, header_bytes));
+  const nlohmann::json& tensor = header.at("h.1.attn.c_attn.weight");
+  const size_t element =
+      tensor.at("shape").at(1).get<size_t>() * 3 + 50;  // row 3 of [in, out]: in the key's part
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>() + element * 4,
+              &nan, 4);
+  const fs::path folder = FreshFolder("nan_gpt2");
+  fs::copy_file(fixture / "config.json", folder / "config.json");
+  WriteFile(folder / "model.safetensors", bytes);
+  const Outcome outcome = ConvertOutcome(folder);
+  CHECK(outcome.Names("'h.1.attn.c_attn.weight'"));
+  CHECK(outcome.Names("element " + std::to_string(element) + " "));
+}
+
+TEST_CASE("a model cut at every byte leaves no file") {
+  const fs::path folder = SmallLlama("cut");
+  const std::string whole = ReadFile(folder / "model.safetensors");
+  for (size_t size = 0; size < whole.size(); size += size < 200 ? 1 : 97) {
+    WriteFile(folder / "model.safetensors", whole.substr(0, size));
+    CHECK(ConvertOutcome(folder).code != Code::kOk);
+  }
+  WriteFile(folder / "model.safetensors", whole);
+  const std::string config = ReadFile(folder / "config.json");
+  for (size_t size = 0; size < config.size(); ++size) {
+    WriteFile(folder / "config.json", config.substr(0, size));
+    CHECK(ConvertOutcome(folder).code == Code::kInvalidModel);
+  }
+}
+
+TEST_CASE("a failing conversion leaves the older file as it was") {
+  const fs::path good = SmallLlama("good"), bad = SmallLlama("bad", {{"sliding_window", 4}});
+  const ConvertOptions options = Options(good, "kept.thimble");
+  Convert(options);
+  const std::string before = ReadFile(options.output);
+  CHECK(OutcomeOf([&] { Convert(Options(bad, "kept.thimble")); }).code == Code::kUnsupported);
+  ConvertOptions stopped = Options(good, "kept.thimble");
+  stopped.weights = WeightType::kQ4;
+  size_t calls = 0;
+  stopped.progress = [&](const ConvertProgress& p) {
+    CHECK(p.index < p.count);
+    CHECK(p.done_weights < p.total_weights);
+    return ++calls < 5;
+  };
+  const Outcome outcome = OutcomeOf([&] { Convert(stopped); });
+  CHECK(outcome.code == Code::kCancelled);
+  CHECK(ExitCode(outcome.code) == 130);
+  CHECK(calls == 5);
+  CHECK(ReadFile(options.output) == before);
+}
+
+TEST_CASE("converting twice gives the same bytes, wherever the source lies") {
+  const fs::path a = SmallLlama("same"), b = FreshFolder("elsewhere") / "same";
+  fs::copy(a, b, fs::copy_options::recursive);
+  const auto bytes = [](const fs::path& source) {
+    ConvertOptions options = Options(source, "same.thimble");
+    options.weights = WeightType::kQ4;
+    Convert(options);
+    return ReadFile(options.output);
+  };
+  const std::string first = bytes(a);
+  CHECK(bytes(b) == first);
+  CHECK(bytes(a / "") == first);
+  CHECK(bytes(a / "config.json") == first);
+  CHECK(bytes(a / "model.safetensors") == first);
+  CHECK(first.find(b.parent_path().string()) == std::string::npos);
+}
+
+TEST_CASE("types: linears and tables follow the choice, vectors stay f32, the head can differ") {
+  const auto types = [](const nlohmann::json& changes, WeightType weights, std::optional<WeightType> head) {
+    ConvertOptions options = Options(SmallLlama("types", changes), "types.thimble");
+    options.weights = weights;
+    options.head = head;
+    options.block = 64;
+    const ConvertReport report = Convert(options);
+    ModelFile file;
+    REQUIRE(file.Open(options.output.c_str()).ok());
+    std::map<std::string, WeightType> found;
+    for (const ConvertedTensor& t : report.tensors) {
+      found[t.name] = t.type;
+      if (t.type == WeightType::kQ4) CHECK((t.relative_error > 0.02 && t.relative_error < 0.2));
+      if (t.type == WeightType::kQ8) CHECK((t.relative_error > 0.0005 && t.relative_error < 0.01));
+      if (t.type == WeightType::kF32) CHECK(t.relative_error == 0);
+    }
+    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+      const TensorSpec spec = file.header().tensor(i);
+      CHECK(found.at(std::string(file.header().tensor_name(i))) == spec.type);
+      CHECK(spec.block == (spec.type == WeightType::kQ4 ? 64 : 0));
+    }
+    CHECK(report.file_bytes == fs::file_size(options.output));
+    CHECK(report.peak_buffer_bytes > 0);
+    return found;
+  };
+  const WeightType f32 = WeightType::kF32, q8 = WeightType::kQ8, q4 = WeightType::kQ4;
+  auto t = types({}, q4, std::nullopt);
+  CHECK((t["input.table"] == q4 && t["output.head.weight"] == q4 && t["layer.0.attention.q.weight"] == q4));
+  CHECK((t["layer.0.attention_norm.weight"] == f32 && t["output.norm.weight"] == f32));
+  t = types({}, q4, q8);
+  CHECK((t["input.table"] == q4 && t["output.head.weight"] == q8));
+  t = types({{"tie_word_embeddings", true}}, q4, q8);
+  CHECK((t["input.table"] == q8 && t["layer.1.ffn.down.weight"] == q4));
+}
+
+TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
+  const fs::path fixture = fs::path(THIMBLE_GOLDEN_DIR) / "gpt2";
+  const std::string bytes = ReadFile(fixture / "model.safetensors");
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  const nlohmann::json tensor =
+      nlohmann::json::parse(bytes.substr(8, header_bytes)).at("h.0.attn.c_attn.weight");
+  const size_t in = tensor.at("shape").at(0), out = tensor.at("shape").at(1);
+  std::vector<float> source(in * out);
+  std::memcpy(source.data(), bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>(),
+              source.size() * 4);
+
+  ModelFile file;
+  REQUIRE(file.Open(ConvertForTest(fixture, WeightType::kF32).c_str()).ok());
+  const AttentionSpec a = file.header().layer(0).attention;
+  const int32_t parts[] = {a.q.weight, a.k.weight, a.v.weight};
+  for (size_t part = 0; part < 3; ++part) {
+    const float* w = static_cast<const float*>(file.TensorData(static_cast<uint32_t>(parts[part])));
+    size_t different = 0;
+    for (size_t r = 0; r < out / 3; ++r) {
+      for (size_t c = 0; c < in; ++c) different += w[r * in + c] != source[c * out + part * (out / 3) + r];
+    }
+    CHECK(different == 0);
+  }
+}
+
+TEST_CASE("memory stays bounded by a block of rows") {
+  nlohmann::json config = LlamaConfig();
+  config.update(
+      {{"vocab_size", 60000}, {"hidden_size", 64}, {"num_hidden_layers", 1}, {"tie_word_embeddings", true}});
+  ConvertOptions options = Options(WriteModel("wide", config, LlamaTensors(config)), "wide.thimble");
+  options.weights = WeightType::kQ8;
+  const ConvertReport report = Convert(options);
+  CHECK(report.source_bytes > 15'000'000);
+  CHECK(report.peak_buffer_bytes < 8'000'000);
+}
+
+TEST_CASE("tokenizers: real ids, end ids, too many ids, none") {
+  const std::string tokenizer = SharedDataPath("models/stories-qmqa/tokenizer.model");
+  if (tokenizer.empty()) SKIP("the shared data is not there (THIMBLE_SHARED_DATA)");
+  ConvertOptions options = Options(SmallLlama("vocabulary", {{"vocab_size", 1100}, {"eos_token_id", {2, 5}}}),
+                                   "tokenizer.thimble");
+  options.tokenizer = tokenizer;
+  ConvertReport report = Convert(options);
+  CHECK(report.has_tokenizer);
+  CHECK(report.vocabulary == 1024);
+  const ModelSpec spec = SpecOf(options.output.string());
+  CHECK((spec.vocabulary == 1024 && spec.outputs == 1100));
+
+  options.source = SmallLlama("vocabulary", {{"vocab_size", 1023}});
+  const Outcome small = OutcomeOf([&] { Convert(options); });
+  CHECK((small.code == Code::kInvalidModel && small.Names("1024 ids") && small.Names("1023 rows")));
+
+  // One that lies in the source directory is taken unless it is not wanted.
+  options.source = SmallLlama("vocabulary", {{"vocab_size", 1024}});
+  options.tokenizer.clear();
+  fs::copy_file(tokenizer, options.source / "tokenizer.model");
+  WriteFile(options.source / "tokenizer_config.json", R"({"chat_template": "{{ messages }}"})");
+  report = Convert(options);
+  CHECK((report.has_tokenizer && report.has_chat_template));
+  options.no_tokenizer = true;
+  CHECK_FALSE(Convert(options).has_tokenizer);
+  options.no_tokenizer = false;
+  options.tokenizer = "no/such/file";
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kIo);
+}
+
+TEST_CASE("arguments: sources and outputs that cannot be") {
+  const fs::path good = SmallLlama("arguments");
+  CHECK(ConvertOutcome("no/such/model").code == Code::kIo);
+  CHECK(ConvertOutcome(FreshFolder("nothing")).Names("config.json"));
+  const fs::path other = TemporaryPath("model.xyz");
+  WriteFile(other, "what is this");
+  CHECK(ConvertOutcome(other).code == Code::kUnsupported);
+  ConvertOptions options = Options(good, "x.thimble");
+  options.output.clear();
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kInvalidArgument);
+  options.output = FreshFolder("folder");
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kInvalidArgument);
+  options.output = options.output / "missing" / "x.thimble";
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kIo);
+  options = Options(good, "x.thimble");
+  options.block = 48;
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kInvalidArgument);
+  options = Options(SmallLlama("ignored", {{"my_own_field", 7}}), "x.thimble");
+  CHECK(OutcomeOf([&] { Convert(options); }).Names("'my_own_field'"));
+  options.ignore_fields = {"my_own_field"};
+  CHECK(OutcomeOf([&] { Convert(options); }).code == Code::kOk);
+  CHECK(WeightTypeFromName("q4") == WeightType::kQ4);
+  CHECK_FALSE(WeightTypeFromName("q5"));
+}
+
+TEST_CASE("sharded checkpoints convert like whole ones") {
+  const nlohmann::json config = LlamaConfig();
+  const std::vector<TestTensor> tensors = LlamaTensors(config);
+  const fs::path whole = WriteModel("sharded", config, tensors);
+  ConvertOptions options = Options(whole, "sharded.thimble");
+  Convert(options);
+  const std::string expected = ReadFile(options.output);
+  fs::remove(whole / "model.safetensors");
+  nlohmann::json map;
+  std::vector<TestTensor> parts[3];
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    parts[i % 3].push_back(tensors[i]);
+    map[tensors[i].name] = "part-" + std::to_string(i % 3) + ".safetensors";
+  }
+  for (int i = 0; i < 3; ++i)
+    WriteFile(whole / ("part-" + std::to_string(i) + ".safetensors"), SafetensorsBytes(parts[i]));
+  WriteFile(whole / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  Convert(options);
+  CHECK(ReadFile(options.output) == expected);
+  fs::remove(whole / "part-1.safetensors");
+  const Outcome missing = ConvertOutcome(whole);
+  CHECK((missing.code == Code::kInvalidModel && missing.Names("part-1.safetensors")));
+}
