@@ -96,34 +96,20 @@ size_t FormatStatus(const Status& s, char* buffer, size_t buffer_bytes) {
 
 const char* CodeName(Code code) {
   switch (code) {
-    case Code::kOk: return "ok";
-    case Code::kInvalidArgument: return "invalid-argument";
-    case Code::kOutOfRange: return "out-of-range";
-    case Code::kTextTooLong: return "text-too-long";
-    case Code::kInvalidToken: return "invalid-token";
-    case Code::kNotAState: return "not-a-state";
-    case Code::kStateDamaged: return "state-damaged";
-    case Code::kStateMismatch: return "state-mismatch";
-    case Code::kNotAModel: return "not-a-model";
-    case Code::kTruncated: return "truncated";
-    case Code::kCorrupt: return "corrupt";
-    case Code::kInvalidModel: return "invalid-model";
-    case Code::kTrailingBytes: return "trailing-bytes";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kUnsupportedFeature: return "unsupported-feature";
-    case Code::kUnsupportedVersion: return "unsupported-version";
-    case Code::kUnsupportedCpu: return "unsupported-cpu";
-    case Code::kArenaTooSmall: return "arena-too-small";
-    case Code::kArenaMisaligned: return "arena-misaligned";
-    case Code::kSizeOverflow: return "size-overflow";
-    case Code::kOutOfMemory: return "out-of-memory";
-    case Code::kIo: return "io";
-    case Code::kThreads: return "threads";
-    case Code::kContextFull: return "context-full";
-    case Code::kWrongState: return "wrong-state";
-    case Code::kCancelled: return "cancelled";
-    case Code::kRewindTooFar: return "rewind-too-far";
-    case Code::kNotFinite: return "not-finite";
+#define THIMBLE_CASE(NAME, kName, number, name, help) \
+  case Code::kName: return name;
+    THIMBLE_CODES(THIMBLE_CASE)
+#undef THIMBLE_CASE
+  }
+  return "unknown";
+}
+
+const char* CodeHelp(Code code) {
+  switch (code) {
+#define THIMBLE_CASE(NAME, kName, number, name, help) \
+  case Code::kName: return help;
+    THIMBLE_CODES(THIMBLE_CASE)
+#undef THIMBLE_CASE
   }
   return "unknown";
 }

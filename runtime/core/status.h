@@ -9,47 +9,14 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "runtime/include/thimble/codes.h"
+
 namespace thimble {
 
-// Ranges: 1xx the caller's argument, 2xx the file's content, 3xx understood but not supported, 4xx memory,
-// 5xx the device or the operating system, 6xx the object's state, 7xx numbers.
-enum class Code : int32_t {
-  kOk = 0,
-
-  kInvalidArgument = 100,   // a value that is never legal
-  kOutOfRange = 101,        // a value outside the stated bounds
-  kTextTooLong = 102,       // text does not fit the workspace that was planned for it
-  kInvalidToken = 103,      // a token id outside the vocabulary
-  kNotAState = 104,         // the block does not start as a saved state
-  kStateDamaged = 105,      // a saved state that is cut short or changed
-  kStateMismatch = 106,     // a saved state of another model file or of other options
-
-  kNotAModel = 200,         // the file does not start as a .thimble file
-  kTruncated = 201,         // the file ends before what it announces
-  kCorrupt = 202,           // a checksum or the structure is wrong
-  kInvalidModel = 203,      // well-formed, but a field contradicts another or is out of range
-  kTrailingBytes = 204,     // the file is longer than it announces
-
-  kUnsupported = 300,           // a kind this build does not know
-  kUnsupportedFeature = 301,    // the file requires a feature by a name this build does not know
-  kUnsupportedVersion = 302,    // the container's version is newer
-  kUnsupportedCpu = 303,        // a kernel table that this CPU cannot run
-
-  kArenaTooSmall = 400,     // got = the block's size, wanted = the exact need
-  kArenaMisaligned = 401,   // the block's start is not 64-byte aligned
-  kSizeOverflow = 402,      // a size does not fit size_t
-  kOutOfMemory = 403,       // the operating system gave nothing
-
-  kIo = 500,                // open, stat, read or map failed; got = errno
-  kThreads = 501,           // the thread pool could not be created
-
-  kContextFull = 600,       // no room left in the KV cache; got = tokens wanted, wanted = tokens left
-  kWrongState = 601,        // the call does not fit the state (for example sampling before any prefill)
-  kCancelled = 602,         // the caller asked to stop
-  kRewindTooFar = 603,      // rows that the position sees were overwritten; wanted = the first that has them
-
-  kNotFinite = 700,         // logits hold NaN or infinity
-};
+// kOk, kInvalidArgument, ...: runtime/include/thimble/codes.h has them all, with their meaning and what to do.
+#define THIMBLE_ENUMERATOR(NAME, kName, number, name, help) kName = number,
+enum class Code : int32_t { THIMBLE_CODES(THIMBLE_ENUMERATOR) };
+#undef THIMBLE_ENUMERATOR
 
 struct Status {
   static constexpr int64_t kNone = -1;
@@ -110,6 +77,8 @@ size_t FormatStatus(const Status& status, char* buffer, size_t buffer_bytes);
 
 // "kArenaTooSmall" -> "arena-too-small"; stable names for JSON and logs.
 const char* CodeName(Code code);
+// What the code means and what to do. Static text, like the name; "unknown" for a number that is no code.
+const char* CodeHelp(Code code);
 
 // The exit code that a program should end with: 0 ok, 2 argument, 3 bad model, 4 unsupported, 5 memory, 6 I/O,
 // 7 run limit, 130 cancelled.

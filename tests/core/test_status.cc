@@ -13,34 +13,9 @@ using namespace thimble;
 
 namespace {
 
-const std::vector<Code> kAllCodes = {Code::kOk,
-                                     Code::kInvalidArgument,
-                                     Code::kOutOfRange,
-                                     Code::kTextTooLong,
-                                     Code::kInvalidToken,
-                                     Code::kNotAState,
-                                     Code::kStateDamaged,
-                                     Code::kStateMismatch,
-                                     Code::kNotAModel,
-                                     Code::kTruncated,
-                                     Code::kCorrupt,
-                                     Code::kInvalidModel,
-                                     Code::kTrailingBytes,
-                                     Code::kUnsupported,
-                                     Code::kUnsupportedFeature,
-                                     Code::kUnsupportedVersion,
-                                     Code::kUnsupportedCpu,
-                                     Code::kArenaTooSmall,
-                                     Code::kArenaMisaligned,
-                                     Code::kSizeOverflow,
-                                     Code::kOutOfMemory,
-                                     Code::kIo,
-                                     Code::kThreads,
-                                     Code::kContextFull,
-                                     Code::kWrongState,
-                                     Code::kCancelled,
-                                     Code::kRewindTooFar,
-                                     Code::kNotFinite};
+#define THIMBLE_CODE_OF(NAME, kName, number, name, help) Code::kName,
+const std::vector<Code> kAllCodes = {THIMBLE_CODES(THIMBLE_CODE_OF)};
+#undef THIMBLE_CODE_OF
 
 std::string Text(const Status& status) {
   char buffer[512];
@@ -84,6 +59,13 @@ TEST_CASE("every code has a name of its own") {
     CHECK(names.insert(name).second);
     CHECK(name != "unknown");
     CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos);
+  }
+  // What to do is said, too, in sentences of its own.
+  std::set<std::string> helps;
+  for (const Code code : kAllCodes) {
+    const std::string help = CodeHelp(code);
+    CHECK(helps.insert(help).second);
+    CHECK(help.back() == '.');
   }
   // No code that the list above lacks.
   size_t known = 0;

@@ -34,7 +34,7 @@ const std::vector<std::string_view> kIsaKernels = {
     "!ops/attention/attention_parts.h", "ops/x86/", "ops/neon/"};
 
 const std::vector<Layer> kLayers = {
-    {"runtime/core/", {"runtime/core/"}, {}},
+    {"runtime/core/", {"runtime/core/", "runtime/include/thimble/codes.h"}, {}},
     {"runtime/core/unicode/", {"runtime/core/"}, {}},
     {"format/", {"runtime/core/", "format/"}, {"flatbuffers/"}},
     {"format/schema/", {}, {"flatbuffers/"}},
