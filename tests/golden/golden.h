@@ -1,6 +1,7 @@
-// Reading expectations: JSON files, and models converted into the tests' temporary folder.
+// Reading expectations: JSON files, models converted into the tests' temporary folder, perplexity.
 #pragma once
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,17 +29,24 @@ inline bool IsSlowRun() {
 #endif
 }
 
-inline std::string ConvertTo(const std::string& name, const std::filesystem::path& source, WeightType weights,
-                             const std::filesystem::path& tokenizer = {}) {
+// As the program does with `--recipe recipe --block block`.
+inline std::string ConvertByRecipe(const std::string& name, const std::filesystem::path& source, const std::string& recipe,
+                                   uint32_t block = 32, const std::filesystem::path& tokenizer = {}) {
   ConvertOptions options;
   options.source = source;
-  options.output = TemporaryPath(name + "-" + WeightTypeName(weights) + ".thimble");
-  // What the program does for --weights.
-  ApplyRecipe(*FindWeightRecipe(weights == WeightType::kQ4 ? "balanced" : weights == WeightType::kQ8 ? "quality" : "exact"),
-              &options);
+  options.output = TemporaryPath(name + "-" + recipe + "-" + std::to_string(block) + ".thimble");
+  ApplyRecipe(*FindWeightRecipe(recipe), &options);
+  options.block = block;
   options.tokenizer = tokenizer;
   Convert(options);
   return options.output.string();
+}
+
+// As the program does with `--weights weights`.
+inline std::string ConvertTo(const std::string& name, const std::filesystem::path& source, WeightType weights,
+                             const std::filesystem::path& tokenizer = {}) {
+  const char* recipe = weights == WeightType::kQ4 ? "balanced" : weights == WeightType::kQ8 ? "quality" : "exact";
+  return ConvertByRecipe(name, source, recipe, 32, tokenizer);
 }
 
 inline thimble_options CacheOptions(int32_t cache, uint32_t context = 0) {
@@ -73,5 +81,34 @@ class NegativeLogLikelihood {
   double total_ = 0;
   size_t count_ = 0;
 };
+
+// A JSON list of ids, or an object that has one.
+inline std::vector<int32_t> ReadIds(const std::filesystem::path& path) {
+  const nlohmann::json ids = ReadJson(path);
+  return (ids.is_array() ? ids : ids.at("ids")).get<std::vector<int32_t>>();
+}
+
+// Over windows of options.context_tokens ids from position 0, each position scoring the id that comes next, also where that
+// is the first of the next window: as `thimble perplexity` does.
+inline double Perplexity(const std::string& path, const std::vector<int32_t>& ids, const thimble_options& options,
+                         size_t most_windows = SIZE_MAX) {
+  Runner runner(path, options);
+  const size_t window = options.context_tokens;
+  double total = 0;
+  size_t count = 0, windows = 0;
+  for (size_t begin = 0; begin + 1 < ids.size() && windows < most_windows; begin += window, ++windows) {
+    const size_t inputs = std::min(window, ids.size() - 1 - begin);
+    const auto from = ids.begin() + static_cast<long>(begin), to = from + static_cast<long>(inputs);
+    const std::vector<int32_t> in(from, to), targets(from + 1, to + 1);
+    NegativeLogLikelihood nll(targets, runner.outputs());
+    runner.Rewind(0);
+    Check(thimble_prefill_each(runner.session(), in.data(), in.size(), &NegativeLogLikelihood::Take, &nll));
+    total += nll.total();
+    count += nll.count();
+  }
+  return std::exp(total / static_cast<double>(count));
+}
+
+inline double PercentAbove(double value, double reference) { return 100.0 * (value / reference - 1.0); }
 
 }  // namespace thimble::test

@@ -1,4 +1,5 @@
 // Trained models: greedy text, logits and perplexity against what their authors' float32 code gives.
+#include <algorithm>
 #include <catch2/catch_message.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
@@ -10,74 +11,45 @@ using namespace thimble::test;
 
 namespace {
 
-// Windows of `window` ids from position 0; scores ids[begin + 1 ... begin + window] where `next_window` (the target of
-// the last position is the first id of the next window), else the window's own ids alone.
-struct Protocol {
-  size_t window;
-  bool next_window;
-};
-
-double Perplexity(const std::string& path, const std::vector<int32_t>& ids, const Protocol& protocol, int32_t cache,
-                  size_t most_windows) {
-  Runner runner(path, CacheOptions(cache, static_cast<uint32_t>(protocol.window)));
-  double total = 0;
-  size_t count = 0, windows = 0;
-  for (size_t begin = 0; begin + 1 < ids.size() && windows < most_windows; begin += protocol.window, ++windows) {
-    const size_t inputs = std::min(protocol.window, ids.size() - 1 - begin);
-    const std::vector<int32_t> in(ids.begin() + begin, ids.begin() + begin + inputs);
-    const size_t scored = protocol.next_window ? inputs : inputs - 1;
-    const std::vector<int32_t> targets(ids.begin() + begin + 1, ids.begin() + begin + 1 + scored);
-    NegativeLogLikelihood nll(targets, runner.outputs());
-    Check(thimble_rewind(runner.session(), 0));
-    Check(thimble_prefill_each(runner.session(), in.data(), in.size(), &NegativeLogLikelihood::Take, &nll));
-    total += nll.total();
-    count += nll.count();
-  }
-  return std::exp(total / static_cast<double>(count));
-}
-
-std::vector<int32_t> Greedy(Runner& runner, const std::vector<int32_t>& prompt, size_t count) {
-  thimble_sampling greedy = thimble_default_options().sampling;
-  greedy.temperature = 0;
-  Check(thimble_set_sampling(runner.session(), &greedy));
-  Check(thimble_rewind(runner.session(), 0));
-  Check(thimble_prefill(runner.session(), prompt.data(), prompt.size()));
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < count; ++i) {
-    int32_t id = -1;
-    Check(thimble_sample(runner.session(), &id));
-    ids.push_back(id);
-    if (i + 1 < count) Check(thimble_decode(runner.session(), id));
-  }
-  return ids;
-}
-
-double PercentAbove(double value, double reference) { return 100.0 * (value / reference - 1.0); }
-
 struct Stories {
   std::string name;
   std::filesystem::path source, tokenizer;
   nlohmann::json expected;
   std::vector<int32_t> ids;
-  Protocol protocol;
+  // What 8 and 4 bit weights (the program's --weights) with int8 rows may cost, in percent of the perplexity in fp32:
+  // about 1.5 times what README.md says that they do.
+  double most_for_q8, most_for_q4;
 };
 
-// The reference value over as many windows as a slow run takes, and all of them otherwise.
+constexpr uint32_t kWindow = 256;
+
+std::vector<int32_t> Greedy(Runner& runner, const std::vector<int32_t>& prompt, size_t count) {
+  runner.Rewind(0);
+  Check(thimble_prefill(runner.session(), prompt.data(), prompt.size()));
+  return runner.GreedyIds(count);
+}
+
+// The reference value over as many windows as a slow run takes, and all of them otherwise. What int8 and int4 cost exactly is
+// checked against README.md by quality_tables; over two windows it is anybody's guess, but not more than three times that.
 void CheckPerplexity(const Stories& s) {
   const size_t windows = IsSlowRun() ? 2 : s.expected.at("window_nll").size();
-  double reference = s.expected.at("perplexity").get<double>();
+  double reference = s.expected.at("perplexity").get<double>(), slack = 1.0;
   if (IsSlowRun()) {
     const auto nll = s.expected.at("window_nll").get<std::vector<double>>();
-    reference = std::exp((nll[0] + nll[1]) / static_cast<double>(2 * s.protocol.window));
+    reference = std::exp((nll[0] + nll[1]) / static_cast<double>(2 * kWindow));
+    slack = 3.0;
   }
-  const double f32 = Perplexity(ConvertTo(s.name, s.source, WeightType::kF32, s.tokenizer), s.ids, s.protocol, THIMBLE_CACHE_F32, windows);
+  const auto measure = [&](WeightType weights, int32_t cache) {
+    return Perplexity(ConvertTo(s.name, s.source, weights, s.tokenizer), s.ids, CacheOptions(cache, kWindow), windows);
+  };
+  const double f32 = measure(WeightType::kF32, THIMBLE_CACHE_F32);
   CHECK(std::fabs(f32 - reference) < 5e-5 * reference);
-  const double q8 = Perplexity(ConvertTo(s.name, s.source, WeightType::kQ8, s.tokenizer), s.ids, s.protocol, THIMBLE_CACHE_Q8, windows);
-  CHECK(std::fabs(PercentAbove(q8, f32)) < (IsSlowRun() ? 1.0 : 0.3));
-  const double q4 = Perplexity(ConvertTo(s.name, s.source, WeightType::kQ4, s.tokenizer), s.ids, s.protocol, THIMBLE_CACHE_Q8, windows);
-  CHECK(PercentAbove(q4, f32) < 6.0);
-  std::printf("%s perplexity over %zu windows: f32 %.4f (reference %.4f), q8 + q8 cache %.4f (%+.3f%%), q4 + q8 cache %.4f (%+.2f%%)\n",
-              s.name.c_str(), windows, f32, reference, q8, PercentAbove(q8, f32), q4, PercentAbove(q4, f32));
+  const double q8 = PercentAbove(measure(WeightType::kQ8, THIMBLE_CACHE_Q8), f32);
+  CHECK(std::fabs(q8) < s.most_for_q8 * slack);
+  const double q4 = PercentAbove(measure(WeightType::kQ4, THIMBLE_CACHE_Q8), f32);
+  CHECK(std::fabs(q4) < s.most_for_q4 * slack);
+  std::printf("%s, %zu windows: f32 %.4f (reference %.4f), q8 %+.3f %%, q4 %+.3f %%\n", s.name.c_str(), windows, f32, reference,
+              q8, q4);
 }
 
 }  // namespace
@@ -86,9 +58,7 @@ TEST_CASE("stories260K: logits, 256 greedy ids, perplexity") {
   const std::string model = SharedDataPath("models/stories260K.bin"), folder = SharedDataPath("golden/public/stories260K");
   if (model.empty() || folder.empty()) SKIP("models/stories260K.bin is not in the shared data");
   const std::string tokenizer = SharedDataPath("tokenizers/tok512.bin");
-  Stories s{"stories260K", model, tokenizer, ReadJson(folder + "/expected.json"), {}, {256, true}};
-  const nlohmann::json ids = ReadJson(folder + "/ids.json");
-  s.ids = (ids.is_array() ? ids : ids.at("ids")).get<std::vector<int32_t>>();
+  const Stories s{"stories260K", model, tokenizer, ReadJson(folder + "/expected.json"), ReadIds(folder + "/ids.json"), 0.35, 7.1};
 
   const std::string path = ConvertTo("stories260K", model, WeightType::kF32, tokenizer);
   const auto logits = s.expected.at("logits").get<std::vector<std::vector<double>>>();
@@ -103,11 +73,11 @@ TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity
   for (const char* name : {"stories-qmqa", "stories-qkv"}) {
     const std::string source = SharedDataPath(std::string("models/") + name);
     if (source.empty()) SKIP("models/stories-* are not in the shared data");
+    const bool qmqa = name == std::string("stories-qmqa");
     // The same code as the other model's, and more of it than an emulator has time for.
-    if (IsSlowRun() && name == std::string("stories-qkv")) continue;
-    Stories s{name, source, {}, ReadJson(source + "/fixture.json"), {}, {256, true}};
-    const nlohmann::json ids = ReadJson(SharedDataPath("models/stories-qmqa/ids.json"));
-    s.ids = (ids.is_array() ? ids : ids.at("ids")).get<std::vector<int32_t>>();
+    if (IsSlowRun() && !qmqa) continue;
+    const Stories s{name, source, {}, ReadJson(source + "/fixture.json"), ReadIds(SharedDataPath("models/stories-qmqa/ids.json")),
+                    qmqa ? 0.13 : 0.09, qmqa ? 1.2 : 0.5};
     const auto logits = s.expected.at("logits").get<std::vector<std::vector<double>>>();
     const auto greedy = s.expected.at("greedy").get<std::vector<int32_t>>();
     const auto prompt = s.expected.at("prompt_ids").get<std::vector<int32_t>>();
@@ -140,5 +110,32 @@ TEST_CASE("the shipped model writes the same greedy text on every machine and fo
       if (threads == 1) first = ids;
       CHECK(ids == first);
     }
+  }
+}
+
+TEST_CASE("thimble_generate streams the shipped model's greedy text") {
+  const std::string path = std::string(THIMBLE_GOLDEN_DIR) + "/../../targets/cli/models/stories-qmqa.thimble";
+  const auto expected = ReadJson(std::string(THIMBLE_GOLDEN_DIR) + "/stories-qmqa/shipped_greedy.json");
+  const auto prompt = expected.at("prompt_text").get<std::string>(), text = expected.at("text").get<std::string>();
+  const size_t tokens = expected.at("greedy").size(), prompt_tokens = expected.at("prompt").size();
+  thimble_options options = CacheOptions(THIMBLE_CACHE_Q8, 128);
+  options.kernels = "scalar";
+  Runner runner(path, options);
+  CHECK(runner.Tokenize(prompt, true) == expected.at("prompt").get<std::vector<int32_t>>());
+  const Runner::Generated generated = runner.Generate(prompt, tokens);
+  CHECK(generated.Text() == text);
+  CHECK(generated.prompt_tokens == prompt_tokens);
+  CHECK(generated.generated_tokens == tokens);
+  CHECK(!generated.ended);
+  CHECK(runner.position() == prompt_tokens + tokens);
+  // As it comes: about a piece for every token, none of them empty.
+  CHECK(generated.pieces.size() > tokens * 3 / 4);
+  CHECK(std::none_of(generated.pieces.begin(), generated.pieces.end(), [](const std::string& piece) { return piece.empty(); }));
+
+  // In two calls, of which the second has no prompt: the same text, also where that begins with a space.
+  for (size_t first = 1; first < 8; ++first) {
+    runner.Rewind(0);
+    const std::string begin = runner.Generate(prompt, first).Text();
+    CHECK(begin + runner.Generate("", 8 - first).Text() == text.substr(0, text.find(". She")));
   }
 }
