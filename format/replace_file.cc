@@ -1,12 +1,40 @@
 #include "format/replace_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 
 namespace thimble {
+namespace {
+
+constexpr char kTemporary[] = ".tmp-";
+
+}  // namespace
+
+std::string TemporaryBeside(const std::string& path) { return path + kTemporary + std::to_string(getpid()); }
+
+void LockTemporary(int fd) { flock(fd, LOCK_EX | LOCK_NB); }
+
+void RemoveLeftovers(const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::path target = path;
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
+  const std::string start = target.filename().string() + kTemporary;
+  for (auto it = std::filesystem::directory_iterator(folder, failed); !failed && it != std::filesystem::directory_iterator();
+       it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(start) || name.find_first_not_of("0123456789", start.size()) != std::string::npos) continue;
+    const int fd = open(it->path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) continue;
+    struct stat info;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(it->path().c_str());
+    close(fd);
+  }
+}
 
 bool ReplaceFile(const std::string& from, const std::string& to) {
   if (std::rename(from.c_str(), to.c_str()) != 0) return false;

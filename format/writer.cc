@@ -1,14 +1,10 @@
 // The file itself: a temporary beside the target, segments written where the layout says, header last, sync, rename.
 #include "format/writer.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <new>
 
 #include "format/container.h"
@@ -20,25 +16,6 @@ namespace {
 
 [[noreturn]] void ThrowErrno(const std::string& path, const char* action) {
   throw WriteError(Code::kIo, path + ": cannot " + action + ": " + std::strerror(errno));
-}
-
-constexpr char kTemporary[] = ".tmp-";
-
-// What conversions that were killed have left beside `path`. A live one holds a lock on its file.
-void RemoveLeftovers(const std::filesystem::path& path) {
-  std::error_code failed;
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const std::string start = path.filename().string() + kTemporary;
-  for (auto it = std::filesystem::directory_iterator(folder, failed); !failed && it != std::filesystem::directory_iterator();
-       it.increment(failed)) {
-    const std::string name = it->path().filename().string();
-    if (!name.starts_with(start) || name.find_first_not_of("0123456789", start.size()) != std::string::npos) continue;
-    const int fd = open(it->path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) continue;
-    struct stat info;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(it->path().c_str());
-    close(fd);
-  }
 }
 
 // The reader's own validation, over bytes that are about to be written.
@@ -65,13 +42,13 @@ ModelWriter::ModelWriter(const std::string& path, ModelDescription description)
   written_.assign(segments_.size(), false);
 
   RemoveLeftovers(path);
-  temporary_path_ = path + kTemporary + std::to_string(getpid());
+  temporary_path_ = TemporaryBeside(path);
   file_ = std::fopen(temporary_path_.c_str(), "wb");
   if (file_ == nullptr) ThrowErrno(temporary_path_, "create");
   // Large writes make large folios in the page cache: mapping the file again then costs a seventh of the page faults.
   buffer_.resize(size_t{8} << 20);
   std::setvbuf(file_, buffer_.data(), _IOFBF, buffer_.size());
-  flock(fileno(file_), LOCK_EX | LOCK_NB);  // where the file system has no locks nothing is taken for a leftover, either
+  LockTemporary(fileno(file_));
   try {
     if (description_.spec.tokenizer_segment >= 0) {
       BeginSegment(description_.spec.tokenizer_segment);

@@ -23,4 +23,5 @@ heading "What the model will take, before it is loaded: thimble plan $model"
 heading "A story: thimble run $model"
 if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 200 -s 1; fi
 # Ends with tokens per second, what was taken beside what was planned, and where the memory report lies.
+rm -f -- "$report"
 "$thimble" run "$model" "$@" --memory-report "$report"

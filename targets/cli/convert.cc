@@ -2,8 +2,6 @@
 // arguments and the list of what can be read.
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,7 +9,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "format/container.h"
 #include "targets/convert/convert.h"
 #include "targets/convert/family.h"
 #include "targets/convert/family_gguf.h"
@@ -25,6 +22,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
 
 namespace thimble::cli {
@@ -93,31 +91,14 @@ std::string WeightsText(const Arguments& arguments) {
   return text + ")";
 }
 
-bool IsThimbleFile(const fs::path& path) {
-  char start[sizeof kMagic] = {};
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return false;
-  const bool read = std::fread(start, 1, sizeof start, file) == sizeof start;
-  std::fclose(file);
-  return read && std::memcmp(start, kMagic, sizeof start) == 0;
-}
-
-// A converted model may be replaced; anything else only when asked, and what is being read never.
-void CheckOutput(const Arguments& arguments) {
-  std::error_code ignored;
-  const fs::path output = arguments.output;
-  if (!fs::exists(output, ignored)) return;
-  if (fs::is_directory(output, ignored)) throw IoError(arguments.output, "cannot be written", EISDIR);
-  for (const std::string& input : {arguments.source, arguments.tokenizer}) {
-    if (!input.empty() && fs::equivalent(output, input, ignored))
-      throw Error(kInvalidArgument, "-o: " + arguments.output + " is what is being read");
+// What is read: a file that belongs to a folder stands for all of it.
+void AddInputs(const Arguments& arguments, OutputFiles& outputs) {
+  outputs.Reads(arguments.source);
+  outputs.Reads(arguments.tokenizer);
+  const fs::path source = arguments.source;
+  for (const char* extension : {".json", ".safetensors", ".pt", ".pth"}) {
+    if (source.extension() == extension) outputs.Reads((fs::absolute(source).parent_path()).string());
   }
-  const bool in_source = fs::is_directory(arguments.source, ignored) &&
-                         fs::equivalent(fs::absolute(output).parent_path(), arguments.source, ignored);
-  if (IsThimbleFile(output) || (arguments.force && !in_source)) return;
-  throw Error(kInvalidArgument,
-              "-o: " + arguments.output + " exists and is no .thimble file" +
-                  (in_source ? ", and it lies in the source folder" : "; --force replaces it"));
 }
 
 struct FileKind {
@@ -284,16 +265,16 @@ int Run(const Arguments& arguments) {
     CheckReadable(arguments.tokenizer);
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
-  const std::vector<PackedOutput> outputs = PackedOutputs(arguments);
+  std::vector<PackedOutput> outputs = PackedOutputs(arguments);
+  OutputFiles files(arguments.force);
+  AddInputs(arguments, files);
   Arguments written = arguments;
-  for (const PackedOutput& output : outputs) {
-    written.output = output.path;
-    CheckOutput(written);
-  }
-  written.output = arguments.output;
-  if (!outputs.empty()) written.output = arguments.output + ".unpacked";
-  CheckOutput(written);
-  if (!arguments.report.empty()) CheckReportName(arguments.report);
+  for (PackedOutput& output : outputs) output.path = files.Writes("-o", output.path, OutputKind::kModel).path();
+  if (!outputs.empty()) written.output += ".unpacked";
+  written.output = files.Writes("-o", written.output, OutputKind::kModel).path();
+  std::optional<OutputFile> report_file;
+  if (!arguments.report.empty())
+    report_file = files.Writes("--report", arguments.report, ConversionReportKind(arguments.report));
 
   ProgressBar bar(arguments.quiet);
   const auto start = Clock::now();
@@ -306,7 +287,7 @@ int Run(const Arguments& arguments) {
   const std::string weights = arguments.shape.empty() ? WeightsText(arguments) : arguments.weights;
   const ConversionFacts facts{report,  arguments.shape.empty() ? arguments.source : arguments.shape, arguments.output,
                               weights, seconds, MeasureMemory().peak_resident_bytes};
-  if (!arguments.report.empty()) WriteConversionReport(arguments.report, facts);
+  if (report_file) WriteConversionReport(*report_file, facts);
   if (arguments.json) {
     PrintJson(ConversionJson(facts));
   } else if (!arguments.quiet) {
@@ -360,7 +341,7 @@ Command AddConvert(CLI::App* program) {
   AddInteger(app, "--positions", &a->positions, 0, 1 << 20, "Its context; 0 = that of the shape")
       ->default_str("0")
       ->group(kShape);
-  app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
+  app->add_flag("--force", a->force, "Replace files of other kinds, too; never what is read");
   app->add_flag("--list", a->list, "Show the families of models that can be brought in");
   app->add_option("--report", a->report, "Error and bytes of every tensor: a page (.html) or JSON (.json)")
       ->type_name("FILE");

@@ -131,6 +131,7 @@ std::string ConversionHtml(const ConversionFacts& facts) {
                           ? 100.0 * static_cast<double>(report.file_bytes) / static_cast<double>(report.source_bytes)
                           : 0;
   std::string html = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                     "<meta name=\"generator\" content=\"thimble\">\n"
                      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>";
   html += EscapeHtml(report.name) + ": conversion</title>\n<style>" + kStyle +
           "</style>\n</head>\n<body>\n<main>\n<h1>";

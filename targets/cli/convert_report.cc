@@ -1,8 +1,6 @@
 #include "targets/cli/convert_report.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
@@ -60,7 +58,8 @@ Json ConversionJson(const ConversionFacts& facts) {
                        {"relative_error", tensor.relative_error},
                        {"largest_error", tensor.largest_error}});
   }
-  return {{"output", facts.output},
+  return {{"report", "thimble conversion"},
+          {"output", facts.output},
           {"name", report.name},
           {"family", report.family},
           {"weights_type", facts.weights},
@@ -77,17 +76,15 @@ Json ConversionJson(const ConversionFacts& facts) {
           {"tensors", std::move(tensors)}};
 }
 
-void CheckReportName(const std::string& path) {
-  if (path.ends_with(".html") || path.ends_with(".json")) return;
+OutputKind ConversionReportKind(const std::string& path) {
+  if (path.ends_with(".html")) return OutputKind::kConversionPage;
+  if (path.ends_with(".json")) return OutputKind::kConversionJson;
   throw Error(kInvalidArgument, "--report: must end in .html or .json, got " + Quoted(path));
 }
 
-void WriteConversionReport(const std::string& path, const ConversionFacts& facts) {
-  const std::string text = path.ends_with(".html") ? ConversionHtml(facts) : DumpJson(ConversionJson(facts), 2) + "\n";
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) throw IoError(path, "cannot be written", errno);
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (const bool closed = std::fclose(file) == 0; !written || !closed) throw IoError(path, "cannot be written", errno);
+void WriteConversionReport(const OutputFile& file, const ConversionFacts& facts) {
+  file.Write(file.kind() == OutputKind::kConversionPage ? ConversionHtml(facts)
+                                                        : DumpJson(ConversionJson(facts), 2) + "\n");
 }
 
 }  // namespace thimble::cli

@@ -5,6 +5,7 @@
 
 #include "targets/convert/convert.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 
 namespace thimble::cli {
 
@@ -24,9 +25,8 @@ std::string ConversionHtml(const ConversionFacts& facts);
 // attributes.
 std::string EscapeHtml(std::string_view text);
 
-// Throws Error unless `path` ends in .html or .json; looked at before the conversion starts.
-void CheckReportName(const std::string& path);
-// The kind follows the ending.
-void WriteConversionReport(const std::string& path, const ConversionFacts& facts);
+// By the ending, .html or .json; throws Error for others.
+OutputKind ConversionReportKind(const std::string& path);
+void WriteConversionReport(const OutputFile& file, const ConversionFacts& facts);
 
 }  // namespace thimble::cli

@@ -36,6 +36,7 @@ void InstallSignalHandlers() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes (`ulimit -f`) is then an error of write, after which we clean up
 }
 
 bool Interrupted() { return interrupted != 0; }

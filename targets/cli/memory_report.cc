@@ -1,9 +1,6 @@
 // What a run planned beside what it took.
 #include "targets/cli/memory_report.h"
 
-#include <cerrno>
-#include <cstdio>
-
 #include <nlohmann/json.hpp>
 
 #include "targets/cli/error.h"
@@ -16,10 +13,6 @@ namespace {
 std::string Measured(const char* name, uint64_t bytes, const char* what) {
   if (bytes == 0) return Format("  %-18s not measured here\n", name);
   return Format("  %-18s %16s  %s\n", name, Thousands(bytes).c_str(), what);
-}
-
-bool EndsWith(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 }  // namespace
@@ -51,15 +44,20 @@ Json MemoryJson(const MemoryUse& use) {
           {"program_private_dirty_bytes", use.before.private_dirty_bytes}};
 }
 
-void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options,
+OutputKind MemoryReportKind(const std::string& path) {
+  return path.ends_with(".json") ? OutputKind::kMemoryJson : OutputKind::kMemoryText;
+}
+
+void WriteMemoryReport(const OutputFile& file, const Model& model, const thimble_options& options,
                        const Plan& plan, const MemoryUse& use) {
   std::string text;
-  if (EndsWith(path, ".json")) {
-    Json report = PlanJson(model, options, plan);
+  if (file.kind() == OutputKind::kMemoryJson) {
+    Json report = {{"report", "thimble memory"}};
+    report.update(PlanJson(model, options, plan));
     report["measured"] = MemoryJson(use);
     text = DumpJson(report, 1) + "\n";
   } else {
-    text = PlanText(model, options, plan);
+    text = "thimble memory report: " + PlanText(model, options, plan);
     text += "\nmeasured, in bytes\n";
     text += Measured("arena", use.arena_given_bytes, "the block that was used, the planned size exactly");
     text += Measured("arena touched", use.arena_resident_bytes, "of it in memory, in whole pages");
@@ -82,12 +80,7 @@ void WriteMemoryReport(const std::string& path, const Model& model, const thimbl
                      Thousands(line.bytes).c_str(), name.c_str());
     }
   }
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) throw IoError(path, "the memory report cannot be written", errno);
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const int write_error = errno;
-  if (std::fclose(file) != 0 || !written)
-    throw IoError(path, "the memory report cannot be written", written ? errno : write_error);
+  file.Write(text);
 }
 
 }  // namespace thimble::cli

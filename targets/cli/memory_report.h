@@ -6,6 +6,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 
 namespace thimble::cli {
 
@@ -20,8 +21,10 @@ struct MemoryUse {
 std::string MemoryText(const Plan& plan, const MemoryUse& use);
 Json MemoryJson(const MemoryUse& use);
 
-// The plan in full and the measurements; JSON when `path` ends in .json, text otherwise. Throws Error(kIo).
-void WriteMemoryReport(const std::string& path, const Model& model, const thimble_options& options,
+// JSON when the name ends in .json, text otherwise.
+OutputKind MemoryReportKind(const std::string& path);
+// The plan in full and the measurements. Throws Error(kIo).
+void WriteMemoryReport(const OutputFile& file, const Model& model, const thimble_options& options,
                        const Plan& plan, const MemoryUse& use);
 
 }  // namespace thimble::cli

@@ -1,26 +1,22 @@
 // `thimble pack`: the same model with its weights as the kernels of a machine read them, so that loading copies
 // nothing. The work is targets/convert's.
 #include <chrono>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include <thimble/thimble.h>
 #include <nlohmann/json.hpp>
 
-#include "format/container.h"
 #include "targets/convert/pack_file.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
-#include "targets/cli/input.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr char kFooter[] = R"(Examples:
@@ -35,7 +31,7 @@ when the new one is complete. The bytes are the same whatever machine writes the
 
 struct Arguments {
   std::string model, output, table;
-  bool json = false, quiet = false;
+  bool force = false, json = false, quiet = false;
 };
 
 // The last of the names is the best.
@@ -44,26 +40,16 @@ std::string BestTable() {
   return names.substr(names.rfind(' ') + 1);
 }
 
-void CheckOutput(const std::string& output) {
-  std::error_code ignored;
-  if (!fs::exists(output, ignored)) return;
-  if (fs::is_directory(output, ignored)) throw IoError(output, "cannot be written", EISDIR);
-  char start[sizeof kMagic] = {};
-  std::FILE* file = std::fopen(output.c_str(), "rb");
-  const bool read = file != nullptr && std::fread(start, 1, sizeof start, file) == sizeof start;
-  if (file != nullptr) std::fclose(file);
-  if (!read || std::memcmp(start, kMagic, sizeof start) != 0)
-    throw Error(kInvalidArgument, "-o: " + output + " exists and is no .thimble file");
-}
-
 int Run(const Arguments& arguments) {
   PackOptions options;
   options.source = arguments.model;
-  options.output = arguments.output.empty() ? arguments.model : arguments.output;
   options.table = arguments.table.empty() ? BestTable() : arguments.table;
   if (options.table == "scalar") options.table = "portable";
   { const Model checked(arguments.model); }
-  CheckOutput(options.output.string());
+  OutputFiles files(arguments.force);
+  files.Reads(arguments.model, OutputKind::kModel);
+  const std::string output = arguments.output.empty() ? arguments.model : arguments.output;
+  options.output = files.Writes("-o", output, OutputKind::kModel).path();
 
   ProgressBar bar(arguments.quiet);
   options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
@@ -72,7 +58,7 @@ int Run(const Arguments& arguments) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   if (arguments.json) {
-    PrintJson({{"output", options.output.string()},
+    PrintJson({{"output", output},
                {"packing", options.table},
                {"packed_tensors", report.packed_tensors},
                {"packed_bytes", report.packed_bytes},
@@ -81,7 +67,7 @@ int Run(const Arguments& arguments) {
                {"peak_buffer_bytes", report.peak_buffer_bytes},
                {"seconds", seconds}});
   } else if (!arguments.quiet) {
-    Print(Format("%s: %s, %s tensors packed in %s bytes; %s bytes in all, was %s; %.1f s\n", options.output.c_str(),
+    Print(Format("%s: %s, %s tensors packed in %s bytes; %s bytes in all, was %s; %.1f s\n", output.c_str(),
                  options.table.c_str(), Thousands(report.packed_tensors).c_str(),
                  Thousands(report.packed_bytes).c_str(), Thousands(report.file_bytes).c_str(),
                  Thousands(report.source_bytes).c_str(), seconds));
@@ -100,6 +86,7 @@ Command AddPack(CLI::App* program) {
   app->add_option("--for", a->table, "Kernels to pack for: " + TablePackingNames())
       ->type_name("TABLE")
       ->default_str("this machine's best");
+  app->add_flag("--force", a->force, "Replace a file that is no .thimble file");
   app->add_flag("-q,--quiet", a->quiet, "No progress and no report");
   app->add_flag("--json", a->json, "The report as one JSON object on standard output");
   app->footer(kFooter);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include "targets/cli/memory_report.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 #include "targets/cli/plan_report.h"
 #include "targets/cli/state_file.h"
 
@@ -40,8 +42,29 @@ struct Arguments {
   ContextOptions context;
   thimble_sampling sampling = thimble_default_options().sampling;
   int64_t top_k = 40, repeat_last_n = 64, seed = -1;
-  bool no_display_prompt = false, special = false, json = false;
+  bool no_display_prompt = false, special = false, json = false, force = false;
 };
+
+// What the run writes beside its text; found good or bad before there is any.
+struct RunOutputs {
+  std::optional<OutputFile> memory_report, state;
+};
+
+RunOutputs CheckOutputs(const Arguments& arguments) {
+  OutputFiles files(arguments.force);
+  files.Reads(arguments.model);
+  files.Reads(arguments.text.file);
+  files.Reads(arguments.chat.chat_template);
+  files.Reads(arguments.load_state, OutputKind::kState);
+  RunOutputs outputs;
+  if (!arguments.memory_report.empty()) {
+    const OutputKind kind = MemoryReportKind(arguments.memory_report);
+    outputs.memory_report = files.Writes("--memory-report", arguments.memory_report, kind);
+  }
+  if (!arguments.save_state.empty())
+    outputs.state = files.Writes("--save-state", arguments.save_state, OutputKind::kState);
+  return outputs;
+}
 
 uint64_t RandomSeed() {
   std::random_device device;
@@ -128,17 +151,19 @@ Json FiguresJson(const Generation& result, const Plan& plan, uint64_t seed, cons
 }
 
 // The last id was shown and not read: what goes on from the state is to know it. Returns what to say about it.
-std::string SaveState(const Arguments& arguments, thimble_session* session, size_t before, const Generation& result) {
-  if (arguments.save_state.empty()) return {};
+std::string SaveState(const std::optional<OutputFile>& file, thimble_session* session, size_t before,
+                      const Generation& result) {
+  if (!file) return {};
   const size_t shown = before + result.prompt_tokens_done + result.ids.size();
   if (thimble_position(session) < shown && thimble_position(session) < thimble_capacity(session))
     Check(thimble_decode(session, result.ids.back()));
-  const uint64_t bytes = WriteStateFile(session, arguments.save_state);
+  const uint64_t bytes = WriteStateFile(session, *file);
   return Format("state      %zu tokens, %s bytes in %s\n", thimble_position(session), Thousands(bytes).c_str(),
-                arguments.save_state.c_str());
+                file->path().c_str());
 }
 
-int RunChat(const Arguments& arguments, const Model& model, const thimble_options& options, const Plan& plan) {
+int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& model, const thimble_options& options,
+            const Plan& plan) {
   Chat chat(model, arguments.chat, arguments.max_tokens, plan.totals.chunk_tokens);
   const bool has_first = arguments.text.Given();
   // A file, or -p where nobody sits at the terminal, is the whole conversation.
@@ -152,7 +177,7 @@ int RunChat(const Arguments& arguments, const Model& model, const thimble_option
   chat.Run(session.handle(), has_first ? &first : nullptr, single, arguments.json);
   use.after = MeasureMemory();
   use.arena_resident_bytes = arena.ResidentBytes();
-  if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
+  if (outputs.memory_report) WriteMemoryReport(*outputs.memory_report, model, options, plan, use);
   if (chat.stop() == StopReason::kPipeClosed) return 0;
   if (arguments.json) {
     Json json = {{"chat_template", chat.template_name()}, {"messages", chat.Messages()}, {"stop", StopName(chat.stop())}};
@@ -186,12 +211,13 @@ int Run(const Arguments& arguments) {
         options.context_tokens != 0 ? options.context_tokens : model.info().max_positions);
   }
   const Plan plan = MakePlan(model, options);
+  const RunOutputs outputs = CheckOutputs(arguments);
 
   if (arguments.chat.chat) {
     if (!arguments.ids.empty()) throw Error(kInvalidArgument, "--ids: cannot be given together with --chat");
     if (!arguments.save_state.empty() || !arguments.load_state.empty())
       throw Error(kInvalidArgument, "--save-state and --load-state: cannot be given together with --chat");
-    return RunChat(arguments, model, options, plan);
+    return RunChat(arguments, outputs, model, options, plan);
   }
 
   const std::string prompt = arguments.ids.empty() ? PromptText(arguments.text) : std::string();
@@ -231,8 +257,8 @@ int Run(const Arguments& arguments) {
                });
   use.after = MeasureMemory();
   use.arena_resident_bytes = arena.ResidentBytes();
-  if (!arguments.memory_report.empty()) WriteMemoryReport(arguments.memory_report, model, options, plan, use);
-  const std::string state = SaveState(arguments, session.handle(), before, result);
+  if (outputs.memory_report) WriteMemoryReport(*outputs.memory_report, model, options, plan, use);
+  const std::string state = SaveState(outputs.state, session.handle(), before, result);
   if (result.stop == StopReason::kPipeClosed) return 0;
 
   if (arguments.json) {
@@ -271,6 +297,7 @@ Command AddRun(CLI::App* program) {
                   "Write the plan in full and the measured peaks (JSON if it ends in .json)")
       ->type_name("FILE");
 
+  app->add_flag("--force", a->force, "--memory-report and --save-state may replace files of other kinds; never what is read");
   app->add_option("--save-state", a->save_state, "At the end write what the context holds, to go on from it")
       ->type_name("FILE");
   app->add_option("--load-state", a->load_state,

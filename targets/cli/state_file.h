@@ -7,11 +7,12 @@
 
 #include <thimble/thimble.h>
 
+#include "targets/cli/output_file.h"
+
 namespace thimble::cli {
 
-// Replaces `path` at once, by rename of a synced file beside it: whatever happens, there is the old state or the new
-// one. Returns the bytes written. Throws Error.
-uint64_t WriteStateFile(const thimble_session* session, const std::string& path);
+// Returns the bytes written. Throws Error.
+uint64_t WriteStateFile(const thimble_session* session, const OutputFile& file);
 // Throws Error with the path in front, the session unchanged.
 void ReadStateFile(thimble_session* session, const std::string& path);
 
