@@ -7,26 +7,10 @@
 #include "format/model_file.h"
 #include "format/tokenizer_data.h"
 #include "targets/cli/error.h"
+#include "targets/cli/kind_names.h"
 
 namespace thimble::cli {
 namespace {
-
-template <size_t kCount>
-const char* Name(const char* const (&names)[kCount], uint32_t value) {
-  return value < kCount ? names[value] : "?";
-}
-
-constexpr const char* kWeightTypes[] = {"f32", "q8", "q4"};
-constexpr const char* kNorms[] = {"none", "layer_norm", "rms_norm"};
-constexpr const char* kSharings[] = {"none", "q_k", "k_v", "q_k_v"};
-constexpr const char* kRotations[] = {"none", "on_write", "on_read", "on_write_inverse_output"};
-constexpr const char* kPairings[] = {"half_split", "interleaved"};
-constexpr const char* kFfns[] = {"none", "plain", "gated"};
-constexpr const char* kActivations[] = {"identity", "gelu",         "gelu_tanh", "silu",
-                                        "relu",     "relu_squared", "gelu_quick"};
-constexpr const char* kTokenizers[] = {"?", "sentencepiece_bpe", "byte_level_bpe", "sentencepiece_unigram"};
-constexpr const char* kSplits[] = {"none",   "gpt2",           "llama3",   "qwen2",
-                                   "falcon", "deepseek_coder", "deepseek3"};
 
 void Throw(const Status& status, const std::string& path) {
   char text[248];
@@ -35,7 +19,7 @@ void Throw(const Status& status, const std::string& path) {
 }
 
 std::string TypeName(const TensorSpec& tensor) {
-  std::string name = Name(kWeightTypes, static_cast<uint32_t>(tensor.type));
+  std::string name = KindName(tensor.type);
   return tensor.block == 0 ? name : name + " block " + std::to_string(tensor.block);
 }
 
@@ -53,7 +37,7 @@ class Inspector {
 
   void AddNorm(Json* out, const char* name, const NormSpec& norm) const {
     if (norm.kind == NormKind::kNone) return;
-    Json value = {{"kind", Name(kNorms, static_cast<uint32_t>(norm.kind))}, {"eps", Short(norm.eps)}};
+    Json value = {{"kind", KindName(norm.kind)}, {"eps", Short(norm.eps)}};
     if (norm.scope == NormScope::kHead) value["per_head"] = true;
     if (norm.weight_offset != 0) value["weight_offset"] = norm.weight_offset;
     if (norm.weight == kNoTensor) value["weight"] = false;
@@ -68,8 +52,8 @@ class Inspector {
     AddNorm(&out, "attention_post_norm", layer.attention_post_norm);
     AddNorm(&out, "ffn_norm", layer.ffn_norm);
     if (layer.ffn.kind != FfnKind::kNone) {
-      Json ffn = {{"kind", Name(kFfns, static_cast<uint32_t>(layer.ffn.kind))},
-                  {"activation", Name(kActivations, static_cast<uint32_t>(layer.ffn.activation))},
+      Json ffn = {{"kind", KindName(layer.ffn.kind)},
+                  {"activation", KindName(layer.ffn.activation)},
                   {"width", layer.ffn.width}};
       AddLinear(&ffn, "gate", layer.ffn.gate);
       AddLinear(&ffn, "up", layer.ffn.up);
@@ -85,8 +69,8 @@ class Inspector {
     Json out = {{"heads", a.heads},
                 {"kv_heads", a.kv_heads},
                 {"head_width", a.head_width},
-                {"sharing", Name(kSharings, static_cast<uint32_t>(a.sharing))},
-                {"rotation", Name(kRotations, static_cast<uint32_t>(a.rotation))},
+                {"sharing", KindName(a.sharing)},
+                {"rotation", KindName(a.rotation)},
                 {"causal", a.causal},
                 {"scale", Short(a.scale)}};
     if (a.window != 0) out["window"] = a.window;
@@ -94,7 +78,7 @@ class Inspector {
     if (a.rope.width != 0) {
       Json rope = {{"width", a.rope.width},
                    {"offset", a.rope.offset},
-                   {"pairing", Name(kPairings, static_cast<uint32_t>(a.rope.pairing))},
+                   {"pairing", KindName(a.rope.pairing)},
                    {"theta", a.rope.theta},
                    {"denominator", a.rope.denominator}};
       if (a.rope.pairing == RopePairing::kHalfSplit) rope["pair_stride"] = a.rope.pair_stride;
@@ -154,7 +138,7 @@ class Inspector {
       if (tensor.scale_segment >= 0)
         scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
       Json entry = {{"name", std::string(header_.tensor_name(i))},
-                    {"type", Name(kWeightTypes, static_cast<uint32_t>(tensor.type))},
+                    {"type", KindName(tensor.type)},
                     {"shape", {tensor.rows, tensor.cols}},
                     {"bytes", data_bytes + scale_bytes},
                     {"data_segment", tensor.data_segment}};
@@ -202,8 +186,8 @@ Json Tokenizer(const ModelFile& file, const std::string& path) {
   const auto id = [](uint32_t value) { return value == kNoToken ? Json(nullptr) : Json(value); };
   Json ends = Json::array();
   for (uint32_t i = 0; i < data.eog_count; ++i) ends.push_back(data.eog_ids[i]);
-  return {{"kind", Name(kTokenizers, static_cast<uint32_t>(data.kind))},
-          {"split", Name(kSplits, static_cast<uint32_t>(data.split))},
+  return {{"kind", KindName(data.kind)},
+          {"split", KindName(data.split)},
           {"pieces", data.piece_count},
           {"merges", data.merge_count},
           {"special_pieces", data.special_count},

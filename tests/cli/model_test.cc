@@ -35,6 +35,23 @@ TEST_CASE("inspect tells what the shipped model is") {
   CHECK(report.at("container").at("file_bytes") == ReadFile(ShippedModel()).size());
 }
 
+TEST_CASE("inspect names the split of a tokenizer, the newest ones too") {
+  const std::string folder = TemporaryFolder(), out = folder + "/m.thimble";
+  const std::string letters = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])",
+                    small = R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])", ends = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)";
+  const std::string o200k = letters + "*" + small + "+" + ends + letters + "+" + small + "*" + ends +
+                            R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const Json split = {{"type", "Split"}, {"pattern", {{"Regex", o200k}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const Json tokenizer = {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({split, bytes})}}},
+                          {"model", {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}}, {"merges", Json::array({"a b"})}}}};
+  const std::string file = WriteFile(folder + "/tokenizer.json", tokenizer.dump());
+  const Finished converted = RunThimble({"convert", Golden("llama"), "-o", out, "-q", "--tokenizer", file});
+  INFO(converted.err);
+  REQUIRE(converted.exit_code == 0);
+  CHECK(Json::parse(RunThimble({"inspect", out, "--json"}).out).at("tokenizer").at("split") == "o200k");
+}
+
 TEST_CASE("inspect for people folds layers that are alike") {
   const Finished finished = RunThimble({"inspect", ShippedModel()});
   CHECK(finished.exit_code == 0);

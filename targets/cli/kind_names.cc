@@ -1,0 +1,104 @@
+#include "targets/cli/kind_names.h"
+
+#pragma GCC diagnostic error "-Wswitch"
+
+namespace thimble::cli {
+
+// Files are opened through the validator, which has refused what is none of these.
+namespace {
+constexpr const char* kNoKind = "?";
+}
+
+const char* KindName(WeightType kind) {
+  switch (kind) {
+    case WeightType::kF32: return "f32";
+    case WeightType::kQ8: return "q8";
+    case WeightType::kQ4: return "q4";
+  }
+  return kNoKind;
+}
+
+const char* KindName(NormKind kind) {
+  switch (kind) {
+    case NormKind::kNone: return "none";
+    case NormKind::kLayerNorm: return "layer_norm";
+    case NormKind::kRmsNorm: return "rms_norm";
+  }
+  return kNoKind;
+}
+
+const char* KindName(Sharing kind) {
+  switch (kind) {
+    case Sharing::kNone: return "none";
+    case Sharing::kQK: return "q_k";
+    case Sharing::kKV: return "k_v";
+    case Sharing::kQKV: return "q_k_v";
+  }
+  return kNoKind;
+}
+
+const char* KindName(KeyRotation kind) {
+  switch (kind) {
+    case KeyRotation::kNone: return "none";
+    case KeyRotation::kOnWrite: return "on_write";
+    case KeyRotation::kOnRead: return "on_read";
+    case KeyRotation::kOnWriteInverseOutput: return "on_write_inverse_output";
+  }
+  return kNoKind;
+}
+
+const char* KindName(RopePairing kind) {
+  switch (kind) {
+    case RopePairing::kHalfSplit: return "half_split";
+    case RopePairing::kInterleaved: return "interleaved";
+  }
+  return kNoKind;
+}
+
+const char* KindName(FfnKind kind) {
+  switch (kind) {
+    case FfnKind::kNone: return "none";
+    case FfnKind::kPlain: return "plain";
+    case FfnKind::kGated: return "gated";
+  }
+  return kNoKind;
+}
+
+const char* KindName(Activation kind) {
+  switch (kind) {
+    case Activation::kIdentity: return "identity";
+    case Activation::kGeluErf: return "gelu";
+    case Activation::kGeluTanh: return "gelu_tanh";
+    case Activation::kSilu: return "silu";
+    case Activation::kRelu: return "relu";
+    case Activation::kReluSquared: return "relu_squared";
+    case Activation::kGeluQuick: return "gelu_quick";
+  }
+  return kNoKind;
+}
+
+const char* KindName(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::kSpmBpe: return "sentencepiece_bpe";
+    case TokenizerKind::kByteLevelBpe: return "byte_level_bpe";
+    case TokenizerKind::kUnigram: return "sentencepiece_unigram";
+  }
+  return kNoKind;
+}
+
+const char* KindName(SplitPattern kind) {
+  switch (kind) {
+    case SplitPattern::kNone: return "none";
+    case SplitPattern::kGpt2: return "gpt2";
+    case SplitPattern::kLlama3: return "llama3";
+    case SplitPattern::kQwen2: return "qwen2";
+    case SplitPattern::kFalcon: return "falcon";
+    case SplitPattern::kDeepSeekCoder: return "deepseek_coder";
+    case SplitPattern::kDeepSeek3: return "deepseek3";
+    case SplitPattern::kO200k: return "o200k";
+    case SplitPattern::kDeepSeekLlm: return "deepseek_llm";
+  }
+  return kNoKind;
+}
+
+}  // namespace thimble::cli

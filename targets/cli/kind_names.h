@@ -1,0 +1,20 @@
+// The kinds of the file format by name, as `thimble inspect` writes them. Switches without a default: a new kind without
+// a name does not compile (-Werror=switch).
+#pragma once
+
+#include "format/spec.h"
+#include "format/tokenizer_data.h"
+
+namespace thimble::cli {
+
+const char* KindName(WeightType kind);
+const char* KindName(NormKind kind);
+const char* KindName(Sharing kind);
+const char* KindName(KeyRotation kind);
+const char* KindName(RopePairing kind);
+const char* KindName(FfnKind kind);
+const char* KindName(Activation kind);
+const char* KindName(TokenizerKind kind);
+const char* KindName(SplitPattern kind);
+
+}  // namespace thimble::cli
