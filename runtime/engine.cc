@@ -1,5 +1,6 @@
 #include "runtime/engine.h"
 
+#include <algorithm>
 #include <new>
 #include <type_traits>
 
@@ -10,47 +11,78 @@ namespace thimble {
 
 // The arena is given back as one block: nothing in it may need a destructor.
 static_assert(std::is_trivially_destructible_v<Engine>);
+static_assert(std::is_trivially_destructible_v<Session>);
 static_assert(std::is_trivially_destructible_v<LayerOp>);
 
 Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
                           Arena& arena, Engine* measured) {
-  Engine* place = arena.Take<Engine>("session", 1);
+  Engine* place = arena.Take<Engine>("engine", 1);
   Engine* engine = place != nullptr ? new (place) Engine() : measured;
-  size_t text_workspace_bytes = 0;
-  if (tokenizer != nullptr) {
-    engine->tokenizer_ = tokenizer;
-    if (file.header().is_decoder()) {
-      engine->detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer));
+  const ModelSpec& model = file.header().model();
+  const bool decoder = file.header().is_decoder();
+  engine->tokenizer_ = tokenizer;
+  NetworkWalk walk(file, options, arena, &engine->network_);
+  walk.Shared();
+  engine->spans_ = arena.Take<PassSpan>("pass.spans", options.max_sessions);
+  engine->logit_rows_ = arena.Take<LogitRow>("pass.logit_rows", std::max(options.max_sessions, options.logits_rows));
+
+  size_t first_begin = 0;
+  for (uint32_t i = 0; i < options.max_sessions; ++i) {
+    const size_t begin = arena.Bytes();
+    if (i == 0) first_begin = begin;
+    arena.SetSlot(static_cast<int32_t>(i));
+    Session* session = arena.Take<Session>("session", 1);
+    Session unplaced;
+    Session& s = session != nullptr ? *new (session) Session() : unplaced;
+    if (i == 0) engine->slots_ = session;
+    s.engine_ = engine;
+    s.slot_ = static_cast<int32_t>(i);
+    s.distance_ = begin - first_begin;
+    if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    if (decoder && tokenizer != nullptr) {
+      s.detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer));
+      s.prompt_ids_ = arena.Take<int32_t>("prompt_ids", options.context_tokens);
     }
-    text_workspace_bytes = EncodeWorkspaceBytes(*tokenizer, options.max_text_bytes);
+    s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
+    walk.SlotState(i == 0);
+    engine->slot_bytes_ = arena.Bytes() - begin;
   }
-  if (file.header().is_decoder()) {
-    engine->sampler_ = Sampler::Carve(arena, file.header().model().vocabulary, options.sampler);
-  }
-  WalkNetwork(file, options, text_workspace_bytes, arena, &engine->network_);
+  arena.SetSlot(-1);
+  walk.Scratch(tokenizer != nullptr ? EncodeWorkspaceBytes(*tokenizer, options.max_text_bytes) : 0);
   arena.Finish();
   return place;
 }
 
-Status Engine::CheckDecoder() const {
-  if (network_.file->header().is_decoder()) return Status::Ok();
-  return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
+void Engine::Start(ThreadPool* pool) {
+  pool_ = pool;
+  turns_.Create();
 }
 
-Status Engine::CheckIds(const int32_t* ids, size_t count, size_t room) const {
-  if (ids == nullptr || count == 0) return Status::Error(Code::kInvalidArgument, "at least one id is needed").Field("ids");
-  if (count > room) {
-    return Status::Error(Code::kContextFull, "no room left in the context; ask for more context_tokens, or rewind")
-        .Field("ids").Got(count).Wanted(room);
+void Engine::Stop() {
+  DestroyThreadPool(pool_);
+  turns_.Destroy();
+}
+
+Session& Engine::Slot(size_t i) const {
+  return *reinterpret_cast<Session*>(reinterpret_cast<uint8_t*>(slots_) + i * slot_bytes_);
+}
+
+Session* Engine::OpenSession() {
+  for (size_t i = 0; i < network_.options.max_sessions; ++i) {
+    Session& session = Slot(i);
+    if (session.open_.exchange(true)) continue;
+    session.Reset();
+    return &session;
   }
-  const uint32_t limit = network_.embedding.rows.n;
-  for (size_t i = 0; i < count; ++i) {
-    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= limit) {
-      return Status::Error(Code::kInvalidToken, "no such token").At("ids", static_cast<int64_t>(i))
-          .Got(static_cast<uint64_t>(static_cast<int64_t>(ids[i]))).Wanted(limit);
-    }
-  }
-  return Status::Ok();
+  return nullptr;
+}
+
+void Engine::CloseSession(Session* session) { session->open_.store(false); }
+
+size_t Engine::open_sessions() const {
+  size_t count = 0;
+  for (size_t i = 0; i < network_.options.max_sessions; ++i) count += Slot(i).open_.load();
+  return count;
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {
@@ -60,155 +92,97 @@ void Engine::CountStep(size_t tokens, uint64_t start_ns) {
   profile_.total_ns += NowNs() - start_ns;
 }
 
-bool Engine::EmitLogits(size_t rows, thimble_logits_fn each, void* user) {
-  const size_t tile = network_.options.logits_rows, V = network_.model.outputs;
-  for (size_t first = 0; first < rows; first += tile) {
-    const size_t n = rows - first < tile ? rows - first : tile;
-    ComputeLogits(MakeStep(rows), first, n);
-    last_row_ = n - 1;
-    for (size_t i = 0; i < n; ++i) {
-      if (each(user, position_ + first + i, network_.buffers.logits + i * V) == 0) return false;
-    }
+bool Engine::MakePass(StepSpan* spans, size_t count, Step* step) {
+  size_t t = 0, n = 0;
+  for (StepSpan* span = spans; span < spans + count; ++span) {
+    span->rows = 0;
+    if (span->done == span->count || span->cancelled) continue;
+    Session& s = *span->session;
+    span->cancelled = s.TakeCancel();
+    if (span->cancelled || t == network_.options.chunk_tokens) continue;
+    span->rows = std::min(span->count - span->done, network_.options.chunk_tokens - t);
+    spans_[n++] = {t, span->rows, s.position_, s.distance_, &s.cancel_};
+    // Rings lose rows to this pass even if nothing comes of it.
+    s.written_ = std::max(s.written_, s.position_ + span->rows);
+    t += span->rows;
   }
+  *step = {&network_, pool_, &profile_, t, spans_, n};
+  return n > 0;
+}
+
+void Engine::FinishPass(const Step& step, StepSpan* spans, size_t count) {
+  size_t logit_rows = 0, end_row = 0;
+  for (StepSpan* span = spans; span < spans + count; ++span) {
+    if (span->rows == 0) continue;
+    end_row += span->rows;
+    // From here on the pass counts: a later Cancel() is for the next one.
+    span->cancelled = span->session->TakeCancel();
+    if (!span->cancelled && span->done + span->rows == span->count) logit_rows_[logit_rows++] = {end_row - 1, span->session->logits_};
+  }
+  ComputeLogits(step, logit_rows_, logit_rows);
+  for (StepSpan* span = spans; span < spans + count; ++span) {
+    if (span->rows == 0 || span->cancelled) continue;
+    Session& s = *span->session;
+    for (size_t i = 0; i < span->rows; ++i) s.sampler_.Accept(span->ids[span->done + i]);
+    s.position_ += span->rows;
+    span->done += span->rows;
+    s.has_logits_ = span->done == span->count;
+    s.last_logits_ = s.logits_;
+  }
+}
+
+void Engine::RunSpans(StepSpan* spans, size_t count) {
+  for (;;) {
+    const TurnHolder turn(turns_);
+    const uint64_t start_ns = NowNs();
+    Step step;
+    if (!MakePass(spans, count, &step)) return;
+    const PassSpan* place = spans_;
+    for (StepSpan* span = spans; span < spans + count; ++span) {
+      if (span->rows > 0) EmbedTokens(step, *place++, span->ids + span->done);
+    }
+    RunLayers(step);
+    FinishPass(step, spans, count);
+    CountStep(step.t, start_ns);
+  }
+}
+
+template <typename Embed>
+bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) {
+  const TurnHolder turn(turns_);
+  const uint64_t start_ns = NowNs();
+  spans_[0] = {0, rows, session.position_, session.distance_, &session.cancel_};
+  const Step step = {&network_, pool_, &profile_, rows, spans_, 1};
+  embed(step);
+  RunLayers(step);
+  if (session.TakeCancel()) return false;
+  for (size_t i = 0; i < wanted; ++i) logit_rows_[i] = {i, session.logits_ + i * network_.model.outputs};
+  ComputeLogits(step, logit_rows_, wanted);
+  session.has_logits_ = true;
+  session.last_logits_ = session.logits_ + (wanted - 1) * network_.model.outputs;
+  CountStep(rows, start_ns);
   return true;
 }
 
-Status Engine::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
-  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
-  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
-  for (size_t done = 0; done < count;) {
-    const uint64_t start_ns = NowNs();
-    const size_t chunk = network_.options.chunk_tokens;
-    const size_t t = count - done < chunk ? count - done : chunk;
-    const Step step = MakeStep(t);
-    EmbedTokens(step, ids + done);
-    RunLayers(step);
-    bool go_on = true;
-    if (each != nullptr) {
-      go_on = EmitLogits(t, each, user);
-      has_logits_ = go_on;
-    } else if (done + t == count) {
-      ComputeLogits(step, t - 1, 1);
-      last_row_ = 0;
-      has_logits_ = true;
-    }
-    for (size_t i = 0; i < t; ++i) sampler_.Accept(ids[done + i]);
-    position_ += t;
-    if (position_ > written_) written_ = position_;
-    done += t;
-    CountStep(t, start_ns);
-    if (!go_on) return Status::Error(Code::kCancelled, "stopped by the caller").Got(done).Wanted(count);
-  }
-  return Status::Ok();
+bool Engine::RunEachToken(Session& session, const int32_t* ids, size_t count) {
+  const bool finished = RunRows(session, count, count, [&](const Step& step) {
+    session.written_ = std::max(session.written_, session.position_ + count);
+    EmbedTokens(step, spans_[0], ids);
+  });
+  if (!finished) return false;
+  for (size_t i = 0; i < count; ++i) session.sampler_.Accept(ids[i]);
+  session.position_ += count;
+  return true;
 }
 
-Status Engine::FillContext(size_t tokens, uint64_t seed) {
-  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
-  if (tokens > capacity()) {
-    return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
-  }
-  uint64_t state = seed;
-  const auto randomise = [&state](float* x, size_t count) {
-    for (size_t i = 0; x != nullptr && i < count; ++i) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      x[i] = static_cast<float>(static_cast<int64_t>(state) >> 40) * 0x1p-23f;  // [-1, 1)
-    }
-  };
-  for (size_t t = 0, at = 0; at < tokens; at += t) {
-    t = tokens - at < network_.options.chunk_tokens ? tokens - at : network_.options.chunk_tokens;
-    for (size_t l = 0; l < network_.layer_count; ++l) {
-      const AttentionOp& a = network_.layers[l].attention;
-      if (a.spec.cache_source != -1) continue;
-      const size_t width = size_t{a.spec.kv_heads} * a.spec.head_width;
-      randomise(network_.buffers.k, t * width);
-      if (!SharesKeyAndValue(a.spec.sharing)) randomise(network_.buffers.v, t * width);
-      AppendRows(a.cache, a.spec.kv_heads, a.spec.head_width, at, t, network_.buffers.k, network_.buffers.v);
-    }
-  }
-  has_logits_ = false;
-  HaveRows(tokens, 0);
-  return Status::Ok();
+bool Engine::RunEncoderRows(Session& session, const int32_t* ids, size_t count) {
+  return RunRows(session, count, EncodedRows(count), [&](const Step& step) { EmbedTokens(step, spans_[0], ids); });
 }
 
-void Engine::HaveRows(size_t position, size_t rewind_limit) {
-  position_ = written_ = position;
-  loaded_limit_ = rewind_limit;
-  // Angles of keys that are rotated when read: passes fill in their own positions only.
-  for (uint32_t i = 0; i < network_.layer_count; ++i) {
-    const RopeTable& table = network_.layers[i].own_rope;
-    if (table.all_positions) FillRopeTable(table, 0, position);
-  }
+bool Engine::RunEncoderImage(Session& session, const float* pixels, size_t rows) {
+  return RunRows(session, rows, EncodedRows(rows), [&](const Step& step) { EmbedImage(step, pixels); });
 }
 
-Status Engine::EmitEncoded(size_t rows, thimble_logits_fn each, void* user) {
-  const uint64_t start_ns = NowNs();
-  RunLayers(MakeStep(rows));
-  const size_t wanted = network_.model.output.rows == OutputRows::kFirst ? 1 : rows;
-  has_logits_ = EmitLogits(wanted, each, user);
-  CountStep(rows, start_ns);
-  return has_logits_ ? Status::Ok() : Status::Error(Code::kCancelled, "stopped by the caller");
-}
-
-Status Engine::EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
-  if (network_.file->header().is_decoder() || network_.embedding.kernel == nullptr) {
-    return Status::Error(Code::kWrongState, "this model does not encode token rows");
-  }
-  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
-  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, network_.options.chunk_tokens));
-  EmbedTokens(MakeStep(count), ids);
-  return EmitEncoded(count, each, user);
-}
-
-Status Engine::EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user) {
-  const InputSpec& in = network_.model.input;
-  if (in.kind != InputKind::kPatches) return Status::Error(Code::kWrongState, "this model does not read images");
-  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
-  const size_t wanted = size_t{in.image_channels} * in.image_height * in.image_width;
-  if (pixels == nullptr || count != wanted) {
-    return Status::Error(Code::kInvalidArgument, "pixels must be [channels, height, width]").Field("pixels")
-        .Got(count).Wanted(wanted);
-  }
-  const size_t patches = CeilDiv(in.image_width, in.patch) * CeilDiv(in.image_height, in.patch);
-  if (patches + 1 > network_.options.chunk_tokens) {
-    return Status::Error(Code::kContextFull, "the image has more patches than chunk_tokens").Field("pixels")
-        .Got(patches + 1).Wanted(network_.options.chunk_tokens);
-  }
-  EmbedImage(MakeStep(patches + 1), pixels);
-  return EmitEncoded(patches + 1, each, user);
-}
-
-Result<int32_t> Engine::Sample() {
-  if (!has_logits_) return Status::Error(Code::kWrongState, "nothing to sample from; prefill first");
-  const ScopedTimer timer(&profile_.sample_ns);
-  return sampler_.Sample(logits());
-}
-
-Status Engine::Rewind(size_t position) {
-  if (position > position_) {
-    return Status::Error(Code::kOutOfRange, "cannot rewind forwards").Field("position").Got(position).Wanted(position_);
-  }
-  if (const size_t limit = RewindLimit(); position != 0 && position < limit) {
-    return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to 0 and prefill again")
-        .Field("position").Got(position).Wanted(limit);
-  }
-  // The logits belong to the last token; they stay valid when nothing is forgotten.
-  if (position < position_) has_logits_ = false;
-  for (uint32_t i = 0; i < network_.layer_count; ++i) {
-    const AttentionOp& a = network_.layers[i].attention;
-    if (a.spec.cache_source == -1) RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, position, position_);
-  }
-  position_ = position;
-  if (position == 0) written_ = loaded_limit_ = 0;
-  return Status::Ok();
-}
-
-size_t Engine::RewindLimit() const {
-  size_t limit = loaded_limit_;
-  for (uint32_t i = 0; i < network_.layer_count; ++i) {
-    const size_t oldest = OldestQuery(network_.layers[i].attention.cache, written_);
-    limit = oldest > limit ? oldest : limit;
-  }
-  return limit;
-}
+size_t Engine::EncodedRows(size_t rows) const { return network_.model.output.rows == OutputRows::kFirst ? 1 : rows; }
 
 }  // namespace thimble

@@ -1,15 +1,27 @@
-// A session: the network in its arena, the position in its context, the sampler, the counters. Lives in the first
-// piece of its own arena. Every public call ends up here; this is where ids and room are checked, and the last place
-// that can fail.
+// An engine: a model made ready to run in one arena, and max_sessions slots for sequences. Lives in the first piece of its own
+// arena. Here passes are made of what sessions want; sessions check ids and room, and nothing below can fail.
+//
+// Several threads may use an engine, each with sessions of its own; passes take turns (turn_lock.h).
 #pragma once
 
-#include "format/tokenizer_data.h"
 #include "ops/pool/thread_pool.h"
 #include "runtime/forward.h"
 #include "runtime/network.h"
-#include "runtime/sampler.h"
+#include "runtime/session.h"
+#include "runtime/turn_lock.h"
 
 namespace thimble {
+
+// What one sequence wants of a step: `count` ids appended to it. Ids and room are checked. The logits of the last one are
+// ready afterwards.
+struct StepSpan {
+  Session* session = nullptr;
+  const int32_t* ids = nullptr;
+  size_t count = 0;
+  size_t done = 0;         // out: ids that are in the context now
+  bool cancelled = false;  // out: ended early by Session::Cancel()
+  size_t rows = 0;         // of the pass that is being made
+};
 
 class Engine {
  public:
@@ -20,66 +32,60 @@ class Engine {
 
   const Network& network() const { return network_; }
   const TokenizerData* tokenizer() const { return tokenizer_; }
-  Sampler& sampler() { return sampler_; }
   thimble_profile& profile() { return profile_; }
-  size_t position() const { return position_; }
-  size_t capacity() const { return network_.options.context_tokens; }
-  char* detokenizer_buffer() const { return detokenizer_buffer_; }
+  TurnLock& turns() { return turns_; }
+  size_t slot_bytes() const { return slot_bytes_; }
 
-  // Set once after carving; the engine does not own them in the C++ sense, Close() of the API gives them back.
-  void SetPool(ThreadPool* pool) { pool_ = pool; }
+  // Once after carving. The pool may be null (one thread); the engine gives it back in Stop().
+  void Start(ThreadPool* pool);
+  void Stop();
   ThreadPool* pool() const { return pool_; }
-  void SetOwnedBlock(void* block) { owned_block_ = block; }
+  void SetOwnedBlock(void* block, size_t arena_bytes) {
+    owned_block_ = block;
+    arena_bytes_ = arena_bytes;
+  }
   void* owned_block() const { return owned_block_; }
-  void SetArenaBytes(size_t bytes) { arena_bytes_ = bytes; }
   size_t arena_bytes() const { return arena_bytes_; }
 
-  // kWrongState for an encoder, which has no memory planned for generating text.
-  Status CheckDecoder() const;
-  // Decoders. On error nothing has changed. `each` null: only the last token's logits are computed.
-  Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
-  // Encoders.
-  Status EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
-  Status EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user);
-  // For measuring: the context as if `tokens` ids had been read, but with random rows.
-  Status FillContext(size_t tokens, uint64_t seed);
-  // Null before the first Prefill and after a Rewind.
-  const float* logits() const { return has_logits_ ? network_.buffers.logits + last_row_ * network_.model.outputs : nullptr; }
-  Result<int32_t> Sample();
-  Status Rewind(size_t position);
-  // Smallest position beside 0 that Rewind() takes.
-  size_t RewindLimit() const;
+  // An empty session; null: all slots are open.
+  Session* OpenSession();
+  void CloseSession(Session* session);
+  size_t open_sessions() const;
 
-  // The state as one block (saved_state.cc). Decoders. `written` is what it takes, also when `bytes` are too few.
-  uint64_t StateBytes() const;
-  Status SaveState(void* block, size_t bytes, uint64_t* written) const;
-  // On error nothing has changed.
-  Status LoadState(const void* block, size_t bytes);
+  // Appends to several sequences at once, in passes of up to chunk_tokens rows: the weights are read once for all of them. Each
+  // session at most once, held by the caller. What a sequence gets has the bits that it would get alone.
+  void RunSpans(StepSpan* spans, size_t count);
+  // One pass over one session, with the logits of every row in its rows of logits. False: cancelled, and nothing has changed.
+  bool RunEachToken(Session& session, const int32_t* ids, size_t count);  // count <= logits_rows
+  bool RunEncoderRows(Session& session, const int32_t* ids, size_t count);
+  bool RunEncoderImage(Session& session, const float* pixels, size_t rows);
+  // Rows of logits that an encoder gives for so many rows.
+  size_t EncodedRows(size_t rows) const;
 
  private:
-  // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
-  // rewind_limit are not there, but for position 0.
-  void HaveRows(size_t position, size_t rewind_limit);
-  Step MakeStep(size_t t) { return {&network_, pool_, &profile_, t, position_}; }
-  Status CheckIds(const int32_t* ids, size_t count, size_t room) const;
-  // Calls `each` for rows [0, rows) of the current pass. False: stopped.
-  bool EmitLogits(size_t rows, thimble_logits_fn each, void* user);
-  Status EmitEncoded(size_t rows, thimble_logits_fn each, void* user);
+  friend class Session;
+  // All of these with the turn held.
+  // The rows of the next pass, from spans that are not done: false when there are none.
+  bool MakePass(StepSpan* spans, size_t count, Step* step);
+  void FinishPass(const Step& step, StepSpan* spans, size_t count);
+  // One sequence's rows, whose embeddings are made by `embed`, and the logits of the first `wanted` of them. False: cancelled.
+  template <typename Embed>
+  bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
 
+  Session& Slot(size_t i) const;
+
   Network network_;
-  Sampler sampler_;
   const TokenizerData* tokenizer_ = nullptr;
+  Session* slots_ = nullptr;      // slot 0; the others slot_bytes_ apart
+  size_t slot_bytes_ = 0;
+  PassSpan* spans_ = nullptr;       // [max_sessions], of the pass
+  LogitRow* logit_rows_ = nullptr;  // [max(max_sessions, logits_rows)]
+  TurnLock turns_;
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;
   size_t arena_bytes_ = 0;
-  char* detokenizer_buffer_ = nullptr;
   thimble_profile profile_ = {};
-  size_t position_ = 0;
-  size_t written_ = 0;     // rows [0, written_) were written: what rings have lost
-  size_t loaded_limit_ = 0;  // as RewindLimit(), for what a loaded state did not bring; 0 without one
-  size_t last_row_ = 0;
-  bool has_logits_ = false;
 };
 
 }  // namespace thimble

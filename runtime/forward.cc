@@ -47,14 +47,14 @@ RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width
   return QuantiseRows(quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
 }
 
-void EmbedTokens(const Step& step, const int32_t* ids) {
+void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   const Network& n = *step.network;
   const ScopedTimer timer(&step.profile->embed_ns);
   const size_t D = n.model.width;
-  for (size_t i = 0; i < step.t; ++i) {
-    float* x = n.buffers.x + i * D;
+  for (size_t i = 0; i < span.count; ++i) {
+    float* x = n.buffers.x + (span.first_row + i) * D;
     DecodeLinearRow(n.embedding, static_cast<uint32_t>(ids[i]), n.model.input.scale, x);
-    if (n.positions != nullptr) AddInPlace(x, n.positions + (step.position + i) * D, D);
+    if (n.positions != nullptr) AddInPlace(x, n.positions + (span.position + i) * D, D);
   }
 }
 
@@ -117,12 +117,28 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
   AddNormedRows(step, layer.ffn_post_norm, b.y);
 }
 
+namespace {
+
+bool NothingWanted(const Step& step) {
+  for (size_t s = 0; s < step.span_count; ++s) {
+    if (!step.spans[s].cancel->load(std::memory_order_relaxed)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 void RunLayers(const Step& step) {
   const Network& n = *step.network;
   for (uint32_t i = 0; i < n.layer_count; ++i) {
-    if (n.layers[i].own_rope.shape.width > 0) FillRopeTable(n.layers[i].own_rope, step.position, step.t);
+    const RopeTable& rope = n.layers[i].own_rope;
+    if (rope.shape.width == 0) continue;
+    for (size_t s = 0; s < step.span_count; ++s) {
+      FillRopeTable(rope, step.spans[s].position, step.spans[s].count, step.spans[s].first_row);
+    }
   }
   for (uint32_t i = 0; i < n.layer_count; ++i) {
+    if (NothingWanted(step)) return;
     const LayerOp& layer = n.layers[i];
     RunAttention(step, layer);
     RunFeedForward(step, layer);
@@ -130,15 +146,38 @@ void RunLayers(const Step& step) {
   }
 }
 
-void ComputeLogits(const Step& step, size_t first, size_t rows) {
+namespace {
+
+// Logits of `count` rows of x [count, D] -> out [count, outputs].
+void RunHead(const Step& step, const float* x, size_t count, float* out) {
+  const Network& n = *step.network;
+  const size_t D = n.model.width, V = n.model.outputs;
+  const float* h = NormRows(step, n.output_norm, x, count, D, n.buffers.h);
+  RunLinear(n.head, PrepareRows(step, h, count, D, n.head.kernel->quantise_row), out, V, step.pool);
+  if (n.model.output.scale != 1.0f) ScaleInPlace(out, n.model.output.scale, count * V);
+  if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, out, count * V);
+}
+
+}  // namespace
+
+void ComputeLogits(const Step& step, const LogitRow* rows, size_t count) {
   const Network& n = *step.network;
   const Buffers& b = n.buffers;
   const ScopedTimer timer(&step.profile->head_ns);
   const size_t D = n.model.width, V = n.model.outputs;
-  const float* h = NormRows(step, n.output_norm, b.x + first * D, rows, D, b.h);
-  RunLinear(n.head, PrepareRows(step, h, rows, D, n.head.kernel->quantise_row), b.logits, V, step.pool);
-  if (n.model.output.scale != 1.0f) ScaleInPlace(b.logits, n.model.output.scale, rows * V);
-  if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, b.logits, rows * V);
+  for (size_t i = 0, end; i < count; i = end) {
+    // Rows that lie one after another, here and there.
+    for (end = i + 1; end < count && rows[end].row == rows[end - 1].row + 1 && rows[end].out == rows[end - 1].out + V;) ++end;
+    if (end - i > 1 || count == 1 || b.logit_tile == nullptr) {
+      RunHead(step, b.x + rows[i].row * D, end - i, rows[i].out);
+      continue;
+    }
+    // Rows of several sequences: the head is read once for as many as the tile holds.
+    end = count - i < b.logit_tile_rows ? count : i + b.logit_tile_rows;
+    for (size_t r = i; r < end; ++r) std::memcpy(b.y + (r - i) * D, b.x + rows[r].row * D, D * sizeof(float));
+    RunHead(step, b.y, end - i, b.logit_tile);
+    for (size_t r = i; r < end; ++r) std::memcpy(rows[r].out, b.logit_tile + (r - i) * V, V * sizeof(float));
+  }
 }
 
 }  // namespace thimble

@@ -1,6 +1,9 @@
-// One pass of the network over T tokens. Prefill and decode are the same code with T > 1 and T = 1. Nothing here can
-// fail: ids, room and sizes were checked before.
+// One pass of the network over T rows: tokens of one sequence or of several, each sequence's one after another as a span.
+// Prefill, decode and many conversations at once are the same code; only attention and what has positions look at spans.
+// Nothing here can fail: ids, room and sizes were checked before.
 #pragma once
+
+#include <atomic>
 
 #include "ops/pool/thread_pool.h"
 #include "runtime/network.h"
@@ -8,22 +11,38 @@
 
 namespace thimble {
 
+// Rows [first_row, first_row + count) of a pass: tokens of one sequence.
+struct PassSpan {
+  size_t first_row, count;
+  size_t position;                  // of the first of them in its sequence
+  size_t distance;                  // of its slot behind slot 0, in bytes (sequence_state.h)
+  const std::atomic<bool>* cancel;  // set: its rows are not wanted any more
+};
+
 struct Step {
   const Network* network;
   ThreadPool* pool;
   thimble_profile* profile;
-  size_t t;                // tokens of this pass, <= chunk_tokens
-  size_t position;         // of the first of them
+  size_t t;                // rows of this pass, <= chunk_tokens
+  const PassSpan* spans;   // in the order of their rows
+  size_t span_count;
 };
 
-// ids [T] -> residual stream x [T, D].
-void EmbedTokens(const Step& step, const int32_t* ids);
+// A row of x whose logits are wanted, and where they go: outputs floats.
+struct LogitRow {
+  size_t row;
+  float* out;
+};
+
+// ids of the span's rows -> residual stream x.
+void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids);
 // pixels [channels, height, width] -> x [1 + patches, D]; step.t is 1 + patches.
 void EmbedImage(const Step& step, const float* pixels);
-// x through all layers; appends the keys and values of these tokens to the cache.
+// x through all layers; appends the keys and values of these tokens to their sequences. Ends early when every span has been
+// cancelled.
 void RunLayers(const Step& step);
-// Rows [first, first + rows) of x -> network.buffers.logits [rows, outputs]; rows <= logits_rows.
-void ComputeLogits(const Step& step, size_t first, size_t rows);
+// `rows` in rising order, each once.
+void ComputeLogits(const Step& step, const LogitRow* rows, size_t count);
 
 // Pieces of a layer, each x += block(x).
 void RunAttention(const Step& step, const LayerOp& layer);

@@ -29,14 +29,17 @@ void NormHeads(const Step& step, const NormOp& norm, float* x, size_t heads, siz
 }
 
 void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d, float* x) {
-  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) {
-    for (size_t i = first; i < first + count; ++i) {
-      const size_t row = rope.Offset(step.position + i, step.position);
-      for (size_t head = 0; head < heads; ++head) {
-        ApplyRope(rope.shape, rope.cos + row, rope.sin + row, x + (i * heads + head) * d);
+  for (size_t s = 0; s < step.span_count; ++s) {
+    const PassSpan& span = step.spans[s];
+    ForRows(step.pool, span.count, heads * d, [&](size_t first, size_t count) {
+      for (size_t i = first; i < first + count; ++i) {
+        const size_t row = span.first_row + i, angles = rope.Offset(span.position + i, row);
+        for (size_t head = 0; head < heads; ++head) {
+          ApplyRope(rope.shape, rope.cos + angles, rope.sin + angles, x + (row * heads + head) * d);
+        }
       }
-    }
-  });
+    });
+  }
 }
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
@@ -57,26 +60,26 @@ void Project(const Step& step, const AttentionOp& a, const float* h) {
   RunLinears(jobs, count, PrepareRows(step, h, step.t, step.network->model.width, quantise), step.pool);
 }
 
-AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
+AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp& a, const SlotCache& cache) {
   const AttentionSpec& s = a.spec;
   const Buffers& b = step.network->buffers;
   AttentionArgs args;
-  args.t = step.t;
+  args.t = span.count;
   args.heads = s.heads;
   args.kv_heads = s.kv_heads;
   args.d = s.head_width;
   args.kernel = step.network->options.kernels->attention;
-  args.q = b.q;
   args.q_stride = size_t{s.heads} * s.head_width;
-  args.out = b.heads;
+  args.q = b.q + span.first_row * args.q_stride;
   args.out_stride = args.q_stride;
-  args.keys = a.cache.keys;
-  args.values = a.cache.values;
-  args.recent_tokens = a.cache.recent_tokens;
-  args.recent_keys = a.cache.recent_keys;
-  args.recent_values = a.cache.recent_values;
-  args.first_position = step.position;
-  args.positions = step.position + step.t;
+  args.out = b.heads + span.first_row * args.out_stride;
+  args.keys = cache.keys;
+  args.values = cache.values;
+  args.recent_tokens = cache.recent_tokens;
+  args.recent_keys = cache.recent_keys;
+  args.recent_values = cache.recent_values;
+  args.first_position = span.position;
+  args.positions = span.position + span.count;
   args.causal = s.causal;
   args.window = a.window;
   args.sink_tokens = a.sink_tokens;
@@ -91,8 +94,9 @@ AttentionArgs MakeArgs(const Step& step, const AttentionOp& a) {
     args.key_cos = a.rope->cos;
     args.key_sin = a.rope->sin;
   } else if (s.rotation == KeyRotation::kOnWriteInverseOutput) {
-    args.out_cos = a.rope->cos;
-    args.out_sin = a.rope->sin;
+    const size_t angles = a.rope->Offset(span.position, span.first_row);
+    args.out_cos = a.rope->cos + angles;
+    args.out_sin = a.rope->sin + angles;
   }
   return args;
 }
@@ -103,7 +107,7 @@ uint64_t CacheBytesRead(const AttentionArgs& args) {
   const size_t seen = args.window + args.sink_tokens + args.t;
   if (args.window != 0 && args.causal && rows > seen) rows = seen;
   const auto bytes = [&](const CacheRows& keys, const CacheRows& values) {
-    return CacheRowBytes(keys.type, args.d) + (values.base != keys.base ? CacheRowBytes(values.type, args.d) : 0);
+    return CacheRowBytes(keys.type, args.d) + (SameRows(values, keys) ? 0 : CacheRowBytes(values.type, args.d));
   };
   if (args.recent_tokens == 0) return uint64_t{rows} * args.kv_heads * bytes(args.keys, args.values);
   const size_t recent = std::min(rows, args.recent_tokens + args.t - 1), older = rows - std::min(rows, args.recent_tokens);
@@ -146,10 +150,15 @@ void RunAttention(const Step& step, const LayerOp& layer) {
         RotateHeads(step, *a.rope, G, d, b.v);
       }
     }
-    if (own_rows) AppendRows(a.cache, G, d, step.position, T, b.k, b.v);
-    const AttentionArgs args = MakeArgs(step, a);
-    Attention(args, b.attention_scratch, step.pool);
-    step.profile->kv_bytes_read += CacheBytesRead(args);
+    for (size_t i = 0; i < step.span_count; ++i) {
+      const PassSpan& span = step.spans[i];
+      const SlotCache cache = InSlot(a.cache, n.state, span.distance);
+      const size_t rows = span.first_row * G * d;
+      if (own_rows) AppendRows(cache, G, d, span.position, span.count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
+      const AttentionArgs args = MakeArgs(step, span, a, cache);
+      Attention(args, b.attention_scratch, step.pool);
+      step.profile->kv_bytes_read += CacheBytesRead(args);
+    }
   }
   {
     const ScopedTimer timer(&step.profile->linear_ns);

@@ -11,46 +11,6 @@ namespace {
 
 uint64_t Max(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-// The widest of every kind of row over all layers, so that one set of buffers serves them all.
-struct Widths {
-  uint64_t q = 0, k = 0, v = 0, ffn = 0, quantised_input = 0;
-  uint64_t attention_scratch_bytes = 0;
-  bool gated = false;
-};
-
-class Walk {
- public:
-  Walk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network)
-      : file_(file), header_(file.header()), options_(options), arena_(arena), network_(network) {}
-
-  void Layers();
-  void InputAndOutput();
-  void Activations(size_t text_workspace_bytes);
-
- private:
-  const float* Vector(int32_t tensor) const {
-    return tensor == kNoTensor ? nullptr : static_cast<const float*>(file_.TensorData(static_cast<uint32_t>(tensor)));
-  }
-  NormOp Norm(const NormSpec& spec) const {
-    return {spec.kind, spec.scope, spec.eps, spec.weight_offset, Vector(spec.weight), Vector(spec.bias)};
-  }
-  // Weights where they lie in the file, or a place in the arena that LoadWeights() fills.
-  Linear MakeLinear(const LinearSpec& spec, int32_t layer);
-  WeightRows Rows(uint32_t tensor) const;
-  void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
-  void Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op);
-  uint32_t WidestWindow(const AttentionSpec& own, uint32_t layer) const;
-  void Measure(const LayerSpec& spec);
-
-  const ModelFile& file_;
-  const Header& header_;
-  const EngineOptions& options_;
-  Arena& arena_;
-  Network* network_;
-  Widths widths_;
-  uint64_t repack_bytes_ = 0;  // for one worker
-};
-
 // Portable rows in the arena: the scales lie behind the data.
 uint64_t ScaleOffset(const WeightRows& rows) {
   uint64_t data = 0;
@@ -73,12 +33,30 @@ void SetPacked(Linear* linear, const void* packed) {
   linear->rows.scales = nullptr;
 }
 
-WeightRows Walk::Rows(uint32_t tensor) const {
+}  // namespace
+
+NetworkWalk::NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network)
+    : file_(file), header_(file.header()), options_(options), arena_(arena), network_(network) {
+  *network = Network();
+  network->file = &file;
+  network->options = options;
+  network->model = header_.model();
+}
+
+const float* NetworkWalk::Vector(int32_t tensor) const {
+  return tensor == kNoTensor ? nullptr : static_cast<const float*>(file_.TensorData(static_cast<uint32_t>(tensor)));
+}
+
+NormOp NetworkWalk::Norm(const NormSpec& spec) const {
+  return {spec.kind, spec.scope, spec.eps, spec.weight_offset, Vector(spec.weight), Vector(spec.bias)};
+}
+
+WeightRows NetworkWalk::Rows(uint32_t tensor) const {
   const TensorSpec t = header_.tensor(tensor);
   return {t.type, t.rows, t.cols, t.block, file_.TensorData(tensor), file_.TensorScales(tensor)};
 }
 
-Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
+Linear NetworkWalk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   Linear linear;
   if (spec.weight == kNoTensor) return linear;
   linear.rows = Rows(static_cast<uint32_t>(spec.weight));
@@ -111,7 +89,7 @@ Linear Walk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   return linear;
 }
 
-void Walk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
+void NetworkWalk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
   if (a.rotation == KeyRotation::kNone) return;
   const bool all = a.rotation == KeyRotation::kOnRead;
   for (uint32_t i = 0; i < layer; ++i) {
@@ -127,7 +105,7 @@ void Walk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
 }
 
 // Of the layers that read the rows of `layer`; 0 = one of them sees all.
-uint32_t Walk::WidestWindow(const AttentionSpec& own, uint32_t layer) const {
+uint32_t NetworkWalk::WidestWindow(const AttentionSpec& own, uint32_t layer) const {
   uint32_t widest = LayerWindow(own, options_);
   for (uint32_t i = layer + 1; widest != 0 && i < header_.model().layers; ++i) {
     const AttentionSpec other = header_.layer(i).attention;
@@ -138,26 +116,11 @@ uint32_t Walk::WidestWindow(const AttentionSpec& own, uint32_t layer) const {
   return widest;
 }
 
-void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
+void NetworkWalk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
   const int32_t index = static_cast<int32_t>(layer);
   AttentionOp& a = op->attention;
   a.spec = spec;
   TakeRope(spec, layer, op);
-  if (spec.cache_source == -1) {
-    const size_t before = arena_.Bytes();
-    a.cache = TakeLayerCache(arena_, spec, options_, WidestWindow(spec, layer), index);
-    const uint64_t bytes = arena_.Bytes() - before, per_token = LayerCacheBytesPerToken(spec, options_);
-    network_->kv_bytes += bytes;
-    network_->kv_recent_bytes += a.cache.recent_bytes;
-    network_->kv_bytes_per_token += per_token;
-    if (a.cache.keys.ring_rows == 0) {
-      network_->kv_bytes_per_context_token += per_token;
-    } else {
-      network_->kv_ring_bytes += bytes - a.cache.recent_bytes;
-    }
-  } else if (network_->layers != nullptr) {
-    a.cache = network_->layers[spec.cache_source].attention.cache;
-  }
   a.window = LayerWindow(spec, options_);
   a.sink_tokens = LayerSinks(spec, options_);
   a.q = MakeLinear(spec.q, index);
@@ -172,7 +135,7 @@ void Walk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
   a.score_bias = Vector(spec.score_bias);
 }
 
-void Walk::Measure(const LayerSpec& spec) {
+void NetworkWalk::Measure(const LayerSpec& spec) {
   const AttentionSpec& a = spec.attention;
   widths_.q = Max(widths_.q, uint64_t{a.heads} * a.head_width);
   // A row that is key and value is projected once; a layer that reads another's rows projects none.
@@ -189,7 +152,7 @@ void Walk::Measure(const LayerSpec& spec) {
   widths_.attention_scratch_bytes = Max(widths_.attention_scratch_bytes, AttentionScratchBytes(shape, options_.threads));
 }
 
-void Walk::Layers() {
+void NetworkWalk::Layers() {
   network_->layer_count = header_.model().layers;
   network_->layers = arena_.Take<LayerOp>("layers", network_->layer_count);
   for (uint32_t i = 0; i < network_->layer_count; ++i) {
@@ -211,7 +174,7 @@ void Walk::Layers() {
   }
 }
 
-void Walk::InputAndOutput() {
+void NetworkWalk::InputAndOutput() {
   const ModelSpec& m = header_.model();
   network_->positions = Vector(m.input.positions);
   network_->cls = Vector(m.input.cls);
@@ -230,7 +193,9 @@ void Walk::InputAndOutput() {
   }
 }
 
-void Walk::Activations(size_t text_workspace_bytes) {
+void NetworkWalk::Shared() {
+  Layers();
+  InputAndOutput();
   const ModelSpec& m = header_.model();
   const uint64_t t = options_.chunk_tokens;
   Buffers& b = network_->buffers;
@@ -241,11 +206,47 @@ void Walk::Activations(size_t text_workspace_bytes) {
     b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, QuantisedRowBytes(widths_.quantised_input), -1));
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
-  b.logits = arena_.Take<float>("logits", uint64_t{options_.logits_rows} * m.outputs);
-  if (text_workspace_bytes > 0 && header_.is_decoder()) {
-    b.ids = arena_.Take<int32_t>("prompt_ids", options_.context_tokens);
-  }
+  Arena dry = Arena::Measuring();
+  StateWalk count(dry, options_.context_tokens, options_.chunk_tokens, nullptr);
+  DeclareState(count, [](uint32_t, const LayerCache&) {});
+  network_->state_lines = count.count();
+  network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
+}
 
+template <typename Store>
+void NetworkWalk::DeclareState(StateWalk& state, Store store) const {
+  for (uint32_t i = 0; i < network_->layer_count; ++i) {
+    const AttentionSpec spec = header_.layer(i).attention;
+    if (spec.cache_source != -1) continue;
+    store(i, DeclareLayerCache(state, spec, options_, WidestWindow(spec, i), static_cast<int32_t>(i)));
+  }
+}
+
+uint8_t* NetworkWalk::SlotState(bool first) {
+  StateWalk state(arena_, options_.context_tokens, options_.chunk_tokens, first ? network_->state : nullptr);
+  DeclareState(state, [&](uint32_t layer, const LayerCache& cache) {
+    if (!first) return;
+    network_->kv_bytes_per_token += LayerCacheBytesPerToken(header_.layer(layer).attention, options_);
+    if (network_->layers != nullptr) network_->layers[layer].attention.cache = cache;
+  });
+  uint8_t* begin = state.Finish();
+  if (first) {
+    for (uint32_t i = 0; network_->layers != nullptr && i < network_->layer_count; ++i) {
+      AttentionOp& a = network_->layers[i].attention;
+      if (a.spec.cache_source != -1) a.cache = network_->layers[a.spec.cache_source].attention.cache;
+    }
+    network_->kv_bytes = state.bytes();
+    network_->kv_ring_bytes = state.ring_bytes();
+    network_->kv_recent_bytes = state.newest_bytes();
+    network_->kv_bytes_per_context_token = state.growing_bytes_per_token();
+  }
+  return begin;
+}
+
+void NetworkWalk::Scratch(size_t text_workspace_bytes) {
+  const ModelSpec& m = header_.model();
+  const uint64_t t = options_.chunk_tokens;
+  Buffers& b = network_->buffers;
   arena_.BeginScratch();
   b.q = arena_.Take<float>("attention.q", t * widths_.q);
   b.k = arena_.Take<float>("attention.k", t * widths_.k);
@@ -276,7 +277,17 @@ void Walk::Activations(size_t text_workspace_bytes) {
     b.text_bytes = text_workspace_bytes;
     arena_.EndScratch();
   }
+  if (options_.max_sessions > 1) {
+    // As many as there is room for anyway: what a session more costs is its slot.
+    const uint64_t room = arena_.ScratchBytes() / (uint64_t{m.outputs} * sizeof(float));
+    b.logit_tile_rows = static_cast<size_t>(room < options_.max_sessions ? room : options_.max_sessions);
+    arena_.BeginScratch();
+    if (b.logit_tile_rows > 1) b.logit_tile = arena_.Take<float>("head.logits", b.logit_tile_rows * uint64_t{m.outputs});
+    arena_.EndScratch();
+  }
 }
+
+namespace {
 
 // The weights that the kernels do not read where the file has them, written to the places that the walk took.
 struct Loader {
@@ -305,18 +316,6 @@ struct Loader {
 };
 
 }  // namespace
-
-void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
-                 Network* network) {
-  *network = Network();
-  network->file = &file;
-  network->options = options;
-  network->model = file.header().model();
-  Walk walk(file, options, arena, network);
-  walk.Layers();
-  walk.InputAndOutput();
-  walk.Activations(text_workspace_bytes);
-}
 
 void LoadWeights(const Network& network, ThreadPool* pool) {
   const Loader loader = {network, pool};

@@ -53,8 +53,6 @@ struct Buffers {
   float* y = nullptr;                      // [T, D] what a block adds
   int8_t* quantised = nullptr;             // one batch of quantised rows, whatever its width
   RowQuantisation* quantisation = nullptr;
-  float* logits = nullptr;                 // [logits_rows, outputs]
-  int32_t* ids = nullptr;                  // [context_tokens] a prompt's ids
 
   // attention
   float* q = nullptr;                      // [T, H d]
@@ -65,6 +63,9 @@ struct Buffers {
   // feed-forward
   float* gate = nullptr;                   // [T, F]
   float* up = nullptr;
+  // head
+  float* logit_tile = nullptr;             // [logit_tile_rows, outputs] logits of several sequences on their way to them
+  size_t logit_tile_rows = 0;
   // loading a packing that is not the kernels': rows on their way, for each worker
   uint8_t* repack = nullptr;
   // image input
@@ -87,9 +88,12 @@ struct Network {
   NormOp output_norm;
   Linear head;
   Buffers buffers;
+  StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0
+  uint32_t state_lines = 0;
   uint64_t packed_weight_bytes = 0;        // in the arena, those that were repacked included
   uint64_t repacked_weight_bytes = 0;      // of these: the file has another packing
   uint64_t in_place_weight_bytes = 0;      // linear layers read from the mapping
+  // Of one slot:
   uint64_t kv_bytes = 0;
   uint64_t kv_ring_bytes = 0;              // of these: layers with a ring
   uint64_t kv_recent_bytes = 0;            // and int8 rows beside int4 ones
@@ -98,10 +102,49 @@ struct Network {
   uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included
 };
 
-// text_workspace_bytes: what encoding max_text_bytes takes (0 without tokenizer). When carving fills *network; weights
-// in the arena are not there before LoadWeights(). When measuring the pointers stay null. Sizes are checked by the arena.
-void WalkNetwork(const ModelFile& file, const EngineOptions& options, size_t text_workspace_bytes, Arena& arena,
-                 Network* network);
+// The walk in three parts, one after the other, over the same *network. When carving fills it; weights in the arena are not
+// there before LoadWeights(). When measuring the pointers stay null. Sizes are checked by the arena.
+class NetworkWalk {
+ public:
+  NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network);
+  // Weights, tables, activations that live as long as the engine.
+  void Shared();
+  // The state of one sequence; `first`: of slot 0, whose places are the network's. Returns its begin.
+  uint8_t* SlotState(bool first);
+  // Activations with disjoint lifetimes. text_workspace_bytes: what encoding max_text_bytes takes, 0 without tokenizer.
+  void Scratch(size_t text_workspace_bytes);
+
+ private:
+  // The widest of every kind of row over all layers, so that one set of buffers serves them all.
+  struct Widths {
+    uint64_t q = 0, k = 0, v = 0, ffn = 0, quantised_input = 0;
+    uint64_t attention_scratch_bytes = 0;
+    bool gated = false;
+  };
+
+  const float* Vector(int32_t tensor) const;
+  NormOp Norm(const NormSpec& spec) const;
+  // Weights where they lie in the file, or a place in the arena that LoadWeights() fills.
+  Linear MakeLinear(const LinearSpec& spec, int32_t layer);
+  WeightRows Rows(uint32_t tensor) const;
+  void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
+  void Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op);
+  uint32_t WidestWindow(const AttentionSpec& own, uint32_t layer) const;
+  void Measure(const LayerSpec& spec);
+  void Layers();
+  void InputAndOutput();
+  // store(layer, what it declares) for every layer with rows of its own.
+  template <typename Store>
+  void DeclareState(StateWalk& state, Store store) const;
+
+  const ModelFile& file_;
+  const Header& header_;
+  const EngineOptions& options_;
+  Arena& arena_;
+  Network* network_;
+  Widths widths_;
+  uint64_t repack_bytes_ = 0;  // for one worker
+};
 
 // Writes what the walk took for weights: packs, repacks or unpacks. The bytes do not depend on the pool.
 void LoadWeights(const Network& network, ThreadPool* pool);

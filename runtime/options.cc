@@ -115,7 +115,13 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
   out.chunk_tokens = options.chunk_tokens == 0 ? default_chunk : options.chunk_tokens;
   if (out.chunk_tokens > out.context_tokens) out.chunk_tokens = out.context_tokens;
 
+  out.max_sessions = options.max_sessions == 0 ? 1 : options.max_sessions;
+  if (out.max_sessions > kMaxSessions) {
+    return OptionError(Code::kOutOfRange, "too many", "max_sessions").Got(out.max_sessions).Wanted(kMaxSessions);
+  }
+
   out.logits_rows = options.logits_rows == 0 ? 1 : options.logits_rows;
+  if (!header.is_decoder()) out.logits_rows = header.model().output.rows == OutputRows::kFirst ? 1 : out.chunk_tokens;
   if (out.logits_rows > out.chunk_tokens) out.logits_rows = out.chunk_tokens;
 
   const uint32_t default_text = out.context_tokens > UINT32_MAX / 8 ? UINT32_MAX : out.context_tokens * 8;

@@ -10,15 +10,16 @@ struct Lines {
   thimble_plan_fn each;
   void* user;
 
-  void Add(thimble_lifetime lifetime, const char* name, int32_t index, uint64_t offset, uint64_t bytes, bool scratch) const {
+  void Add(thimble_lifetime lifetime, const char* name, int32_t index, uint64_t offset, uint64_t bytes, bool scratch,
+           int32_t session = -1) const {
     if (each == nullptr || bytes == 0) return;
-    const thimble_plan_line line = {lifetime, name, index, offset, bytes, scratch};
+    const thimble_plan_line line = {lifetime, name, index, offset, bytes, scratch, session};
     each(user, &line);
   }
 };
 
 void AddArenaLine(void* context, const ArenaLine& line) {
-  static_cast<const Lines*>(context)->Add(THIMBLE_ARENA, line.name, line.index, line.offset, line.bytes, line.scratch);
+  static_cast<const Lines*>(context)->Add(THIMBLE_ARENA, line.name, line.index, line.offset, line.bytes, line.scratch, line.slot);
 }
 
 // The file in at most three stretches that add up to its length.
@@ -68,10 +69,12 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->arena_bytes = arena.Bytes();
   plan->mapped_bytes = file.file_bytes();
   plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
-  plan->kv_bytes = engine.network().kv_bytes;
+  plan->sessions = options.max_sessions;
+  plan->session_bytes = engine.slot_bytes();
+  plan->kv_bytes = engine.network().kv_bytes * options.max_sessions;
   plan->packed_weight_bytes = engine.network().packed_weight_bytes;
-  plan->kv_ring_bytes = engine.network().kv_ring_bytes;
-  plan->kv_recent_bytes = engine.network().kv_recent_bytes;
+  plan->kv_ring_bytes = engine.network().kv_ring_bytes * options.max_sessions;
+  plan->kv_recent_bytes = engine.network().kv_recent_bytes * options.max_sessions;
   plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
   plan->kv_bytes_per_context_token = engine.network().kv_bytes_per_context_token;
   plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());

@@ -21,10 +21,10 @@ RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_di
   return table;
 }
 
-void FillRopeTable(const RopeTable& table, size_t first, size_t t) {
-  for (size_t position = first; position < first + t; ++position) {
-    const size_t offset = table.Offset(position, first);
-    FillRopeRow(table.shape, static_cast<uint32_t>(position), table.cos + offset, table.sin + offset);
+void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row) {
+  for (size_t i = 0; i < t; ++i) {
+    const size_t offset = table.Offset(first + i, first_row + i);
+    FillRopeRow(table.shape, static_cast<uint32_t>(first + i), table.cos + offset, table.sin + offset);
   }
 }
 

@@ -14,17 +14,15 @@ struct RopeTable {
   float* cos = nullptr;  // [rows, width / 2]
   float* sin = nullptr;
 
-  // The row of an absolute position; first_position is that of the current pass.
-  size_t Offset(size_t position, size_t first_position) const {
-    return (all_positions ? position : position - first_position) * (shape.width / 2);
-  }
+  // Of a position whose token is a row of the current pass.
+  size_t Offset(size_t position, size_t row) const { return (all_positions ? position : row) * (shape.width / 2); }
 };
 
 RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_divisors, bool all_positions, uint64_t rows,
                         int32_t layer);
 
-// Rows of positions [first, first + t).
-void FillRopeTable(const RopeTable& table, size_t first, size_t t);
+// Positions [first, first + t), rows of the pass from first_row on.
+void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row);
 
 // Two layers with equal specifications share a table.
 bool SameRope(const RopeSpec& a, const RopeSpec& b);

@@ -105,6 +105,15 @@ void Sampler::Reset() {
   recent_next_ = 0;
 }
 
+void Sampler::CopyFrom(const Sampler& other) {
+  options_ = other.options_;
+  random_ = other.random_;
+  recent_count_ = other.recent_count_;
+  recent_next_ = other.recent_next_;
+  std::copy_n(other.recent_, recent_count_, recent_);
+  std::copy_n(other.recent_sorted_, recent_count_, recent_sorted_);
+}
+
 void Sampler::Accept(int32_t id) {
   const uint32_t window = options_.repeat_last_n;
   if (window == 0 || id < 0 || static_cast<uint32_t>(id) >= vocabulary_) return;

@@ -61,6 +61,8 @@ class Sampler {
   // Notes a token as recent: those of the prompt and each one that was chosen. Ids outside the vocabulary
   // are ignored.
   void Accept(int32_t id);
+  // Becomes a copy of a sampler with the same memory: options, random numbers, recent tokens.
+  void CopyFrom(const Sampler& other);
   // Chooses from logits[0, vocabulary). Does not Accept. kNotFinite (got = the id) when a logit is NaN or
   // infinite.
   Result<int32_t> Sample(const float* logits);

@@ -1,7 +1,8 @@
-// Saving and loading the state of an engine. Loading checks the whole block before it changes anything; what the checks
-// let through cannot go wrong, whoever wrote it.
+// Saving and loading the state of a session. Loading reads the whole stream once to check it, before it changes anything;
+// what the checks let through cannot go wrong, whoever wrote it.
 #include "runtime/saved_state.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -14,55 +15,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "states are little-endian");
 
-// Calls visit(rows, kv head, d, begin, end) for positions of one head that lie one after another in the block.
-template <typename Visit>
-void ForRows(const Network& network, uint64_t position, uint64_t oldest_query, Visit visit) {
-  for (uint32_t i = 0; i < network.layer_count; ++i) {
-    const AttentionOp& a = network.layers[i].attention;
-    if (a.spec.cache_source != -1) continue;
-    const LayerCache& cache = a.cache;
-    const uint64_t sinks = cache.sink_tokens < position ? cache.sink_tokens : position;
-    uint64_t first = sinks;
-    if (cache.window != 0 && oldest_query + 1 > first + cache.window) first = oldest_query + 1 - cache.window;
-    const bool separate = cache.values.base != cache.keys.base;
-    for (const CacheRows* rows : {&cache.keys, separate ? &cache.values : nullptr}) {
-      for (uint32_t g = 0; rows != nullptr && g < a.spec.kv_heads; ++g) {
-        visit(*rows, g, size_t{a.spec.head_width}, uint64_t{0}, sinks);
-        visit(*rows, g, size_t{a.spec.head_width}, first, position);
-      }
-    }
-  }
-}
-
-// The same for the int8 rows beside int4 rows: what the next query sees of them.
-template <typename Visit>
-void ForSavedRecentRows(const Network& network, uint64_t position, Visit visit) {
-  const uint64_t begin = position > kRecentTokens ? position - kRecentTokens : 0;
-  for (uint32_t i = 0; i < network.layer_count; ++i) {
-    const AttentionSpec& a = network.layers[i].attention.spec;
-    if (a.cache_source != -1) continue;
-    ForRecentRows(network.layers[i].attention.cache, [&](const CacheRows&, const CacheRows& recent, bool) {
-      for (uint32_t g = 0; g < a.kv_heads; ++g) visit(recent, g, size_t{a.head_width}, begin, position);
-    });
-  }
-}
-
-uint64_t RowBytes(const Network& network, uint64_t position, uint64_t oldest_query) {
-  uint64_t bytes = 0;
-  const auto add = [&](const CacheRows& rows, uint32_t, size_t d, uint64_t begin, uint64_t end) {
-    bytes += (end - begin) * CacheRowBytes(rows.type, d);
-  };
-  ForRows(network, position, oldest_query, add);
-  ForSavedRecentRows(network, position, add);
-  return bytes;
-}
-
-// Of a block with that header, whose position and oldest query are in range.
-uint64_t TotalBytes(const Network& network, const StateHeader& h) {
-  return sizeof h + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.outputs + RowBytes(network, h.position, h.oldest_query);
-}
-
-uint64_t HeaderChecksum(const StateHeader& h) { return ChecksumOf(&h, offsetof(StateHeader, header_checksum)); }
+constexpr size_t kBufferBytes = 4096;
+constexpr size_t kTrailerBytes = sizeof(uint64_t);
 
 Status Bad(Code code, const char* what, const char* field) { return Status::Error(code, what).At("state").Field(field); }
 
@@ -70,29 +24,148 @@ Status NotEqual(const char* what, const char* field, uint64_t got, uint64_t want
   return Bad(Code::kStateMismatch, what, field).Got(got).Wanted(wanted);
 }
 
-// Everything but the engine's own side.
-Status CheckBlock(const void* block, size_t bytes, StateHeader* out) {
+// Rows of one line and head whose bytes lie one after another in the stream.
+struct Stretch {
+  CacheRows rows;
+  size_t head, width;
+  uint64_t begin, end;  // positions
+};
+
+// Calls visit(Stretch) in the order of the stream, for lines that hold newest rows or for the others.
+template <typename Visit>
+void ForStretches(const Network& n, size_t distance, uint64_t position, uint64_t oldest_query, bool newest, Visit visit) {
+  for (uint32_t i = 0; i < n.state_lines; ++i) {
+    const StateLine& line = n.state[i];
+    if ((line.newest_of != -1) != newest) continue;
+    const uint64_t sinks = std::min<uint64_t>(line.sink_tokens, position);
+    uint64_t first = sinks;
+    if (newest) {
+      first = position > line.window ? position - line.window : 0;
+    } else if (line.window != 0 && oldest_query + 1 > first + line.window) {
+      first = oldest_query + 1 - line.window;
+    }
+    const CacheRows rows = InSlot(line, distance);
+    for (size_t head = 0; head < line.heads; ++head) {
+      visit(Stretch{rows, head, line.width, 0, sinks});
+      visit(Stretch{rows, head, line.width, first, position});
+    }
+  }
+}
+
+// Of a stream with that header, whose position and oldest query are in range.
+uint64_t TotalBytes(const Network& n, const StateHeader& h) {
+  uint64_t bytes = sizeof h + n.state_lines * sizeof(StateRecord) + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.outputs;
+  const auto add = [&](const Stretch& s) { bytes += (s.end - s.begin) * s.rows.row_bytes; };
+  ForStretches(n, 0, h.position, h.oldest_query, false, add);
+  ForStretches(n, 0, h.position, h.oldest_query, true, add);
+  return bytes + kTrailerBytes;
+}
+
+StateRecord RecordOf(const StateLine& line) {
+  return {static_cast<uint32_t>(line.rows.type), line.heads, line.width, line.window};
+}
+
+uint64_t HeaderChecksum(const StateHeader& h) { return ChecksumOf(&h, offsetof(StateHeader, header_checksum)); }
+
+bool InPlace(CacheType type) { return type == CacheType::kF32 || type == CacheType::kF16; }
+
+// Few calls for many small pieces, and the checksum of them.
+class Out {
+ public:
+  explicit Out(const StateWriter& writer) : writer_(writer) {}
+  void Put(const void* bytes, size_t size) {
+    checksum_.Update(bytes, size);
+    PutPlain(bytes, size);
+  }
+  void PutPlain(const void* bytes, size_t size) {
+    if (size > sizeof buffer_ - used_) Flush();
+    if (size > sizeof buffer_) {
+      ok_ = ok_ && writer_.write(writer_.user, bytes, size);
+      return;
+    }
+    std::memcpy(buffer_ + used_, bytes, size);
+    used_ += size;
+  }
+  bool Finish() {
+    const uint64_t checksum = checksum_.Digest();
+    PutPlain(&checksum, sizeof checksum);
+    Flush();
+    return ok_;
+  }
+
+ private:
+  void Flush() {
+    if (used_ > 0) ok_ = ok_ && writer_.write(writer_.user, buffer_, used_);
+    used_ = 0;
+  }
+
+  const StateWriter& writer_;
+  Checksum checksum_;
+  size_t used_ = 0;
+  bool ok_ = true;
+  uint8_t buffer_[kBufferBytes];
+};
+
+// The bytes from an offset on, in order.
+class In {
+ public:
+  In(const StateReader& reader, uint64_t offset) : reader_(reader), offset_(offset) {}
+  bool Get(void* bytes, size_t size) {
+    if (size > have_ - at_ && !Refill(bytes, &size)) return false;
+    if (size == 0) return true;
+    std::memcpy(bytes, buffer_ + at_, size);
+    at_ += size;
+    return true;
+  }
+
+ private:
+  // Gives what is left, large pieces without detour, and fills the buffer; *size is what is still wanted, at the end of
+  // `bytes`, moved to its begin by the caller's memcpy.
+  bool Refill(void*& bytes, size_t* size) {
+    const size_t left = have_ - at_;
+    std::memcpy(bytes, buffer_ + at_, left);
+    bytes = static_cast<uint8_t*>(bytes) + left;
+    *size -= left;
+    at_ = have_ = 0;
+    if (*size > sizeof buffer_) {
+      if (!reader_.read(reader_.user, offset_, bytes, *size)) return false;
+      offset_ += *size;
+      *size = 0;
+      return true;
+    }
+    have_ = static_cast<size_t>(std::min<uint64_t>(sizeof buffer_, reader_.size - offset_));
+    if (have_ < *size || !reader_.read(reader_.user, offset_, buffer_, have_)) return false;
+    offset_ += have_;
+    return true;
+  }
+
+  const StateReader& reader_;
+  uint64_t offset_;
+  size_t at_ = 0, have_ = 0;
+  uint8_t buffer_[kBufferBytes];
+};
+
+Status ReadFailed() { return Bad(Code::kIo, "the saved state could not be read", "read"); }
+
+Status CheckHeader(const StateReader& in, StateHeader* out) {
   StateHeader& h = *out;
-  if (block == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("block");
-  const size_t start = bytes < sizeof kStateMagic ? bytes : sizeof kStateMagic;
-  if (start == 0 || std::memcmp(block, kStateMagic, start) != 0) return Bad(Code::kNotAState, "not a saved state", "magic");
-  if (bytes < sizeof h) return Bad(Code::kStateDamaged, "ends inside its header", "bytes").Got(bytes).Wanted(sizeof h);
-  std::memcpy(&h, block, sizeof h);
+  char magic[sizeof kStateMagic] = {};
+  const size_t start = static_cast<size_t>(std::min<uint64_t>(in.size, sizeof magic));
+  if (start > 0 && !in.read(in.user, 0, magic, start)) return ReadFailed();
+  if (start == 0 || std::memcmp(magic, kStateMagic, start) != 0) return Bad(Code::kNotAState, "not a saved state", "magic");
+  if (in.size < sizeof h) return Bad(Code::kStateDamaged, "ends inside its header", "bytes").Got(in.size).Wanted(sizeof h);
+  if (!in.read(in.user, 0, &h, sizeof h)) return ReadFailed();
   if (h.header_checksum != HeaderChecksum(h)) return Bad(Code::kStateDamaged, "the header is damaged", "header_checksum");
   if (h.version != kStateVersion) {
     return Bad(Code::kUnsupportedVersion, "saved by another version of thimble", "version").Got(h.version).Wanted(kStateVersion);
   }
-  if (h.header_bytes != sizeof h || (h.reserved[0] | h.reserved[1] | h.reserved[2]) != 0) {
+  uint32_t reserved = 0;
+  for (const uint32_t r : h.reserved) reserved |= r;
+  if (h.header_bytes != sizeof h || reserved != 0) {
     return Bad(Code::kStateDamaged, "the header contradicts itself", "header_bytes").Got(h.header_bytes).Wanted(sizeof h);
   }
-  if (h.total_bytes != bytes) {
-    return Bad(Code::kStateDamaged, "not as long as it announces", "bytes").Got(bytes).Wanted(h.total_bytes);
-  }
-  const uint8_t* payload = static_cast<const uint8_t*>(block) + sizeof h;
-  if (ChecksumOf(payload, bytes - sizeof h) != h.payload_checksum) {
-    return Bad(Code::kStateDamaged, "the payload is damaged", "payload_checksum");
-  }
-  return Status::Ok();
+  if (h.total_bytes == in.size) return Status::Ok();
+  return Bad(Code::kStateDamaged, "not as long as it announces", "bytes").Got(in.size).Wanted(h.total_bytes);
 }
 
 Status CheckFits(const Network& n, const StateHeader& h) {
@@ -116,101 +189,152 @@ Status CheckFits(const Network& n, const StateHeader& h) {
   if (h.outputs != 0 && h.outputs != n.model.outputs) {
     return Bad(Code::kStateDamaged, "the header contradicts itself", "outputs").Got(h.outputs).Wanted(n.model.outputs);
   }
+  if (h.lines != n.state_lines) return NotEqual("saved with other lines of state", "lines", h.lines, n.state_lines);
   const uint64_t wanted = TotalBytes(n, h);
   if (h.total_bytes == wanted) return Status::Ok();
   return Bad(Code::kStateDamaged, "the header contradicts itself", "total_bytes").Got(h.total_bytes).Wanted(wanted);
 }
 
-}  // namespace
-
-uint64_t Engine::StateBytes() const {
-  if (!CheckDecoder().ok()) return 0;
-  StateHeader h = {};
-  h.position = position_;
-  h.oldest_query = RewindLimit();
-  h.recent_tokens = sampler_.recent_count();
-  h.outputs = has_logits_ ? network_.model.outputs : 0;
-  return TotalBytes(network_, h);
+// Everything behind the header, to the last byte.
+Status CheckPayload(const Network& n, const StateReader& reader) {
+  In in(reader, sizeof(StateHeader));
+  Checksum checksum;
+  uint32_t alike = 0;
+  for (uint32_t i = 0; i < n.state_lines; ++i) {
+    StateRecord record;
+    if (!in.Get(&record, sizeof record)) return ReadFailed();
+    checksum.Update(&record, sizeof record);
+    const StateRecord own = RecordOf(n.state[i]);
+    if (alike == i && std::memcmp(&record, &own, sizeof own) == 0) ++alike;
+  }
+  uint8_t piece[512];
+  uint64_t left = reader.size - sizeof(StateHeader) - n.state_lines * sizeof(StateRecord) - kTrailerBytes;
+  while (left > 0) {
+    const size_t size = static_cast<size_t>(std::min<uint64_t>(left, sizeof piece));
+    if (!in.Get(piece, size)) return ReadFailed();
+    checksum.Update(piece, size);
+    left -= size;
+  }
+  uint64_t stored;
+  if (!in.Get(&stored, sizeof stored)) return ReadFailed();
+  if (stored != checksum.Digest()) return Bad(Code::kStateDamaged, "the payload is damaged", "checksum");
+  if (alike == n.state_lines) return Status::Ok();
+  return Bad(Code::kStateMismatch, "saved with rows of another kind", "line").Got(alike);
 }
 
-Status Engine::SaveState(void* block, size_t bytes, uint64_t* written) const {
-  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
-  *written = StateBytes();
-  if (block == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("block");
-  if (bytes < *written) {
-    return Status::Error(Code::kOutOfRange, "the block is too small; thimble_state_bytes() says how much it takes")
-        .Field("bytes").Got(bytes).Wanted(*written);
-  }
+StateHeader MakeHeader(const Network& n, size_t position, size_t oldest_query, const Sampler& sampler, bool has_logits) {
   StateHeader h = {};
   std::memcpy(h.magic, kStateMagic, sizeof h.magic);
   h.version = kStateVersion;
   h.header_bytes = sizeof h;
-  h.total_bytes = *written;
-  h.model = network_.file->header_checksum();
-  h.key_cache = static_cast<uint32_t>(network_.options.key_cache);
-  h.value_cache = static_cast<uint32_t>(network_.options.value_cache);
-  h.window_tokens = network_.options.window_tokens;
-  h.sink_tokens = network_.options.sink_tokens;
-  h.position = position_;
-  h.oldest_query = RewindLimit();
-  h.recent_tokens = sampler_.recent_count();
-  h.outputs = has_logits_ ? network_.model.outputs : 0;
-  h.seed = sampler_.options().seed;
-  h.random_state = sampler_.random_state();
-
-  uint8_t* out = static_cast<uint8_t*>(block) + sizeof h;
-  const auto put = [&](const void* from, size_t size) {
-    std::memcpy(out, from, size);
-    out += size;
-  };
-  for (uint32_t i = 0; i < h.recent_tokens; ++i) {
-    const uint32_t id = sampler_.Recent(i);
-    put(&id, sizeof id);
-  }
-  if (h.outputs != 0) put(logits(), h.outputs * sizeof(float));
-  const auto take_out = [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
-    for (size_t p = static_cast<size_t>(begin); p < end; ++p, out += CacheRowBytes(rows.type, d)) {
-      TakeOutCacheRow(rows.type, rows.Head(g), rows.Place(p), d, out);
-    }
-  };
-  ForRows(network_, position_, h.oldest_query, take_out);
-  ForSavedRecentRows(network_, position_, take_out);
-  h.payload_checksum = ChecksumOf(static_cast<uint8_t*>(block) + sizeof h, static_cast<size_t>(*written) - sizeof h);
+  h.model = n.file->header_checksum();
+  h.key_cache = static_cast<uint32_t>(n.options.key_cache);
+  h.value_cache = static_cast<uint32_t>(n.options.value_cache);
+  h.window_tokens = n.options.window_tokens;
+  h.sink_tokens = n.options.sink_tokens;
+  h.position = position;
+  h.oldest_query = oldest_query;
+  h.recent_tokens = sampler.recent_count();
+  h.outputs = has_logits ? n.model.outputs : 0;
+  h.seed = sampler.options().seed;
+  h.random_state = sampler.random_state();
+  h.lines = n.state_lines;
+  h.total_bytes = TotalBytes(n, h);
   h.header_checksum = HeaderChecksum(h);
-  std::memcpy(block, &h, sizeof h);
-  return Status::Ok();
+  return h;
 }
 
-Status Engine::LoadState(const void* block, size_t bytes) {
-  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
-  StateHeader h;
-  THIMBLE_RETURN_IF_ERROR(CheckBlock(block, bytes, &h));
-  THIMBLE_RETURN_IF_ERROR(CheckFits(network_, h));
+void PutRows(const Stretch& s, Out& out) {
+  uint8_t row[4 * kMaxHeadWidth];
+  for (size_t p = static_cast<size_t>(s.begin); p < s.end; ++p) {
+    const CacheRows::Where where = s.rows.At(s.head, p);
+    if (InPlace(s.rows.type)) {
+      out.Put(where.head + where.row * s.rows.row_bytes, s.rows.row_bytes);
+      continue;
+    }
+    TakeOutCacheRow(s.rows.type, where.head, where.row, s.width, row);
+    out.Put(row, s.rows.row_bytes);
+  }
+}
 
-  const uint8_t* in = static_cast<const uint8_t*>(block) + sizeof h;
+// In rising order: a ring that is smaller than the one they come from keeps the last ones.
+bool GetRows(const Stretch& s, In& in) {
+  uint8_t row[4 * kMaxHeadWidth];
+  for (size_t p = static_cast<size_t>(s.begin); p < s.end; ++p) {
+    const CacheRows::Where where = s.rows.At(s.head, p);
+    if (InPlace(s.rows.type)) {
+      if (!in.Get(where.head + where.row * s.rows.row_bytes, s.rows.row_bytes)) return false;
+      continue;
+    }
+    if (!in.Get(row, s.rows.row_bytes)) return false;
+    PutInCacheRow(s.rows.type, row, s.width, where.row, where.head);
+  }
+  return true;
+}
+
+}  // namespace
+
+uint64_t Session::StateBytes() const {
+  return CheckDecoder().ok() ? MakeHeader(network(), position_, RewindLimit(), sampler_, has_logits_).total_bytes : 0;
+}
+
+Status Session::SaveState(const StateWriter& writer) const {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  const Network& n = network();
+  const StateHeader h = MakeHeader(n, position_, RewindLimit(), sampler_, has_logits_);
+  Out out(writer);
+  out.PutPlain(&h, sizeof h);
+  for (uint32_t i = 0; i < n.state_lines; ++i) {
+    const StateRecord record = RecordOf(n.state[i]);
+    out.Put(&record, sizeof record);
+  }
+  for (uint32_t i = 0; i < h.recent_tokens; ++i) {
+    const uint32_t id = sampler_.Recent(i);
+    out.Put(&id, sizeof id);
+  }
+  if (h.outputs != 0) out.Put(logits(), h.outputs * sizeof(float));
+  for (const bool newest : {false, true}) {
+    ForStretches(n, distance_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
+  }
+  return out.Finish() ? Status::Ok() : Bad(Code::kIo, "the saved state could not be written", "write");
+}
+
+bool Session::ReadState(const StateReader& reader, const StateHeader& h) {
+  const Network& n = network();
+  In in(reader, sizeof h + n.state_lines * sizeof(StateRecord));
   sampler_.Resume(h.seed, h.random_state);
-  for (uint32_t i = 0; i < h.recent_tokens; ++i, in += 4) {
+  for (uint32_t i = 0; i < h.recent_tokens; ++i) {
     int32_t id;
-    std::memcpy(&id, in, sizeof id);
+    if (!in.Get(&id, sizeof id)) return false;
     sampler_.Accept(id);
   }
-  has_logits_ = h.outputs != 0;
-  last_row_ = 0;
-  if (has_logits_) std::memcpy(network_.buffers.logits, in, h.outputs * sizeof(float));
-  in += h.outputs * sizeof(float);
-  // In rising order: a ring that is smaller than the one they come from keeps the last ones.
-  const auto put_in = [&](const CacheRows& rows, uint32_t g, size_t d, uint64_t begin, uint64_t end) {
-    for (size_t p = static_cast<size_t>(begin); p < end; ++p, in += CacheRowBytes(rows.type, d)) {
-      PutInCacheRow(rows.type, in, d, rows.Place(p), const_cast<uint8_t*>(rows.Head(g)));
+  last_logits_ = logits_;
+  if (!in.Get(last_logits_, h.outputs * sizeof(float))) return false;
+  bool ok = true;
+  const auto get = [&](const Stretch& s) { ok = ok && GetRows(s, in); };
+  ForStretches(n, distance_, h.position, h.oldest_query, false, get);
+  for (uint32_t i = 0; ok && i < n.state_lines; ++i) {
+    const StateLine& line = n.state[i];
+    if (line.newest_of != -1) {
+      RestoreNewest(line, n.state[line.newest_of], distance_, static_cast<size_t>(h.position), kNoneWritten);
     }
-  };
-  ForRows(network_, h.position, h.oldest_query, put_in);
-  for (uint32_t i = 0; i < network_.layer_count; ++i) {
-    const AttentionOp& a = network_.layers[i].attention;
-    if (a.spec.cache_source != -1) continue;
-    RestoreRecentRows(a.cache, a.spec.kv_heads, a.spec.head_width, static_cast<size_t>(h.position), kNoneWritten);
   }
-  ForSavedRecentRows(network_, h.position, put_in);
+  ForStretches(n, distance_, h.position, h.oldest_query, true, get);
+  return ok;
+}
+
+Status Session::LoadState(const StateReader& reader) {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  StateHeader h;
+  THIMBLE_RETURN_IF_ERROR(CheckHeader(reader, &h));
+  THIMBLE_RETURN_IF_ERROR(CheckFits(network(), h));
+  THIMBLE_RETURN_IF_ERROR(CheckPayload(network(), reader));
+  if (!ReadState(reader, h)) {
+    // It could be read a moment ago: nothing of the session is left.
+    Reset();
+    return ReadFailed();
+  }
+  has_logits_ = h.outputs != 0;
   HaveRows(static_cast<size_t>(h.position), static_cast<size_t>(h.oldest_query));
   return Status::Ok();
 }

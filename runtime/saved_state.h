@@ -1,14 +1,15 @@
-// The state of a session as one block of bytes, little-endian:
+// The state of a session as a stream of bytes, little-endian:
 //
 //   byte 0   StateHeader, 128 bytes
+//            StateRecord for each line of state (sequence_state.h), 16 bytes
 //            recent tokens of the sampler, oldest first       recent_tokens x u32
 //            logits of the last token, where there are any    outputs x f32
-//            rows: for each layer with rows of its own, keys then (where they are separate) values, for each kv head:
-//            those of the sinks, then those that a query at oldest_query or later sees, CacheRowBytes(type, d) each
-//            newest rows: where rows are int4, the int8 ones that the next query sees, in the same order
+//            rows: for each line, for each head: those of the sinks, then those that a query at oldest_query or later sees,
+//            CacheRowBytes(type, width) each; lines of newest rows, of which the next query's are there, behind all others
+//            XXH64 of everything between the header and here, 8 bytes
 //
 // Rows have the same bytes on every machine and in every layout of the cache, so that a state moves between kernel
-// tables, numbers of threads, pass lengths and contexts; not between model files, cache types or windows. Knows nothing
+// tables, numbers of threads, pass lengths and contexts; not between models, cache types or windows. Knows nothing
 // about files.
 #pragma once
 
@@ -18,14 +19,14 @@
 namespace thimble {
 
 inline constexpr char kStateMagic[8] = {'T', 'H', 'I', 'M', 'S', 'T', 'A', '\x1a'};
-inline constexpr uint32_t kStateVersion = 1;
+inline constexpr uint32_t kStateVersion = 2;
 
 struct StateHeader {
   char magic[8];
   uint32_t version;
   uint32_t header_bytes;      // 128
-  uint64_t total_bytes;       // of the block
-  uint64_t model;             // checksum of the model file's header
+  uint64_t total_bytes;       // of the stream
+  uint64_t model;             // ModelFile::content_id()
   uint32_t key_cache;         // CacheType
   uint32_t value_cache;
   uint32_t window_tokens;     // of the options
@@ -36,10 +37,17 @@ struct StateHeader {
   uint32_t outputs;           // 0: no logits
   uint64_t seed;              // of the random numbers
   uint64_t random_state;
-  uint64_t reserved[3];       // 0
-  uint64_t payload_checksum;  // XXH64 of what follows the header
+  uint32_t lines;             // records
+  uint32_t reserved[7];       // 0
   uint64_t header_checksum;   // XXH64 of the 120 bytes before
 };
 static_assert(sizeof(StateHeader) == 128);
+
+struct StateRecord {
+  uint32_t type;   // CacheType
+  uint32_t heads, width;
+  uint32_t window;
+};
+static_assert(sizeof(StateRecord) == 16);
 
 }  // namespace thimble

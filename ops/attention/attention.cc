@@ -272,7 +272,7 @@ void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool) {
   if (args.t == 0) return;
   pool = PoolFor(pool, 2 * args.t * args.heads * args.d * args.positions, kWorthSharing);
   const size_t workers = WorkerCount(pool);
-  const bool one_row = args.values.base == args.keys.base;
+  const bool one_row = SameRows(args.values, args.keys);
   const AttentionShape shape = {.heads = args.heads,
                                 .kv_heads = args.kv_heads,
                                 .d = args.d,

@@ -29,13 +29,13 @@ struct AttentionArgs {
   size_t out_stride = 0;
 
   CacheRows keys = {};
-  CacheRows values = {};  // values.base == keys.base: one row is both, and `keys` describes it
+  CacheRows values = {};  // SameRows(values, keys): one row is both, and `keys` describes it
 
   // Not 0: the newest so many positions that a query sees, its own included, are read from these rows, which hold the same
   // in more bits; causal only. What a query needs of older rows is less exact than what it needs of these.
   size_t recent_tokens = 0;
   CacheRows recent_keys = {};
-  CacheRows recent_values = {};  // recent_values.base == recent_keys.base where values.base == keys.base
+  CacheRows recent_values = {};  // the same rows where values and keys are
 
   size_t first_position = 0;  // of query row 0
   size_t positions = 0;       // rows in the cache, those of this pass included

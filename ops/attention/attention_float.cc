@@ -16,10 +16,10 @@ constexpr size_t kFewRows = 8;
 AttentionTile DecodeRows(const AttentionTask& task, const CacheRows& rows, Span span, bool in_place, float* out) {
   const AttentionArgs& a = *task.args;
   const AttentionFloatKernel& kernel = *a.kernel->floats;
-  const size_t d16 = task.layout->d16, count = span.end - span.begin, place = rows.Place(span.begin);
-  const uint8_t* head = rows.Head(task.kv_head);
+  const size_t d16 = task.layout->d16, count = span.end - span.begin;
+  const auto [head, place] = rows.At(task.kv_head, span.begin);
   // Not of int8 rows, which lie in blocks.
-  const uint8_t* first = head + place * CacheRowBytes(rows.type, a.d);
+  const uint8_t* first = head + place * rows.row_bytes;
   in_place = in_place && a.d == d16;
   const AttentionTile decoded = {.rows = out, .halves = false};
   switch (rows.type) {
@@ -52,7 +52,7 @@ Tiles DecodeTiles(const AttentionTask& task, Part part) {
   const AttentionArgs& a = *task.args;
   const Span span = part.span;
   const CacheRows &key_rows = Keys(a, part.recent), &value_rows = Values(a, part.recent);
-  const bool one_row = a.values.base == a.keys.base;
+  const bool one_row = SameRows(a.values, a.keys);
   const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
   const size_t d16 = task.layout->d16;
   float* keys = task.At(task.layout->keys_at);

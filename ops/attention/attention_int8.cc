@@ -24,9 +24,9 @@ void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q,
 // rows. They begin with the same row of a block as the span does.
 AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool turned, Span span, size_t copy_at) {
   const AttentionArgs& a = *task.args;
-  const size_t begin = span.begin / kCacheBlockRows * kCacheBlockRows, place = rows.Place(span.begin);
-  const uint8_t* head = rows.Head(task.kv_head);
-  const uint8_t* in_place = head + place / kCacheBlockRows * kCacheBlockRows * CacheRowBytes(rows.type, a.d);
+  const size_t begin = span.begin / kCacheBlockRows * kCacheBlockRows;
+  const CacheRows::Where where = rows.At(task.kv_head, span.begin);
+  const uint8_t* in_place = where.head + where.row / kCacheBlockRows * kCacheBlockRows * rows.row_bytes;
   uint8_t* copy = task.scratch + copy_at;
   const AttentionBlocks blocks = {.data = rows.type == CacheType::kQ8 && !turned ? in_place : copy,
                                   .d4 = task.layout->d4,
@@ -35,7 +35,7 @@ AttentionBlocks Blocks(const AttentionTask& task, const CacheRows& rows, bool tu
   if (turned) {
     float* row = task.At(task.layout->row_at);
     for (size_t i = 0; i < span.end - span.begin; ++i) {
-      LoadCacheRow(rows.type, head, place + i, a.d, row);
+      LoadCacheRow(rows.type, where.head, where.row + i, a.d, row);
       TurnKey(a, span.begin + i, row);
       StoreCacheRow(CacheType::kQ8, row, a.d, span.begin + i - begin, copy);
     }
@@ -62,7 +62,7 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
   const AttentionLayout& layout = *task.layout;
   const Span span = chunk.span;
   const size_t first = span.begin / kCacheBlockRows * kCacheBlockRows;
-  const bool one_row = a.values.base == a.keys.base;
+  const bool one_row = SameRows(a.values, a.keys);
   const bool turned = a.key_gain != nullptr || a.key_cos != nullptr;
   const CacheRows &key_rows = Keys(a, chunk.recent), &value_rows = Values(a, chunk.recent);
   AttentionBlocks keys = Blocks(task, key_rows, turned, span, layout.keys_at);
@@ -75,8 +75,9 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
   const uint8_t* next = values.data;
   size_t next_lines = 0;
   if (span.end < task.older.end && !chunk.recent && key_rows.type == CacheType::kQ8) {
-    next = key_rows.Head(task.kv_head) + key_rows.Place(span.end) * CacheRowBytes(CacheType::kQ8, a.d);
-    next_lines = (span.end - first) * CacheRowBytes(CacheType::kQ8, a.d) / 64;
+    const CacheRows::Where where = key_rows.At(task.kv_head, span.end);
+    next = where.head + where.row * key_rows.row_bytes;
+    next_lines = (span.end - first) * key_rows.row_bytes / 64;
   }
   const bool spread = task.Rows() > kKernelRows;
   if (!spread) values.ahead = next - values.data;

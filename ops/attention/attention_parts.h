@@ -13,6 +13,7 @@ namespace thimble {
 // Positions are cut into chunks, counted from position 0. The float path cuts chunks into tiles; the int8
 // path takes a chunk as one tile of its kernel.
 inline constexpr size_t kAttentionChunkRows = kAttentionTileRows;
+static_assert(kAttentionChunkRows == kCacheChunkRows);  // rows of a chunk lie one after another
 inline constexpr size_t kQueryRows = 32;  // (query, head) pairs that share a tile; one group if that is more
 inline constexpr size_t kKernelRows = 4;  // rows whose scores are in flight
 inline constexpr float kNothing = -std::numeric_limits<float>::infinity();
@@ -97,7 +98,7 @@ Span Visible(const AttentionArgs& a, size_t t, Part part);
 // The rows that hold a part's positions.
 inline const CacheRows& Keys(const AttentionArgs& a, bool recent) { return recent ? a.recent_keys : a.keys; }
 inline const CacheRows& Values(const AttentionArgs& a, bool recent) {
-  if (a.values.base == a.keys.base) return Keys(a, recent);
+  if (SameRows(a.values, a.keys)) return Keys(a, recent);
   return recent ? a.recent_values : a.values;
 }
 void ClearStates(float* states, const AttentionLayout& layout);

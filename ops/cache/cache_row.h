@@ -54,37 +54,67 @@ constexpr uint64_t CacheRowsTaken(CacheType type, uint64_t positions) {
   return (positions + kCacheBlockRows - 1) / kCacheBlockRows * kCacheBlockRows;
 }
 
-// The rows of all kv heads of a layer, not owned. Head g begins at base + g * head_bytes; f32, f16 and q4 need
-// no alignment, q8 blocks that of a cache line.
+// Rows of a cache lie in chunks of so many places, which attention reads one at a time.
+inline constexpr size_t kCacheChunkRows = 256;
+
+// The rows of all kv heads of a layer, keys or values or both, not owned. Inside a chunk the rows of a head lie one after
+// another, heads beside each other:
+//
+//   chunk c at base + c * chunk_bytes:   | what lies before | head 0: row, row, ... | head 1: ... |   n rows of each
+//                                        |<- n * strip ---->|<- n * row_bytes ----->|
+//
+// n is kCacheChunkRows, or what is left of `rows` in the last chunk: so one chunk may hold the rows of many layers, and a
+// cache grows chunk by chunk from its begin. With chunk_bytes 0 there is one chunk, of all `rows`.
 //
 // Where a window moves over the text, old rows make room: positions from sink_tokens on share a ring of ring_rows, whole
-// chunks of attention (256 rows), behind the rows of the first sink_tokens, which keep their places. A row is there until
-// the one ring_rows later is written.
+// chunks of attention, behind the rows of the first sink_tokens, which keep their places. A row is there until the one
+// ring_rows later is written. Rings are one chunk.
 struct CacheRows {
   CacheType type = CacheType::kF32;
-  const void* base = nullptr;
-  size_t head_bytes = 0;  // at least CacheRowsTaken(type, places) * CacheRowBytes(type, d)
+  uint8_t* base = nullptr;
+  size_t row_bytes = 0;    // CacheRowBytes(type, d)
+  size_t rows = 0;         // places: CacheRowsTaken() of them
+  size_t chunk_bytes = 0;
+  size_t strip = 0;        // such that n * strip is a multiple of 64 for q8 rows; f32, f16 need their natural alignment
   size_t sink_tokens = 0;
-  size_t ring_rows = 0;   // 0: no ring, every position has its own place
+  size_t ring_rows = 0;    // 0: no ring, every position has its own place
 
-  // THE place of a position: what StoreCacheRow() and LoadCacheRow() call its row. Equal to the position modulo
-  // kCacheBlockRows, and rows of one chunk (of one side of sink_tokens) lie one after another.
+  // THE place of a position. Equal to the position modulo kCacheBlockRows, and rows of one chunk (of one side of
+  // sink_tokens) lie one after another.
   size_t Place(size_t position) const {
     if (ring_rows == 0 || position < sink_tokens) return position;
     return RoundUp(sink_tokens, kCacheBlockRows) + position % ring_rows;
   }
-  const uint8_t* Head(size_t kv_head) const {
-    return static_cast<const uint8_t*>(base) + kv_head * head_bytes;
+
+  // Where the row of a position lies: the first row of its head in its chunk, and its number from there, which is what
+  // StoreCacheRow() and LoadCacheRow() take.
+  struct Where {
+    uint8_t* head;
+    size_t row;
+  };
+  Where At(size_t kv_head, size_t position) const {
+    size_t place = Place(position), n = rows;
+    uint8_t* chunk = base;
+    if (chunk_bytes != 0) {
+      chunk += place / kCacheChunkRows * chunk_bytes;
+      n -= place / kCacheChunkRows * kCacheChunkRows;
+      n = n < kCacheChunkRows ? n : kCacheChunkRows;
+      place %= kCacheChunkRows;
+    }
+    return {chunk + n * (strip + kv_head * row_bytes), place};
   }
 };
 
-// Writes x[0, d) as row `position` of the head whose rows begin at `head`; touches no other row's bytes.
-void StoreCacheRow(CacheType type, const float* x, size_t d, size_t position, void* head);
+// The same rows: what is stored once is key and value.
+constexpr bool SameRows(const CacheRows& a, const CacheRows& b) { return a.base == b.base && a.strip == b.strip; }
+
+// Writes x[0, d) as row `row` of the head whose rows begin at `head`; touches no other row's bytes.
+void StoreCacheRow(CacheType type, const float* x, size_t d, size_t row, void* head);
 // Reads it back: fills x[0, d).
-void LoadCacheRow(CacheType type, const void* head, size_t position, size_t d, float* x);
+void LoadCacheRow(CacheType type, const void* head, size_t row, size_t d, float* x);
 
 // The same row as CacheRowBytes(type, d) bytes in one piece, whatever the layout: what leaves the cache and comes back.
-void TakeOutCacheRow(CacheType type, const void* head, size_t position, size_t d, void* bytes);
-void PutInCacheRow(CacheType type, const void* bytes, size_t d, size_t position, void* head);
+void TakeOutCacheRow(CacheType type, const void* head, size_t row, size_t d, void* bytes);
+void PutInCacheRow(CacheType type, const void* bytes, size_t d, size_t row, void* head);
 
 }  // namespace thimble

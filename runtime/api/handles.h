@@ -15,7 +15,7 @@ struct thimble_model {
   const thimble::TokenizerData* tokenizer_data() const { return has_tokenizer ? &tokenizer : nullptr; }
 };
 
-struct thimble_session : thimble::Engine {};
+struct thimble_session : thimble::Session {};
 
 namespace thimble {
 

@@ -11,11 +11,11 @@ thimble_status thimble_thread_cpus(thimble_session* session, uint64_t* masks, si
   if (session == nullptr) return ToC(NullArgument("session"));
   if (masks == nullptr) return ToC(NullArgument("masks"));
   if (count == nullptr) return ToC(NullArgument("count"));
-  *count = WorkerCount(session->pool());
+  *count = WorkerCount(session->engine().pool());
   if (capacity < *count) {
     return ToC(Status::Error(Code::kOutOfRange, "one mask per thread").Field("masks").Got(capacity).Wanted(*count));
   }
-  ReadCpus(session->pool(), masks);
+  ReadCpus(session->engine().pool(), masks);
   return ToC(Status::Ok());
 }
 

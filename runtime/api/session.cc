@@ -1,5 +1,6 @@
 // C API: sessions. Creation is the only place that takes memory and threads; closing gives both back.
 #include <cstdlib>
+#include <cstring>
 
 #include "runtime/api/handles.h"
 #include "runtime/core/poison.h"
@@ -48,11 +49,10 @@ Status CreateSession(const thimble_model* model, const thimble_options& options,
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
   Arena carve = Arena::Carving(block, need);
   Engine* engine = Engine::WalkArena(model->file, resolved, model->tokenizer_data(), carve, nullptr);
-  engine->SetPool(pool.value());
+  engine->Start(pool.value());
   LoadWeights(engine->network(), pool.value());
-  engine->SetOwnedBlock(owned);
-  engine->SetArenaBytes(need);
-  *session = static_cast<thimble_session*>(engine);
+  engine->SetOwnedBlock(owned, need);
+  *session = static_cast<thimble_session*>(engine->OpenSession());
   return Status::Ok();
 }
 
@@ -71,15 +71,19 @@ thimble_status thimble_session_create(const thimble_model* model, const thimble_
 
 void thimble_session_close(thimble_session* session) {
   if (session == nullptr) return;
-  DestroyThreadPool(session->pool());
-  // The session itself lies at the start of the block. A block of the caller's is the caller's again, every byte of it.
-  void* owned = session->owned_block();
-  UnpoisonMemory(session, session->arena_bytes());
+  Engine& engine = session->engine();
+  engine.CloseSession(session);
+  engine.Stop();
+  // The engine itself lies at the start of the block. A block of the caller's is the caller's again, every byte of it.
+  void* owned = engine.owned_block();
+  UnpoisonMemory(&engine, engine.arena_bytes());
   std::free(owned);
 }
 
 thimble_status thimble_prefill(thimble_session* session, const int32_t* ids, size_t count) {
   if (session == nullptr) return ToC(NullArgument("session"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->Prefill(ids, count, nullptr, nullptr));
 }
 
@@ -89,18 +93,24 @@ thimble_status thimble_prefill_each(thimble_session* session, const int32_t* ids
                                     void* user) {
   if (session == nullptr) return ToC(NullArgument("session"));
   if (each == nullptr) return ToC(NullArgument("each"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->Prefill(ids, count, each, user));
 }
 
 thimble_status thimble_encode_rows(thimble_session* session, const int32_t* ids, size_t count, thimble_logits_fn each,
                                    void* user) {
   if (session == nullptr) return ToC(NullArgument("session"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->EncodeRows(ids, count, each, user));
 }
 
 thimble_status thimble_encode_image(thimble_session* session, const float* pixels, size_t count, thimble_logits_fn each,
                                     void* user) {
   if (session == nullptr) return ToC(NullArgument("session"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->EncodeImage(pixels, count, each, user));
 }
 
@@ -126,6 +136,8 @@ size_t thimble_capacity(const thimble_session* session) { return session == null
 
 thimble_status thimble_rewind(thimble_session* session, size_t position) {
   if (session == nullptr) return ToC(NullArgument("session"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->Rewind(position));
 }
 
@@ -134,30 +146,50 @@ uint64_t thimble_state_bytes(const thimble_session* session) { return session ==
 thimble_status thimble_state_save(const thimble_session* session, void* block, size_t bytes, size_t* written) {
   if (session == nullptr) return ToC(NullArgument("session"));
   if (written == nullptr) return ToC(NullArgument("written"));
-  uint64_t need = 0;
-  const Status status = session->SaveState(block, bytes, &need);
-  *written = static_cast<size_t>(need);
-  return ToC(status);
+  *written = static_cast<size_t>(session->StateBytes());
+  if (const Status decoder = session->CheckDecoder(); !decoder.ok()) return ToC(decoder);
+  if (block == nullptr) return ToC(NullArgument("block"));
+  if (bytes < *written) {
+    return ToC(Status::Error(Code::kOutOfRange, "the block is too small; thimble_state_bytes() says how much it takes")
+                   .Field("bytes").Got(bytes).Wanted(*written));
+  }
+  uint8_t* at = static_cast<uint8_t*>(block);
+  const auto write = [](void* user, const void* piece, size_t size) {
+    uint8_t** to = static_cast<uint8_t**>(user);
+    std::memcpy(*to, piece, size);
+    *to += size;
+    return true;
+  };
+  return ToC(session->SaveState({write, &at}));
 }
 
 thimble_status thimble_state_load(thimble_session* session, const void* block, size_t bytes) {
   if (session == nullptr) return ToC(NullArgument("session"));
-  return ToC(session->LoadState(block, bytes));
+  if (block == nullptr) return ToC(NullArgument("block"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
+  const auto read = [](void* user, uint64_t offset, void* piece, size_t size) {
+    std::memcpy(piece, static_cast<const uint8_t*>(user) + offset, size);
+    return true;
+  };
+  return ToC(session->LoadState({read, const_cast<void*>(block), bytes}));
 }
 
 size_t thimble_rewind_limit(const thimble_session* session) { return session == nullptr ? 0 : session->RewindLimit(); }
 
 thimble_status thimble_fill_context(thimble_session* session, size_t tokens, uint64_t seed) {
   if (session == nullptr) return ToC(NullArgument("session"));
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(session->FillContext(tokens, seed));
 }
 
 thimble_profile thimble_get_profile(const thimble_session* session) {
-  return session == nullptr ? thimble_profile{} : const_cast<thimble_session*>(session)->profile();
+  return session == nullptr ? thimble_profile{} : session->engine().profile();
 }
 
 void thimble_reset_profile(thimble_session* session) {
-  if (session != nullptr) session->profile() = {};
+  if (session != nullptr) session->engine().profile() = {};
 }
 
 }  // extern "C"

@@ -28,11 +28,12 @@ Status CheckEncodeArguments(const char* text, size_t text_bytes, const int32_t* 
 Status EncodeInSession(thimble_session* session, const char* text, size_t text_bytes, uint32_t flags, int32_t* ids,
                        size_t capacity, size_t* count) {
   if (session->tokenizer() == nullptr) return NoTokenizer();
-  if (text_bytes > session->network().options.max_text_bytes) {
+  if (text_bytes > session->engine().network().options.max_text_bytes) {
     return Status::Error(Code::kTextTooLong, "the text is longer than planned; raise max_text_bytes").Field("text")
-        .Got(text_bytes).Wanted(session->network().options.max_text_bytes);
+        .Got(text_bytes).Wanted(session->engine().network().options.max_text_bytes);
   }
-  const Buffers& b = session->network().buffers;
+  const Buffers& b = session->engine().network().buffers;
+  const TurnHolder turn(session->engine().turns());  // the working memory is every session's
   return Encode(*session->tokenizer(), {text, text_bytes}, ToEncodeOptions(flags), b.text, b.text_bytes, ids, capacity, count);
 }
 
@@ -80,7 +81,7 @@ Status Generate(thimble_session* session, const char* prompt, size_t prompt_byte
   THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
   const bool fresh = session->position() == 0;
   const uint32_t flags = fresh ? uint32_t{THIMBLE_ADD_BOS} : 0u;
-  int32_t* ids = session->network().buffers.ids;
+  int32_t* ids = session->prompt_ids();
   const size_t room = session->capacity() - session->position();
   size_t count = 0;
   Status status = EncodeInSession(session, prompt, prompt_bytes, flags, ids, session->capacity(), &count);
@@ -179,6 +180,8 @@ thimble_status thimble_generate(thimble_session* session, const char* prompt, si
   thimble_generation local;
   if (result == nullptr) result = &local;
   *result = {};
+  const SessionUse use(session);
+  if (!use.status().ok()) return ToC(use.status());
   return ToC(Generate(session, prompt, prompt_bytes, max_tokens, on_text, user, result));
 }
 

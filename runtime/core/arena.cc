@@ -35,7 +35,7 @@ void* Arena::TakeBytes(const char* name, uint64_t count, uint64_t element_bytes,
   offset_ = end;
   if (end > high_water_) high_water_ = end;
   if (sink_ != nullptr) {
-    sink_(sink_context_, {name, index, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_});
+    sink_(sink_context_, {name, index, slot_, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_});
   }
   if (base_ == nullptr || end > size_) return nullptr;
   // Only the bytes asked for are opened: an overrun of one byte into the padding is caught under ASan.

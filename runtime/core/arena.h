@@ -26,6 +26,7 @@ inline constexpr size_t kArenaSlackBytes = 64;
 struct ArenaLine {
   const char* name;
   int32_t index;
+  int32_t slot;      // of the session slot that it belongs to, or -1
   size_t offset;
   size_t bytes;
   bool scratch;
@@ -53,6 +54,11 @@ class Arena {
   void BeginScratch();
   void EndScratch();
 
+  // Pieces taken from here on belong to this slot; -1: to all.
+  void SetSlot(int32_t slot) { slot_ = slot; }
+  // Bytes of the largest scratch group so far.
+  size_t ScratchBytes() const { return had_scratch_ ? static_cast<size_t>(high_water_ - scratch_start_) : 0; }
+
   // Takes the slack behind everything, zeroes it when carving, and ends the walk.
   void Finish();
 
@@ -70,6 +76,7 @@ class Arena {
   uint64_t offset_ = 0;
   uint64_t high_water_ = 0;
   uint64_t scratch_start_ = 0;
+  int32_t slot_ = -1;
   bool in_scratch_ = false;
   bool had_scratch_ = false;
   bool overflow_ = false;

@@ -149,16 +149,18 @@ uint8_t* Aligned(std::vector<uint8_t>* bytes, size_t size) {
 
 CacheRows MakeRows(const Arguments& a, CacheType type, std::vector<uint8_t>* bytes, uint64_t* state) {
   const size_t positions = a.depth + a.tokens;
-  const size_t head_bytes = RoundUp(static_cast<size_t>(CacheRowsTaken(type, positions)) * CacheRowBytes(type, a.d), 64);
-  uint8_t* base = Aligned(bytes, head_bytes * a.kv_heads);
+  CacheRows rows = {.type = type, .row_bytes = CacheRowBytes(type, a.d), .rows = RoundUp(positions, kCacheBlockRows)};
+  rows.chunk_bytes = kCacheChunkRows * a.kv_heads * rows.row_bytes;
+  rows.base = Aligned(bytes, rows.rows * a.kv_heads * rows.row_bytes);
   std::vector<float> x(a.d);
   for (size_t g = 0; g < a.kv_heads; ++g) {
     for (size_t p = 0; p < positions; ++p) {
       for (float& v : x) v = Next(state);
-      StoreCacheRow(type, x.data(), a.d, p, base + g * head_bytes);
+      const CacheRows::Where where = rows.At(g, p);
+      StoreCacheRow(type, x.data(), a.d, where.row, where.head);
     }
   }
-  return {.type = type, .base = base, .head_bytes = head_bytes};
+  return rows;
 }
 
 int Main(const Arguments& a) {

@@ -1,5 +1,5 @@
-// Where a row is key and value, exactly one row exists for each token, layer and kv head: the plan has one
-// line per layer, and decoding a token writes one row per head into it and nothing else into the cache.
+// Where a row is key and value, exactly one row exists for each token, layer and kv head: decoding a token writes it into the
+// region of the cache, and nothing else.
 #include <catch2/catch_test_macros.hpp>
 
 #include "ops/cache/cache_row.h"
@@ -14,10 +14,6 @@ using namespace thimble::test;
 namespace {
 
 constexpr uint32_t kContext = 20;
-
-bool IsCache(const PlanLine& line) {
-  return line.name == "kv_cache" || line.name == "k_cache" || line.name == "v_cache";
-}
 
 // Which bytes of the arena the token at `position` changes. The blocks are painted before the session is
 // created, and with two paints, so that a byte cannot be written with what already lies there in both.
@@ -49,28 +45,51 @@ thimble_options Options(int32_t cache, const char* kernels) {
   return o;
 }
 
-// The bytes of one cache line that the token wrote must be one row for each kv head, where the layout says.
-void CheckRows(const PlanLine& line, const std::vector<bool>& written, CacheType type, const AttentionSpec& a,
-               size_t position) {
-  const size_t row = CacheRowBytes(type, a.head_width);
-  const size_t head_bytes = static_cast<size_t>(CacheRowsTaken(type, kContext)) * row;
-  CHECK(line.bytes == RoundUp(a.kv_heads * head_bytes, 64));
-  size_t count = 0;
-  for (size_t i = 0; i < line.bytes; ++i) count += written[line.offset + i];
-  CHECK(count == row * a.kv_heads);
-  // Which bytes of a head's rows a row has: those that storing it changes.
-  std::vector<uint8_t> before(head_bytes, 0xa5), after = before;
-  StoreCacheRow(type, std::vector<float>(a.head_width, 1.0f).data(), a.head_width, position, after.data());
-  for (size_t g = 0; g < a.kv_heads; ++g) {
-    for (size_t i = 0; i < head_bytes; ++i) {
-      if (before[i] != after[i]) REQUIRE(written[line.offset + g * head_bytes + i]);
+// Where the rows of all layers must lie in the region: keys, then values where they are separate, layer after layer, one row
+// behind the other for each head; what stands before a layer's rows takes whole words.
+struct Strip {
+  size_t layer, heads, width, before;
+};
+
+std::vector<Strip> Strips(const ModelDescription& d, CacheType type) {
+  std::vector<Strip> strips;
+  size_t before = 0;
+  for (size_t layer = 0; layer < d.layers.size(); ++layer) {
+    const AttentionSpec& a = d.layers[layer].attention;
+    if (a.cache_source != -1) continue;
+    const bool shared = a.sharing == Sharing::kKV || a.sharing == Sharing::kQKV;
+    for (int rows = 0; rows < (shared ? 1 : 2); ++rows) {
+      strips.push_back({layer, a.kv_heads, a.head_width, before});
+      before += RoundUp(a.kv_heads * CacheRowBytes(type, a.head_width), 4);
     }
   }
+  return strips;
+}
+
+// The bytes of the region that the token wrote must be one row for each strip and kv head, where the layout says.
+void CheckRows(const PlanLine& line, const std::vector<bool>& written, CacheType type, const std::vector<Strip>& strips,
+               size_t position) {
+  const size_t rows = static_cast<size_t>(CacheRowsTaken(type, kContext));  // one chunk
+  size_t count = 0, expected = 0;
+  for (size_t i = 0; i < line.bytes; ++i) count += written[line.offset + i];
+  for (const Strip& strip : strips) {
+    const size_t row = CacheRowBytes(type, strip.width), head_bytes = rows * row;
+    expected += row * strip.heads;
+    // Which bytes of a head's rows a row has: those that storing it changes.
+    std::vector<uint8_t> before(head_bytes, 0xa5), after = before;
+    StoreCacheRow(type, std::vector<float>(strip.width, 1.0f).data(), strip.width, position, after.data());
+    for (size_t g = 0; g < strip.heads; ++g) {
+      for (size_t i = 0; i < head_bytes; ++i) {
+        if (before[i] != after[i]) REQUIRE(written[line.offset + rows * strip.before + g * head_bytes + i]);
+      }
+    }
+  }
+  CHECK(count == expected);
 }
 
 }  // namespace
 
-TEST_CASE("one row: shared keys and values are one line per layer and one row per token and kv head") {
+TEST_CASE("one row: shared keys and values are one row per token, layer and kv head") {
   size_t checked = 0;
   for (const ZooModel& z : ModelZoo()) {
     const ModelDescription d = ModelBuilder(z.builder).description();
@@ -85,19 +104,14 @@ TEST_CASE("one row: shared keys and values are one line per layer and one row pe
       const CacheType type = static_cast<CacheType>(cache);
       const thimble_options options = Options(cache, cache % 2 == 0 ? "scalar" : nullptr);
       const Plan plan = model.PlanFor(options);
-      CHECK(plan.Named("k_cache").empty());
-      CHECK(plan.Named("v_cache").empty());
       const std::vector<PlanLine> lines = plan.Named("kv_cache");
-      REQUIRE(lines.size() == d.layers.size());
-      uint64_t bytes_per_token = 0;
+      REQUIRE(lines.size() == 1);
+      const std::vector<Strip> strips = Strips(d, type);
+      CHECK(strips.size() == d.layers.size());
       const size_t position = 7;
-      const std::vector<bool> written = WrittenByToken(model, options, plan.totals.arena_bytes, position);
-      for (size_t layer = 0; layer < lines.size(); ++layer) {
-        CHECK(lines[layer].index == static_cast<int32_t>(layer));
-        CheckRows(lines[layer], written, type, d.layers[layer].attention, position);
-        bytes_per_token +=
-            CacheRowBytes(type, d.layers[layer].attention.head_width) * d.layers[layer].attention.kv_heads;
-      }
+      CheckRows(lines[0], WrittenByToken(model, options, plan.totals.arena_bytes, position), type, strips, position);
+      uint64_t bytes_per_token = 0;
+      for (const Strip& strip : strips) bytes_per_token += CacheRowBytes(type, strip.width) * strip.heads;
       CHECK(plan.totals.kv_bytes_per_token == bytes_per_token);
       ++checked;
     }
@@ -105,7 +119,7 @@ TEST_CASE("one row: shared keys and values are one line per layer and one row pe
   CHECK(checked == 9 * kCacheTypeCount);
 }
 
-TEST_CASE("one row: separate keys and values are two lines, layers that read another's rows none") {
+TEST_CASE("one row: separate keys and values are two rows, layers that read another's write none") {
   for (const char* name : {"none_on_write", "q_k_inverse", "cache_source"}) {
     const ModelDescription d = ZooEntry(name).description();
     const OpenModel model(ZooEntry(name).Bytes());
@@ -115,18 +129,12 @@ TEST_CASE("one row: separate keys and values are two lines, layers that read ano
       const thimble_options options = Options(cache, nullptr);
       const Plan plan = model.PlanFor(options);
       const size_t position = 3;
-      const std::vector<bool> written = WrittenByToken(model, options, plan.totals.arena_bytes, position);
-      size_t lines = 0;
-      for (const PlanLine& line : plan.lines) {
-        if (!IsCache(line)) continue;
-        const AttentionSpec& a = d.layers[static_cast<size_t>(line.index)].attention;
-        CHECK(a.cache_source == -1);
-        CHECK((line.name == "kv_cache") == (a.sharing == Sharing::kKV || a.sharing == Sharing::kQKV));
-        CheckRows(line, written, type, a, position);
-        ++lines;
-      }
-      // Two lines for a layer with rows of its own; the last layer of "cache_source" is a shared one.
-      CHECK(lines == (std::string(name) == "cache_source" ? 3 : 2 * d.layers.size()));
+      const std::vector<Strip> strips = Strips(d, type);
+      // Two for a layer with rows of its own; the last layer of "cache_source" is a shared one.
+      CHECK(strips.size() == (std::string(name) == "cache_source" ? 3 : 2 * d.layers.size()));
+      const std::vector<PlanLine> lines = plan.Named("kv_cache");
+      REQUIRE(lines.size() == 1);
+      CheckRows(lines[0], WrittenByToken(model, options, plan.totals.arena_bytes, position), type, strips, position);
     }
   }
 }

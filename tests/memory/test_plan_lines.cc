@@ -42,7 +42,7 @@ void CheckArena(const Plan& plan) {
     end = piece.offset + piece.bytes;
   }
   CHECK(end == plan.totals.arena_bytes);
-  CHECK(pieces.front().name == "session");
+  CHECK(pieces.front().name == "engine");
   CHECK(pieces.back().name == "slack");
 }
 
@@ -108,18 +108,19 @@ TEST_CASE("plan: totals are the sums of their lines") {
     CHECK(plan.Named("thread_stacks").empty() == (c.options.threads == 1));
     CHECK(plan.Named("thread_pool").empty() == (c.options.threads == 1));
 
-    const auto caches = {plan.Named("kv_cache"), plan.Named("k_cache"), plan.Named("v_cache")};
-    uint64_t kv_bytes = 0, kv_lines = 0;
-    for (const std::vector<PlanLine>& lines : caches) kv_bytes += Sum(lines), kv_lines += lines.size();
-    CHECK(kv_bytes + plan.totals.kv_recent_bytes == plan.totals.kv_bytes);
-    uint64_t newest = 0;
-    for (const char* name : {"kv_recent", "k_recent", "v_recent"}) newest += Sum(plan.Named(name));
-    CHECK(newest == plan.totals.kv_recent_bytes);
-    // Alignment of each line is all that is added to the rows, and whole blocks of int8 rows.
-    const uint64_t rows = plan.totals.kv_bytes_per_token * plan.totals.context_tokens;
-    CHECK(kv_bytes >= rows);
-    CHECK(kv_bytes < plan.totals.kv_bytes_per_token * RoundUp(plan.totals.context_tokens, kCacheBlockRows) +
-                         kv_lines * kAlignment);
+    const uint64_t growing = Sum(plan.Named("kv_cache")), rings = Sum(plan.Named("kv_ring"));
+    CHECK(rings == plan.totals.kv_ring_bytes);
+    CHECK(Sum(plan.Named("kv_newest")) == plan.totals.kv_recent_bytes);
+    CHECK(growing + rings + plan.totals.kv_recent_bytes == plan.totals.kv_bytes);
+    // Alignment is all that is added to the rows, and whole blocks of int8 rows; a position's rows of a layer take whole
+    // words, so that blocks stay aligned.
+    const uint64_t context = plan.totals.context_tokens;
+    CHECK(growing >= plan.totals.kv_bytes_per_context_token * context);
+    CHECK(growing < plan.totals.kv_bytes_per_context_token * RoundUp(context, kCacheBlockRows) + kAlignment);
+    if (rings == 0) {
+      CHECK(plan.totals.kv_bytes_per_context_token >= plan.totals.kv_bytes_per_token);
+      CHECK(plan.totals.kv_bytes_per_context_token < plan.totals.kv_bytes_per_token + 4 * 2 * model.info().layers);
+    }
     const uint64_t packed = Sum(plan.Named("packed_weights")),
                    packed_lines = plan.Named("packed_weights").size();
     CHECK(packed >= plan.totals.packed_weight_bytes);
@@ -162,8 +163,7 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
       const std::string& name = small.lines[i].name;
       REQUIRE(large.lines[i].name == name);
       if (large.lines[i].bytes == small.lines[i].bytes) continue;
-      const bool expected = name == "kv_cache" || name == "k_cache" || name == "v_cache" || name == "kv_recent" ||
-                            name == "k_recent" || name == "v_recent" ||
+      const bool expected = name == "kv_cache" || name == "kv_newest" ||
                             name == "rope_cos" || name == "rope_sin" || name == "prompt_ids";
       INFO(name);
       CHECK(expected);
@@ -177,7 +177,7 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
     options.context_tokens = 17 + 64;
     if (thimble_plan after; thimble_plan_memory(model.get(), &options, &after, nullptr, nullptr).code == 0) {
       CHECK(after.kv_bytes - after.kv_recent_bytes - (before.kv_bytes - before.kv_recent_bytes) ==
-            64 * after.kv_bytes_per_token);
+            64 * after.kv_bytes_per_context_token);
     }
   }
 }

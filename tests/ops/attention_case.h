@@ -136,16 +136,24 @@ class AttentionCase {
 
   CacheRows Cache(Random& random, CacheType type) {
     const size_t taken = static_cast<size_t>(CacheRowsTaken(type, options_.positions));
-    const size_t head_bytes = taken * CacheRowBytes(type, options_.d);
-    blocks_.push_back(std::make_unique<Block>(options_.kv_heads * head_bytes));
-    char* base = blocks_.back()->As<char>();
+    CacheRows rows = {.type = type, .row_bytes = CacheRowBytes(type, options_.d), .rows = taken};
+    // One chunk, or chunks with something else before the rows: that must make no difference.
+    if (blocks_.size() % 2 != 0) {
+      rows.rows = RoundUp(taken, kCacheBlockRows);
+      rows.strip = 12;
+      rows.chunk_bytes = kCacheChunkRows * (rows.strip + RoundUp(options_.kv_heads * rows.row_bytes, 4));
+    }
+    const size_t bytes = rows.rows * (rows.strip + RoundUp(options_.kv_heads * rows.row_bytes, 4));
+    blocks_.push_back(std::make_unique<Block>(bytes));
+    rows.base = blocks_.back()->As<uint8_t>();
     std::vector<float> x = random.Normals(options_.d);
     for (size_t i = 0; i < options_.positions * options_.kv_heads; ++i) {
       if (!options_.equal_keys) x = random.Normals(options_.d);
       if (options_.zero_rows && i % 3 == 0) x.assign(options_.d, 0.0f);
-      StoreCacheRow(type, x.data(), options_.d, i / options_.kv_heads, base + i % options_.kv_heads * head_bytes);
+      const CacheRows::Where where = rows.At(i % options_.kv_heads, i / options_.kv_heads);
+      StoreCacheRow(type, x.data(), options_.d, where.row, where.head);
     }
-    return {.type = type, .base = base, .head_bytes = head_bytes};
+    return rows;
   }
 
   AttentionOptions options_;

@@ -18,7 +18,8 @@ void Turn(const RopeShape& shape, const float* cos, const float* sin, double dir
 
 std::vector<double> Row(const CacheRows& rows, size_t position, size_t head, size_t d) {
   std::vector<float> x(d);
-  LoadCacheRow(rows.type, rows.Head(head), rows.Place(position), d, x.data());
+  const CacheRows::Where where = rows.At(head, position);
+  LoadCacheRow(rows.type, where.head, where.row, d, x.data());
   return {x.begin(), x.end()};
 }
 
@@ -33,8 +34,8 @@ bool Sees(const AttentionArgs& a, size_t query, size_t row) {
 std::vector<double> AttentionOracle(const AttentionArgs& a) {
   std::vector<double> out(a.t * a.heads * a.d, 0.0);
   const auto recent = [&](size_t query, size_t row) { return row >= a.sink_tokens && row + a.recent_tokens > query; };
-  const CacheRows& values = a.values.base == a.keys.base ? a.keys : a.values;
-  const CacheRows& recent_values = a.values.base == a.keys.base ? a.recent_keys : a.recent_values;
+  const CacheRows& values = SameRows(a.values, a.keys) ? a.keys : a.values;
+  const CacheRows& recent_values = SameRows(a.values, a.keys) ? a.recent_keys : a.recent_values;
   for (size_t g = 0; g < a.kv_heads; ++g) {
     const auto key = [&](const CacheRows& rows, size_t j) {
       std::vector<double> x = Row(rows, j, g, a.d);

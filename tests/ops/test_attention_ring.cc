@@ -80,20 +80,24 @@ class Text {
 
  private:
   void Make(CacheRows* full, CacheRows* ring, CacheType type) {
-    *full = {.type = type, .base = nullptr, .head_bytes = CacheRowsTaken(type, s_.positions) * CacheRowBytes(type, s_.d)};
-    *ring = {.type = type, .base = nullptr, .head_bytes = 0, .sink_tokens = s_.sinks, .ring_rows = ring_rows_};
-    ring->head_bytes = (RoundUp(s_.sinks, kCacheBlockRows) + ring_rows_) * CacheRowBytes(type, s_.d);
+    const size_t row_bytes = CacheRowBytes(type, s_.d);
+    *full = {.type = type, .row_bytes = row_bytes, .rows = static_cast<size_t>(CacheRowsTaken(type, s_.positions))};
+    *ring = {.type = type, .row_bytes = row_bytes, .rows = RoundUp(s_.sinks, kCacheBlockRows) + ring_rows_,
+             .sink_tokens = s_.sinks, .ring_rows = ring_rows_};
     for (CacheRows* rows : {full, ring}) {
-      blocks_.push_back(std::make_unique<Block>(rows->head_bytes * s_.kv_heads));
+      const size_t bytes = rows->rows * row_bytes * s_.kv_heads;
+      blocks_.push_back(std::make_unique<Block>(bytes));
       // Scales and numbers that were never written are NaN.
-      std::memset(blocks_.back()->As<void>(), 0xff, rows->head_bytes * s_.kv_heads);
-      rows->base = blocks_.back()->As<void>();
+      std::memset(blocks_.back()->As<void>(), 0xff, bytes);
+      rows->base = blocks_.back()->As<uint8_t>();
     }
   }
   void Store(const CacheRows& full, const CacheRows& ring, size_t head) {
     const std::vector<float> x = random_.Normals(s_.d);
-    for (const CacheRows* rows : {&full, &ring})
-      StoreCacheRow(rows->type, x.data(), s_.d, rows->Place(written_), const_cast<uint8_t*>(rows->Head(head)));
+    for (const CacheRows* rows : {&full, &ring}) {
+      const CacheRows::Where where = rows->At(head, written_);
+      StoreCacheRow(rows->type, x.data(), s_.d, where.row, where.head);
+    }
   }
   std::vector<float> Run(AttentionArgs a, ThreadPool* pool) {
     const AttentionShape shape = {.heads = a.heads,

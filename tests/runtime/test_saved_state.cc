@@ -55,7 +55,8 @@ StateHeader HeaderOf(const Bytes& block) {
 
 // A header with checksums that are right, whatever it says.
 Bytes WithHeader(Bytes block, StateHeader h) {
-  h.payload_checksum = ChecksumOf(block.data() + sizeof h, block.size() - sizeof h);
+  const uint64_t payload = ChecksumOf(block.data() + sizeof h, block.size() - sizeof h - sizeof payload);
+  std::memcpy(block.data() + block.size() - sizeof payload, &payload, sizeof payload);
   h.header_checksum = ChecksumOf(&h, offsetof(StateHeader, header_checksum));
   std::memcpy(block.data(), &h, sizeof h);
   return block;
@@ -125,7 +126,8 @@ TEST_CASE("a saved state holds the used rows and little else") {
     Runner runner(model, options);
     thimble_plan plan;
     Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
-    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader));
+    const size_t empty = thimble_state_bytes(runner.session());
+    CHECK(empty <= sizeof(StateHeader) + sizeof(uint64_t) + 10 * sizeof(StateRecord));
     runner.Prefill(Part(ids, 0, 30));
     const size_t logits = runner.outputs() * sizeof(float);
     // Beside int4 rows, those of at most 64 tokens in int8.
@@ -134,9 +136,9 @@ TEST_CASE("a saved state holds the used rows and little else") {
     thimble_plan in_int8;
     Check(thimble_plan_memory(runner.model(), &int8, &in_int8, nullptr, nullptr));
     const uint64_t newest = type == THIMBLE_CACHE_Q4 ? in_int8.kv_bytes_per_token : 0;
-    CHECK(thimble_state_bytes(runner.session()) == sizeof(StateHeader) + logits + 30 * (plan.kv_bytes_per_token + newest));
+    CHECK(thimble_state_bytes(runner.session()) == empty + logits + 30 * (plan.kv_bytes_per_token + newest));
     runner.Prefill(Part(ids, 30, 700));
-    CHECK(thimble_state_bytes(runner.session()) < sizeof(StateHeader) + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token + 64 * newest);
+    CHECK(thimble_state_bytes(runner.session()) < empty + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token + 64 * newest);
   }
 }
 
@@ -314,7 +316,7 @@ TEST_CASE("made-up states with right checksums: a named error, or a session that
     return 0;
   };
   CHECK(attempt(block) == 0);
-  for (size_t at = 8; at < offsetof(StateHeader, payload_checksum); ++at) {
+  for (size_t at = 8; at < offsetof(StateHeader, header_checksum); ++at) {
     for (const uint8_t value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
       StateHeader h = HeaderOf(block);
       reinterpret_cast<uint8_t*>(&h)[at] = value;
@@ -322,7 +324,7 @@ TEST_CASE("made-up states with right checksums: a named error, or a session that
     }
   }
   StateHeader h = HeaderOf(block);
-  h.version = 2;
+  h.version = kStateVersion + 1;
   CHECK(attempt(WithHeader(block, h)) == 302);
   h = HeaderOf(block);
   h.position = h.oldest_query = UINT64_MAX;
@@ -332,9 +334,10 @@ TEST_CASE("made-up states with right checksums: a named error, or a session that
   CHECK(attempt(WithHeader(block, h)) == 105);
   // Any rows, logits and tokens.
   Bytes garbage = block;
-  for (size_t i = sizeof h; i < garbage.size(); ++i) garbage[i] = static_cast<uint8_t>(i * 37 + i / 256 * 11);
+  const size_t records = sizeof h + h.lines * sizeof(StateRecord);
+  for (size_t i = records; i < garbage.size(); ++i) garbage[i] = static_cast<uint8_t>(i * 37 + i / 256 * 11);
   CHECK(attempt(WithHeader(garbage, HeaderOf(block))) == 0);
-  std::memset(garbage.data() + sizeof h, 0xff, garbage.size() - sizeof h);
+  std::memset(garbage.data() + records, 0xff, garbage.size() - records);
   CHECK(attempt(WithHeader(garbage, HeaderOf(block))) == 0);
   CHECK(nameless == 0);
   CHECK(refused > 100);

@@ -113,6 +113,7 @@ typedef struct thimble_options {
   uint32_t sink_tokens;         /* layers with a window (the model's or this one) also see the first N tokens, the attention
                                    sinks of StreamingLLM (arXiv 2309.17453). Keys keep the rotation of their position in the
                                    text, so that context_tokens and what the model was trained for remain limits */
+  uint32_t max_sessions;        /* sequences at once; 0 = 1 */
 } thimble_options;
 THIMBLE_API thimble_options thimble_default_options(void);
 
@@ -127,6 +128,7 @@ typedef struct thimble_plan_line {
   uint64_t offset;       /* in the arena, or in the file */
   uint64_t bytes;
   int32_t scratch;       /* 1: overlaps scratch of other phases, so that it does not add to the total */
+  int32_t session;       /* the session slot it belongs to, or -1 */
 } thimble_plan_line;
 
 typedef struct thimble_plan {
@@ -147,7 +149,9 @@ typedef struct thimble_plan {
   uint64_t kv_ring_bytes;             /* of kv_bytes: layers whose window is smaller than the context. They keep the window,
                                          the sink_tokens and one pass, in rings that do not grow with the context */
   uint64_t kv_recent_bytes;           /* of kv_bytes: with int4 rows, the newest tokens' in int8; does not grow either */
-  uint64_t kv_bytes_per_context_token; /* the other layers: what one more of context_tokens costs */
+  uint64_t kv_bytes_per_context_token; /* the other layers: what one more of context_tokens costs a session */
+  uint32_t sessions;
+  uint64_t session_bytes;             /* of the arena: what one more session costs */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);

@@ -1,0 +1,118 @@
+#include "runtime/sequence_state.h"
+
+#include <cstring>
+
+#include "format/header.h"
+
+namespace thimble {
+namespace {
+
+size_t Least(size_t a, size_t b) { return a < b ? a : b; }
+
+}  // namespace
+
+int32_t StateWalk::Add(const StateLine& line) {
+  if (lines_ != nullptr) lines_[count_] = line;
+  return static_cast<int32_t>(count_++);
+}
+
+bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes) {
+  CacheRows& rows = line->rows;
+  // One pass sees at most window + pass_tokens - 1 rows.
+  const uint64_t ring = RoundUp(size_t{line->window} + static_cast<size_t>(pass_tokens_) - 1, kCacheChunkRows);
+  const uint64_t places = RoundUp(line->sink_tokens, kCacheBlockRows) + ring;
+  const bool whole = places >= positions_;
+  if (whole && line->newest_of == -1) return false;
+  if (!whole) {
+    rows.ring_rows = static_cast<size_t>(ring);
+    rows.sink_tokens = line->sink_tokens;
+  }
+  rows.rows = static_cast<size_t>(CacheRowsTaken(rows.type, whole ? positions_ : places));
+  const uint64_t before = arena_.Bytes();
+  rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, uint64_t{rows.rows} * line->heads, rows.row_bytes, layer));
+  if (begin_ == nullptr) begin_ = rows.base;
+  *bytes += arena_.Bytes() - before;
+  return true;
+}
+
+int32_t StateWalk::Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer) {
+  StateLine line;
+  line.rows.type = type;
+  line.rows.row_bytes = CacheRowBytes(type, width);
+  line.heads = heads;
+  line.width = width;
+  line.window = window;
+  line.sink_tokens = window == 0 ? 0 : sink_tokens;
+  if (window != 0 && window < positions_ && TakeRing("kv_ring", &line, layer, &ring_bytes_)) return Add(line);
+  line.rows.strip = static_cast<size_t>(strips_);
+  if (CacheRowsTaken(type, 1) > 1) together_ = kCacheBlockRows;
+  // Blocks of 16 rows stay aligned to 64 bytes, whatever lies before them.
+  strips_ += RoundUp(heads * line.rows.row_bytes, kArenaAlignment / kCacheBlockRows);
+  return Add(line);
+}
+
+int32_t StateWalk::Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, int32_t layer) {
+  StateLine line;
+  line.rows.type = CacheType::kQ8;
+  line.rows.row_bytes = CacheRowBytes(CacheType::kQ8, width);
+  line.heads = heads;
+  line.width = width;
+  line.window = window;
+  line.newest_of = of;
+  (void)TakeRing("kv_newest", &line, layer, &newest_bytes_);
+  return Add(line);
+}
+
+uint8_t* StateWalk::Finish() {
+  const uint64_t rows = RoundUp(static_cast<size_t>(positions_), together_), before = arena_.Bytes();
+  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows, strips_, -1));
+  bytes_ = ring_bytes_ + newest_bytes_ + (arena_.Bytes() - before);
+  for (uint32_t i = 0; lines_ != nullptr && i < count_; ++i) {
+    CacheRows& line = lines_[i].rows;
+    if (line.base != nullptr) continue;
+    line.base = growing;
+    line.rows = static_cast<size_t>(rows);
+    line.chunk_bytes = static_cast<size_t>(kCacheChunkRows * strips_);
+  }
+  return begin_ != nullptr ? begin_ : growing;
+}
+
+size_t OldestQuery(const StateLine& line, size_t written) {
+  const size_t ring = line.rows.ring_rows;
+  // Rows from sink_tokens up to written - ring are gone; a query sees window - 1 rows before its own.
+  if (ring == 0 || line.newest_of != -1 || written <= ring + line.sink_tokens) return 0;
+  return written - ring + line.window - 1;
+}
+
+void CopyRows(const StateLine& line, size_t written, size_t from, size_t to) {
+  const CacheRows source = InSlot(line, from), target = InSlot(line, to);
+  // A ring that has gone round has all its places in use.
+  const bool round = source.ring_rows != 0 && written > source.ring_rows;
+  const size_t places = round ? source.rows : written == 0 ? 0 : source.Place(written - 1) + 1;
+  const size_t end = Least(RoundUp(places, kCacheBlockRows), source.rows);
+  CacheRows plain_source = source, plain_target = target;  // by places, not by positions
+  plain_source.ring_rows = plain_target.ring_rows = 0;
+  for (size_t head = 0; head < line.heads; ++head) {
+    for (size_t place = 0; place < end; place += kCacheChunkRows) {
+      const size_t n = Least(end - place, kCacheChunkRows);
+      const CacheRows::Where a = plain_source.At(head, place), b = plain_target.At(head, place);
+      std::memcpy(b.head + b.row * source.row_bytes, a.head + a.row * source.row_bytes, n * source.row_bytes);
+    }
+  }
+}
+
+void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t position, size_t written) {
+  float x[kMaxHeadWidth];
+  const CacheRows from = InSlot(of, distance), to = InSlot(newest, distance);
+  const size_t ring = to.ring_rows, overwritten = ring != 0 && written > ring ? written - ring : 0;
+  const size_t end = written == kNoneWritten ? position : Least(position, overwritten);
+  for (size_t p = ring != 0 && position > ring ? position - ring : 0; p < end; ++p) {
+    for (size_t head = 0; head < newest.heads; ++head) {
+      const CacheRows::Where a = from.At(head, p), b = to.At(head, p);
+      LoadCacheRow(from.type, a.head, a.row, newest.width, x);
+      StoreCacheRow(to.type, x, newest.width, b.row, b.head);
+    }
+  }
+}
+
+}  // namespace thimble

@@ -1,0 +1,87 @@
+// What is kept of a sequence, as declarations: each mixer of each layer declares lines of rows, one row per position, and
+// saving, loading, forking and rewinding walk over the lines without knowing who declared them.
+//
+// A line grows with the context, or it is a ring, whose old rows make room for new ones. All growing lines of a slot lie in
+// one piece of memory, chunk by chunk (256 positions of every line, then the next 256), so that it is touched from its
+// begin as a text grows; rings lie before it:
+//
+//   slot:  | ring of a line | ring of another | chunk 0: line, line, ... | chunk 1: line, line, ... | ...
+//
+// Every session slot has its lines at the same distances from its own begin. The lines that are stored are those of slot
+// 0; InSlot() moves them.
+#pragma once
+
+#include "ops/cache/cache_row.h"
+#include "runtime/core/arena.h"
+
+namespace thimble {
+
+struct StateLine {
+  CacheRows rows;            // of slot 0
+  uint32_t heads = 0;        // rows of one position
+  uint32_t width = 0;        // numbers of a row
+  // A query sees its own position and window - 1 before it, and the first sink_tokens; 0: all. Of several readers, the widest.
+  uint32_t window = 0;
+  uint32_t sink_tokens = 0;
+  int32_t newest_of = -1;    // not -1: the newest rows of that line, in more bits
+
+  bool grows() const { return rows.chunk_bytes != 0; }
+};
+
+// The rows of the slot that lies `distance` bytes behind slot 0.
+inline CacheRows InSlot(const StateLine& line, size_t distance) {
+  CacheRows rows = line.rows;
+  rows.base += distance;
+  return rows;
+}
+
+// The memory of one slot's lines: declares them, in any order, then Finish().
+class StateWalk {
+ public:
+  // A query comes in passes of up to pass_tokens. `lines` null: nothing is stored, as when measuring or for other slots than
+  // the first.
+  StateWalk(Arena& arena, uint64_t positions, uint64_t pass_tokens, StateLine* lines)
+      : arena_(arena), positions_(positions), pass_tokens_(pass_tokens), lines_(lines) {}
+
+  // Rows for all positions; or, with a window and where that is smaller, a ring. Returns the number of the line.
+  int32_t Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer);
+  // The newest `window` rows of the line `of`, as int8.
+  int32_t Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, int32_t layer);
+  // Takes the growing lines. Returns the slot's begin, null when measuring.
+  uint8_t* Finish();
+
+  uint32_t count() const { return count_; }
+  // Of the arena, after Finish().
+  uint64_t bytes() const { return bytes_; }
+  uint64_t ring_bytes() const { return ring_bytes_; }
+  uint64_t newest_bytes() const { return newest_bytes_; }
+  // What one position takes in the growing lines.
+  uint64_t growing_bytes_per_token() const { return strips_; }
+
+ private:
+  int32_t Add(const StateLine& line);
+  // A ring as one piece of memory, or all rows where the context is no longer. False: it would be no smaller.
+  bool TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes);
+
+  Arena& arena_;
+  const uint64_t positions_, pass_tokens_;
+  StateLine* lines_;
+  uint32_t count_ = 0;
+  uint64_t strips_ = 0;  // bytes of one position in all growing lines
+  size_t together_ = 1;  // rows that are taken together: blocks of them, if one of the growing lines has blocks
+  uint64_t bytes_ = 0, ring_bytes_ = 0, newest_bytes_ = 0;
+  uint8_t* begin_ = nullptr;
+};
+
+// The smallest position at which a query still finds every row of the line, when rows [0, written) were written in order.
+size_t OldestQuery(const StateLine& line, size_t written);
+
+// Copies what is there of the line's rows [0, written) from one slot to another; both distances as for InSlot().
+void CopyRows(const StateLine& line, size_t written, size_t from, size_t to);
+
+inline constexpr size_t kNoneWritten = SIZE_MAX;
+// Makes newest rows of `position` tokens anew, of the line's own: those that have been overwritten by tokens up to `written`,
+// or all.
+void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t position, size_t written);
+
+}  // namespace thimble

@@ -1,0 +1,199 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/engine.h"
+
+namespace thimble {
+
+namespace {
+
+Status Stopped(size_t done, size_t wanted) {
+  return Status::Error(Code::kCancelled, "stopped by the caller").Got(done).Wanted(wanted);
+}
+
+}  // namespace
+
+const Network& Session::network() const { return engine_->network(); }
+size_t Session::capacity() const { return network().options.context_tokens; }
+const TokenizerData* Session::tokenizer() const { return engine_->tokenizer(); }
+
+void Session::Reset() {
+  if (network().file->header().is_decoder()) {
+    // Cannot fail: these are the options that the memory was planned for.
+    (void)sampler_.SetOptions(network().options.sampler);
+  }
+  cancel_.store(false);
+  has_logits_ = false;
+  position_ = written_ = loaded_limit_ = 0;
+}
+
+Status Session::CheckDecoder() const {
+  if (network().file->header().is_decoder()) return Status::Ok();
+  return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
+}
+
+Status Session::CheckIds(const int32_t* ids, size_t count, size_t room) const {
+  if (ids == nullptr || count == 0) return Status::Error(Code::kInvalidArgument, "at least one id is needed").Field("ids");
+  if (count > room) {
+    return Status::Error(Code::kContextFull, "no room left in the context; ask for more context_tokens, or rewind")
+        .Field("ids").Got(count).Wanted(room);
+  }
+  const uint32_t limit = network().embedding.rows.n;
+  for (size_t i = 0; i < count; ++i) {
+    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= limit) {
+      return Status::Error(Code::kInvalidToken, "no such token").At("ids", static_cast<int64_t>(i))
+          .Got(static_cast<uint64_t>(static_cast<int64_t>(ids[i]))).Wanted(limit);
+    }
+  }
+  return Status::Ok();
+}
+
+Status Session::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
+  if (each == nullptr) {
+    StepSpan span = {.session = this, .ids = ids, .count = count};
+    engine_->RunSpans(&span, 1);
+    return span.cancelled ? Stopped(span.done, count) : Status::Ok();
+  }
+  const size_t V = network().model.outputs;
+  for (size_t done = 0, t; done < count; done += t) {
+    t = std::min<size_t>(count - done, network().options.logits_rows);
+    if (!engine_->RunEachToken(*this, ids + done, t)) return Stopped(done, count);
+    for (size_t i = 0; i < t; ++i) {
+      if (each(user, position_ - t + i, logits_ + i * V) == 0) return Stopped(done + t, count);
+    }
+  }
+  return Status::Ok();
+}
+
+Status Session::EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user) {
+  const size_t wanted = engine_->EncodedRows(rows);
+  if (!finished) return Stopped(0, wanted);
+  for (size_t i = 0; i < wanted; ++i) {
+    if (each(user, i, logits_ + i * network().model.outputs) == 0) return Stopped(i, wanted);
+  }
+  return Status::Ok();
+}
+
+Status Session::EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
+  if (network().file->header().is_decoder() || network().embedding.kernel == nullptr) {
+    return Status::Error(Code::kWrongState, "this model does not encode token rows");
+  }
+  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
+  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, network().options.chunk_tokens));
+  return EmitEncoded(engine_->RunEncoderRows(*this, ids, count), count, each, user);
+}
+
+Status Session::EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user) {
+  const InputSpec& in = network().model.input;
+  if (in.kind != InputKind::kPatches) return Status::Error(Code::kWrongState, "this model does not read images");
+  if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");
+  const size_t wanted = size_t{in.image_channels} * in.image_height * in.image_width;
+  if (pixels == nullptr || count != wanted) {
+    return Status::Error(Code::kInvalidArgument, "pixels must be [channels, height, width]").Field("pixels")
+        .Got(count).Wanted(wanted);
+  }
+  const size_t rows = CeilDiv(in.image_width, in.patch) * CeilDiv(in.image_height, in.patch) + 1;
+  if (rows > network().options.chunk_tokens) {
+    return Status::Error(Code::kContextFull, "the image has more patches than chunk_tokens").Field("pixels")
+        .Got(rows).Wanted(network().options.chunk_tokens);
+  }
+  return EmitEncoded(engine_->RunEncoderImage(*this, pixels, rows), rows, each, user);
+}
+
+Status Session::FillContext(size_t tokens, uint64_t seed) {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  if (tokens > capacity()) {
+    return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
+  }
+  uint64_t state = seed;
+  const auto randomise = [&state](float* x, size_t count) {
+    for (size_t i = 0; x != nullptr && i < count; ++i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      x[i] = static_cast<float>(static_cast<int64_t>(state) >> 40) * 0x1p-23f;  // [-1, 1)
+    }
+  };
+  const Network& n = network();
+  {
+    const TurnHolder turn(engine_->turns());
+    for (size_t t = 0, at = 0; at < tokens; at += t) {
+      t = std::min<size_t>(tokens - at, n.options.chunk_tokens);
+      for (size_t l = 0; l < n.layer_count; ++l) {
+        const AttentionOp& a = n.layers[l].attention;
+        if (a.spec.cache_source != -1) continue;
+        const size_t width = size_t{a.spec.kv_heads} * a.spec.head_width;
+        randomise(n.buffers.k, t * width);
+        if (!SharesKeyAndValue(a.spec.sharing)) randomise(n.buffers.v, t * width);
+        AppendRows(InSlot(a.cache, n.state, distance_), a.spec.kv_heads, a.spec.head_width, at, t, n.buffers.k, n.buffers.v);
+      }
+    }
+  }
+  has_logits_ = false;
+  HaveRows(tokens, 0);
+  return Status::Ok();
+}
+
+void Session::HaveRows(size_t position, size_t rewind_limit) {
+  position_ = written_ = position;
+  loaded_limit_ = rewind_limit;
+  // Angles of keys that are rotated when read: passes fill in their own positions only.
+  const TurnHolder turn(engine_->turns());
+  for (uint32_t i = 0; i < network().layer_count; ++i) {
+    const RopeTable& table = network().layers[i].own_rope;
+    if (table.all_positions) FillRopeTable(table, 0, position, 0);
+  }
+}
+
+Result<int32_t> Session::Sample() {
+  if (!has_logits_) return Status::Error(Code::kWrongState, "nothing to sample from; prefill first");
+  const uint64_t start_ns = NowNs();
+  const Result<int32_t> id = sampler_.Sample(logits());
+  // Beside other sessions' passes.
+  __atomic_fetch_add(&engine_->profile().sample_ns, NowNs() - start_ns, __ATOMIC_RELAXED);
+  return id;
+}
+
+Status Session::Rewind(size_t position) {
+  if (position > position_) {
+    return Status::Error(Code::kOutOfRange, "cannot rewind forwards").Field("position").Got(position).Wanted(position_);
+  }
+  if (const size_t limit = RewindLimit(); position != 0 && position < limit) {
+    return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to 0 and prefill again")
+        .Field("position").Got(position).Wanted(limit);
+  }
+  // The logits belong to the last token; they stay valid when nothing is forgotten.
+  if (position < position_) has_logits_ = false;
+  const Network& n = network();
+  for (uint32_t i = 0; i < n.state_lines; ++i) {
+    const StateLine& line = n.state[i];
+    if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, position, written_);
+  }
+  position_ = position;
+  if (position == 0) written_ = loaded_limit_ = 0;
+  return Status::Ok();
+}
+
+size_t Session::RewindLimit() const {
+  size_t limit = loaded_limit_;
+  for (uint32_t i = 0; i < network().state_lines; ++i) limit = std::max(limit, OldestQuery(network().state[i], written_));
+  return limit;
+}
+
+void Session::Fork(const Session& from) {
+  const Network& n = network();
+  for (uint32_t i = 0; i < n.state_lines; ++i) CopyRows(n.state[i], from.written_, from.distance_, distance_);
+  sampler_.CopyFrom(from.sampler_);
+  has_logits_ = from.has_logits_;
+  if (has_logits_) {
+    last_logits_ = logits_;
+    std::memcpy(last_logits_, from.last_logits_, n.model.outputs * sizeof(float));
+  }
+  position_ = from.position_;
+  written_ = from.written_;
+  loaded_limit_ = from.loaded_limit_;
+}
+
+}  // namespace thimble

@@ -1,0 +1,124 @@
+// A session: one slot of an engine, holding one sequence. Its cache and other state, its logits, sampler, position and text
+// buffers were planned with the engine: opening, forking and closing allocate nothing.
+//
+// Who calls holds the session by SessionUse, from the begin of a call to its end, callbacks included; so a call from inside
+// a callback, or from another thread, finds it busy. The engine's lock is taken inside, for one pass at a time.
+#pragma once
+
+#include <atomic>
+
+#include "format/tokenizer_data.h"
+#include "runtime/core/result.h"
+#include "runtime/network.h"
+#include "runtime/sampler.h"
+
+namespace thimble {
+
+class Engine;
+struct StateHeader;
+
+// Bytes of a saved state, wherever they go or come from. False ends the call with kIo.
+struct StateWriter {
+  bool (*write)(void* user, const void* bytes, size_t size);  // one after another
+  void* user;
+};
+struct StateReader {
+  bool (*read)(void* user, uint64_t offset, void* bytes, size_t size);  // anywhere in [0, size)
+  void* user;
+  uint64_t size;
+};
+
+class Session {
+ public:
+  Engine& engine() const { return *engine_; }
+  int32_t slot() const { return slot_; }
+  size_t position() const { return position_; }
+  size_t capacity() const;
+  Sampler& sampler() { return sampler_; }
+  const TokenizerData* tokenizer() const;   // null where the model has none
+  char* detokenizer_buffer() const { return detokenizer_buffer_; }
+  int32_t* prompt_ids() const { return prompt_ids_; }  // [capacity()], null without tokenizer
+
+  // From any thread and from a signal handler: the next call that runs passes, or the one that does now, ends with
+  // kCancelled, leaving what finished passes have made; an unfinished pass leaves no trace.
+  void Cancel() { cancel_.store(true, std::memory_order_relaxed); }
+  // True once for each Cancel().
+  bool TakeCancel() { return cancel_.exchange(false, std::memory_order_relaxed); }
+
+  // kWrongState for an encoder, which has no memory planned for generating text.
+  Status CheckDecoder() const;
+  Status CheckIds(const int32_t* ids, size_t count, size_t room) const;
+  // Decoders: Engine::RunSpans() with this session alone. `each` not null: called with the logits of every position in order,
+  // false ends with kCancelled after that position; passes then have logits_rows tokens.
+  Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
+  // Encoders.
+  Status EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
+  Status EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user);
+  // For measuring: the context as if `tokens` ids had been read, but with random rows.
+  Status FillContext(size_t tokens, uint64_t seed);
+
+  // Null before the first Prefill and after a Rewind. [outputs]; may be edited before Sample().
+  float* logits() const { return has_logits_ ? last_logits_ : nullptr; }
+  Result<int32_t> Sample();
+
+  Status Rewind(size_t position);
+  // Smallest position beside 0 that Rewind() takes.
+  size_t RewindLimit() const;
+  // Becomes a copy of `from`, another session of the same engine that nobody uses meanwhile: state, logits, sampler.
+  void Fork(const Session& from);
+
+  // saved_state.cc. Decoders.
+  uint64_t StateBytes() const;
+  Status SaveState(const StateWriter& out) const;
+  // Everything is read and checked before anything changes, then read again.
+  Status LoadState(const StateReader& in);
+
+ private:
+  friend class Engine;
+  friend class SessionUse;
+
+  void Reset();
+  bool ReadState(const StateReader& in, const StateHeader& header);
+  Status EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user);
+  // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
+  // rewind_limit are not there, but for position 0.
+  void HaveRows(size_t position, size_t rewind_limit);
+  const Network& network() const;
+
+  Engine* engine_ = nullptr;
+  int32_t slot_ = 0;
+  size_t distance_ = 0;        // of this slot behind slot 0, in bytes
+  std::atomic<bool> open_ = false, busy_ = false, cancel_ = false;
+  Sampler sampler_;
+  char* detokenizer_buffer_ = nullptr;
+  int32_t* prompt_ids_ = nullptr;
+  float* logits_ = nullptr;    // [logits_rows, outputs] of one pass
+  float* last_logits_ = nullptr;
+  bool has_logits_ = false;
+  size_t position_ = 0;
+  size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
+  size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one
+};
+
+// Holds a session for one call.
+class SessionUse {
+ public:
+  explicit SessionUse(Session* session) : session_(session), ok_(!session->busy_.exchange(true, std::memory_order_acquire)) {}
+  ~SessionUse() {
+    if (ok_) session_->busy_.store(false, std::memory_order_release);
+  }
+  SessionUse(const SessionUse&) = delete;
+  SessionUse& operator=(const SessionUse&) = delete;
+
+  // kBusy: another thread is in a call with it, or this one is inside a callback of one.
+  Status status() const {
+    if (ok_) return Status::Ok();
+    return Status::Error(Code::kBusy, "the session is in another call; wait for it, or leave its callback first").Field("session");
+  }
+
+ private:
+  Session* session_;
+  bool ok_;
+};
+
+}  // namespace thimble
