@@ -13,6 +13,7 @@
 #include "tests/memory/combinations.h"
 #include "tests/memory/interposers.h"
 #include "tests/support/model_zoo.h"
+#include "tests/support/shared_work.h"
 #include "tests/support/window_model.h"
 
 using namespace thimble;
@@ -164,6 +165,7 @@ TEST_CASE("counters: they count") {
 
 TEST_CASE("a thousand tokens take nothing from the system") {
   if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const ShareAllWork share;  // the models are small
   size_t sessions = 0;
   for (const Combination& c : Combinations()) {
     for (uint32_t threads = 1; threads <= 2; ++threads) {
@@ -207,10 +209,12 @@ TEST_CASE("a thousand tokens take nothing from the system") {
     }
   }
   CHECK(sessions >= 40);
+  CHECK(share.TasksOfOthers() > 0);
 }
 
 TEST_CASE("a thousand tokens through rings take nothing from the system") {
   if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const ShareAllWork share;
   const OpenModel model(WindowModel().Bytes());
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
   thimble_options options = thimble_default_options();
@@ -238,6 +242,7 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
   CHECK(std::string(work.status.message) == "");
   CHECK(work.status.code == 0);
   CHECK(used.allocations + used.frees + used.mappings + used.files + used.threads + used.library_allocations == 0);
+  CHECK(share.TasksOfOthers() > 0);
 }
 
 TEST_CASE("planning takes nothing, and closing gives everything back") {
