@@ -1,10 +1,10 @@
 #!/bin/sh
-# Set-up, then builds and runs every test: this machine, this machine with sanitizers, and 64-bit ARM under
-# qemu as three processors. Ends with a table, and with ctest's closing lines over all of it. Exit status 0
-# when everything passed.
+# Set-up, then builds and runs every test: this machine, this machine with sanitizers (tsan: the tests that have threads), and
+# 64-bit ARM under qemu as three processors. Ends with a table, and with ctest's closing lines over all of it. Exit
+# status 0 when everything passed.
 #
 #   sh toolchains/test.sh                   everything
-#   sh toolchains/test.sh host host-asan    only these (host, host-asan, a53, a76, max)
+#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max)
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -14,12 +14,16 @@ cd -- "$root"
 
 begin=$(date +%s)
 sh "$here/setup.sh" test
-configurations=${*:-host host-asan a53 a76 max}
+configurations=${*:-host host-asan tsan a53 a76 max}
 logs=$root/build/logs
 mkdir -p "$logs"
 : >"$logs/summary"
 : >"$logs/failed"
 status=0
+
+# ThreadSanitizer of some compilers cannot live with the address layout that some kernels make up.
+fixed_layout=
+if command -v setarch >/dev/null 2>&1 && setarch -R true 2>/dev/null; then fixed_layout='setarch -R'; fi
 
 # One configuration: NAME BUILD-PRESET TEST-PRESET. The table's line is written whatever happens.
 run() {
@@ -33,8 +37,10 @@ run() {
   heading "$1: tests"
   started=$(date +%s)
   result=0
+  in_layout=
+  if [ "$2" = host-tsan ]; then in_layout=$fixed_layout; fi
   # The pipe must not hide ctest's exit status, and plain sh has no pipefail.
-  { ctest --preset "$3" -j "$jobs" || echo $? >"$logs/$1.status"; } 2>&1 | tee "$logs/$1.log"
+  { $in_layout ctest --preset "$3" -j "$jobs" || echo $? >"$logs/$1.status"; } 2>&1 | tee "$logs/$1.log"
   if [ -f "$logs/$1.status" ]; then
     rm -f -- "$logs/$1.status"
     result=1
@@ -53,6 +59,7 @@ run() {
 for configuration in $configurations; do
   case $configuration in
     host | host-asan) run "$configuration" "$configuration" "$configuration" ;;
+    tsan) run host-tsan host-tsan host-tsan ;;
     a53 | a76 | max)
       if ! command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || [ "$(uname -m)" = aarch64 ]; then
         printf '%s|0|0|0|not run: this machine is ARM, or has no ARM compiler|0|0\n' \
@@ -62,7 +69,7 @@ for configuration in $configurations; do
       fi
       ;;
     *)
-      echo "test: error: no configuration is called $configuration (host, host-asan, a53, a76, max)" >&2
+      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max)" >&2
       exit 2
       ;;
   esac

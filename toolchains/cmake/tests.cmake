@@ -3,7 +3,7 @@
 # One executable with Catch2's main function; every test case becomes a ctest test of the name `test_x: case`.
 # The cases are listed when ctest starts, through the emulator in a cross build, and not while building. A
 # case that calls SKIP is shown as skipped; one with the tag [slow] is left out where the processor is
-# emulated. Tests read files through two definitions:
+# emulated, and with ThreadSanitizer only those with the tag [threads] are there. Tests read files through two definitions:
 #   THIMBLE_GOLDEN_DIR             tests/golden, committed
 #   THIMBLE_SHARED_DATA_DEFAULT    larger data beside the checkout, may be absent; the environment variable
 #                                  THIMBLE_SHARED_DATA wins
@@ -34,6 +34,8 @@ function(thimble_add_test)
   set(spec)
   if(CMAKE_CROSSCOMPILING)
     set(spec TEST_SPEC "~[slow]")
+  elseif(THIMBLE_SANITIZE MATCHES "thread")
+    set(spec TEST_SPEC "[threads]")
   endif()
   catch_discover_tests(${arg_NAME} ${spec} TEST_PREFIX "${arg_NAME}: " DISCOVERY_MODE PRE_TEST
                        PROPERTIES ${properties})
