@@ -4,7 +4,7 @@
 #include <new>
 #include <type_traits>
 
-#include "runtime/tokenizer/detokenizer.h"
+#include "runtime/generation.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace thimble {
@@ -39,8 +39,8 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, c
     s.slot_ = static_cast<int32_t>(i);
     s.distance_ = begin - first_begin;
     if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
     if (decoder && tokenizer != nullptr) {
-      s.detokenizer_buffer_ = arena.Take<char>("detokenizer", Detokenizer::BufferBytes(*tokenizer));
       s.prompt_ids_ = arena.Take<int32_t>("prompt_ids", options.context_tokens);
     }
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);

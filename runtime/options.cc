@@ -2,6 +2,7 @@
 #include "runtime/options.h"
 
 #include "ops/pool/thread_pool.h"
+#include "runtime/generation.h"
 #include "runtime/packing.h"
 
 namespace thimble {
@@ -118,6 +119,11 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
   out.max_sessions = options.max_sessions == 0 ? 1 : options.max_sessions;
   if (out.max_sessions > kMaxSessions) {
     return OptionError(Code::kOutOfRange, "too many", "max_sessions").Got(out.max_sessions).Wanted(kMaxSessions);
+  }
+
+  out.top_tokens = options.top_tokens;
+  if (out.top_tokens > kMaxTopTokens) {
+    return OptionError(Code::kOutOfRange, "too many", "top_tokens").Got(out.top_tokens).Wanted(kMaxTopTokens);
   }
 
   out.logits_rows = options.logits_rows == 0 ? 1 : options.logits_rows;

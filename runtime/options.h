@@ -18,6 +18,7 @@ struct EngineOptions {
   uint32_t chunk_tokens = 0;     // T at most
   uint32_t logits_rows = 0;
   uint32_t max_sessions = 1;
+  uint32_t top_tokens = 0;       // the most likeliest tokens that a generation may name
   uint32_t threads = 0;
   uint32_t max_text_bytes = 0;
   uint32_t window_tokens = 0;    // of causal layers without a window of their own; 0 = they see all

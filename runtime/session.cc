@@ -25,6 +25,7 @@ void Session::Reset() {
     (void)sampler_.SetOptions(network().options.sampler);
   }
   cancel_.store(false);
+  ++changes_;
   has_logits_ = false;
   position_ = written_ = loaded_limit_ = 0;
 }
@@ -53,6 +54,7 @@ Status Session::CheckIds(const int32_t* ids, size_t count, size_t room) const {
 Status Session::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
+  ++changes_;
   if (each == nullptr) {
     StepSpan span = {.session = this, .ids = ids, .count = count};
     engine_->RunSpans(&span, 1);
@@ -137,6 +139,7 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
 }
 
 void Session::HaveRows(size_t position, size_t rewind_limit) {
+  ++changes_;
   position_ = written_ = position;
   loaded_limit_ = rewind_limit;
   // Angles of keys that are rotated when read: passes fill in their own positions only.
@@ -164,6 +167,7 @@ Status Session::Rewind(size_t position) {
     return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to 0 and prefill again")
         .Field("position").Got(position).Wanted(limit);
   }
+  ++changes_;
   // The logits belong to the last token; they stay valid when nothing is forgotten.
   if (position < position_) has_logits_ = false;
   const Network& n = network();
@@ -185,6 +189,7 @@ size_t Session::RewindLimit() const {
 void Session::Fork(const Session& from) {
   const Network& n = network();
   for (uint32_t i = 0; i < n.state_lines; ++i) CopyRows(n.state[i], from.written_, from.distance_, distance_);
+  ++changes_;
   sampler_.CopyFrom(from.sampler_);
   has_logits_ = from.has_logits_;
   if (has_logits_) {

@@ -15,6 +15,7 @@
 namespace thimble {
 
 class Engine;
+class Generation;
 struct StateHeader;
 
 // Bytes of a saved state, wherever they go or come from. False ends the call with kIo.
@@ -36,7 +37,7 @@ class Session {
   size_t capacity() const;
   Sampler& sampler() { return sampler_; }
   const TokenizerData* tokenizer() const;   // null where the model has none
-  char* detokenizer_buffer() const { return detokenizer_buffer_; }
+  Generation* generation() const { return generation_; }  // null for encoders
   int32_t* prompt_ids() const { return prompt_ids_; }  // [capacity()], null without tokenizer
 
   // From any thread and from a signal handler: the next call that runs passes, or the one that does now, ends with
@@ -44,6 +45,9 @@ class Session {
   void Cancel() { cancel_.store(true, std::memory_order_relaxed); }
   // True once for each Cancel().
   bool TakeCancel() { return cancel_.exchange(false, std::memory_order_relaxed); }
+
+  // Grows with every call but those of a generation that changes what the context holds.
+  uint32_t changes() const { return changes_; }
 
   // kWrongState for an encoder, which has no memory planned for generating text.
   Status CheckDecoder() const;
@@ -90,11 +94,12 @@ class Session {
   size_t distance_ = 0;        // of this slot behind slot 0, in bytes
   std::atomic<bool> open_ = false, busy_ = false, cancel_ = false;
   Sampler sampler_;
-  char* detokenizer_buffer_ = nullptr;
+  Generation* generation_ = nullptr;
   int32_t* prompt_ids_ = nullptr;
   float* logits_ = nullptr;    // [logits_rows, outputs] of one pass
   float* last_logits_ = nullptr;
   bool has_logits_ = false;
+  uint32_t changes_ = 0;
   size_t position_ = 0;
   size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
   size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "runtime/api/handles.h"
+#include "runtime/generation.h"
 #include "runtime/tokenizer/detokenizer.h"
 #include "runtime/tokenizer/tokenizer.h"
 
@@ -50,30 +51,22 @@ Status OutOfMemory(size_t bytes) {
   return Status::Error(Code::kOutOfMemory, "no working memory").Field("workspace").Wanted(bytes);
 }
 
-bool Emit(thimble_text_fn on_text, void* user, std::string_view text) {
-  return on_text == nullptr || text.empty() || on_text(user, text.data(), text.size()) != 0;
-}
-
-// Sample, stop at an end id or a full context, show, append.
-// `at_start`: what is generated starts a text, instead of continuing one that is already shown.
+// Tells the caller every piece of text.
 Status GenerateLoop(thimble_session* session, bool at_start, size_t max_tokens, thimble_text_fn on_text, void* user,
                     thimble_generation* result) {
-  const TokenizerData& data = *session->tokenizer();
-  Detokenizer detokenizer(data, session->detokenizer_buffer(), Detokenizer::BufferBytes(data), {.at_start = at_start});
-  const Status stopped = Status::Error(Code::kCancelled, "stopped by the caller");
-  while (max_tokens == 0 || result->generated_tokens < max_tokens) {
-    THIMBLE_ASSIGN_OR_RETURN(const int32_t id, session->Sample());
-    if (data.IsEndOfGeneration(static_cast<uint32_t>(id))) {
-      result->ended = 1;
-      break;
+  Generation& generation = *session->generation();
+  THIMBLE_RETURN_IF_ERROR(generation.Start(*session, {.max_tokens = max_tokens, .at_start = at_start}));
+  GenerationEvent event;
+  do {
+    THIMBLE_RETURN_IF_ERROR(generation.Next(*session, &event));
+    result->generated_tokens = event.generated_tokens;
+    result->ended = event.end == End::kEndId;
+    if (event.end == End::kCancelled) return Status::Error(Code::kCancelled, "stopped by the caller");
+    if (on_text != nullptr && !event.text.empty() && on_text(user, event.text.data(), event.text.size()) == 0) {
+      return Status::Error(Code::kCancelled, "stopped by the caller");
     }
-    ++result->generated_tokens;
-    THIMBLE_ASSIGN_OR_RETURN(const std::string_view text, detokenizer.Push(id));
-    if (!Emit(on_text, user, text)) return stopped;
-    if (session->position() == session->capacity()) break;
-    THIMBLE_RETURN_IF_ERROR(session->Prefill(&id, 1, nullptr, nullptr));
-  }
-  return Emit(on_text, user, detokenizer.Flush()) ? Status::Ok() : stopped;
+  } while (event.end == End::kNotYet);
+  return Status::Ok();
 }
 
 Status Generate(thimble_session* session, const char* prompt, size_t prompt_bytes, size_t max_tokens,

@@ -151,8 +151,8 @@ TEST_CASE("painted arena: used to its last byte and not beyond, whatever lay in 
         if (used[line.offset + i]) ++touched, last = i + 1;
       }
       UNSCOPED_INFO("touched " << touched << ", last " << last);
-      // Written only while a character is not complete.
-      if (line.name != "detokenizer") CHECK(touched > 0);
+      // Written only while a character is not complete, or text is held back.
+      if (line.name != "detokenizer" && line.name != "held text") CHECK(touched > 0);
       if (line.name == "kv_cache") {
         // Rows up to the end of the context; the last block of int8 rows may have room for more.
         const size_t context = plan.totals.context_tokens, room = RoundUp(context, kCacheBlockRows);

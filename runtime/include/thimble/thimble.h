@@ -114,6 +114,7 @@ typedef struct thimble_options {
                                    sinks of StreamingLLM (arXiv 2309.17453). Keys keep the rotation of their position in the
                                    text, so that context_tokens and what the model was trained for remain limits */
   uint32_t max_sessions;        /* sequences at once; 0 = 1 */
+  uint32_t top_tokens;          /* the most likeliest tokens that a generation may name; 0 = none */
 } thimble_options;
 THIMBLE_API thimble_options thimble_default_options(void);
 
