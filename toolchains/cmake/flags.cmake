@@ -2,12 +2,12 @@
 # inherit them.
 #
 #   thimble_flags           everything we write: language, warnings, no contraction of a*b+c (sums must be
-#                           the same on every machine), includes by path from the project's root
+#                           the same on every machine)
 #   thimble_library_flags   the layers that end in libthimble.a: also no exceptions, no RTTI, hidden symbols
+#   thimble_sees(target path...)   what the target's sources may include, by paths from the project's root
 
 add_library(thimble_flags INTERFACE)
 target_compile_features(thimble_flags INTERFACE cxx_std_20)
-target_include_directories(thimble_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(thimble_flags INTERFACE
   -Wall -Wextra -ffp-contract=off
   # gcc 12 sees overlapping copies inside std::string's operator+ where there are none.
@@ -22,6 +22,24 @@ target_link_libraries(thimble_library_flags INTERFACE thimble_flags)
 target_compile_options(thimble_library_flags INTERFACE
   -fvisibility=hidden -ffunction-sections -fdata-sections
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fvisibility-inlines-hidden>)
+
+# The include directory of a target is a folder of links to what its layer may include, so that an include which
+# goes up is not found. (Finer rules, folder by folder: tests/tree.)
+function(thimble_sees target)
+  set(dir "${PROJECT_BINARY_DIR}/include/${target}")
+  file(REMOVE_RECURSE "${dir}")
+  set(paths ${ARGN})
+  if("runtime/core" IN_LIST paths)
+    list(APPEND paths runtime/include/thimble/codes.h)  # the library's codes are the public ones
+  endif()
+  foreach(path IN LISTS paths)
+    cmake_path(GET path PARENT_PATH parent)
+    file(MAKE_DIRECTORY "${dir}/${parent}")
+    file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${path}" "${dir}/${path}" SYMBOLIC)
+  endforeach()
+  target_include_directories(${target} PRIVATE "${dir}")
+  target_compile_options(${target} PRIVATE "-ffile-prefix-map=${dir}/=")
+endfunction()
 
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_STANDARD 20)
