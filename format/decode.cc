@@ -89,12 +89,12 @@ Status DecodeFfn(const fb::Ffn* f, FfnSpec* out) {
   return Status::Ok();
 }
 
-Status DecodePacking(const fb::Packing* packing, PackingSpec* out) {
+Status DecodePacking(const fb::Packing* packing, WeightLayout* out) {
   *out = {};
   if (packing == nullptr) return Status::Ok();
   const flatbuffers::String* packer = packing->packer();
   // A zero byte would end the name early, and an empty one means portable rows.
-  if (packer == nullptr || packer->size() == 0 || packer->size() > PackingSpec::kMaxPacker ||
+  if (packer == nullptr || packer->size() == 0 || packer->size() > WeightLayout::kMaxPacker ||
       std::memchr(packer->data(), 0, packer->size()) != nullptr) {
     return Status::Error(Code::kInvalidModel, "a packer's name has 1 to 31 bytes, none of them zero").Field("packing.packer")
         .Got(packer == nullptr ? 0 : packer->size());
@@ -155,7 +155,7 @@ Status DecodeLayer(const fb::Header& header, uint32_t layer, LayerSpec* out) {
 
 Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) {
   const fb::Tensor* t = header.tensors()->Get(tensor);
-  Status status = DecodeEnum(t->type(), WeightType::kQ4, "type", &out->type);
+  Status status = DecodeEnum(t->type(), static_cast<WeightType>(kWeightTypeCount - 1), "type", &out->type);
   if (status.ok()) status = DecodePacking(t->packing(), &out->packing);
   out->rows = t->rows();
   out->cols = t->cols();

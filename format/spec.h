@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "runtime/core/kinds.h"
+#include "runtime/core/weight_layout.h"
 #include "runtime/core/weight_type.h"
 
 namespace thimble {
@@ -139,26 +140,16 @@ struct ModelSpec {
   int32_t tokenizer_segment = -1;
 };
 
-// The byte order of a packed tensor: a kernel's layout (ops/linear/linear.h), every field of it. An empty packer means portable
-// rows. A packed tensor holds scales and the bias of its linear layer inside its data segment.
-struct PackingSpec {
-  static constexpr size_t kMaxPacker = 31;
-  char packer[kMaxPacker + 1] = {};
-  uint32_t version = 0, nr = 0, kr = 0, sr = 0, planes = 0;
-
-  bool packed() const { return packer[0] != 0; }
-};
-
 // Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors in portable rows have a scale
-// segment.
+// segment; a packed tensor holds scales and the bias of its linear layer inside its data segment.
 struct TensorSpec {
   WeightType type = WeightType::kF32;
   uint32_t rows = 0;
   uint32_t cols = 0;
-  uint32_t block = 0;              // kQ4: elements per scale
+  uint32_t block = 0;              // types with blocks: elements per scale
   int32_t data_segment = -1;
   int32_t scale_segment = -1;
-  PackingSpec packing{};
+  WeightLayout packing{};
   uint64_t packed_bytes = 0;       // for the writer: size of the data segment of a packed tensor
 };
 

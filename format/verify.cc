@@ -29,7 +29,7 @@ Status CheckFinite(const ModelFile& file, uint32_t tensor) {
   const uint32_t segment = static_cast<uint32_t>(floats ? t.data_segment : t.scale_segment);
   const uint64_t bytes = file.header().segment(segment).bytes;
   const uint8_t* data = file.Segment(segment);
-  const size_t element = t.type == WeightType::kQ4 ? 2 : 4;
+  const size_t element = floats ? sizeof(float) : TraitsOf(t.type).scale_bytes;
   for (uint64_t i = 0; i < bytes; i += element) {
     uint16_t upper;
     std::memcpy(&upper, data + i + element - 2, sizeof upper);

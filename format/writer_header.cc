@@ -83,7 +83,7 @@ Offset<fb::Output> Pack(FlatBufferBuilder& b, const OutputSpec& o) {
   return fb::CreateOutput(b, norm, &head, o.tied, o.scale, o.softcap, static_cast<uint8_t>(o.rows));
 }
 
-Offset<fb::Packing> Pack(FlatBufferBuilder& b, const PackingSpec& p) {
+Offset<fb::Packing> Pack(FlatBufferBuilder& b, const WeightLayout& p) {
   if (!p.packed()) return 0;
   return fb::CreatePacking(b, b.CreateString(p.packer), p.version, p.nr, p.kr, p.sr, p.planes);
 }

@@ -11,20 +11,16 @@ namespace {
 
 constexpr uint32_t kMostColumns = 64;  // nr of any layout
 
-LinearLayout KeyOf(const TensorSpec& t) {
-  return {t.packing.version, t.type, t.packing.packer, t.packing.nr, t.packing.kr, t.packing.sr, t.packing.planes};
-}
-
 // The first field that no known layout shares with all fields before it.
 Status UnknownLayout(const TensorSpec& t, uint32_t tensor) {
-  const LinearLayout key = KeyOf(t);
+  const WeightLayout& key = t.packing;
   constexpr const char* kFields[] = {"packing.packer", "type",       "packing.version", "packing.nr",
                                      "packing.kr",     "packing.sr", "packing.planes"};
-  const uint64_t got[] = {0, static_cast<uint64_t>(key.type), key.version, key.nr, key.kr, key.sr, key.planes};
+  const uint64_t got[] = {0, static_cast<uint64_t>(t.type), key.version, key.nr, key.kr, key.sr, key.planes};
   size_t most = 0;
   for (const PackedLayout* layout : AllPackedLayouts()) {
-    const LinearLayout& l = layout->key;
-    const bool same[] = {std::strcmp(l.packer, key.packer) == 0, l.type == key.type, l.version == key.version,
+    const WeightLayout& l = layout->key;
+    const bool same[] = {std::strcmp(l.packer, key.packer) == 0, layout->type == t.type, l.version == key.version,
                          l.nr == key.nr, l.kr == key.kr, l.sr == key.sr, l.planes == key.planes};
     size_t fields = 0;
     while (fields < std::size(same) && same[fields]) ++fields;
@@ -79,7 +75,7 @@ class TileCheck {
       const size_t count = spec_.rows - first < nr ? spec_.rows - first : nr;
       layout.unpack_tile(layout.key, rows, tile, count, {memory_, scales, bias});
       if (rows.type == WeightType::kF32 && !AllFinite(memory_, count * row_bytes, 4)) return Bad(NotFinite(), "data", tile);
-      if (!AllFinite(scales, count * row_scale_bytes, rows.type == WeightType::kQ4 ? 2 : 4)) return Bad(NotFinite(), "scales", tile);
+      if (!AllFinite(scales, count * row_scale_bytes, TraitsOf(rows.type).scale_bytes)) return Bad(NotFinite(), "scales", tile);
       for (size_t j = 0; j < count; ++j) {
         if (!IsFinite32(bias[j])) return Bad(NotFinite(), "bias", tile);
       }
@@ -156,7 +152,7 @@ bool IsFast(const KernelTable& table) {
 }  // namespace
 
 const PackedLayout* StoredLayout(const TensorSpec& tensor) {
-  return tensor.packing.packed() ? FindPackedLayout(KeyOf(tensor)) : nullptr;
+  return tensor.packing.packed() ? FindPackedLayout(tensor.type, tensor.packing) : nullptr;
 }
 
 Status CheckPackedTensors(const Header& header) {

@@ -79,15 +79,6 @@ struct LinearTile {
   size_t column_begin, column_end;
 };
 
-// What makes two packed blocks interchangeable: every field equal, together with n, k and block. `packer`
-// names the byte order inside a tile and is never reused for another one.
-struct LinearLayout {
-  uint32_t version;
-  WeightType type;
-  const char* packer;
-  uint32_t nr, kr, sr, planes;
-};
-
 struct PackedLayout;  // ops/linear/packing/packed_layout.h
 
 struct LinearKernel {

@@ -21,7 +21,7 @@ void RunPackedLinear(const LinearTile& tile) {
   const PackedGemm gemm = {
       .w = static_cast<const uint8_t*>(tile.op->packed) + tile.column_begin / kLayout.key.nr * tile_bytes,
       .tile_bytes = tile_bytes,
-      .k = RoundUp(rows.k, kLayout.key.type == WeightType::kQ4 ? rows.block : kLayout.key.kr),
+      .k = RoundUp(rows.k, TraitsOf(kLayout.type).blocks ? rows.block : kLayout.key.kr),
       .block = rows.block,
       .q = reinterpret_cast<const uint8_t*>(tile.x->q) + tile.row_begin * q_stride,
       .q_stride = q_stride,
@@ -36,7 +36,7 @@ void RunPackedLinear(const LinearTile& tile) {
 template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*)>
 constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row, uint32_t row_tile) {
   return {.name = name,
-          .type = kLayout.key.type,
+          .type = kLayout.type,
           .layout = &kLayout,
           .quantise_row = quantise_row,
           .row_tile = row_tile,

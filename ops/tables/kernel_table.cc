@@ -2,6 +2,7 @@
 #include "ops/tables/kernel_table.h"
 
 #include <cstring>
+#include <initializer_list>
 
 #include "ops/rows/activation.h"
 #include "ops/attention/attention_scalar.h"
@@ -15,9 +16,7 @@ constinit const KernelTable kScalarTable = {
     .name = "scalar",
     .description = "portable reference, any CPU, weights used in place",
     .supported = [](const CpuFeatures&) { return true; },
-    .f32 = &kLinearF32Scalar,
-    .q8 = &kLinearQ8Scalar,
-    .q4 = &kLinearQ4Scalar,
+    .linear = {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar},
     .attention = &kAttentionScalar,
     .activate = ActivatePortable,
 };
@@ -37,6 +36,15 @@ constinit const KernelTable* const kTables[] = {
 };
 
 }  // namespace
+
+const LinearKernel* KernelTable::Kernel(WeightType type) const {
+  for (const KernelTable* table : {this, &kScalarTable}) {
+    for (const LinearKernel* kernel : table->linear) {
+      if (kernel != nullptr && kernel->type == type) return kernel;
+    }
+  }
+  return nullptr;
+}
 
 std::span<const KernelTable* const> AllKernelTables() { return kTables; }
 

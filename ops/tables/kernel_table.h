@@ -29,15 +29,12 @@ struct KernelTable {
   const char* name;         // "scalar", "neon", "neondot", "neoni8mm", "avx2", "avxvnni", "avx512vnni"
   const char* description;  // one line: what it needs
   bool (*supported)(const CpuFeatures& cpu);
-  const LinearKernel* f32;
-  const LinearKernel* q8;
-  const LinearKernel* q4;
-  const AttentionKernel* attention;  // over int8 cache rows
+  const LinearKernel* linear[kWeightTypeCount];  // of one weight type each; null: no more
+  const AttentionKernel* attention;              // over int8 cache rows
   ActivateFn activate;
 
-  const LinearKernel* Kernel(WeightType type) const {
-    return type == WeightType::kF32 ? f32 : type == WeightType::kQ8 ? q8 : q4;
-  }
+  // The portable kernel for a type that is not listed: never null.
+  const LinearKernel* Kernel(WeightType type) const;
 };
 
 // Tables of this build, slowest first; "scalar" is always the first and runs everywhere.

@@ -26,9 +26,7 @@ constinit const KernelTable kNeonTable = {
     .name = "neon",
     .description = "NEON, every aarch64 CPU",
     .supported = [](const CpuFeatures& cpu) { return cpu.neon; },
-    .f32 = &kF32Neon,
-    .q8 = &kQ8Neon,
-    .q4 = &kQ4Neon,
+    .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon},
     .attention = &kAttentionNeon,
     .activate = ActivatePortable,
 };
@@ -37,9 +35,7 @@ constinit const KernelTable kNeonDotTable = {
     .name = "neondot",
     .description = "NEON with dot products (Cortex-A55, A75 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neondot; },
-    .f32 = &kF32Neon,
-    .q8 = &kQ8NeonDot,
-    .q4 = &kQ4NeonDot,
+    .linear = {&kF32Neon, &kQ8NeonDot, &kQ4NeonDot},
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
 };
@@ -48,9 +44,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .name = "neoni8mm",
     .description = "NEON with int8 matrix products (Cortex-A510, A710, X2 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neoni8mm; },
-    .f32 = &kF32Neon,
-    .q8 = &kQ8NeonI8mm,
-    .q4 = &kQ4NeonI8mm,
+    .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm},
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
 };

@@ -22,9 +22,7 @@ constinit const KernelTable kAvx2Table = {
     .name = "avx2",
     .description = "AVX2 and FMA3",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx2_fma; },
-    .f32 = &kF32Fma3,
-    .q8 = &kQ8Avx2,
-    .q4 = &kQ4Avx2,
+    .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2},
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
 };
@@ -33,9 +31,7 @@ constinit const KernelTable kAvxVnniTable = {
     .name = "avxvnni",
     .description = "AVX-VNNI for q8 and attention; f32 and q4 as avx2",
     .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
-    .f32 = &kF32Fma3,
-    .q8 = &kQ8AvxVnni,
-    .q4 = &kQ4Avx2,
+    .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2},
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
 };
@@ -44,9 +40,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .name = "avx512vnni",
     .description = "AVX-512 F, BW, DQ, VL and VNNI",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx512vnni; },
-    .f32 = &kF32Avx512,
-    .q8 = &kQ8Avx512Vnni,
-    .q4 = &kQ4Avx512Vnni,
+    .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni},
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,
 };

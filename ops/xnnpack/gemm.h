@@ -14,7 +14,7 @@ static_assert(offsetof(RowQuantisation, scale) == offsetof(xnn_qd8_quantization_
 
 template <const PackedLayout& kLayout, uint32_t kMr, auto* kGemmOne, auto* kGemmMany>
 struct Gemm {
-  static constexpr WeightType kType = kLayout.key.type;
+  static constexpr WeightType kType = kLayout.type;
   static constexpr uint32_t kNr = kLayout.key.nr;
   static_assert(kGemmRowTile % kMr == 0 && kGemmColumnTile % kNr == 0);
 

@@ -16,31 +16,49 @@
 
 namespace thimble {
 
+// The values are those of the file.
 enum class WeightType : uint8_t { kF32 = 0, kQ8 = 1, kQ4 = 2 };
-inline constexpr uint8_t kWeightTypeCount = 3;
 
-// Block sizes that kQ4 knows. The other types have block 0.
+struct WeightTraits {
+  const char* name;      // for people and options
+  uint32_t value_bits;   // of one weight
+  uint32_t scale_bytes;  // of one scale; 0: none
+  bool blocks;           // a scale per block, else one per row
+};
+
+// A row for each type, in its place.
+inline constexpr WeightTraits kWeightTraits[] = {
+    {"f32", 32, 0, false},
+    {"q8", 8, sizeof(float), false},
+    {"q4", 4, sizeof(uint16_t), true},
+};
+inline constexpr uint8_t kWeightTypeCount = sizeof kWeightTraits / sizeof kWeightTraits[0];
+
+constexpr bool IsWeightType(WeightType type) { return static_cast<uint8_t>(type) < kWeightTypeCount; }
+
+// Requires IsWeightType(type).
+constexpr const WeightTraits& TraitsOf(WeightType type) { return kWeightTraits[static_cast<uint8_t>(type)]; }
+
+// "" for what is no type.
+constexpr const char* WeightTypeName(WeightType type) { return IsWeightType(type) ? TraitsOf(type).name : ""; }
+
+// Block sizes that types with blocks know. The other types have block 0.
 constexpr bool IsWeightBlock(WeightType type, uint32_t block) {
-  return type == WeightType::kQ4 ? block == 32 || block == 64 || block == 128 : block == 0;
+  const bool blocks = IsWeightType(type) && TraitsOf(type).blocks;
+  return blocks ? block == 32 || block == 64 || block == 128 : block == 0;
 }
 
 // Blocks in one row; 0 for the types without blocks.
 constexpr uint64_t WeightRowBlocks(WeightType type, uint64_t k, uint32_t block) {
-  return type == WeightType::kQ4 ? k / block + (k % block != 0 ? 1 : 0) : 0;
+  return IsWeightType(type) && TraitsOf(type).blocks ? k / block + (k % block != 0 ? 1 : 0) : 0;
 }
 
-// Bytes of one row without its scales. False on overflow. Requires IsWeightBlock(type, block).
+// Bytes of one row without its scales. False on overflow or an unknown type. Requires IsWeightBlock(type, block).
 inline bool WeightRowBytes(WeightType type, uint64_t k, uint32_t block, uint64_t* bytes) {
-  switch (type) {
-    case WeightType::kF32:
-      return CheckedMul(k, sizeof(float), bytes);
-    case WeightType::kQ8:
-      *bytes = k;
-      return true;
-    case WeightType::kQ4:
-      return CheckedMul(WeightRowBlocks(type, k, block), block / 2, bytes);
-  }
-  return false;
+  if (!IsWeightType(type)) return false;
+  const WeightTraits& traits = TraitsOf(type);
+  if (traits.blocks) return CheckedMul(WeightRowBlocks(type, k, block), block * traits.value_bits / 8, bytes);
+  return CheckedMul(k, traits.value_bits / 8, bytes);
 }
 
 // Bytes of the n rows. False on overflow or an unknown type.
@@ -49,19 +67,12 @@ inline bool WeightDataBytes(WeightType type, uint64_t n, uint64_t k, uint32_t bl
   return WeightRowBytes(type, k, block, &row) && CheckedMul(n, row, bytes);
 }
 
-// Bytes of all scales: n floats for kQ8, n * ceil(k / block) bfloat16 for kQ4, 0 for kF32.
+// Bytes of all scales: of n rows, or of n * ceil(k / block) blocks. False on overflow or an unknown type.
 inline bool WeightScaleBytes(WeightType type, uint64_t n, uint64_t k, uint32_t block, uint64_t* bytes) {
-  switch (type) {
-    case WeightType::kF32:
-      *bytes = 0;
-      return true;
-    case WeightType::kQ8:
-      return CheckedMul(n, sizeof(float), bytes);
-    case WeightType::kQ4:
-      return CheckedMul(n, WeightRowBlocks(type, k, block), bytes) &&
-             CheckedMul(*bytes, sizeof(uint16_t), bytes);
-  }
-  return false;
+  if (!IsWeightType(type)) return false;
+  const WeightTraits& traits = TraitsOf(type);
+  const uint64_t row_scales = traits.scale_bytes == 0 ? 0 : traits.blocks ? WeightRowBlocks(type, k, block) : 1;
+  return CheckedMul(n, row_scales, bytes) && CheckedMul(*bytes, traits.scale_bytes, bytes);
 }
 
 }  // namespace thimble

@@ -19,7 +19,7 @@ void Throw(const Status& status, const std::string& path) {
 }
 
 std::string TypeName(const TensorSpec& tensor) {
-  std::string name = KindName(tensor.type);
+  std::string name = WeightTypeName(tensor.type);
   return tensor.block == 0 ? name : name + " block " + std::to_string(tensor.block);
 }
 
@@ -138,13 +138,13 @@ class Inspector {
       if (tensor.scale_segment >= 0)
         scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
       Json entry = {{"name", std::string(header_.tensor_name(i))},
-                    {"type", KindName(tensor.type)},
+                    {"type", WeightTypeName(tensor.type)},
                     {"shape", {tensor.rows, tensor.cols}},
                     {"bytes", data_bytes + scale_bytes},
                     {"data_segment", tensor.data_segment}};
       if (tensor.block != 0) entry["block"] = tensor.block;
       if (tensor.scale_segment >= 0) entry["scale_segment"] = tensor.scale_segment;
-      if (const PackingSpec& p = tensor.packing; p.packed()) {
+      if (const WeightLayout& p = tensor.packing; p.packed()) {
         entry["packing"] = {{"packer", p.packer}, {"version", p.version}, {"nr", p.nr},
                             {"kr", p.kr},         {"sr", p.sr},           {"planes", p.planes}};
       }

@@ -9,15 +9,6 @@ namespace {
 constexpr const char* kNoKind = "?";
 }
 
-const char* KindName(WeightType kind) {
-  switch (kind) {
-    case WeightType::kF32: return "f32";
-    case WeightType::kQ8: return "q8";
-    case WeightType::kQ4: return "q4";
-  }
-  return kNoKind;
-}
-
 const char* KindName(NormKind kind) {
   switch (kind) {
     case NormKind::kNone: return "none";

@@ -7,7 +7,6 @@
 
 namespace thimble::cli {
 
-const char* KindName(WeightType kind);
 const char* KindName(NormKind kind);
 const char* KindName(Sharing kind);
 const char* KindName(KeyRotation kind);

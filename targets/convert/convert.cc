@@ -287,22 +287,10 @@ void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options) {
 }
 
 std::optional<WeightType> WeightTypeFromName(const std::string& name) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
-    if (name == WeightTypeName(type)) return type;
+  for (uint8_t type = 0; type < kWeightTypeCount; ++type) {
+    if (name == kWeightTraits[type].name) return static_cast<WeightType>(type);
   }
   return std::nullopt;
-}
-
-const char* WeightTypeName(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return "f32";
-    case WeightType::kQ8:
-      return "q8";
-    case WeightType::kQ4:
-      return "q4";
-  }
-  return "";
 }
 
 }  // namespace thimble

@@ -83,6 +83,5 @@ void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);
 
 // "f32", "q8", "q4"; nothing for other texts.
 std::optional<WeightType> WeightTypeFromName(const std::string& name);
-const char* WeightTypeName(WeightType type);
 
 }  // namespace thimble

@@ -24,23 +24,11 @@ constexpr size_t kGroupRows = 64;  // a multiple of every nr
   throw ImportError(status.code, text, file.string());
 }
 
-PackingSpec SpecOf(const PackedLayout& layout) {
-  PackingSpec spec;
-  std::strncpy(spec.packer, layout.key.packer, PackingSpec::kMaxPacker);
-  spec.version = layout.key.version;
-  spec.nr = layout.key.nr;
-  spec.kr = layout.key.kr;
-  spec.sr = layout.key.sr;
-  spec.planes = layout.key.planes;
-  return spec;
-}
-
 // null: portable rows.
 const PackedLayout* StoredLayoutOf(const ModelFile& file, uint32_t tensor, const std::filesystem::path& path) {
   const TensorSpec t = file.header().tensor(tensor);
-  const PackingSpec& p = t.packing;
-  if (!p.packed()) return nullptr;
-  const PackedLayout* layout = FindPackedLayout({p.version, t.type, p.packer, p.nr, p.kr, p.sr, p.planes});
+  if (!t.packing.packed()) return nullptr;
+  const PackedLayout* layout = FindPackedLayout(t.type, t.packing);
   if (layout == nullptr) {
     Throw(Status::Error(Code::kUnsupported, "a packing this build does not know").At("tensor", tensor), path);
   }
@@ -246,7 +234,7 @@ PackReport PackUnguarded(const PackOptions& options) {
   }
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     TensorSpec& t = description.tensors[i].spec;
-    t.packing = wanted[i] == nullptr ? PackingSpec() : SpecOf(*wanted[i]);
+    t.packing = wanted[i] == nullptr ? WeightLayout() : wanted[i]->key;
     t.packed_bytes = wanted[i] == nullptr ? 0 : PackedBytes(*wanted[i], t.rows, t.cols, t.block) + kLinearSlackBytes;
   }
 

@@ -1,5 +1,6 @@
 // Sizes of the portable weight layout, and that they refuse to wrap.
 #include <catch2/catch_test_macros.hpp>
+#include <string_view>
 
 #include "runtime/core/weight_type.h"
 
@@ -11,6 +12,15 @@ TEST_CASE("blocks that a weight type knows") {
     CHECK(IsWeightBlock(WeightType::kQ8, block) == (block == 0));
     CHECK(IsWeightBlock(WeightType::kQ4, block) == (block == 32 || block == 64 || block == 128));
   }
+}
+
+TEST_CASE("weight types have a row of the table each") {
+  CHECK(std::string_view(WeightTypeName(WeightType::kF32)) == "f32");
+  CHECK(std::string_view(WeightTypeName(WeightType::kQ8)) == "q8");
+  CHECK(std::string_view(WeightTypeName(WeightType::kQ4)) == "q4");
+  CHECK(IsWeightType(static_cast<WeightType>(kWeightTypeCount - 1)));
+  CHECK_FALSE(IsWeightType(static_cast<WeightType>(kWeightTypeCount)));
+  CHECK(std::string_view(WeightTypeName(static_cast<WeightType>(kWeightTypeCount))).empty());
 }
 
 TEST_CASE("weight bytes") {

@@ -220,7 +220,7 @@ TEST_CASE("tensor rules: what only a changed header can break") {
 TEST_CASE("packing rules") {
   D d = ZooEntry("none_on_write").description();  // int8, tied
   const auto pack = [](TensorSpec& t, const char* packer) {
-    std::strncpy(t.packing.packer, packer, PackingSpec::kMaxPacker);
+    std::strncpy(t.packing.packer, packer, WeightLayout::kMaxPacker);
     t.packed_bytes = 640;
   };
   // A packed linear layer is a valid header, whose layout the runtime may not know.

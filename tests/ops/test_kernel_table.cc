@@ -31,13 +31,13 @@ TEST_CASE("tables are complete and named once") {
       CHECK(kernel->type == type);
       CHECK((kernel->quantise_row != nullptr) == (type != WeightType::kF32));
       // Layers of both types share a batch.
-      if (type != WeightType::kF32) CHECK(kernel->quantise_row == table->q8->quantise_row);
+      if (type != WeightType::kF32) CHECK(kernel->quantise_row == table->Kernel(WeightType::kQ8)->quantise_row);
       if (kernel->layout != nullptr) {
-        CHECK(kernel->layout->key.type == type);
+        CHECK(kernel->layout->type == type);
         CHECK(kernel->column_tile % kernel->layout->key.nr == 0);
       }
       // One region runs layers of different types together.
-      CHECK(kernel->row_tile == table->f32->row_tile);
+      CHECK(kernel->row_tile == table->Kernel(WeightType::kF32)->row_tile);
     }
   }
   CHECK(best_is_listed);
@@ -45,11 +45,21 @@ TEST_CASE("tables are complete and named once") {
   WARN("this CPU's best table: " << BestKernelTable(cpu)->name);
 }
 
+TEST_CASE("a weight type that a table does not list is read by the portable kernel") {
+  const KernelTable* scalar = AllKernelTables().front();
+  KernelTable table = *AllKernelTables().back();
+  for (const LinearKernel*& kernel : table.linear) {
+    const WeightType type = kernel->type;
+    kernel = nullptr;
+    CHECK(table.Kernel(type) == scalar->Kernel(type));
+  }
+}
+
 TEST_CASE("packed sizes that overflow are recognisable") {
   for (const PackedLayout* layout : AllPackedLayouts()) {
-    const uint32_t block = layout->key.type == WeightType::kQ4 ? 32 : 0;
+    const uint32_t block = layout->type == WeightType::kQ4 ? 32 : 0;
     const uint64_t bytes = PackedBytes(*layout, UINT32_MAX, UINT32_MAX, block);
-    if (layout->key.type == WeightType::kF32) CHECK(bytes == UINT64_MAX);
+    if (layout->type == WeightType::kF32) CHECK(bytes == UINT64_MAX);
     CHECK(bytes >= uint64_t{UINT32_MAX} * UINT32_MAX / 2);
   }
 }

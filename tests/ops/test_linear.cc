@@ -137,9 +137,9 @@ TEST_CASE("layers in one region give what they give alone") {
         together.emplace_back(t * sizes[i]);
         alone.emplace_back(t * sizes[i]);
         jobs[i] = {.op = &layers[i]->op(), .y = together[i].data(), .y_stride = sizes[i]};
-        RunLinear(layers[i]->op(), rows.For(table->q8), alone[i].data(), sizes[i], nullptr);
+        RunLinear(layers[i]->op(), rows.For(table->Kernel(WeightType::kQ8)), alone[i].data(), sizes[i], nullptr);
       }
-      RunLinears(jobs, 3, rows.For(table->q8), pool.get());
+      RunLinears(jobs, 3, rows.For(table->Kernel(WeightType::kQ8)), pool.get());
       for (int i = 0; i < 3; ++i) CHECK(SameBits(together[i], alone[i]));
     }
   }
@@ -148,7 +148,7 @@ TEST_CASE("layers in one region give what they give alone") {
 TEST_CASE("packed blocks have the sizes that the layouts say") {
   // N and K rounded up: qc8w N * (K + 12), qb4w N * (K / 2 + 2 K / block + 8), f32 N * (K + 1) * 4.
   for (const PackedLayout* layout : AllPackedLayouts()) {
-    switch (layout->key.type) {
+    switch (layout->type) {
       case WeightType::kF32:
         CHECK(PackedBytes(*layout, 128, 256, 0) == 128 * 257 * 4);
         break;

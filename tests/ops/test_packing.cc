@@ -49,7 +49,7 @@ uint64_t Hash(const std::vector<uint8_t>& bytes) {
 TEST_CASE("packing: keys and tables are complete, and named once") {
   for (const PackedLayout* a : AllPackedLayouts()) {
     CHECK(std::strlen(a->key.packer) <= 31);
-    for (const PackedLayout* b : AllPackedLayouts()) CHECK((a == b) == SameLayout(a->key, b->key));
+    for (const PackedLayout* b : AllPackedLayouts()) CHECK((a == b) == (a->type == b->type && a->key == b->key));
   }
   for (const TablePacking& table : AllTablePackings()) {
     CHECK(FindTablePacking(table.name) == &table);
@@ -57,7 +57,7 @@ TEST_CASE("packing: keys and tables are complete, and named once") {
       const PackedLayout* layout = table.Layout(type);
       CHECK((layout == nullptr) == (std::strcmp(table.name, "portable") == 0));
       if (layout == nullptr) continue;
-      CHECK(layout->key.type == type);
+      CHECK(layout->type == type);
       CHECK(std::find(AllPackedLayouts().begin(), AllPackedLayouts().end(), layout) != AllPackedLayouts().end());
     }
   }
@@ -70,7 +70,7 @@ TEST_CASE("packing: rows come back as they were, and rows are read in place") {
   Random random(31);
   ForEveryLayout([&](const PackedLayout& layout) {
     for (const Shape& shape : kShapes) {
-      const Weights weights(random, layout.key.type, shape.n, shape.k, shape.block);
+      const Weights weights(random, layout.type, shape.n, shape.k, shape.block);
       const WeightRows rows = weights.rows();
       INFO(rows.n << " " << rows.k << " " << rows.block);
       const std::vector<float> bias = random.Normals(rows.n);
@@ -88,7 +88,7 @@ TEST_CASE("packing: rows come back as they were, and rows are read in place") {
       CHECK(Equal(scales.data(), rows.scales, scale_bytes));
       CHECK(bias_out == bias);
 
-      const LinearKernel kernel = {.name = "", .type = layout.key.type, .layout = &layout, .quantise_row = nullptr, .row_tile = 1,
+      const LinearKernel kernel = {.name = "", .type = layout.type, .layout = &layout, .quantise_row = nullptr, .row_tile = 1,
                                    .column_tile = 1, .run = nullptr};
       const Linear op = {.kernel = &kernel, .rows = described, .bias = nullptr, .packed = packed.data()};
       std::vector<float> in_place(rows.k), expected(rows.k);
@@ -106,12 +106,12 @@ TEST_CASE("packing: from every layout to every other") {
   Random random(32);
   ForEveryLayout([&](const PackedLayout& from) {
     const Shape shape = {41, 195, 32};
-    const Weights weights(random, from.key.type, shape.n, shape.k, shape.block);
+    const Weights weights(random, from.type, shape.n, shape.k, shape.block);
     const WeightRows rows = weights.rows();
     const std::vector<float> bias = random.Normals(rows.n);
     const std::vector<uint8_t> packed = Pack(from, rows, bias.data());
     for (const PackedLayout* to : AllPackedLayouts()) {
-      if (to->key.type != from.key.type) continue;
+      if (to->type != from.type) continue;
       const WeightRows described = {.type = rows.type, .n = rows.n, .k = rows.k, .block = rows.block};
       for (ThreadPool* threads : {static_cast<ThreadPool*>(nullptr), pool.get()}) {
         std::vector<uint8_t> out(PackedBytes(*to, rows.n, rows.k, rows.block), 0x5a);
@@ -141,7 +141,7 @@ TEST_CASE("packing: the bytes of a layout never change") {
   };
   ForEveryLayout([&](const PackedLayout& layout) {
     Random random(33);
-    const Weights weights(random, layout.key.type, 37, 195, 64);
+    const Weights weights(random, layout.type, 37, 195, 64);
     std::vector<float> bias(37);
     for (float& b : bias) b = random.Float(-1.0f, 1.0f);
     const uint64_t hash = Hash(Pack(layout, weights.rows(), bias.data()));

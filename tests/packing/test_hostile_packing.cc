@@ -33,12 +33,7 @@ Described Describe(WeightType type, const PackedLayout& layout) {
   Described out{m.description(), 0};
   out.tensor = static_cast<uint32_t>(out.d.layers[0].attention.q.weight);
   TensorSpec& t = out.d.tensors[out.tensor].spec;
-  std::strcpy(t.packing.packer, layout.key.packer);
-  t.packing.version = layout.key.version;
-  t.packing.nr = layout.key.nr;
-  t.packing.kr = layout.key.kr;
-  t.packing.sr = layout.key.sr;
-  t.packing.planes = layout.key.planes;
+  t.packing = layout.key;
   t.packed_bytes = PackedBytes(layout, t.rows, t.cols, t.block) + kLinearSlackBytes;
   return out;
 }
@@ -113,7 +108,7 @@ thimble_status VerifySealed(const std::vector<uint8_t>& good, const Place& place
 
 TEST_CASE("hostile packing: every field of the description is checked, and named") {
   for (const PackedLayout* layout : AllPackedLayouts()) {
-    const WeightType type = layout->key.type;
+    const WeightType type = layout->type;
     const Described good = Describe(type, *layout);
     INFO(layout->key.packer << " " << layout->key.nr << "x" << layout->key.kr);
     CHECK(Open(good.d).code == 0);
@@ -137,7 +132,7 @@ TEST_CASE("hostile packing: every field of the description is checked, and named
     }
     // The type of another packer.
     for (const PackedLayout* other : AllPackedLayouts()) {
-      if (other->key.type == type) continue;
+      if (other->type == type) continue;
       Names(broken([&](TensorSpec& t) { std::strcpy(t.packing.packer, other->key.packer); }), unknown, "type");
     }
   }
@@ -147,9 +142,7 @@ TEST_CASE("hostile packing: only linear layers, and tables that are tied, may be
   const Described good = Describe(WeightType::kF32, kF32x16);
   const auto pack = [](ModelDescription d, int32_t tensor) {
     TensorSpec& t = d.tensors[static_cast<size_t>(tensor)].spec;
-    std::strcpy(t.packing.packer, kF32x16.key.packer);
-    t.packing.version = t.packing.kr = t.packing.sr = t.packing.planes = 1;
-    t.packing.nr = 16;
+    t.packing = kF32x16.key;
     t.packed_bytes = PackedBytes(kF32x16, t.rows, t.cols, 0) + kLinearSlackBytes;
     return Open(d);
   };
@@ -192,7 +185,7 @@ TEST_CASE("hostile packing: truncations and flipped bytes of a packed file", "[s
 TEST_CASE("hostile packing: verify looks into packed tensors") {
   for (const char* name : {"k_v_on_read", "q_k_on_write", "q_k_on_read"}) {
     for (const TablePacking& table : AllTablePackings()) {
-      if (table.q8 == nullptr) continue;
+      if (table.Layout(WeightType::kQ8) == nullptr) continue;
       INFO(name << " " << table.name);
       const std::vector<uint8_t> good = Packed(ZooEntry(name).Bytes(), table.name);
       const Place place = FirstPacked(good);

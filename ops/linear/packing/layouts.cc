@@ -11,22 +11,29 @@ constinit const PackedLayout* const kLayouts[] = {
 };
 
 constinit const TablePacking kTables[] = {
-    {"portable", false, nullptr, nullptr, nullptr},
-    {"avx2", false, &kF32x16, &kQ8x8c8, &kQ4x8c8},
-    {"avxvnni", true, &kF32x16, &kQ8x8c8, &kQ4x8c8},
-    {"avx512vnni", true, &kF32x16, &kQ8x16c4, &kQ4x16c4},
-    {"neon", false, &kF32x8, &kQ8x8c2s4, &kQ4x16c1},
-    {"neondot", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
-    {"neoni8mm", true, &kF32x8, &kQ8x16c4, &kQ4x16c4},
+    {"portable", false, {}},
+    {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
+    {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
+    {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4}},
+    {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1}},
+    {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
+    {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
 };
 
 }  // namespace
 
 std::span<const PackedLayout* const> AllPackedLayouts() { return kLayouts; }
 
-const PackedLayout* FindPackedLayout(const LinearLayout& key) {
+const PackedLayout* FindPackedLayout(WeightType type, const WeightLayout& key) {
   for (const PackedLayout* layout : kLayouts) {
-    if (SameLayout(layout->key, key)) return layout;
+    if (layout->type == type && layout->key == key) return layout;
+  }
+  return nullptr;
+}
+
+const PackedLayout* TablePacking::Layout(WeightType type) const {
+  for (const PackedLayout* layout : layouts) {
+    if (layout != nullptr && layout->type == type) return layout;
   }
   return nullptr;
 }

@@ -10,8 +10,8 @@ namespace thimble {
 
 #define THIMBLE_LAYOUT(Packer, packer_name, weight_type, columns, group, shift, plane_count)                       \
   {                                                                                                                \
-    .key = {.version = 1, .type = weight_type, .packer = packer_name, .nr = columns, .kr = group, .sr = shift,     \
-            .planes = plane_count},                                                                                \
+    .type = weight_type,                                                                                           \
+    .key = {.packer = packer_name, .version = 1, .nr = columns, .kr = group, .sr = shift, .planes = plane_count},  \
     .tile_bytes = Packer##TileBytes, .pack_tile = Packer##PackTile, .unpack_tile = Packer##UnpackTile,             \
     .decode_row = Packer##DecodeRow                                                                                \
   }
@@ -36,20 +36,18 @@ inline constexpr PackedLayout kQ4x16c4 = THIMBLE_Q4_LAYOUT(16, 4);
 
 // All of them, also those that no table takes any more but files may carry.
 std::span<const PackedLayout* const> AllPackedLayouts();
-// Its entry with this key; null: not known.
-const PackedLayout* FindPackedLayout(const LinearLayout& key);
+// Its entry with this type and key; null: not known.
+const PackedLayout* FindPackedLayout(WeightType type, const WeightLayout& key);
 
-// What the kernel table `name` wants. Null pointers (table "scalar", also called "portable"): portable rows.
+// What the kernel table `name` wants. Types without a layout (all, in the table "scalar", also called "portable"):
+// portable rows.
 struct TablePacking {
   const char* name;
   bool fast;  // int8 dot products: decoding waits for memory alone, and prefill is several times that of the others
-  const PackedLayout* f32;
-  const PackedLayout* q8;
-  const PackedLayout* q4;
+  const PackedLayout* layouts[kWeightTypeCount];  // of one type each; null: no more
 
-  const PackedLayout* Layout(WeightType type) const {
-    return type == WeightType::kF32 ? f32 : type == WeightType::kQ8 ? q8 : q4;
-  }
+  // null: portable rows.
+  const PackedLayout* Layout(WeightType type) const;
 };
 
 // One for every kernel table of every instruction set, in the order of their speed; "portable" first.

@@ -3,9 +3,9 @@
 
 namespace thimble {
 
-uint64_t F32GemmGoiTileBytes(const LinearLayout& key, uint64_t k, uint64_t) { return key.nr * (k + 1) * sizeof(float); }
+uint64_t F32GemmGoiTileBytes(const WeightLayout& key, uint64_t k, uint64_t) { return key.nr * (k + 1) * sizeof(float); }
 
-void F32GemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
+void F32GemmGoiPackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
                         uint8_t* tile) {
   const size_t nr = key.nr, k = rows.k;
   if (count < nr) std::memset(tile, 0, static_cast<size_t>(F32GemmGoiTileBytes(key, k, 0)));
@@ -17,7 +17,7 @@ void F32GemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const f
   }
 }
 
-void F32GemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
+void F32GemmGoiUnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
                           const UnpackedRows& out) {
   const size_t nr = key.nr, k = shape.k;
   if (out.bias != nullptr) std::memcpy(out.bias, tile, count * sizeof(float));
@@ -29,7 +29,7 @@ void F32GemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, cons
   }
 }
 
-void F32GemmGoiDecodeRow(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
+void F32GemmGoiDecodeRow(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
                          float* out) {
   const size_t nr = key.nr;
   for (size_t i = 0; i < shape.k; ++i) out[i] = Get<float>(tile, nr + i * nr + j) * factor;

@@ -11,7 +11,7 @@ constexpr uint64_t kLowNibbles = 0x0f0f0f0f0f0f0f0f;
 constexpr uint64_t kSigns = 0x8888888888888888;
 constexpr float kScaleDown = 0.0625f, kScaleUp = 16.0f;
 
-size_t BlockBytes(const LinearLayout& key, size_t block) { return key.nr * (block / 2 + sizeof(uint16_t)); }
+size_t BlockBytes(const WeightLayout& key, size_t block) { return key.nr * (block / 2 + sizeof(uint16_t)); }
 
 // Byte 2 i of the result is byte i, for the four low bytes.
 uint64_t Spread(uint64_t x) {
@@ -93,7 +93,7 @@ void UnpackBlock(size_t nr, size_t block, const uint8_t* from, uint8_t* to) {
 }
 
 template <size_t kKr>
-void PackTile(const LinearLayout& key, const WeightRows& rows, size_t first, size_t count, uint8_t* tile) {
+void PackTile(const WeightLayout& key, const WeightRows& rows, size_t first, size_t count, uint8_t* tile) {
   const size_t nr = key.nr, block = rows.block, blocks = CeilDiv(size_t{rows.k}, block);
   const uint8_t* w = static_cast<const uint8_t*>(rows.data) + first * blocks * (block / 2);
   const uint16_t* scales = static_cast<const uint16_t*>(rows.scales) + first * blocks;
@@ -113,7 +113,7 @@ void PackTile(const LinearLayout& key, const WeightRows& rows, size_t first, siz
 }
 
 template <size_t kKr>
-void UnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
+void UnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
                 const UnpackedRows& out) {
   const size_t nr = key.nr, block = shape.block, blocks = CeilDiv(size_t{shape.k}, block);
   for (size_t j = 0; j < count; ++j) {
@@ -133,11 +133,11 @@ void UnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t*
 
 }  // namespace
 
-uint64_t Qb4wGemmGoiTileBytes(const LinearLayout& key, uint64_t k, uint64_t block) {
+uint64_t Qb4wGemmGoiTileBytes(const WeightLayout& key, uint64_t k, uint64_t block) {
   return key.nr * 2 * sizeof(float) + CeilDiv(k, block) * key.nr * (block / 2 + sizeof(uint16_t));
 }
 
-void Qb4wGemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
+void Qb4wGemmGoiPackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
                          uint8_t* tile) {
   const size_t nr = key.nr, bytes = static_cast<size_t>(Qb4wGemmGoiTileBytes(key, rows.k, rows.block));
   if (count < nr) std::memset(tile, 0, bytes);
@@ -156,7 +156,7 @@ void Qb4wGemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const 
   for (size_t j = 0; j < count; ++j) Put(bias_at, j, bias == nullptr ? 0.0f : bias[first + j]);
 }
 
-void Qb4wGemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
+void Qb4wGemmGoiUnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
                            const UnpackedRows& out) {
   const size_t bytes = static_cast<size_t>(Qb4wGemmGoiTileBytes(key, shape.k, shape.block));
   if (out.bias != nullptr) std::memcpy(out.bias, tile + bytes - key.nr * sizeof(float), count * sizeof(float));
@@ -171,7 +171,7 @@ void Qb4wGemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, con
   }
 }
 
-void Qb4wGemmGoiDecodeRow(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
+void Qb4wGemmGoiDecodeRow(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
                           float* out) {
   const size_t nr = key.nr, kr = key.kr, block = shape.block;
   const uint8_t* bytes = tile + nr * sizeof(float);

@@ -4,10 +4,10 @@
 namespace thimble {
 namespace {
 
-size_t PaddedK(const LinearLayout& key, size_t k) { return RoundUp(k, size_t{key.kr} * key.sr); }
+size_t PaddedK(const WeightLayout& key, size_t k) { return RoundUp(k, size_t{key.kr} * key.sr); }
 
 // Byte offset of group g (elements g * kr and on) of channel j inside the [K / kr][nr][kr] bytes of a tile.
-size_t GroupPlace(const LinearLayout& key, size_t j, size_t g) {
+size_t GroupPlace(const WeightLayout& key, size_t j, size_t g) {
   if (key.sr == 1) return (g * key.nr + j) * key.kr;
   // Channel j finds group (place + j) % sr of a stretch at `place`.
   const size_t place = g / key.sr * key.sr + (g % key.sr + size_t{key.sr} * key.nr - j) % key.sr;
@@ -19,7 +19,7 @@ struct Parts {
   size_t bytes, scales, bias, end;
 };
 
-Parts PartsOf(const LinearLayout& key, size_t k) {
+Parts PartsOf(const WeightLayout& key, size_t k) {
   const size_t nr = key.nr, bytes = nr * sizeof(int32_t), scales = bytes + nr * PaddedK(key, k);
   return {bytes, scales, scales + nr * sizeof(float), scales + 2 * nr * sizeof(float)};
 }
@@ -31,7 +31,7 @@ int32_t SumInt8(const int8_t* row, size_t k) {
 }
 
 template <size_t kKr>
-void PackGroups(const LinearLayout& key, const int8_t* w, size_t k, size_t count, uint8_t* bytes) {
+void PackGroups(const WeightLayout& key, const int8_t* w, size_t k, size_t count, uint8_t* bytes) {
   const size_t whole = k / kKr;
   for (size_t g = 0; g < whole; ++g) {
     for (size_t j = 0; j < count; ++j) std::memcpy(bytes + GroupPlace(key, j, g), w + j * k + g * kKr, kKr);
@@ -42,7 +42,7 @@ void PackGroups(const LinearLayout& key, const int8_t* w, size_t k, size_t count
 }
 
 template <size_t kKr>
-void UnpackGroups(const LinearLayout& key, int8_t* w, size_t k, size_t count, const uint8_t* bytes) {
+void UnpackGroups(const WeightLayout& key, int8_t* w, size_t k, size_t count, const uint8_t* bytes) {
   const size_t whole = k / kKr;
   for (size_t g = 0; g < whole; ++g) {
     for (size_t j = 0; j < count; ++j) std::memcpy(w + j * k + g * kKr, bytes + GroupPlace(key, j, g), kKr);
@@ -54,11 +54,11 @@ void UnpackGroups(const LinearLayout& key, int8_t* w, size_t k, size_t count, co
 
 }  // namespace
 
-uint64_t Qs8GemmGoiTileBytes(const LinearLayout& key, uint64_t k, uint64_t) {
+uint64_t Qs8GemmGoiTileBytes(const WeightLayout& key, uint64_t k, uint64_t) {
   return key.nr * (RoundUp(k, uint64_t{key.kr} * key.sr) + sizeof(int32_t) + 2 * sizeof(float));
 }
 
-void Qs8GemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
+void Qs8GemmGoiPackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
                         uint8_t* tile) {
   const size_t k = rows.k;
   const Parts parts = PartsOf(key, k);
@@ -83,7 +83,7 @@ void Qs8GemmGoiPackTile(const LinearLayout& key, const WeightRows& rows, const f
   }
 }
 
-void Qs8GemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
+void Qs8GemmGoiUnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
                           const UnpackedRows& out) {
   const size_t k = shape.k;
   const Parts parts = PartsOf(key, k);
@@ -104,7 +104,7 @@ void Qs8GemmGoiUnpackTile(const LinearLayout& key, const WeightRows& shape, cons
   }
 }
 
-void Qs8GemmGoiDecodeRow(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
+void Qs8GemmGoiDecodeRow(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
                          float* out) {
   const Parts parts = PartsOf(key, shape.k);
   const float scale = Get<float>(tile + parts.scales, j) * factor;

@@ -90,11 +90,6 @@ size_t CommonMultiple(size_t a, size_t b) {
 
 }  // namespace
 
-bool SameLayout(const LinearLayout& a, const LinearLayout& b) {
-  return a.version == b.version && a.type == b.type && std::strcmp(a.packer, b.packer) == 0 && a.nr == b.nr &&
-         a.kr == b.kr && a.sr == b.sr && a.planes == b.planes;
-}
-
 uint64_t PackedBytes(const PackedLayout& layout, uint32_t n, uint32_t k, uint32_t block) {
   // k and nr have 32 bits, so a tile does not overflow; the number of tiles may make it.
   uint64_t bytes;
@@ -124,7 +119,7 @@ void UnpackRows(const PackedLayout& layout, const WeightRows& shape, const void*
 }
 
 uint64_t RepackScratchBytes(const PackedLayout& from, const PackedLayout& to, uint32_t k, uint32_t block) {
-  const RowSizes row = SizesOfRow({.type = from.key.type, .n = 1, .k = k, .block = block});
+  const RowSizes row = SizesOfRow({.type = from.type, .n = 1, .k = k, .block = block});
   const uint64_t group = CommonMultiple(from.key.nr, to.key.nr);
   return RoundUp(group * (RoundUp(row.data, 4) + row.scales), 64);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ops/linear/linear.h"
+#include "runtime/core/weight_layout.h"
 
 namespace thimble {
 
@@ -16,20 +17,19 @@ struct UnpackedRows {
 };
 
 struct PackedLayout {
-  LinearLayout key;
-  uint64_t (*tile_bytes)(const LinearLayout& key, uint64_t k, uint64_t block);
+  WeightType type;
+  WeightLayout key;
+  uint64_t (*tile_bytes)(const WeightLayout& key, uint64_t k, uint64_t block);
   // Rows [first, first + count), count <= nr, to one tile, every byte of it. bias [n] or null.
-  void (*pack_tile)(const LinearLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
+  void (*pack_tile)(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count,
                     uint8_t* tile);
   // The first `count` rows of a tile. `shape`: type, k and block; its pointers are not used.
-  void (*unpack_tile)(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
+  void (*unpack_tile)(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,
                       const UnpackedRows& out);
   // out[0, k) = channel j of a tile, times `factor`.
-  void (*decode_row)(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
+  void (*decode_row)(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor,
                      float* out);
 };
-
-bool SameLayout(const LinearLayout& a, const LinearLayout& b);
 
 // Bytes of all tiles; UINT64_MAX on overflow.
 uint64_t PackedBytes(const PackedLayout& layout, uint32_t n, uint32_t k, uint32_t block);

@@ -18,12 +18,12 @@ namespace thimble {
 
 // The functions of one packer: what a PackedLayout holds beside its key.
 #define THIMBLE_DECLARE_PACKER(Name)                                                                               \
-  uint64_t Name##TileBytes(const LinearLayout& key, uint64_t k, uint64_t block);                                   \
-  void Name##PackTile(const LinearLayout& key, const WeightRows& rows, const float* bias, size_t first,            \
+  uint64_t Name##TileBytes(const WeightLayout& key, uint64_t k, uint64_t block);                                   \
+  void Name##PackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first,            \
                       size_t count, uint8_t* tile);                                                                \
-  void Name##UnpackTile(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,       \
+  void Name##UnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count,       \
                         const UnpackedRows& out);                                                                  \
-  void Name##DecodeRow(const LinearLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j,            \
+  void Name##DecodeRow(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j,            \
                        float factor, float* out)
 
 THIMBLE_DECLARE_PACKER(F32GemmGoi);
