@@ -34,6 +34,8 @@ class ModelFile {
   size_t header_copy_bytes() const { return header_bytes_; }
   // Of the header, which holds the checksums of all segments: equal for equal files only.
   uint64_t header_checksum() const { return header_checksum_; }
+  // The whole file, as it is mapped.
+  const uint8_t* bytes() const { return base_; }
   bool in_memory() const { return mapping_ == nullptr; }
 
   // First byte of a segment, 64-byte aligned. `segment` < header().segments().

@@ -21,6 +21,11 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, c
   const ModelSpec& model = file.header().model();
   const bool decoder = file.header().is_decoder();
   engine->tokenizer_ = tokenizer;
+  if (tokenizer != nullptr && options.copy_model) {
+    // Sizes are the same; where its tables lie is known once they are there.
+    engine->copied_tokenizer_ = *tokenizer;
+    engine->tokenizer_ = tokenizer = &engine->copied_tokenizer_;
+  }
   NetworkWalk walk(file, options, arena, &engine->network_);
   walk.Shared();
   engine->spans_ = arena.Take<PassSpan>("pass.spans", options.max_sessions);
@@ -56,6 +61,17 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, c
 void Engine::Start(ThreadPool* pool) {
   pool_ = pool;
   turns_.Create();
+}
+
+Status Engine::ReadCopiedTokenizer() {
+  if (tokenizer_ != &copied_tokenizer_) return Status::Ok();
+  const Header& header = network_.file->header();
+  const SegmentSpec segment = header.segment(static_cast<uint32_t>(header.model().tokenizer_segment));
+  const uint32_t pieces = copied_tokenizer_.piece_count, longest = copied_tokenizer_.max_piece_bytes;
+  THIMBLE_ASSIGN_OR_RETURN(copied_tokenizer_,
+                           ParseTokenizerData(network_.bytes + segment.offset, static_cast<size_t>(segment.bytes)));
+  if (copied_tokenizer_.piece_count == pieces && copied_tokenizer_.max_piece_bytes == longest) return Status::Ok();
+  return Status::Error(Code::kCorrupt, "the file has changed since it was opened").At("tokenizer");
 }
 
 void Engine::Stop() {

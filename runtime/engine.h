@@ -38,6 +38,9 @@ class Engine {
 
   // Once after carving. The pool may be null (one thread); the engine gives it back in Stop().
   void Start(ThreadPool* pool);
+  // After LoadWeights(), where the model was copied: the engine's own tokenizer, of the copy. Fails where the file has been
+  // changed since it was opened.
+  Status ReadCopiedTokenizer();
   void Stop();
   ThreadPool* pool() const { return pool_; }
   void SetOwnedBlock(void* block, size_t arena_bytes) {
@@ -77,6 +80,7 @@ class Engine {
 
   Network network_;
   const TokenizerData* tokenizer_ = nullptr;
+  TokenizerData copied_tokenizer_;
   Session* slots_ = nullptr;      // slot 0; the others slot_bytes_ apart
   size_t slot_bytes_ = 0;
   PassSpan* spans_ = nullptr;       // [max_sessions], of the pass

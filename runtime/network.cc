@@ -2,6 +2,8 @@
 // weights that are written to the places it took.
 #include "runtime/network.h"
 
+#include <cstring>
+
 #include "ops/attention/attention.h"
 #include "runtime/core/checked.h"
 #include "runtime/packing.h"
@@ -39,12 +41,19 @@ NetworkWalk::NetworkWalk(const ModelFile& file, const EngineOptions& options, Ar
     : file_(file), header_(file.header()), options_(options), arena_(arena), network_(network) {
   *network = Network();
   network->file = &file;
+  network->bytes = options.copy_model ? arena.Take<uint8_t>("model_copy", file.file_bytes()) : file.bytes();
   network->options = options;
   network->model = header_.model();
 }
 
+const uint8_t* NetworkWalk::SegmentBytes(int32_t segment) const {
+  if (segment < 0 || network_->bytes == nullptr) return nullptr;
+  return network_->bytes + header_.segment(static_cast<uint32_t>(segment)).offset;
+}
+
 const float* NetworkWalk::Vector(int32_t tensor) const {
-  return tensor == kNoTensor ? nullptr : static_cast<const float*>(file_.TensorData(static_cast<uint32_t>(tensor)));
+  if (tensor == kNoTensor) return nullptr;
+  return reinterpret_cast<const float*>(SegmentBytes(header_.tensor(static_cast<uint32_t>(tensor)).data_segment));
 }
 
 NormOp NetworkWalk::Norm(const NormSpec& spec) const {
@@ -53,7 +62,7 @@ NormOp NetworkWalk::Norm(const NormSpec& spec) const {
 
 WeightRows NetworkWalk::Rows(uint32_t tensor) const {
   const TensorSpec t = header_.tensor(tensor);
-  return {t.type, t.rows, t.cols, t.block, file_.TensorData(tensor), file_.TensorScales(tensor)};
+  return {t.type, t.rows, t.cols, t.block, SegmentBytes(t.data_segment), SegmentBytes(t.scale_segment)};
 }
 
 Linear NetworkWalk::MakeLinear(const LinearSpec& spec, int32_t layer) {
@@ -318,6 +327,9 @@ struct Loader {
 }  // namespace
 
 void LoadWeights(const Network& network, ThreadPool* pool) {
+  if (network.options.copy_model) {
+    std::memcpy(const_cast<uint8_t*>(network.bytes), network.file->bytes(), static_cast<size_t>(network.file->file_bytes()));
+  }
   const Loader loader = {network, pool};
   const ModelSpec& m = network.model;
   for (uint32_t i = 0; i < network.layer_count; ++i) {

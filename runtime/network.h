@@ -76,7 +76,8 @@ struct Buffers {
 };
 
 struct Network {
-  const ModelFile* file = nullptr;
+  const ModelFile* file = nullptr;         // its header; its bytes are `bytes`
+  const uint8_t* bytes = nullptr;          // of the file: as mapped, or a copy in the arena
   EngineOptions options;
   ModelSpec model;
   LayerOp* layers = nullptr;
@@ -122,6 +123,7 @@ class NetworkWalk {
     bool gated = false;
   };
 
+  const uint8_t* SegmentBytes(int32_t segment) const;
   const float* Vector(int32_t tensor) const;
   NormOp Norm(const NormSpec& spec) const;
   // Weights where they lie in the file, or a place in the arena that LoadWeights() fills.

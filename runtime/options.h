@@ -23,6 +23,7 @@ struct EngineOptions {
   uint32_t max_text_bytes = 0;
   uint32_t window_tokens = 0;    // of causal layers without a window of their own; 0 = they see all
   uint32_t sink_tokens = 0;      // first tokens that layers with a window see beside it
+  bool copy_model = false;       // nothing is read from the mapping once weights are loaded
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
   const KernelTable* kernels = nullptr;
