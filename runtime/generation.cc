@@ -110,7 +110,7 @@ std::string_view Generation::Release(std::string_view text, bool final, bool* st
   std::memmove(text_, text_ + given_, held_ - given_);
   held_ -= given_;
   const auto append = [&](std::string_view part) {
-    std::memcpy(text_ + held_, part.data(), part.size());
+    std::copy(part.begin(), part.end(), text_ + held_);
     held_ += part.size();
   };
   append(text);
