@@ -18,6 +18,12 @@ std::optional<size_t> Checkpoint::Find(const std::string& name) const {
 
 size_t Checkpoint::Add(SourceTensor tensor, const std::string& file) {
   const size_t index = tensors_.size();
+  if (index == kMaxSourceTensors) {
+    throw ImportError(Code::kInvalidModel,
+                      "tensor '" + tensor.name + "' is one more than the " + std::to_string(kMaxSourceTensors) +
+                          " that are allowed",
+                      file);
+  }
   const auto [it, inserted] = by_name_.emplace(tensor.name, index);
   if (!inserted) {
     throw ImportError(Code::kInvalidModel,

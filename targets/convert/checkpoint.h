@@ -17,6 +17,9 @@ struct SourceTensor {
   uint64_t elements = 0;        // product of the shape, checked against the file's bytes
 };
 
+// Of one checkpoint, all files together: the largest mixtures of experts have a hundred thousand.
+inline constexpr size_t kMaxSourceTensors = 1u << 18;
+
 // "[3, 4]"
 std::string ShapeText(const std::vector<uint64_t>& shape);
 
@@ -36,7 +39,7 @@ class Checkpoint {
   virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;
 
  protected:
-  // Throws for a name that is there already.
+  // Throws for a name that is there already, and above kMaxSourceTensors.
   size_t Add(SourceTensor tensor, const std::string& file);
 
  private:

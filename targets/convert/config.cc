@@ -20,7 +20,7 @@ const std::vector<std::string> kCommon = {
     // training
     "initializer_range", "attention_dropout", "hidden_dropout", "resid_dropout", "residual_dropout",
     "embd_pdrop", "resid_pdrop", "attn_pdrop", "embedding_dropout", "dropout", "classifier_dropout",
-    "gradient_checkpointing", "neftune_noise_alpha", "pretraining_tp", "use_reentrant",
+    "drop_path", "gradient_checkpointing", "neftune_noise_alpha", "pretraining_tp", "use_reentrant",
     // how it is computed, not what
     "use_cache", "use_flash_attention", "attn_implementation", "_attn_implementation",
     "_attn_implementation_autoset", "_flash_attn_2_enabled", "cache_implementation", "torchscript",
@@ -94,17 +94,49 @@ const Json* Config::Find(const std::string& field) {
   return Has(field) ? &json_[field] : nullptr;
 }
 
-uint32_t Config::Count(const std::string& field, std::optional<uint32_t> fallback) {
+uint32_t Config::Count(const std::string& field, std::optional<uint32_t> fallback, uint32_t most) {
   const Json* value = Find(field);
   if (value == nullptr) {
     if (fallback) return *fallback;
     Refuse(Code::kInvalidModel, field, "is missing");
   }
-  if (!value->is_number_unsigned() || value->get<uint64_t>() == 0 || value->get<uint64_t>() > INT32_MAX) {
+  return CountOf(*value, field, most);
+}
+
+uint32_t Config::CountOf(const Json& value, const std::string& field, uint32_t most) const {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() == 0 || value.get<uint64_t>() > most) {
     Refuse(Code::kInvalidModel, field,
-           "found " + Shown(*value) + ", expected a whole number from 1 to 2147483647");
+           "found " + Shown(value) + ", expected a whole number from 1 to " + std::to_string(most));
   }
-  return static_cast<uint32_t>(value->get<uint64_t>());
+  return static_cast<uint32_t>(value.get<uint64_t>());
+}
+
+std::vector<uint32_t> Config::Counts(const std::string& field, uint32_t size, std::optional<uint32_t> fallback,
+                                     uint32_t most) {
+  const Json* value = Find(field);
+  if (value == nullptr || !value->is_array()) return std::vector<uint32_t>(size, Count(field, fallback, most));
+  if (value->size() != size) {
+    Refuse(Code::kInvalidModel, field,
+           "has " + std::to_string(value->size()) + " numbers, expected one for each of " + std::to_string(size) + " layers");
+  }
+  std::vector<uint32_t> counts;
+  for (const Json& item : *value) counts.push_back(CountOf(item, field, most));
+  return counts;
+}
+
+std::optional<std::vector<bool>> Config::Flags(const std::string& field, uint32_t size) {
+  const Json* value = Find(field);
+  if (value == nullptr || !value->is_array()) return std::nullopt;
+  std::vector<bool> flags;
+  for (const Json& item : *value) {
+    if (!item.is_boolean()) Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected true or false");
+    flags.push_back(item.get<bool>());
+  }
+  if (flags.size() != size) {
+    Refuse(Code::kInvalidModel, field,
+           "has " + std::to_string(flags.size()) + " values, expected one for each of " + std::to_string(size) + " layers");
+  }
+  return flags;
 }
 
 double Config::Positive(const std::string& field, std::optional<double> fallback) {
@@ -138,10 +170,10 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
   const Json* value = Find(field);
   if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");
   std::vector<double> numbers;
-  if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + value->dump() + ", expected a list of numbers");
+  if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of numbers");
   for (const Json& item : *value) {
     if (!item.is_number() || !std::isfinite(item.get<double>()) || !(item.get<double>() > 0))
-      Refuse(Code::kInvalidModel, field, "holds " + item.dump() + ", expected numbers above 0");
+      Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected numbers above 0");
     numbers.push_back(item.get<double>());
   }
   return numbers;

@@ -22,14 +22,19 @@ class Config {
   const std::string& file() const { return file_; }
   bool Has(const std::string& field) const;
 
-  // Whole numbers from 1 to 2^31 - 1; without `fallback` the field is required.
-  uint32_t Count(const std::string& field, std::optional<uint32_t> fallback = std::nullopt);
+  // Whole numbers from 1 to `most`; without `fallback` the field is required.
+  uint32_t Count(const std::string& field, std::optional<uint32_t> fallback = std::nullopt, uint32_t most = INT32_MAX);
+  // The same for each of `size` layers: a list of so many numbers, or one for all.
+  std::vector<uint32_t> Counts(const std::string& field, uint32_t size, std::optional<uint32_t> fallback = std::nullopt,
+                               uint32_t most = INT32_MAX);
   // Finite numbers above 0.
   double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
   bool Flag(const std::string& field, bool fallback);
   std::string Text(const std::string& field, const std::string& fallback);
   // A list of finite numbers above 0; required.
   std::vector<double> PositiveNumbers(const std::string& field);
+  // A list of `size` truth values, or nothing where the field is absent or no list.
+  std::optional<std::vector<bool>> Flags(const std::string& field, uint32_t size);
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
   // The field is written down, even if its value is null (which may differ from leaving it out).
@@ -54,6 +59,7 @@ class Config {
 
  private:
   const Json* Find(const std::string& field);  // marks it as known; null when absent
+  uint32_t CountOf(const Json& value, const std::string& field, uint32_t most) const;
 
   const Json& json_;
   std::string file_;

@@ -4,6 +4,7 @@
 // are w, not 1 + w; the attention scale is 1; each layer's output is multiplied by a stored number.
 #include <cmath>
 
+#include "format/header.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/rotary.h"
@@ -41,7 +42,7 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
   sliding.qk_norm = HeadNorm::kPerHead;
   GatedLayer full = sliding;
   sliding.window = config.Count("sliding_window", 512);
-  full.d = config.Count("global_head_dim", sliding.d);
+  full.d = config.Count("global_head_dim", sliding.d, kMaxHeadWidth);
   full.G = config.Count("num_global_key_value_heads", sliding.G);
   if (full.H % full.G != 0)
     config.Refuse(Code::kInvalidModel, "num_global_key_value_heads", "does not divide the heads");

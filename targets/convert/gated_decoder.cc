@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "format/header.h"
 #include "targets/convert/family.h"
 
 namespace thimble {
@@ -47,13 +48,14 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
 DecoderShape ReadDecoderShape(Config& config) {
   DecoderShape s;
   s.V = config.Count("vocab_size");
-  s.L = config.Count("num_hidden_layers");
+  // What follows from these alone (rotary divisors, kinds of layers) is made before any tensor is looked for.
+  s.L = config.Count("num_hidden_layers", std::nullopt, kMaxLayers);
   s.positions = config.Count("max_position_embeddings", 2048);
   GatedLayer& l = s.layer;
-  l.D = config.Count("hidden_size");
-  l.H = config.Count("num_attention_heads");
+  l.D = config.Count("hidden_size", std::nullopt, kMaxWidth);
+  l.H = config.Count("num_attention_heads", std::nullopt, kMaxHeads);
   l.G = config.Count("num_key_value_heads", l.H);
-  l.d = config.Has("head_dim") ? config.Count("head_dim") : HeadWidth(config, "num_attention_heads", l.D, l.H);
+  l.d = config.Has("head_dim") ? config.Count("head_dim", std::nullopt, kMaxHeadWidth) : HeadWidth(config, "num_attention_heads", l.D, l.H);
   l.F = config.Count("intermediate_size");
   config.IgnoreCommon();
   if (l.G > l.H || l.H % l.G != 0) {
@@ -151,6 +153,7 @@ std::vector<bool> SlidingLayersFromTypes(Config& config, uint32_t layers, const 
     config.Refuse(Code::kInvalidModel, "layer_types", "has " + std::to_string(types.size()) + " entries, expected " +
                                                           std::to_string(layers));
   }
+  config.Ignore({"_sliding_window_pattern"});  // the list follows from it
   std::vector<bool> sliding;
   for (const std::string& type : types) {
     if (type != "full_attention" && type != "sliding_attention") {

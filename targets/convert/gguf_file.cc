@@ -17,9 +17,10 @@ namespace {
 constexpr uint64_t kMaxNameBytes = 1u << 16;
 constexpr uint32_t kMaxDimensions = 4;
 constexpr uint32_t kMaxAlignment = 1u << 20;
-// Elements of all arrays together: vocabularies have some hundred thousand. Bounds the memory that a small
-// file can ask for.
-constexpr uint64_t kMaxArrayElements = 1u << 24;
+// Each key and each element of an array takes some 16 to 100 bytes of memory for one to 13 in the file.
+constexpr uint64_t kMaxPairs = 1u << 16;
+// Of all arrays together: vocabularies have four of some hundred thousand elements.
+constexpr uint64_t kMaxArrayElements = 1u << 22;
 constexpr uint64_t kReadBytes = 1u << 20;
 
 enum ValueType : uint32_t {
@@ -123,6 +124,10 @@ class GgufCheckpoint::Parser {
     // A pair has at least a length, a type and a byte; a tensor a length, a count, a dimension, a type and an
     // offset.
     CheckCount("header key count", pairs, 8 + 4 + 1);
+    if (pairs > kMaxPairs) {
+      in_.Refuse(Code::kInvalidModel, "header key count",
+                 "found " + std::to_string(pairs) + ", expected at most " + std::to_string(kMaxPairs));
+    }
     for (uint64_t i = 0; i < pairs; ++i) ReadPair(i);
     CheckCount("header tensor count", tensors, 8 + 4 + 8 + 4 + 8);
     for (uint64_t i = 0; i < tensors; ++i) ReadTensor(i);
@@ -198,7 +203,7 @@ class GgufCheckpoint::Parser {
     array_elements_ += count;  // each count is at most the file's size, checked just now
     if (array_elements_ > kMaxArrayElements) {
       in_.Refuse(Code::kInvalidModel, what,
-                 "more than " + std::to_string(kMaxArrayElements) + " elements in all arrays");
+                 "more than " + std::to_string(kMaxArrayElements) + " elements in all arrays up to this one");
     }
     Json::array_t values;
     values.reserve(static_cast<size_t>(count));
@@ -247,9 +252,10 @@ class GgufCheckpoint::Parser {
     const auto it = out_.metadata_.find("general.alignment");
     if (it == out_.metadata_.end()) return 32;
     const uint64_t value = it->is_number_unsigned() ? it->get<uint64_t>() : 0;
-    if (!std::has_single_bit(value) || value > kMaxAlignment) {
+    // The format asks for a multiple of 8; writers take powers of two.
+    if (value == 0 || value > kMaxAlignment || (value % 8 != 0 && !std::has_single_bit(value))) {
       in_.Refuse(Code::kInvalidModel, "field 'general.alignment'",
-                 "expected a power of two, at most " + std::to_string(kMaxAlignment));
+                 "expected a multiple of 8, at most " + std::to_string(kMaxAlignment));
     }
     return value;
   }
@@ -257,8 +263,9 @@ class GgufCheckpoint::Parser {
   // Offsets become positions in the file, once the end of the header and with it the start of the data is
   // known.
   void PlaceTensors(uint64_t alignment) {
-    uint64_t start = 0;
-    CheckedAlignUp(in_.position(), alignment, &start);  // a position in a file and at most 2^20: cannot wrap
+    // Positions in a file and at most 2^20: cannot wrap.
+    const auto align_up = [alignment](uint64_t at) { return (at + alignment - 1) / alignment * alignment; };
+    const uint64_t start = align_up(in_.position());
     struct Range {
       uint64_t begin, end;
       size_t tensor;
@@ -290,8 +297,7 @@ class GgufCheckpoint::Parser {
       in_.Refuse(Code::kInvalidModel, "tensor '" + out_.tensors()[ranges[i].tensor].name + "'",
                  "overlaps tensor '" + out_.tensors()[ranges[i - 1].tensor].name + "'");
     }
-    uint64_t end = ranges.empty() ? start : ranges.back().end;
-    CheckedAlignUp(end, alignment, &end);
+    const uint64_t end = align_up(ranges.empty() ? start : ranges.back().end);
     if (out_.file_->bytes() > end) {
       in_.Refuse(
           Code::kTrailingBytes, "header",

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 // on top.
 Json ParseJsonObject(std::string_view text, const std::string& file);
 
-// The same of a whole file; kIo when it cannot be read, kOutOfRange when it is larger than `limit_bytes`.
+// The same of a whole file; kIo when it cannot be read, kInvalidModel when it is larger than `limit_bytes`.
 Json ReadJsonObject(const std::filesystem::path& path, uint64_t limit_bytes = 64u << 20);
 
 // The whole file as bytes, with the same errors.

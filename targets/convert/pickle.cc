@@ -2,6 +2,7 @@
 // (REDUCE, BUILD, persistent ids) know exactly the forms that torch.save writes.
 #include "targets/convert/pickle.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -20,6 +21,9 @@ constexpr size_t kMaxKeyBytes = 200;
 constexpr size_t kMaxJsonDepth = 16;
 constexpr size_t kMaxJsonValues = 1u << 16;
 constexpr uint8_t kMaxProtocol = 5;
+// What values, stack and memo may take. What torch.save writes takes about 6 bytes for each of its own.
+constexpr size_t kMemoryPerByte = 32, kFreeMemoryBytes = 1u << 20, kMaxMemoryBytes = 128u << 20;
+constexpr size_t kMemoEntryBytes = 64;  // of a hash table, about
 
 const std::map<std::string, const char*>& StorageTypes() {
   static const std::map<std::string, const char*> types = {
@@ -60,7 +64,10 @@ std::string Printable(std::string_view text) {
 class PickleMachine {
  public:
   PickleMachine(std::span<const uint8_t> bytes, Pickle* out)
-      : bytes_(bytes), out_(*out), budget_(16 + 4 * bytes.size()) {}
+      : bytes_(bytes),
+        out_(*out),
+        limit_(std::min(kFreeMemoryBytes + kMemoryPerByte * bytes.size(), kMaxMemoryBytes)),
+        budget_(limit_) {}
 
   void Run() {
     while (!stopped_) {
@@ -108,26 +115,41 @@ class PickleMachine {
     return line;
   }
 
-  // What a value and its items cost; more than the pickle's length explains is an attack.
-  void Charge(size_t count) {
-    if (count > budget_) Fail("builds more values than its length explains");
-    budget_ -= count;
+  // More memory than the pickle's length explains is an attack.
+  void Charge(size_t bytes) {
+    if (bytes > budget_) {
+      Fail("builds more values than its length explains: the limit for " + std::to_string(bytes_.size()) +
+           " bytes is " + std::to_string(limit_) + " bytes of memory; save the model's state_dict alone");
+    }
+    budget_ -= bytes;
   }
-  Value& Get(Ref ref) { return out_.values_[ref]; }
+  const Value& Get(Ref ref) const { return out_.values_[ref]; }
+  const std::string& TextOf(Ref ref) const { return out_.Text(ref); }
+  const std::vector<Ref>& ItemsOf(Ref ref) const { return out_.Items(ref); }
   void PushRef(Ref ref) {
-    Charge(1);
+    Charge(sizeof ref);
     stack_.push_back(ref);
   }
-  Ref Push(Value value) {
-    Charge(1 + value.items.size());
+  void Push(Value value) {
+    Charge(sizeof value);
     const Ref ref = static_cast<Ref>(out_.values_.size());
-    out_.values_.push_back(std::move(value));
-    stack_.push_back(ref);
-    return ref;
+    out_.values_.push_back(value);
+    PushRef(ref);
   }
-  void PushKind(Kind kind) { Push({.kind = kind}); }
-  void PushInt(int64_t number) { Push({.kind = Kind::kInt, .number = number}); }
-  void PushText(std::string text) { Push({.kind = Kind::kText, .text = std::move(text)}); }
+  void PushMark() { Push({.kind = Kind::kMark}); }
+  void PushNumber(Kind kind, int64_t number) { Push({.kind = kind, .number = number}); }
+  void PushText(Kind kind, std::string text) {
+    Charge(sizeof text + text.size());
+    const uint32_t place = static_cast<uint32_t>(out_.texts_.size());
+    out_.texts_.push_back(std::move(text));
+    Push({.kind = kind, .place = place});
+  }
+  void PushItems(Kind kind, std::vector<Ref> items) {
+    Charge(sizeof items + items.size() * sizeof(Ref));
+    const uint32_t place = static_cast<uint32_t>(out_.lists_.size());
+    out_.lists_.push_back(std::move(items));
+    Push({.kind = kind, .place = place});
+  }
 
   Ref Top() {
     if (stack_.empty() || Get(stack_.back()).kind == Kind::kMark) Fail("the stack is empty");
@@ -150,17 +172,22 @@ class PickleMachine {
   void PushTuple(size_t size) {
     std::vector<Ref> items(size);
     for (size_t i = size; i-- > 0;) items[i] = Pop();
-    Push({.kind = Kind::kTuple, .items = std::move(items)});
+    PushItems(Kind::kTuple, std::move(items));
   }
   void Append(Kind kind, const std::vector<Ref>& items) {
     const Ref target = Top();
     if (Get(target).kind != kind) Fail(kind == Kind::kList ? "appends to no list" : "sets an item of no dictionary");
     if (kind == Kind::kDict && items.size() % 2 != 0) Fail("a dictionary has a key without a value");
-    Charge(items.size());
-    Get(target).items.insert(Get(target).items.end(), items.begin(), items.end());
+    Charge(items.size() * sizeof(Ref));
+    std::vector<Ref>& list = out_.lists_[Get(target).place];
+    list.insert(list.end(), items.begin(), items.end());
   }
 
-  void Remember(uint64_t index) { memo_[index] = Top(); }
+  void Remember(uint64_t index) {
+    const Ref top = Top();
+    const auto [at, is_new] = memo_.insert_or_assign(index, top);
+    if (is_new) Charge(kMemoEntryBytes);
+  }
   void Recall(uint64_t index) {
     const auto found = memo_.find(index);
     if (found == memo_.end()) Fail("reads memo " + std::to_string(index) + ", which was never written");
@@ -176,40 +203,40 @@ class PickleMachine {
                                    "', which is none of the things that are read (tensors, dictionaries, "
                                    "lists, numbers and texts)");
     }
-    Push({.kind = Kind::kGlobal, .text = std::move(global)});
+    PushText(Kind::kGlobal, std::move(global));
   }
 
   // ('storage', torch.FloatStorage, key, location, elements)
   void PushStorage() {
     const Ref id = Pop();
-    const std::vector<Ref>& items = Get(id).items;
-    if (Get(id).kind != Kind::kTuple || items.size() != 5 || Get(items[0]).text != "storage" ||
+    const std::vector<Ref>& items = ItemsOf(id);
+    if (Get(id).kind != Kind::kTuple || items.size() != 5 || TextOf(items[0]) != "storage" ||
         Get(items[2]).kind != Kind::kText || Get(items[3]).kind != Kind::kText ||
         Get(items[4]).kind != Kind::kInt || Get(items[4]).number < 0) {
       Fail("a persistent id is not ('storage', type, key, location, elements)");
     }
-    const auto type = StorageTypes().find(Get(items[1]).text);
+    const auto type = StorageTypes().find(TextOf(items[1]));
     if (Get(items[1]).kind != Kind::kGlobal || type == StorageTypes().end()) Fail("a storage has no type");
     PickleTensor tensor;
     tensor.dtype = type->second;
-    tensor.key = Get(items[2]).text;
+    tensor.key = TextOf(items[2]);
     if (tensor.key.size() > kMaxKeyBytes) Fail("a storage has a key that is too long");
     tensor.storage_elements = static_cast<uint64_t>(Get(items[4]).number);
     PushTensor(Kind::kStorage, std::move(tensor));
   }
   void PushTensor(Kind kind, PickleTensor tensor) {
-    const int64_t index = static_cast<int64_t>(out_.tensors_.size());
+    Charge(sizeof tensor + tensor.key.size() + (tensor.shape.size() + tensor.strides.size()) * sizeof(uint64_t));
+    const uint32_t place = static_cast<uint32_t>(out_.tensors_.size());
     out_.tensors_.push_back(std::move(tensor));
-    Push({.kind = kind, .number = index});
+    Push({.kind = kind, .place = place});
   }
 
   std::vector<uint64_t> Sizes(Ref ref, const char* what) {
-    const Value& value = Get(ref);
-    if (value.kind != Kind::kTuple || value.items.size() > kMaxRank) {
+    if (Get(ref).kind != Kind::kTuple || ItemsOf(ref).size() > kMaxRank) {
       Fail(std::string(what) + " of a tensor must be a tuple of at most " + std::to_string(kMaxRank) + " numbers");
     }
     std::vector<uint64_t> sizes;
-    for (const Ref item : value.items) {
+    for (const Ref item : ItemsOf(ref)) {
       if (Get(item).kind != Kind::kInt || Get(item).number < 0) {
         Fail(std::string(what) + " of a tensor must be numbers of at least 0");
       }
@@ -223,8 +250,8 @@ class PickleMachine {
     if (Get(callable).kind != Kind::kGlobal || Get(arguments).kind != Kind::kTuple) {
       Fail("calls what is no function, or without a tuple");
     }
-    const std::string name = Get(callable).text;
-    const std::vector<Ref>& items = Get(arguments).items;
+    const std::string name = TextOf(callable);
+    const std::vector<Ref>& items = ItemsOf(arguments);
     if (name == kOrderedDict) return PushOrderedDict(items);
     if (name == kParameter) {
       if (items.empty() || Get(items[0]).kind != Kind::kTensor) Fail("a parameter holds no tensor");
@@ -244,19 +271,16 @@ class PickleMachine {
   }
   // Python 3 gives no arguments, Python 2 a list of pairs.
   void PushOrderedDict(const std::vector<Ref>& arguments) {
-    Value dict{.kind = Kind::kDict};
+    std::vector<Ref> dict;
     if (!arguments.empty()) {
       if (arguments.size() != 1 || Get(arguments[0]).kind != Kind::kList) Fail("an OrderedDict is made of no list");
-      for (const Ref pair : Get(arguments[0]).items) {
-        const Value& value = Get(pair);
-        if ((value.kind != Kind::kTuple && value.kind != Kind::kList) || value.items.size() != 2) {
-          Fail("an OrderedDict is made of things that are no pairs");
-        }
-        Charge(2);
-        dict.items.insert(dict.items.end(), value.items.begin(), value.items.end());
+      for (const Ref pair : ItemsOf(arguments[0])) {
+        const std::vector<Ref>& items = ItemsOf(pair);
+        if (Get(pair).kind == Kind::kDict || items.size() != 2) Fail("an OrderedDict is made of things that are no pairs");
+        dict.insert(dict.end(), items.begin(), items.end());
       }
     }
-    Push(std::move(dict));
+    PushItems(Kind::kDict, std::move(dict));
   }
 
   void PushLong(uint64_t size) {
@@ -266,7 +290,7 @@ class PickleMachine {
     for (size_t i = 0; i < bytes.size(); ++i) number |= uint64_t{static_cast<uint8_t>(bytes[i])} << (8 * i);
     // Two's complement: the last byte's sign goes on.
     if (size > 0 && size < 8 && (static_cast<uint8_t>(bytes.back()) & 0x80) != 0) number |= ~uint64_t{0} << (8 * size);
-    PushInt(static_cast<int64_t>(number));
+    PushNumber(Kind::kInt, static_cast<int64_t>(number));
   }
 
   void Step(uint8_t opcode) {
@@ -284,41 +308,39 @@ class PickleMachine {
         out_.root_ = Pop();
         stopped_ = true;
         return;
-      case '(': return PushKind(Kind::kMark);
+      case '(': return PushMark();
       case '0': Pop(); return;
       case '1': PopToMark(); return;
       case '2': return PushRef(Top());
-      case 'N': return PushKind(Kind::kNone);
-      case 0x88: Push({.kind = Kind::kBool, .number = 1}); return;
-      case 0x89: Push({.kind = Kind::kBool, .number = 0}); return;
-      case 'J': return PushInt(Number<int32_t>());
-      case 'K': return PushInt(Number<uint8_t>());
-      case 'M': return PushInt(Number<uint16_t>());
+      case 'N': return Push({});
+      case 0x88: return PushNumber(Kind::kBool, 1);
+      case 0x89: return PushNumber(Kind::kBool, 0);
+      case 'J': return PushNumber(Kind::kInt, Number<int32_t>());
+      case 'K': return PushNumber(Kind::kInt, Number<uint8_t>());
+      case 'M': return PushNumber(Kind::kInt, Number<uint16_t>());
       case 0x8a: return PushLong(Number<uint8_t>());
       case 0x8b: return PushLong(Number<uint32_t>());
       case 'G': {  // BINFLOAT, big-endian
         const uint64_t bits = __builtin_bswap64(Number<uint64_t>());
-        Push({.kind = Kind::kFloat, .real = std::bit_cast<double>(bits)});
-        return;
+        return PushNumber(Kind::kFloat, static_cast<int64_t>(bits));
       }
       case 'X':
-      case 'T': return PushText(Text(Number<uint32_t>()));
+      case 'T': return PushText(Kind::kText, Text(Number<uint32_t>()));
       case 'U':
-      case 0x8c: return PushText(Text(Number<uint8_t>()));
-      case 0x8d: return PushText(Text(Number<uint64_t>()));
-      case ']': return PushKind(Kind::kList);
-      case '}': return PushKind(Kind::kDict);
+      case 0x8c: return PushText(Kind::kText, Text(Number<uint8_t>()));
+      case 0x8d: return PushText(Kind::kText, Text(Number<uint64_t>()));
+      case ']': return PushItems(Kind::kList, {});
+      case '}': return PushItems(Kind::kDict, {});
       case ')': return PushTuple(0);
       case 0x85: return PushTuple(1);
       case 0x86: return PushTuple(2);
       case 0x87: return PushTuple(3);
-      case 't': Push({.kind = Kind::kTuple, .items = PopToMark()}); return;
-      case 'l': Push({.kind = Kind::kList, .items = PopToMark()}); return;
+      case 't': return PushItems(Kind::kTuple, PopToMark());
+      case 'l': return PushItems(Kind::kList, PopToMark());
       case 'd': {
         std::vector<Ref> items = PopToMark();
         if (items.size() % 2 != 0) Fail("a dictionary has a key without a value");
-        Push({.kind = Kind::kDict, .items = std::move(items)});
-        return;
+        return PushItems(Kind::kDict, std::move(items));
       }
       case 'a': {
         const Ref item = Pop();
@@ -342,7 +364,7 @@ class PickleMachine {
       case 0x93: {  // STACK_GLOBAL
         const Ref name = Pop(), module = Pop();
         if (Get(name).kind != Kind::kText || Get(module).kind != Kind::kText) Fail("a global has no name");
-        return PushGlobal(Get(module).text.substr(0, 200) + " " + Get(name).text.substr(0, 200));
+        return PushGlobal(TextOf(module).substr(0, 200) + " " + TextOf(name).substr(0, 200));
       }
       case 'Q': return PushStorage();
       case 'R': return Reduce();
@@ -360,7 +382,7 @@ class PickleMachine {
 
   std::span<const uint8_t> bytes_;
   Pickle& out_;
-  size_t budget_;
+  size_t limit_, budget_;  // bytes of memory
   size_t at_ = 0, start_ = 0;
   bool stopped_ = false;
   std::vector<Ref> stack_;
@@ -386,20 +408,21 @@ class JsonWriter {
       case Pickle::Kind::kInt:
         if (value.number >= 0) return static_cast<uint64_t>(value.number);
         return value.number;
-      case Pickle::Kind::kFloat: return value.real;
-      case Pickle::Kind::kText: return value.text;
+      case Pickle::Kind::kFloat: return std::bit_cast<double>(value.number);
+      case Pickle::Kind::kText: return pickle_.Text(ref);
       case Pickle::Kind::kTuple:
       case Pickle::Kind::kList: {
         Json array = Json::array();
-        for (const Pickle::Ref item : value.items) array.push_back(Write(item, name + "[]", depth + 1));
+        for (const Pickle::Ref item : pickle_.Items(ref)) array.push_back(Write(item, name + "[]", depth + 1));
         return array;
       }
       case Pickle::Kind::kDict: {
         Json object = Json::object();
-        for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
-          const Pickle::Value& key = pickle_[value.items[i]];
-          if (key.kind != Pickle::Kind::kText) fail("has a key that is no text");
-          object[key.text] = Write(value.items[i + 1], name + "." + key.text.substr(0, 80), depth + 1);
+        const std::vector<Pickle::Ref>& items = pickle_.Items(ref);
+        for (size_t i = 0; i + 1 < items.size(); i += 2) {
+          const std::string& key = pickle_.Text(items[i]);
+          if (pickle_[items[i]].kind != Pickle::Kind::kText) fail("has a key that is no text");
+          object[key] = Write(items[i + 1], name + "." + key.substr(0, 80), depth + 1);
         }
         return object;
       }
@@ -417,12 +440,23 @@ class JsonWriter {
 
 Pickle::Pickle(std::span<const uint8_t> bytes) { PickleMachine(bytes, this).Run(); }
 
+const std::string& Pickle::Text(Ref ref) const {
+  static const std::string none;
+  const Value& value = values_[ref];
+  return value.kind == Kind::kText || value.kind == Kind::kGlobal ? texts_[value.place] : none;
+}
+
+const std::vector<Pickle::Ref>& Pickle::Items(Ref ref) const {
+  static const std::vector<Ref> none;
+  const Value& value = values_[ref];
+  return value.kind == Kind::kTuple || value.kind == Kind::kList || value.kind == Kind::kDict ? lists_[value.place] : none;
+}
+
 std::optional<Pickle::Ref> Pickle::Find(Ref dict, std::string_view key) const {
-  const Value& value = values_[dict];
-  if (value.kind != Kind::kDict) return std::nullopt;
-  for (size_t i = value.items.size(); i >= 2; i -= 2) {
-    const Value& found = values_[value.items[i - 2]];
-    if (found.kind == Kind::kText && found.text == key) return value.items[i - 1];
+  if (values_[dict].kind != Kind::kDict) return std::nullopt;
+  const std::vector<Ref>& items = Items(dict);
+  for (size_t i = items.size(); i >= 2; i -= 2) {
+    if (values_[items[i - 2]].kind == Kind::kText && Text(items[i - 2]) == key) return items[i - 1];
   }
   return std::nullopt;
 }

@@ -29,20 +29,24 @@ class Pickle {
   enum class Kind : uint8_t {
     kNone, kBool, kInt, kFloat, kText, kTuple, kList, kDict, kTensor, kStorage, kGlobal, kMark
   };
+  // Small, because a byte of a pickle makes one.
   struct Value {
     Kind kind = Kind::kNone;
-    int64_t number = 0;      // kBool, kInt; the position in tensors() for kTensor and kStorage
-    double real = 0;         // kFloat
-    std::string text = {};   // kText, kGlobal ("torch FloatStorage")
-    std::vector<Ref> items = {};  // kTuple, kList; kDict: key, value, key, value, ...
+    uint32_t place = 0;  // where the text, the items or the tensor is
+    int64_t number = 0;  // kBool, kInt; kFloat: its bits
   };
 
-  // Throws ImportError, its text starting with "pickle byte N". Time and memory are linear in bytes.size().
+  // Throws ImportError, its text starting with "pickle byte N". Time and memory are linear in bytes.size(): see
+  // kMemoryPerByte in pickle.cc.
   explicit Pickle(std::span<const uint8_t> bytes);
 
   Ref root() const { return root_; }
   const Value& operator[](Ref ref) const { return values_[ref]; }
-  const PickleTensor& Tensor(Ref ref) const { return tensors_[static_cast<size_t>(values_[ref].number)]; }
+  // kText, kGlobal ("torch FloatStorage"); others have the empty one.
+  const std::string& Text(Ref ref) const;
+  // kTuple, kList; kDict: key, value, key, value, ...; others have none.
+  const std::vector<Ref>& Items(Ref ref) const;
+  const PickleTensor& Tensor(Ref ref) const { return tensors_[values_[ref].place]; }
   // The value of a text key (the last, if there are several), where `dict` is a dictionary and has it.
   std::optional<Ref> Find(Ref dict, std::string_view key) const;
 
@@ -54,6 +58,8 @@ class Pickle {
   friend class PickleMachine;
 
   std::vector<Value> values_;
+  std::vector<std::string> texts_;
+  std::vector<std::vector<Ref>> lists_;
   std::vector<PickleTensor> tensors_;
   Ref root_ = 0;
 };

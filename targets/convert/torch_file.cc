@@ -15,12 +15,14 @@ namespace {
 constexpr uint64_t kMaxPickleBytes = 64u << 20;
 constexpr uint64_t kMaxCachedStorageBytes = uint64_t{8} << 30;
 constexpr size_t kReadChunkElements = 1u << 16;
+// Tensors may see the same storage (tied weights, shared layers): their bytes for each byte of the storages.
+constexpr uint64_t kMaxSharing = 64;
 
 bool HoldsTensors(const Pickle& pickle, Pickle::Ref ref) {
-  const Pickle::Value& value = pickle[ref];
-  if (value.kind != Pickle::Kind::kDict) return false;
-  for (size_t i = 1; i < value.items.size(); i += 2) {
-    if (pickle[value.items[i]].kind == Pickle::Kind::kTensor) return true;
+  if (pickle[ref].kind != Pickle::Kind::kDict) return false;
+  const std::vector<Pickle::Ref>& items = pickle.Items(ref);
+  for (size_t i = 1; i < items.size(); i += 2) {
+    if (pickle[items[i]].kind == Pickle::Kind::kTensor) return true;
   }
   return false;
 }
@@ -102,15 +104,15 @@ void TorchCheckpoint::ReadConfig(const Pickle& pickle) {
 }
 
 void TorchCheckpoint::AddTensors(const Pickle& pickle, Pickle::Ref state, const std::string& root) {
-  const std::vector<Pickle::Ref>& items = pickle[state].items;
+  const std::vector<Pickle::Ref>& items = pickle.Items(state);
   for (size_t i = 0; i + 1 < items.size(); i += 2) {
-    const Pickle::Value& name = pickle[items[i]];
-    if (name.kind != Pickle::Kind::kText) throw ImportError(Code::kInvalidModel, "a tensor's name is no text");
+    const std::string& name = pickle.Text(items[i]);
+    if (pickle[items[i]].kind != Pickle::Kind::kText) throw ImportError(Code::kInvalidModel, "a tensor's name is no text");
     const Pickle::Kind kind = pickle[items[i + 1]].kind;
     if (kind == Pickle::Kind::kNone) continue;
     if (kind != Pickle::Kind::kTensor)
-      throw ImportError(Code::kInvalidModel, "'" + name.text + "' among the tensors is none");
-    AddTensor(name.text, pickle.Tensor(items[i + 1]), root);
+      throw ImportError(Code::kInvalidModel, "'" + name + "' among the tensors is none");
+    AddTensor(name, pickle.Tensor(items[i + 1]), root);
   }
 }
 
@@ -145,17 +147,27 @@ void TorchCheckpoint::AddTensor(const std::string& name, const PickleTensor& sou
                std::to_string(source.storage_elements) + " elements",
            file);
   }
+  // Cannot overflow: the storage has these bytes and more.
+  tensor_bytes_ += tensor.elements * element_bytes;
+  if (tensor_bytes_ / kMaxSharing > zip_.unpacked_bytes()) {
+    Refuse(Code::kInvalidModel, name,
+           "the tensors up to this one repeat " + std::to_string(zip_.unpacked_bytes()) +
+               " bytes of storages more than the " + std::to_string(kMaxSharing) + " times that are allowed",
+           file);
+  }
   Add(std::move(tensor), file);
   places_.push_back({entry, element_bytes, source.offset, source.strides, contiguous});
 }
 
 const std::vector<uint8_t>& TorchCheckpoint::Storage(const ZipEntry* entry) const {
-  if (cached_ != entry) {
-    cached_ = nullptr;
-    cache_ = zip_.ReadAll(*entry, kMaxCachedStorageBytes);
-    cached_ = entry;
+  for (const Unpacked& storage : cache_) {
+    if (storage.entry == entry) return storage.bytes;
   }
-  return cache_;
+  std::swap(cache_[0], cache_[1]);
+  cache_[0] = {};
+  cache_[0].bytes = zip_.ReadAll(*entry, kMaxCachedStorageBytes);
+  cache_[0].entry = entry;
+  return cache_[0].bytes;
 }
 
 void TorchCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, float* out) const {

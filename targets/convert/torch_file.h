@@ -3,6 +3,7 @@
 // what the tensors are for.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -52,9 +53,14 @@ class TorchCheckpoint : public Checkpoint {
   ZipFile zip_;
   std::optional<Json> config_;
   std::vector<Place> places_;
-  // The last storage that could not be read in place: packed, or seen through strides.
-  mutable const ZipEntry* cached_ = nullptr;
-  mutable std::vector<uint8_t> cache_;
+  uint64_t tensor_bytes_ = 0;  // of all tensors, those that share storages counted again
+  // The last storages that could not be read in place: packed, or seen through strides. Two, because two tensors may be
+  // compared piece by piece.
+  struct Unpacked {
+    const ZipEntry* entry = nullptr;
+    std::vector<uint8_t> bytes;
+  };
+  mutable std::array<Unpacked, 2> cache_;
 };
 
 }  // namespace thimble

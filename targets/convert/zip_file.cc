@@ -47,6 +47,10 @@ namespace {
 
 constexpr size_t kMaxNameBytes = 1024;
 constexpr uLong kEncrypted = 1;
+constexpr size_t kMaxEntries = 1u << 17;
+// What all entries together may unpack to, for each byte of the archive and beyond. torch.save stores; packed weights
+// shrink by less than 2, where deflate can make a thousand bytes of one.
+constexpr uint64_t kUnpackedPerByte = 16, kFreeUnpackedBytes = 1u << 20;
 
 [[noreturn]] void Refuse(Code code, const std::string& entry, const std::string& text,
                          const std::string& file) {
@@ -66,6 +70,12 @@ ZipFile::ZipFile(const std::filesystem::path& path) : file_(path) {
   try {
     unz_global_info64 info = {};
     unzGetGlobalInfo64(zip_, &info);
+    if (info.number_entry > kMaxEntries) {
+      throw ImportError(Code::kInvalidModel,
+                        "the ZIP archive has " + std::to_string(info.number_entry) + " entries, expected at most " +
+                            std::to_string(kMaxEntries),
+                        name());
+    }
     int state = info.number_entry == 0 ? UNZ_END_OF_LIST_OF_FILE : unzGoToFirstFile(zip_);
     for (; state == UNZ_OK; state = unzGoToNextFile(zip_)) AddCurrent();
     if (state != UNZ_END_OF_LIST_OF_FILE || entries_.size() != info.number_entry) {
@@ -131,6 +141,16 @@ void ZipFile::AddCurrent() {
 }
 
 void ZipFile::CheckPlaces() {
+  uint64_t limit = 0;
+  const bool fits = CheckedMul(file_.bytes(), kUnpackedPerByte, &limit) && CheckedAdd(limit, kFreeUnpackedBytes, &limit);
+  for (const ZipEntry& entry : entries_) {
+    if (fits && CheckedAdd(unpacked_bytes_, entry.bytes, &unpacked_bytes_) && unpacked_bytes_ <= limit) continue;
+    Refuse(Code::kInvalidModel, entry.name,
+           "unpacks to " + std::to_string(entry.bytes) + " bytes; the limit for all of an archive of " +
+               std::to_string(file_.bytes()) + " bytes is " + std::to_string(limit) +
+               "; save it anew with torch.save, which does not pack",
+           name());
+  }
   std::vector<const ZipEntry*> by_place;
   for (size_t i = 0; i < entries_.size(); ++i) {
     const ZipEntry& entry = entries_[i];
@@ -153,7 +173,7 @@ const ZipEntry* ZipFile::Find(const std::string& name) const {
 
 std::vector<uint8_t> ZipFile::ReadAll(const ZipEntry& entry, uint64_t limit_bytes) const {
   if (entry.bytes > limit_bytes) {
-    Refuse(Code::kOutOfRange, entry.name,
+    Refuse(Code::kInvalidModel, entry.name,
            "has " + std::to_string(entry.bytes) + " bytes, expected at most " + std::to_string(limit_bytes),
            name());
   }

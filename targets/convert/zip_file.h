@@ -25,7 +25,8 @@ struct ZipEntry {
 
 class ZipFile {
  public:
-  // Every entry lies inside the file, and no two overlap; a name is there once. Throws ImportError for what is
+  // Every entry lies inside the file, and no two overlap; a name is there once; what they unpack to is in proportion to
+  // the file (kUnpackedPerByte in zip_file.cc). Throws ImportError for what is
   // not so, for encryption, and for compression other than deflate. No data is read yet.
   explicit ZipFile(const std::filesystem::path& path);
   ~ZipFile();
@@ -35,10 +36,12 @@ class ZipFile {
   const std::string& name() const { return file_.name(); }
   uint64_t bytes() const { return file_.bytes(); }
   const std::vector<ZipEntry>& entries() const { return entries_; }
+  // Of all entries; bounded by the size of the file.
+  uint64_t unpacked_bytes() const { return unpacked_bytes_; }
   // Null when it is not there.
   const ZipEntry* Find(const std::string& name) const;
 
-  // All of an entry, unpacked and its CRC checked. kOutOfRange above the limit.
+  // All of an entry, unpacked and its CRC checked. kInvalidModel above the limit.
   std::vector<uint8_t> ReadAll(const ZipEntry& entry, uint64_t limit_bytes) const;
   // Part of a stored entry, in place.
   void ReadAt(const ZipEntry& entry, uint64_t offset, void* out, size_t size) const;
@@ -52,6 +55,7 @@ class ZipFile {
   void* zip_ = nullptr;
   std::vector<ZipEntry> entries_;
   std::map<std::string, size_t> by_name_;
+  uint64_t unpacked_bytes_ = 0;
 
   friend struct ZipCallbacks;
 };

@@ -189,7 +189,7 @@ TEST_CASE("malformed pickles end with the byte and the reason") {
   pairs.Raw("](");
   for (int i = 0; i < 300; ++i) pairs.Raw("K\1K\1\x86");
   pairs.Raw("eq\1");
-  for (int i = 0; i < 300; ++i) pairs.Global("collections", "OrderedDict").Raw("h\1\x85R");
+  for (int i = 0; i < 3000; ++i) pairs.Global("collections", "OrderedDict").Raw("h\1\x85R");
   check(pairs, "more values than its length explains");
   // Deep nesting takes no stack.
   P deep;

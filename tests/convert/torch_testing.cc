@@ -28,10 +28,39 @@ void ZipWriter::Add(const std::string& name, const std::string& data, bool defla
   const uint16_t size = static_cast<uint16_t>(data.size());
   std::string packed = data;
   if (deflated) packed = "\1" + Little<uint16_t>(size) + Little<uint16_t>(static_cast<uint16_t>(~size)) + data;
-  const std::string common = Little<uint16_t>(20) + Little<uint16_t>(0) + Little<uint16_t>(deflated ? 8 : 0) +
-                             Little<uint32_t>(0) + Little<uint32_t>(Crc32(data)) +
+  AddPacked(name, packed, deflated ? 8 : 0, static_cast<uint32_t>(data.size()), Crc32(data));
+}
+
+void ZipWriter::AddRun(const std::string& name, char c, uint32_t size) {
+  std::string packed;
+  uint32_t bits = 0, count = 0;
+  // Huffman codes start with their highest bit.
+  const auto put = [&](uint32_t code, uint32_t length) {
+    for (uint32_t i = length; i-- > 0;) {
+      bits |= (code >> i & 1) << count;
+      if (++count < 8) continue;
+      packed += static_cast<char>(bits);
+      bits = count = 0;
+    }
+  };
+  put(0b110, 3);  // the last block, fixed codes
+  const uint32_t byte = static_cast<uint8_t>(c);
+  const auto literal = [&] { byte < 144 ? put(0x30 + byte, 8) : put(0x190 + byte - 144, 9); };
+  literal();
+  uint32_t left = size - 1;
+  for (; left >= 258; left -= 258) put(0b11000101 << 5, 13);  // 258 bytes from one before
+  for (; left > 0; --left) literal();
+  put(0, 7);
+  put(0, 7);
+  AddPacked(name, packed, 8, size, 0);
+}
+
+void ZipWriter::AddPacked(const std::string& name, const std::string& packed, uint16_t method, uint32_t size,
+                          uint32_t crc) {
+  const std::string common = Little<uint16_t>(20) + Little<uint16_t>(0) + Little<uint16_t>(method) +
+                             Little<uint32_t>(0) + Little<uint32_t>(crc) +
                              Little<uint32_t>(static_cast<uint32_t>(packed.size())) +
-                             Little<uint32_t>(static_cast<uint32_t>(data.size())) +
+                             Little<uint32_t>(size) +
                              Little<uint16_t>(static_cast<uint16_t>(name.size())) + Little<uint16_t>(0);
   directory_ += "PK\1\2" + Little<uint16_t>(20) + common + std::string(10, '\0') +
                 Little<uint32_t>(static_cast<uint32_t>(bytes_.size())) + name;

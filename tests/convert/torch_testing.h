@@ -14,9 +14,13 @@ class ZipWriter {
  public:
   // deflated: one block of the deflate format that holds the data as it is (at most 65535 bytes).
   void Add(const std::string& name, const std::string& data, bool deflated = false);
+  // `size` times the byte `c`, deflated to a hundredth and less. The CRC is not right.
+  void AddRun(const std::string& name, char c, uint32_t size);
   std::string Bytes() const;
 
  private:
+  void AddPacked(const std::string& name, const std::string& packed, uint16_t method, uint32_t size, uint32_t crc);
+
   std::string bytes_, directory_;
   uint16_t entries_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
@@ -218,6 +219,28 @@ TEST_CASE("tokenizer.json: a small one") {
                      {"invert", false}},
                     {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}})}};
   CHECK(LoadedTokenizer(ReadTokenizerJson(split.dump())).Encode("ab ab") == tokenizer.Encode("ab ab"));
+}
+
+TEST_CASE("tokenizer.json: the first line of a merges.txt among the merges") {
+  json file = SmallTokenizerJson();
+  file["model"]["merges"].insert(file["model"]["merges"].begin(), "#version: 0.2");
+  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode("ab ab") ==
+        LoadedTokenizer(ReadTokenizerJson(SmallTokenizerJson().dump())).Encode("ab ab"));
+}
+
+TEST_CASE("a long piece of U+2581 takes as long as it is") {
+  // With a copy for each of them this took minutes.
+  std::string piece;
+  for (int i = 0; i < 700000; ++i) piece += "\xe2\x96\x81";
+  CHECK(WithPlainSpaces(piece) == std::string(700000, ' '));
+  CHECK(WithPlainSpaces("a\xe2\x96\x81\xe2\x96\x81" "b\xe2\x96") == "a  b\xe2\x96");
+}
+
+TEST_CASE("a tokenizer file that is too large is not read") {
+  const Directory directory;
+  const fs::path path = directory.Write("tokenizer.json", "{");
+  fs::resize_file(path, (uint64_t{128} << 20) + 1);  // a hole
+  CHECK(Contains(Refusal([&] { LoadTokenizer(path); }, Code::kInvalidModel), "expected at most 134217728"));
 }
 
 TEST_CASE("tokenizer.json: the split patterns") {

@@ -157,6 +157,9 @@ TEST_CASE("tiktoken: what it refuses, by line") {
   for (const char* line : {"YQ==", "YQ== x", "YQ= 0", "Y*== 0", "YQ== 99999999", "YQ== -1", "YQ== 1 2", " 3"}) {
     CHECK(RefusalOf(std::string("Yg== 1\n") + line + "\n", "r50k_base").find("line 2") != std::string::npos);
   }
+  // All ways to cut a piece of 30,000 bytes in two would look up 900 million bytes.
+  CHECK(RefusalOf(Base64(std::string(30000, 'a')) + " 0\n", "r50k_base").find("squares of all lengths") !=
+        std::string::npos);
   CHECK(RefusalOf("YQ== 0\nYQ== 1\n").find("repeats a piece") != std::string::npos);
   CHECK(RefusalOf("YQ== 0\nYg== 0\n").find("repeats the rank 0") != std::string::npos);
 }

@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
 constexpr char kPrefix[] = "tokenizer.ggml.";
 
 // Names of splits that are the same pattern.
@@ -151,9 +150,7 @@ TokenizerModel ReadSentencePieces(const Fields& fields) {
       if (model.types[i] == PieceType::kNormal && piece.find(' ') != std::string::npos) {
         throw ImportError(Code::kUnsupported, name + "holds a plain space, which no text can become");
       }
-      for (size_t at = 0; (at = piece.find(kEscapedSpace, at)) != std::string::npos; ++at) {
-        piece.replace(at, kEscapedSpace.size(), 1, ' ');
-      }
+      piece = WithPlainSpaces(piece);
     }
   }
   model.flags = kTokenizerEscapeWhitespace | kTokenizerByteFallback;
@@ -186,6 +183,7 @@ TokenizerModel ReadByteLevel(const Fields& fields) {
   }
   std::vector<std::pair<std::string, std::string>> merges;
   for (const std::string& line : ReadTexts(fields, "merges")) {
+    if (line.starts_with("#version")) continue;  // the first line of a merges.txt
     merges.push_back(SplitMerge(line, kPrefix + ("merges[" + std::to_string(merges.size()) + "]")));
   }
   TokenizerModel model = MakeByteLevelModel(vocabulary, merges, tokens.size());

@@ -1,11 +1,11 @@
 // Finds out what kind of tokenizer a path is, and reads it.
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "targets/convert/gguf_file.h"
 #include "targets/convert/import_error.h"
+#include "targets/convert/json_file.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
@@ -16,15 +16,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string ReadFile(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error))
-    throw ImportError(Code::kIo, "is not a readable file", path.string());
-  std::ifstream stream(path, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (!stream) throw ImportError(Code::kIo, "cannot be read", path.string());
-  return bytes;
-}
+// The largest tokenizer.json in use have 35 MB.
+constexpr uint64_t kMaxTokenizerFileBytes = 128u << 20;
+
+std::string ReadFile(const fs::path& path) { return ReadSmallFile(path, kMaxTokenizerFileBytes); }
 
 // Runs `read` and names the file in what it throws.
 template <typename Read>

@@ -141,6 +141,8 @@ void ReadPreTokenizer(const json& pre_tokenizer, TokenizerModel* model) {
   }
   std::string text;
   for (const std::string& line : lines) text += (text.empty() ? "" : ", then ") + line;
+  constexpr size_t kShownBytes = 1000;
+  if (text.size() > kShownBytes) text = text.substr(0, kShownBytes) + "...";
   Refuse(name + " with the split pattern (" + text + ")");
 }
 

@@ -3,12 +3,16 @@
 
 namespace thimble {
 
-std::string WithPlainSpaces(std::string piece) {
+std::string WithPlainSpaces(const std::string& piece) {
   constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";
-  for (size_t at = 0; (at = piece.find(kEscapedSpace, at)) != std::string::npos; ++at) {
-    piece.replace(at, kEscapedSpace.size(), 1, ' ');
+  // In one pass: a piece may be as long as its file.
+  std::string plain;
+  size_t from = 0;
+  for (size_t at; (at = piece.find(kEscapedSpace, from)) != std::string::npos; from = at + kEscapedSpace.size()) {
+    plain.append(piece, from, at - from);
+    plain += ' ';
   }
-  return piece;
+  return plain.append(piece, from);
 }
 
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name) {

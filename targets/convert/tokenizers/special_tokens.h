@@ -14,7 +14,7 @@ namespace thimble {
 uint8_t ParseBytePiece(std::string_view piece, const std::string& name);
 
 // U+2581, which stands for a space, as a space.
-std::string WithPlainSpaces(std::string piece);
+std::string WithPlainSpaces(const std::string& piece);
 
 // The id of the special (control, user-defined or unknown) piece of this name, or kNoToken.
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name);

@@ -92,6 +92,9 @@ const std::vector<KnownFile>& KnownFiles() {
   return files;
 }
 
+// Of pieces, which have a few letters: the bytes that all ways to cut them in two would look up.
+constexpr uint64_t kMaxCutBytes = 1u << 28;
+
 int Base64Digit(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -198,8 +201,15 @@ TokenizerModel ReadTiktoken(std::string_view bytes, const std::string& known_fil
     model.types[rank] = PieceType::kNormal;
   }
   const KnownFile& file = FindFile(static_cast<uint32_t>(ranks.size()), known_file);
+  uint64_t cut_bytes = 0;
   for (uint32_t rank = 0; rank < model.pieces.size(); ++rank) {
     const std::string& piece = model.pieces[rank];
+    cut_bytes += uint64_t{piece.size()} * piece.size();  // of files below 2^28 bytes: cannot wrap
+    if (cut_bytes > kMaxCutBytes) {
+      throw ImportError(Code::kInvalidModel, "the piece of rank " + std::to_string(rank) + " has " +
+                                               std::to_string(piece.size()) + " bytes; the limit for the squares of all lengths is " +
+                                               std::to_string(kMaxCutBytes));
+    }
     for (size_t cut = 1; cut < piece.size(); ++cut) {
       const auto left = ranks.find(piece.substr(0, cut));
       if (left == ranks.end()) continue;
