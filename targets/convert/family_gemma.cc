@@ -96,7 +96,8 @@ ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, shape.layer);
   const uint32_t window = WindowOr(config, 4096);
   config.Only("use_sliding_window", window != 0);
-  const uint32_t pattern = config.Count("sliding_window_pattern", 6);
+  // Newer configurations have an underscore in front, and layer_types beside it, which is what counts then.
+  const uint32_t pattern = config.Count("sliding_window_pattern", config.Count("_sliding_window_pattern", 6));
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return (i + 1) % pattern != 0; });
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b);

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "format/header.h"
 #include "targets/convert/config.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
@@ -158,7 +159,11 @@ std::string TheirsFused(const std::string& name) { return Translated(name, 1, 0,
   throw ImportError(Code::kUnsupported, "field '" + field + "': " + text, checkpoint.file());
 }
 
-std::string Shown(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
+std::string Shown(const Json& value) {
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > 80) text = text.substr(0, 77) + "...";
+  return text;
+}
 
 const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
   const Json& metadata = checkpoint.metadata();
@@ -178,7 +183,7 @@ const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
     if (*name == a.name) return a;
   }
   Refuse(checkpoint, "general.architecture",
-         "'" + name->get<std::string>() + "' is not supported, expected one of: " + known);
+         "'" + name->get<std::string>().substr(0, 80) + "' is not supported, expected one of: " + known);
 }
 
 // The architecture's own values without their prefix. Others are known not to matter, or refused.
@@ -207,23 +212,33 @@ Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
   return fields;
 }
 
-DecoderShape ReadShape(Config& config, const Architecture& a, const GgufCheckpoint& checkpoint) {
+// What a file may say of all layers at once or of each.
+struct LayerCounts {
+  std::vector<uint32_t> H, G, F;
+};
+
+DecoderShape ReadShape(Config& config, const Architecture& a, const GgufCheckpoint& checkpoint, LayerCounts& counts) {
   DecoderShape s;
   GatedLayer& l = s.layer;
-  s.L = config.Count("block_count");
+  s.L = config.Count("block_count", std::nullopt, kMaxLayers);
   s.positions = config.Count("context_length");
   l.D = config.Count("embedding_length");
-  l.H = config.Count("attention.head_count");
-  l.G = config.Count("attention.head_count_kv", l.H);
-  if (l.G > l.H || l.H % l.G != 0) {
-    config.Refuse(
-        Code::kInvalidModel, "attention.head_count_kv",
-        "found " + std::to_string(l.G) + ", which does not divide " + std::to_string(l.H) + " heads");
+  counts.H = config.Counts("attention.head_count", s.L, std::nullopt, kMaxHeads);
+  counts.G = config.Has("attention.head_count_kv") ? config.Counts("attention.head_count_kv", s.L) : counts.H;
+  counts.F = config.Counts("feed_forward_length", s.L);
+  l.H = counts.H[0];
+  for (uint32_t i = 0; i < s.L; ++i) {
+    const uint32_t H = counts.H[i], G = counts.G[i];
+    if (H % G != 0) {
+      config.Refuse(Code::kInvalidModel, "attention.head_count_kv",
+                    "found " + std::to_string(G) + ", which does not divide " + std::to_string(H) + " heads");
+    }
+    if (H != l.H && !config.Has("attention.key_length"))
+      config.Refuse(Code::kInvalidModel, "attention.key_length", "is missing, and layers differ in heads");
   }
   l.d = config.Has("attention.key_length") ? config.Count("attention.key_length")
                                            : HeadWidth(config, "attention.head_count", l.D, l.H);
   config.Only("attention.value_length", l.d);
-  l.F = config.Count("feed_forward_length");
   l.norm = a.norm;
   const bool rms = a.norm == NormKind::kRmsNorm;
   l.eps = config.Positive(rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
@@ -239,7 +254,15 @@ DecoderShape ReadShape(Config& config, const Architecture& a, const GgufCheckpoi
   return s;
 }
 
-RopeSpec ReadRope(Config& config, const Architecture& a, uint32_t head_width, PlanBuilder& b) {
+// longrope: one set of divisors for texts up to the original context and another for longer ones. As in rotary.h the
+// first is taken, and *positions lowered to where it is exact.
+void ReadLongRope(Config& config, RopeSpec& rope, uint32_t* positions, PlanBuilder& b) {
+  rope.freq_divisors = b.Vector("rope.freq_divisors", "rope_factors_short.weight", rope.width / 2);
+  b.Drop("rope_factors_long.weight");
+  *positions = std::min(*positions, config.Count("rope.scaling.original_context_length", *positions));
+}
+
+RopeSpec ReadRope(Config& config, const Architecture& a, uint32_t head_width, uint32_t* positions, PlanBuilder& b) {
   RopeSpec rope;
   const uint32_t width = config.Count("rope.dimension_count", head_width);
   if (width > head_width || width % 2 != 0) {
@@ -251,10 +274,13 @@ RopeSpec ReadRope(Config& config, const Architecture& a, uint32_t head_width, Pl
   rope.pairing = a.rotation == Rotation::kHalves ? RopePairing::kHalfSplit : RopePairing::kInterleaved;
   rope.pair_stride = a.rotation == Rotation::kHalves ? width / 2 : 0;
   rope.theta = config.Positive("rope.freq_base", 10000.0);
-  const bool scales = config.Choice("rope.scaling.type", {"none", "linear"}, "linear") == 1;
+  const bool has_factors = b.Has("rope_factors_short.weight");
+  const size_t kind = has_factors ? config.Choice("rope.scaling.type", {"longrope"}, "longrope") + 2
+                                  : config.Choice("rope.scaling.type", {"none", "linear"}, "linear");
   const double factor = config.Positive("rope.scaling.factor", config.Positive("rope.scale_linear", 1.0));
-  if (scales) rope.position_scale = 1 / factor;
-  config.Only("rope.scaling.attn_factor", 1.0);
+  if (kind == 1) rope.position_scale = 1 / factor;
+  rope.magnitude = static_cast<float>(config.Positive("rope.scaling.attn_factor", 1.0));
+  if (has_factors) ReadLongRope(config, rope, positions, b);
   // They matter to the kinds of scaling that are refused.
   config.Ignore({"rope.scaling.original_context_length", "rope.scaling.finetuned"});
   if (b.Has("rope_freqs.weight"))
@@ -305,14 +331,15 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   for (const std::string& key : ignore_fields) {
     config.Ignore({key.starts_with(prefix) ? key.substr(prefix.size()) : key});
   }
-  DecoderShape shape = ReadShape(config, a, checkpoint);
+  LayerCounts counts;
+  DecoderShape shape = ReadShape(config, a, checkpoint, counts);
   GatedLayer& l = shape.layer;
   PlanBuilder b(checkpoint, checkpoint.file(), a.fused_gate_up ? OursFused : Ours,
                 a.fused_gate_up ? TheirsFused : Theirs);
   SetKnobs(a, b, shape.L, l);
 
   RopeSpec rope, sliding_rope;
-  if (a.rotation != Rotation::kNone) rope = sliding_rope = ReadRope(config, a, l.d, b);
+  if (a.rotation != Rotation::kNone) rope = sliding_rope = ReadRope(config, a, l.d, &shape.positions, b);
   if (a.sliding_theta) {
     sliding_rope.theta = config.Positive("rope.freq_base_swa", 10000.0);
     sliding_rope.position_scale = 1;
@@ -321,7 +348,8 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   const uint32_t window = a.window != 0 ? config.Count("attention.sliding_window", a.window)
                           : config.Has("attention.sliding_window") ? config.Count("attention.sliding_window")
                                                                    : 0;
-  const uint32_t period = a.period > 1 ? config.Count("attention.sliding_window_pattern", a.period) : 1;
+  const auto sliding = config.Flags("attention.sliding_window_pattern", shape.L);
+  const uint32_t period = a.period > 1 && !sliding ? config.Count("attention.sliding_window_pattern", a.period) : 1;
   if (a.sliding_theta && window == 0)
     config.Refuse(Code::kInvalidModel, "attention.sliding_window", "is missing");
   const auto cap = [&](const char* field, double fallback) {
@@ -345,7 +373,10 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
 
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
-    const bool slides = window != 0 && (period == 1 || (i + 1) % period != 0);
+    const bool slides = window != 0 && (sliding ? (*sliding)[i] : period == 1 || (i + 1) % period != 0);
+    l.H = counts.H[i];
+    l.G = counts.G[i];
+    l.F = counts.F[i];
     l.window = slides ? window : 0;
     l.rope = slides ? sliding_rope : rope;
     layers.push_back(ReadGatedLayer(b, i, l));

@@ -50,7 +50,7 @@ Encoder ReadEncoder(Config& config) {
                       "' is not supported, expected QKV, Q=K!=V, Q!=K=V or Q=K=V, or one "
                       "of them as (X)+");
   }
-  config.Ignore({"dropout"});
+  config.Ignore({"dropout", "drop_path"});
   return e;
 }
 

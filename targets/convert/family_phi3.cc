@@ -5,6 +5,26 @@
 #include "targets/convert/rotary.h"
 
 namespace thimble {
+namespace {
+
+// Where the published code of this very family lies, perhaps as "REPOSITORY--..."; other code may compute something
+// else. Tokenizers and other heads say nothing about these numbers.
+void CheckAutoMap(Config& outer) {
+  std::optional<Config> map = outer.Object("auto_map");
+  if (!map) return;
+  for (const auto& [field, known] : {std::pair{"AutoConfig", "configuration_phi3.Phi3Config"},
+                                     std::pair{"AutoModel", "modeling_phi3.Phi3Model"},
+                                     std::pair{"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}}) {
+    const std::string value = map->Text(field, known);
+    const size_t repository = value.find("--");
+    if (value.substr(repository == std::string::npos ? 0 : repository + 2) != known)
+      map->Refuse(Code::kUnsupported, field, "'" + value + "' is not supported, expected " + known);
+  }
+  map->Ignore({"AutoTokenizer", "AutoProcessor", "AutoModelForSequenceClassification", "AutoModelForTokenClassification"});
+  map->Finish();
+}
+
+}  // namespace
 
 ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadDecoderShape(config);
@@ -17,9 +37,7 @@ ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, l);
   config.Only("use_sliding_window", l.window != 0);
   config.Only("lm_head_bias", false);
-  // Where the published code of this very family lies; other code may compute something else.
-  config.Only("auto_map", Json{{"AutoConfig", "configuration_phi3.Phi3Config"},
-                               {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}});
+  CheckAutoMap(config);
   config.Ignore({"original_max_position_embeddings"});  // matters to yarn and longrope alone, which ask for it
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());

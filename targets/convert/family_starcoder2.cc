@@ -20,6 +20,10 @@ ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", true);
   CheckForeignFields(config, l);
   config.Only("use_sliding_window", l.window != 0);
+  // The first configurations carry these beside the fields that count (hidden_act, norm_epsilon).
+  config.Only("layer_norm_epsilon", l.eps);
+  config.Only("scale_attn_weights", true);
+  config.Ignore({"activation_function", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"});
   config.Only("norm_type", "layer_norm");
   config.Only("mlp_type", "default");
 

@@ -233,15 +233,53 @@ TEST_CASE("Phi-3 as it is published: fields of its own code that say nothing new
   nlohmann::json config = nlohmann::json::parse(ReadFile(folder / "config.json"));
   config["auto_map"] = {{"AutoConfig", "configuration_phi3.Phi3Config"},
                         {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}};
+  config["auto_map"]["AutoTokenizer"] = "Xenova/gpt-4o";
   config["full_attn_mod"] = 1;
   config["interpolate_factor"] = 1;
   config["lm_head_bias"] = config["mlp_bias"] = config["attention_bias"] = false;
   const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(folder);
-  const Outcome outcome = OutcomeOf([&] {
-    const Json json = ParseJsonObject(config.dump(), "config.json");
-    Config fields(json, "config.json");
-    PlanPhi3(fields, *checkpoint);
-  });
-  INFO(outcome.message);
-  CHECK(outcome.code == Code::kOk);
+  const auto plan = [&] {
+    return OutcomeOf([&] {
+      const Json json = ParseJsonObject(config.dump(), "config.json");
+      Config fields(json, "config.json");
+      PlanPhi3(fields, *checkpoint);
+    });
+  };
+  INFO(plan().message);
+  CHECK(plan().code == Code::kOk);
+  config["auto_map"]["AutoConfig"] = "microsoft/Phi-3.5-mini-instruct--configuration_phi3.Phi3Config";
+  CHECK(plan().code == Code::kOk);
+  config["auto_map"]["AutoModelForCausalLM"] = "modeling_mine.MyForCausalLM";
+  CHECK(plan().Names("field 'auto_map.AutoModelForCausalLM': 'modeling_mine.MyForCausalLM'"));
+  config["auto_map"].erase("AutoModelForCausalLM");
+  config["auto_map"]["AutoSomething"] = "modeling_phi3.Something";
+  CHECK(plan().Names("field 'auto_map.AutoSomething'"));
+}
+
+TEST_CASE("Gemma 3 as newer versions write it: the pattern with an underscore, and drop_path everywhere") {
+  for (const bool with_types : {true, false}) {
+    nlohmann::json config =
+        nlohmann::json::parse(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
+    const nlohmann::json pattern = config["sliding_window_pattern"];
+    config.erase("sliding_window_pattern");
+    config["_sliding_window_pattern"] = pattern;
+    config["drop_path"] = 0.1;
+    if (with_types) {
+      config["layer_types"] = nlohmann::json::array();
+      for (uint32_t i = 0; i < config["num_hidden_layers"].get<uint32_t>(); ++i)
+        config["layer_types"].push_back((i + 1) % pattern.get<uint32_t>() != 0 ? "sliding_attention" : "full_attention");
+    }
+    const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3");
+    const auto windows = [&](const nlohmann::json& fields_json) {
+      const Json json = ParseJsonObject(fields_json.dump(), "config.json");
+      Config fields(json, "config.json");
+      std::vector<bool> slides;
+      for (const LayerSpec& layer : PlanGemma3(fields, *checkpoint).model.layers)
+        slides.push_back(layer.attention.window != 0);
+      return slides;
+    };
+    const nlohmann::json original =
+        nlohmann::json::parse(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
+    CHECK(windows(config) == windows(original));
+  }
 }

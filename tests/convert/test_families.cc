@@ -270,6 +270,12 @@ TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
                            {"intermediate_size", F},     {"norm_epsilon", 1e-5},     {"sliding_window", 8},
                            {"hidden_act", "gelu_pytorch_tanh"}, {"use_bias", true},  {"max_position_embeddings", 64},
                            {"rope_theta", 999999.0},     {"residual_dropout", 0.1},  {"mlp_type", "default"}};
+  // As the first published configurations have it: the fields of an older family beside its own.
+  config.update({{"activation_function", "gelu"},
+                 {"layer_norm_epsilon", 1e-5},
+                 {"scale_attn_weights", true},
+                 {"attention_softmax_in_fp32", true},
+                 {"scale_attention_softmax_in_fp32", true}});
   std::vector<TestTensor> tensors = {RandomTensor("model.embed_tokens.weight", {V, D}),
                                      RandomTensor("model.norm.weight", {D}),
                                      RandomTensor("model.norm.bias", {D})};

@@ -1,5 +1,6 @@
 // GGUF files: broken ones of every kind, values that change the mathematics, ranges that start inside a
 // block, vocabularies.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <functional>
 
@@ -23,6 +24,8 @@ struct Model {
   std::string architecture = "llama";
   bool q8_scale_nan = false;
   std::string drop;  // a tensor that is left out
+  std::vector<uint32_t> kv_heads = {2, 2}, ffn = {64, 64};
+  std::function<void(GgufWriter&)> lists;  // the fields of heads and F, where they are lists
 
   void Fields() {
     const std::string a = architecture + ".";
@@ -31,9 +34,13 @@ struct Model {
     file.U32(a + "context_length", 64);
     file.U32(a + "embedding_length", 32);
     file.U32(a + "block_count", 2);
-    file.U32(a + "feed_forward_length", 64);
-    file.U32(a + "attention.head_count", 4);
-    file.U32(a + "attention.head_count_kv", 2);
+    if (lists) {
+      lists(file);
+    } else {
+      file.U32(a + "feed_forward_length", 64);
+      file.U32(a + "attention.head_count", 4);
+      file.U32(a + "attention.head_count_kv", 2);
+    }
     file.F32(a + "attention.layer_norm_rms_epsilon", 1e-5f);
   }
   void Tensors() {
@@ -41,7 +48,9 @@ struct Model {
       if (name != drop) file.Floats(name, shape, RandomTensor(name, shape).values);
     };
     add("token_embd.weight", {20, 32});
-    for (const std::string b : {"blk.0.", "blk.1."}) {
+    for (size_t layer = 0; layer < 2; ++layer) {
+      const std::string b = "blk." + std::to_string(layer) + ".";
+      const uint64_t F = ffn[layer], kv = uint64_t{8} * kv_heads[layer];
       add(b + "attn_norm.weight", {32});
       if (b == "blk.0.") {
         std::string block(34, '\1');
@@ -52,13 +61,13 @@ struct Model {
       } else {
         add(b + "attn_q.weight", {32, 32});
       }
-      add(b + "attn_k.weight", {16, 32});
-      add(b + "attn_v.weight", {16, 32});
+      add(b + "attn_k.weight", {kv, 32});
+      add(b + "attn_v.weight", {kv, 32});
       add(b + "attn_output.weight", {32, 32});
       add(b + "ffn_norm.weight", {32});
-      add(b + "ffn_gate.weight", {64, 32});
-      add(b + "ffn_up.weight", {64, 32});
-      add(b + "ffn_down.weight", {32, 64});
+      add(b + "ffn_gate.weight", {F, 32});
+      add(b + "ffn_up.weight", {F, 32});
+      add(b + "ffn_down.weight", {32, F});
     }
     add("output_norm.weight", {32});
   }
@@ -288,6 +297,113 @@ TEST_CASE("GGUF: values that change the mathematics are refused by name") {
   refused("llama.rope.dimension_count", [](GgufWriter& f) { f.U32("llama.rope.dimension_count", 7); });
   refused("llama.rope.freq_base", [](GgufWriter& f) { f.F32("llama.rope.freq_base", -1); });
   CHECK(WithField([](GgufWriter& f) { f.U32("llama.expert_count", 0); }).code == Code::kOk);
+}
+
+// Writers that keep numbers by layer write lists where others write one number.
+TEST_CASE("GGUF: a list with a number for each layer") {
+  const auto convert = [](const std::vector<uint32_t>& kv, const std::vector<uint32_t>& ffn) {
+    Model model;
+    model.lists = [&](GgufWriter& f) {
+      f.Array<uint32_t>("llama.attention.head_count", 4, {4, 4});
+      f.Array<uint32_t>("llama.attention.head_count_kv", 4, kv);
+      f.Array<uint32_t>("llama.feed_forward_length", 4, ffn);
+    };
+    for (size_t i = 0; i < 2; ++i) model.kv_heads[i] = std::max(kv[i], 1u);
+    model.ffn = ffn;
+    model.Fields();
+    model.Tensors();
+    return ConvertBytes(model.file.Bytes());
+  };
+  CHECK(convert({2, 2}, {64, 64}).code == Code::kOk);
+  CHECK(convert({4, 1}, {64, 96}).code == Code::kOk);
+  Model model;
+  model.lists = [](GgufWriter& f) {
+    f.Array<uint32_t>("llama.attention.head_count", 4, {4, 4});
+    f.Array<uint32_t>("llama.attention.head_count_kv", 4, {4, 1});
+    f.Array<uint32_t>("llama.feed_forward_length", 4, {64, 96});
+  };
+  model.kv_heads = {4, 1};
+  model.ffn = {64, 96};
+  model.Fields();
+  model.Tensors();
+  const fs::path path = TemporaryPath("lists.gguf"), out = TemporaryPath("lists.thimble");
+  WriteFile(path, model.file.Bytes());
+  ConvertOptions options;
+  options.source = path;
+  options.output = out;
+  Convert(options);
+  const std::vector<LayerSpec> layers = LayersOf(out.string());
+  CHECK((layers.at(0).attention.kv_heads == 4 && layers.at(1).attention.kv_heads == 1));
+  CHECK((layers.at(0).ffn.width == 64 && layers.at(1).ffn.width == 96));
+
+  CHECK(convert({2, 3}, {64, 64}).Names("field 'llama.attention.head_count_kv': found 3"));
+  CHECK(convert({2, 2, 2}, {64, 64}).Names("'llama.attention.head_count_kv': has 3 numbers"));
+  CHECK(convert({2, 0}, {64, 64}).Names("'llama.attention.head_count_kv': found 0"));
+  CHECK(convert({2, 2}, {64, 64, 64}).Names("'llama.feed_forward_length': has 3 numbers"));
+}
+
+TEST_CASE("GGUF: which layers slide, as a list") {
+  const auto windows = [](const std::vector<uint8_t>& slides) {
+    Model model;
+    model.Fields();
+    model.file.U32("llama.attention.sliding_window", 8);
+    model.file.Array<uint8_t>("llama.attention.sliding_window_pattern", 7, slides);
+    model.Tensors();
+    const fs::path path = TemporaryPath("slides.gguf"), out = TemporaryPath("slides.thimble");
+    WriteFile(path, model.file.Bytes());
+    ConvertOptions options;
+    options.source = path;
+    options.output = out;
+    Convert(options);
+    std::vector<uint32_t> found;
+    for (const LayerSpec& layer : LayersOf(out.string())) found.push_back(layer.attention.window);
+    return found;
+  };
+  CHECK(windows({1, 0}) == std::vector<uint32_t>{8, 0});
+  CHECK(windows({0, 1}) == std::vector<uint32_t>{0, 8});
+  CHECK(OutcomeOf([&] { windows({0, 1, 1}); }).Names("sliding_window_pattern': has 3 values"));
+}
+
+// Phi-3 with long contexts: one table of divisors for short texts and one for long ones.
+TEST_CASE("GGUF: rope factors of longrope") {
+  const std::vector<float> shorts = {1, 1.5f, 2, 3}, longs = {4, 5, 6, 7};
+  const auto convert = [&](const std::function<void(GgufWriter&)>& fields) {
+    Model model;
+    model.Fields();
+    model.file.U32("llama.rope.scaling.original_context_length", 16);
+    model.file.F32("llama.rope.scaling.attn_factor", 1.25f);
+    fields(model.file);
+    model.Tensors();
+    model.file.Floats("rope_factors_long.weight", {4}, longs);
+    model.file.Floats("rope_factors_short.weight", {4}, shorts);
+    return model.file.Bytes();
+  };
+  const fs::path path = TemporaryPath("factors.gguf"), out = TemporaryPath("factors.thimble");
+  WriteFile(path, convert([](GgufWriter&) {}));
+  ConvertOptions options;
+  options.source = path;
+  options.output = out;
+  Convert(options);
+  const RopeSpec rope = LayersOf(out.string()).at(1).attention.rope;
+  CHECK(rope.magnitude == 1.25f);
+  CHECK(SpecOf(out.string()).max_positions == 16);
+  ModelFile file;
+  REQUIRE(file.Open(out.string().c_str()).ok());
+  REQUIRE(rope.freq_divisors != kNoTensor);
+  const float* divisors = static_cast<const float*>(file.TensorData(static_cast<uint32_t>(rope.freq_divisors)));
+  CHECK(std::vector<float>(divisors, divisors + 4) == shorts);
+  CHECK(ConvertBytes(convert([](GgufWriter& f) { f.String("llama.rope.scaling.type", "longrope"); })).code == Code::kOk);
+  CHECK(ConvertBytes(convert([](GgufWriter& f) { f.String("llama.rope.scaling.type", "yarn"); }))
+            .Names("'llama.rope.scaling.type'"));
+}
+
+TEST_CASE("GGUF: alignments that the format allows") {
+  for (const uint32_t alignment : {8u, 24u, 64u, 96u, 4096u}) {
+    INFO(alignment);
+    CHECK(ConvertWith([&](Model& m) { m.file.alignment = alignment; },
+                      [&](GgufWriter& f) { f.U32("general.alignment", alignment); })
+              .code == Code::kOk);
+  }
 }
 
 TEST_CASE("GGUF: vocabularies, with tensors and without") {

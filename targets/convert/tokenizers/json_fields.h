@@ -68,7 +68,7 @@ inline std::pair<std::string, std::string> SplitMerge(std::string_view line, con
   return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
 }
 
-// ["a b", ["c", "d"], ...].
+// ["a b", ["c", "d"], ...]; the first line of a merges.txt may have come along.
 inline std::vector<std::pair<std::string, std::string>> ReadMerges(const nlohmann::json& merges) {
   if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
   std::vector<std::pair<std::string, std::string>> pairs;
@@ -76,6 +76,7 @@ inline std::vector<std::pair<std::string, std::string>> ReadMerges(const nlohman
   for (size_t i = 0; i < merges.size(); ++i) {
     const std::string name = "model.merges[" + std::to_string(i) + "]";
     const nlohmann::json& merge = merges[i];
+    if (merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version")) continue;
     if (merge.is_string()) {
       pairs.push_back(SplitMerge(merge.get_ref<const std::string&>(), name));
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
