@@ -28,8 +28,6 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, c
   }
   NetworkWalk walk(file, options, arena, &engine->network_);
   walk.Shared();
-  engine->spans_ = arena.Take<PassSpan>("pass.spans", options.max_sessions);
-  engine->logit_rows_ = arena.Take<LogitRow>("pass.logit_rows", std::max(options.max_sessions, options.logits_rows));
 
   size_t first_begin = 0;
   for (uint32_t i = 0; i < options.max_sessions; ++i) {
@@ -108,57 +106,63 @@ void Engine::CountStep(size_t tokens, uint64_t start_ns) {
   profile_.total_ns += NowNs() - start_ns;
 }
 
-bool Engine::MakePass(StepSpan* spans, size_t count, Step* step) {
-  size_t t = 0, n = 0;
-  for (StepSpan* span = spans; span < spans + count; ++span) {
-    span->rows = 0;
+bool Engine::MakePass(StepSpan* spans, Step* step) {
+  size_t t = 0;
+  PassSpan* first = nullptr;
+  PassSpan** end = &first;
+  for (StepSpan* span = spans; span != nullptr; span = span->next) {
+    span->pass = {};
     if (span->done == span->count || span->cancelled) continue;
     Session& s = *span->session;
     span->cancelled = s.TakeCancel();
     if (span->cancelled || t == network_.options.chunk_tokens) continue;
-    span->rows = std::min(span->count - span->done, network_.options.chunk_tokens - t);
-    spans_[n++] = {t, span->rows, s.position_, s.distance_, &s.cancel_};
+    const size_t rows = std::min(span->count - span->done, network_.options.chunk_tokens - t);
+    span->pass = {.first_row = t, .count = rows, .position = s.position_, .distance = s.distance_, .cancel = &s.cancel_};
+    *end = &span->pass;
+    end = &span->pass.next;
     // Rings lose rows to this pass even if nothing comes of it.
-    s.written_ = std::max(s.written_, s.position_ + span->rows);
-    t += span->rows;
+    s.written_ = std::max(s.written_, s.position_ + rows);
+    t += rows;
   }
-  *step = {&network_, pool_, &profile_, t, spans_, n};
-  return n > 0;
+  *step = {&network_, pool_, &profile_, t, first};
+  return first != nullptr;
 }
 
-void Engine::FinishPass(const Step& step, StepSpan* spans, size_t count) {
-  size_t logit_rows = 0, end_row = 0;
-  for (StepSpan* span = spans; span < spans + count; ++span) {
-    if (span->rows == 0) continue;
-    end_row += span->rows;
+void Engine::FinishPass(const Step& step, StepSpan* spans) {
+  for (StepSpan* span = spans; span != nullptr; span = span->next) {
+    PassSpan& pass = span->pass;
+    if (pass.count == 0) continue;
     // From here on the pass counts: a later Cancel() is for the next one.
     span->cancelled = span->session->TakeCancel();
-    if (!span->cancelled && span->done + span->rows == span->count) logit_rows_[logit_rows++] = {end_row - 1, span->session->logits_};
+    if (span->cancelled || span->done + pass.count < span->count) continue;
+    pass.first_wanted = pass.first_row + pass.count - 1;
+    pass.wanted = 1;
+    pass.logits = span->session->logits_;
   }
-  ComputeLogits(step, logit_rows_, logit_rows);
-  for (StepSpan* span = spans; span < spans + count; ++span) {
-    if (span->rows == 0 || span->cancelled) continue;
+  ComputeLogits(step);
+  for (StepSpan* span = spans; span != nullptr; span = span->next) {
+    const size_t rows = span->pass.count;
+    if (rows == 0 || span->cancelled) continue;
     Session& s = *span->session;
-    for (size_t i = 0; i < span->rows; ++i) s.sampler_.Accept(span->ids[span->done + i]);
-    s.position_ += span->rows;
-    span->done += span->rows;
+    for (size_t i = 0; i < rows; ++i) s.sampler_.Accept(span->ids[span->done + i]);
+    s.position_ += rows;
+    span->done += rows;
     s.has_logits_ = span->done == span->count;
     s.last_logits_ = s.logits_;
   }
 }
 
-void Engine::RunSpans(StepSpan* spans, size_t count) {
+void Engine::RunSpans(StepSpan* spans) {
   for (;;) {
     const TurnHolder turn(turns_);
     const uint64_t start_ns = NowNs();
     Step step;
-    if (!MakePass(spans, count, &step)) return;
-    const PassSpan* place = spans_;
-    for (StepSpan* span = spans; span < spans + count; ++span) {
-      if (span->rows > 0) EmbedTokens(step, *place++, span->ids + span->done);
+    if (!MakePass(spans, &step)) return;
+    for (StepSpan* span = spans; span != nullptr; span = span->next) {
+      if (span->pass.count > 0) EmbedTokens(step, span->pass, span->ids + span->done);
     }
     RunLayers(step);
-    FinishPass(step, spans, count);
+    FinishPass(step, spans);
     CountStep(step.t, start_ns);
   }
 }
@@ -167,13 +171,13 @@ template <typename Embed>
 bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) {
   const TurnHolder turn(turns_);
   const uint64_t start_ns = NowNs();
-  spans_[0] = {0, rows, session.position_, session.distance_, &session.cancel_};
-  const Step step = {&network_, pool_, &profile_, rows, spans_, 1};
+  const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .cancel = &session.cancel_,
+                         .wanted = wanted, .logits = session.logits_};
+  const Step step = {&network_, pool_, &profile_, rows, &span};
   embed(step);
   RunLayers(step);
   if (session.TakeCancel()) return false;
-  for (size_t i = 0; i < wanted; ++i) logit_rows_[i] = {i, session.logits_ + i * network_.model.outputs};
-  ComputeLogits(step, logit_rows_, wanted);
+  ComputeLogits(step);
   session.has_logits_ = true;
   session.last_logits_ = session.logits_ + (wanted - 1) * network_.model.outputs;
   CountStep(rows, start_ns);
@@ -183,7 +187,7 @@ bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) 
 bool Engine::RunEachToken(Session& session, const int32_t* ids, size_t count) {
   const bool finished = RunRows(session, count, count, [&](const Step& step) {
     session.written_ = std::max(session.written_, session.position_ + count);
-    EmbedTokens(step, spans_[0], ids);
+    EmbedTokens(step, *step.spans, ids);
   });
   if (!finished) return false;
   for (size_t i = 0; i < count; ++i) session.sampler_.Accept(ids[i]);
@@ -192,7 +196,7 @@ bool Engine::RunEachToken(Session& session, const int32_t* ids, size_t count) {
 }
 
 bool Engine::RunEncoderRows(Session& session, const int32_t* ids, size_t count) {
-  return RunRows(session, count, EncodedRows(count), [&](const Step& step) { EmbedTokens(step, spans_[0], ids); });
+  return RunRows(session, count, EncodedRows(count), [&](const Step& step) { EmbedTokens(step, *step.spans, ids); });
 }
 
 bool Engine::RunEncoderImage(Session& session, const float* pixels, size_t rows) {

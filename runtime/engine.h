@@ -18,9 +18,10 @@ struct StepSpan {
   Session* session = nullptr;
   const int32_t* ids = nullptr;
   size_t count = 0;
-  size_t done = 0;         // out: ids that are in the context now
-  bool cancelled = false;  // out: ended early by Session::Cancel()
-  size_t rows = 0;         // of the pass that is being made
+  StepSpan* next = nullptr;  // another sequence's
+  size_t done = 0;           // out: ids that are in the context now
+  bool cancelled = false;    // out: ended early by Session::Cancel()
+  PassSpan pass = {};        // its part of the pass that is being made
 };
 
 class Engine {
@@ -56,8 +57,8 @@ class Engine {
   size_t open_sessions() const;
 
   // Appends to several sequences at once, in passes of up to chunk_tokens rows: the weights are read once for all of them. Each
-  // session at most once, held by the caller. What a sequence gets has the bits that it would get alone.
-  void RunSpans(StepSpan* spans, size_t count);
+  // session at most once, held by the caller. What a sequence gets has the bits that it would get alone. `spans`: a list.
+  void RunSpans(StepSpan* spans);
   // One pass over one session, with the logits of every row in its rows of logits. False: cancelled, and nothing has changed.
   bool RunEachToken(Session& session, const int32_t* ids, size_t count);  // count <= logits_rows
   bool RunEncoderRows(Session& session, const int32_t* ids, size_t count);
@@ -69,9 +70,10 @@ class Engine {
   friend class Session;
   // All of these with the turn held.
   // The rows of the next pass, from spans that are not done: false when there are none.
-  bool MakePass(StepSpan* spans, size_t count, Step* step);
-  void FinishPass(const Step& step, StepSpan* spans, size_t count);
-  // One sequence's rows, whose embeddings are made by `embed`, and the logits of the first `wanted` of them. False: cancelled.
+  bool MakePass(StepSpan* spans, Step* step);
+  void FinishPass(const Step& step, StepSpan* spans);
+  // One sequence's rows, whose embeddings are made by `embed(step)`, and the logits of the first `wanted` of them. False:
+  // cancelled.
   template <typename Embed>
   bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
@@ -83,8 +85,6 @@ class Engine {
   TokenizerData copied_tokenizer_;
   Session* slots_ = nullptr;      // slot 0; the others slot_bytes_ apart
   size_t slot_bytes_ = 0;
-  PassSpan* spans_ = nullptr;       // [max_sessions], of the pass
-  LogitRow* logit_rows_ = nullptr;  // [max(max_sessions, logits_rows)]
   TurnLock turns_;
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;

@@ -120,8 +120,8 @@ void RunFeedForward(const Step& step, const LayerOp& layer) {
 namespace {
 
 bool NothingWanted(const Step& step) {
-  for (size_t s = 0; s < step.span_count; ++s) {
-    if (!step.spans[s].cancel->load(std::memory_order_relaxed)) return false;
+  for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
+    if (!span->cancel->load(std::memory_order_relaxed)) return false;
   }
   return true;
 }
@@ -133,8 +133,8 @@ void RunLayers(const Step& step) {
   for (uint32_t i = 0; i < n.layer_count; ++i) {
     const RopeTable& rope = n.layers[i].own_rope;
     if (rope.shape.width == 0) continue;
-    for (size_t s = 0; s < step.span_count; ++s) {
-      FillRopeTable(rope, step.spans[s].position, step.spans[s].count, step.spans[s].first_row);
+    for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
+      FillRopeTable(rope, span->position, span->count, span->first_row);
     }
   }
   for (uint32_t i = 0; i < n.layer_count; ++i) {
@@ -160,23 +160,29 @@ void RunHead(const Step& step, const float* x, size_t count, float* out) {
 
 }  // namespace
 
-void ComputeLogits(const Step& step, const LogitRow* rows, size_t count) {
+void ComputeLogits(const Step& step) {
   const Network& n = *step.network;
   const Buffers& b = n.buffers;
   const ScopedTimer timer(&step.profile->head_ns);
   const size_t D = n.model.width, V = n.model.outputs;
-  for (size_t i = 0, end; i < count; i = end) {
-    // Rows that lie one after another, here and there.
-    for (end = i + 1; end < count && rows[end].row == rows[end - 1].row + 1 && rows[end].out == rows[end - 1].out + V;) ++end;
-    if (end - i > 1 || count == 1 || b.logit_tile == nullptr) {
-      RunHead(step, b.x + rows[i].row * D, end - i, rows[i].out);
+  for (const PassSpan *span = step.spans, *end; span != nullptr; span = end) {
+    end = span->next;
+    if (span->wanted == 0) continue;
+    if (span->wanted > 1 || b.logit_tile == nullptr) {
+      RunHead(step, b.x + span->first_wanted * D, span->wanted, span->logits);
       continue;
     }
     // Rows of several sequences: the head is read once for as many as the tile holds.
-    end = count - i < b.logit_tile_rows ? count : i + b.logit_tile_rows;
-    for (size_t r = i; r < end; ++r) std::memcpy(b.y + (r - i) * D, b.x + rows[r].row * D, D * sizeof(float));
-    RunHead(step, b.y, end - i, b.logit_tile);
-    for (size_t r = i; r < end; ++r) std::memcpy(rows[r].out, b.logit_tile + (r - i) * V, V * sizeof(float));
+    size_t count = 0;
+    for (end = span; end != nullptr && end->wanted <= 1 && count < b.logit_tile_rows; end = end->next) {
+      if (end->wanted == 1) std::memcpy(b.y + count++ * D, b.x + end->first_wanted * D, D * sizeof(float));
+    }
+    RunHead(step, b.y, count, count == 1 ? span->logits : b.logit_tile);
+    if (count == 1) continue;
+    count = 0;
+    for (const PassSpan* to = span; to != end; to = to->next) {
+      if (to->wanted == 1) std::memcpy(to->logits, b.logit_tile + count++ * V, V * sizeof(float));
+    }
   }
 }
 

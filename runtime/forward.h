@@ -11,12 +11,17 @@
 
 namespace thimble {
 
-// Rows [first_row, first_row + count) of a pass: tokens of one sequence.
+// Rows [first_row, first_row + count) of a pass: tokens of one sequence. The spans of a pass are a list in the order of their
+// rows, so that passes over many sequences need no memory beside those.
 struct PassSpan {
-  size_t first_row, count;
-  size_t position;                  // of the first of them in its sequence
-  size_t distance;                  // of its slot behind slot 0, in bytes (sequence_state.h)
-  const std::atomic<bool>* cancel;  // set: its rows are not wanted any more
+  size_t first_row = 0, count = 0;
+  size_t position = 0;                        // of the first of them in its sequence
+  size_t distance = 0;                        // of its slot behind slot 0, in bytes (sequence_state.h)
+  const std::atomic<bool>* cancel = nullptr;  // set: its rows are not wanted any more
+  // Wanted logits: of rows [first_wanted, first_wanted + wanted) of the pass, to logits[wanted, outputs].
+  size_t first_wanted = 0, wanted = 0;
+  float* logits = nullptr;
+  PassSpan* next = nullptr;
 };
 
 struct Step {
@@ -24,14 +29,7 @@ struct Step {
   ThreadPool* pool;
   thimble_profile* profile;
   size_t t;                // rows of this pass, <= chunk_tokens
-  const PassSpan* spans;   // in the order of their rows
-  size_t span_count;
-};
-
-// A row of x whose logits are wanted, and where they go: outputs floats.
-struct LogitRow {
-  size_t row;
-  float* out;
+  const PassSpan* spans;   // the first
 };
 
 // ids of the span's rows -> residual stream x.
@@ -41,8 +39,8 @@ void EmbedImage(const Step& step, const float* pixels);
 // x through all layers; appends the keys and values of these tokens to their sequences. Ends early when every span has been
 // cancelled.
 void RunLayers(const Step& step);
-// `rows` in rising order, each once.
-void ComputeLogits(const Step& step, const LogitRow* rows, size_t count);
+// Those that the spans want.
+void ComputeLogits(const Step& step);
 
 // Pieces of a layer, each x += block(x).
 void RunAttention(const Step& step, const LayerOp& layer);

@@ -29,11 +29,10 @@ void NormHeads(const Step& step, const NormOp& norm, float* x, size_t heads, siz
 }
 
 void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d, float* x) {
-  for (size_t s = 0; s < step.span_count; ++s) {
-    const PassSpan& span = step.spans[s];
-    ForRows(step.pool, span.count, heads * d, [&](size_t first, size_t count) {
+  for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
+    ForRows(step.pool, span->count, heads * d, [&](size_t first, size_t count) {
       for (size_t i = first; i < first + count; ++i) {
-        const size_t row = span.first_row + i, angles = rope.Offset(span.position + i, row);
+        const size_t row = span->first_row + i, angles = rope.Offset(span->position + i, row);
         for (size_t head = 0; head < heads; ++head) {
           ApplyRope(rope.shape, rope.cos + angles, rope.sin + angles, x + (row * heads + head) * d);
         }
@@ -150,12 +149,11 @@ void RunAttention(const Step& step, const LayerOp& layer) {
         RotateHeads(step, *a.rope, G, d, b.v);
       }
     }
-    for (size_t i = 0; i < step.span_count; ++i) {
-      const PassSpan& span = step.spans[i];
-      const SlotCache cache = InSlot(a.cache, n.state, span.distance);
-      const size_t rows = span.first_row * G * d;
-      if (own_rows) AppendRows(cache, G, d, span.position, span.count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
-      const AttentionArgs args = MakeArgs(step, span, a, cache);
+    for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
+      const SlotCache cache = InSlot(a.cache, n.state, span->distance);
+      const size_t rows = span->first_row * G * d;
+      if (own_rows) AppendRows(cache, G, d, span->position, span->count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
+      const AttentionArgs args = MakeArgs(step, *span, a, cache);
       Attention(args, b.attention_scratch, step.pool);
       step.profile->kv_bytes_read += CacheBytesRead(args);
     }

@@ -76,7 +76,7 @@ End Generation::AppendDrawn(Session& session) {
   if (drawn_ == -1) return session.TakeCancel() ? End::kCancelled : End::kNotYet;
   if (session.position() == session.capacity()) return End::kContextFull;
   StepSpan span = {.session = &session, .ids = &drawn_, .count = 1};
-  session.engine().RunSpans(&span, 1);
+  session.engine().RunSpans(&span);
   if (span.cancelled) return End::kCancelled;
   drawn_ = -1;
   return End::kNotYet;

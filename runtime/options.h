@@ -27,7 +27,7 @@ struct EngineOptions {
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
   const KernelTable* kernels = nullptr;
-  SamplerOptions sampler;
+  SamplerOptions sampler = {};
 };
 
 Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options& options);

@@ -57,7 +57,7 @@ Status Session::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each
   ++changes_;
   if (each == nullptr) {
     StepSpan span = {.session = this, .ids = ids, .count = count};
-    engine_->RunSpans(&span, 1);
+    engine_->RunSpans(&span);
     return span.cancelled ? Stopped(span.done, count) : Status::Ok();
   }
   const size_t V = network().model.outputs;

@@ -30,6 +30,13 @@ class TurnLock {
     pthread_cond_broadcast(&turn_);
     pthread_mutex_unlock(&mutex_);
   }
+  // Threads that have it or wait for it.
+  uint64_t Wanted() {
+    pthread_mutex_lock(&mutex_);
+    const uint64_t wanted = next_ticket_ - serving_;
+    pthread_mutex_unlock(&mutex_);
+    return wanted;
+  }
 
  private:
   pthread_mutex_t mutex_;
