@@ -72,7 +72,7 @@ Plan OpenModel::PlanFor(const thimble_options& options) const {
   Plan plan;
   const auto add = [](void* user, const thimble_plan_line* line) {
     static_cast<std::vector<PlanLine>*>(user)->push_back(
-        {line->lifetime, line->name, line->index, line->offset, line->bytes, line->scratch != 0});
+        {line->lifetime, line->name, line->index, line->offset, line->bytes, line->scratch != 0, line->session});
   };
   Require(thimble_plan_memory(model_, &options, &plan.totals, add, &plan.lines));
   return plan;

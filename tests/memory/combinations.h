@@ -27,6 +27,7 @@ struct PlanLine {
   int32_t index;
   uint64_t offset, bytes;
   bool scratch;
+  int32_t session = -1;  // slot
 };
 
 struct Plan {

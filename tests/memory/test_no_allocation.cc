@@ -12,6 +12,7 @@
 
 #include "tests/memory/combinations.h"
 #include "tests/memory/interposers.h"
+#include "tests/support/engine_runner.h"
 #include "tests/support/model_zoo.h"
 #include "tests/support/shared_work.h"
 #include "tests/support/window_model.h"
@@ -243,6 +244,37 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
   CHECK(work.status.code == 0);
   CHECK(used.allocations + used.frees + used.mappings + used.files + used.threads + used.library_allocations == 0);
   CHECK(share.TasksOfOthers() > 0);
+}
+
+TEST_CASE("a thousand sessions opened, forked, cancelled and closed take nothing from the system") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  EngineRunner runner(WindowModel().Bytes(), {.max_sessions = 3, .threads = 2, .window_tokens = 30, .key_cache = CacheType::kQ4,
+                                              .value_cache = CacheType::kQ4});
+  Engine& engine = runner.engine();
+  const std::vector<int32_t> ids = WindowIds(300);
+  Session* const first = engine.OpenSession();
+  size_t wrong = 0, cycles = 0;
+  const Counts before = CountsNow();
+  wrong += !first->Prefill(ids.data(), 290, nullptr, nullptr).ok();
+  for (; cycles < 1000; ++cycles) {
+    Session *a = engine.OpenSession(), *b = engine.OpenSession();
+    wrong += a == nullptr || b == nullptr || engine.OpenSession() != nullptr;
+    a->Fork(*first);
+    b->Fork(*a);
+    StepSpan spans[3] = {{.session = a, .ids = ids.data(), .count = 2}, {.session = b, .ids = ids.data(), .count = 1},
+                         {.session = first, .ids = ids.data() + 290, .count = 3}};
+    spans[0].next = &spans[1];
+    spans[1].next = &spans[2];
+    b->Cancel();
+    engine.RunSpans(spans);
+    wrong += spans[0].cancelled || !spans[1].cancelled || spans[2].cancelled || !a->Sample().ok();
+    wrong += !first->Rewind(290).ok();
+    engine.CloseSession(a);
+    engine.CloseSession(b);
+  }
+  const Counts used = CountsNow() - before;
+  CHECK(wrong == 0);
+  CHECK(used.allocations + used.frees + used.mappings + used.files + used.threads + used.library_allocations == 0);
 }
 
 TEST_CASE("planning takes nothing, and closing gives everything back") {
