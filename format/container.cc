@@ -24,8 +24,10 @@ Result<Prefix> ParsePrefix(const void* bytes, size_t available_bytes, uint64_t f
     return Status::Error(Code::kCorrupt, "the prefix is damaged (checksum differs)")
         .At("prefix").Field("prefix_checksum").Offset(offsetof(Prefix, prefix_checksum));
   }
-  if (p.version == 0 || p.version > kContainerVersion) {
-    return Status::Error(Code::kUnsupportedVersion, "container version not known to this build; update thimble")
+  if (p.version != kContainerVersion) {
+    return Status::Error(Code::kUnsupportedVersion, p.version < kContainerVersion
+                                                        ? "written by an older thimble; convert the model again"
+                                                        : "container version not known to this build; update thimble")
         .At("prefix").Field("version").Got(p.version).Wanted(kContainerVersion);
   }
   if (p.flags != 0 || p.reserved != 0) {

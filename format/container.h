@@ -16,7 +16,7 @@
 namespace thimble {
 
 inline constexpr char kMagic[8] = {'T', 'H', 'I', 'M', 'B', 'L', 'E', '\x1a'};
-inline constexpr uint32_t kContainerVersion = 1;
+inline constexpr uint32_t kContainerVersion = 2;  // 1: headers without blocks, before 0.2
 inline constexpr size_t kPrefixBytes = 64;
 inline constexpr uint64_t kMaxHeaderBytes = 16u << 20;
 inline constexpr uint64_t kSegmentAlignment = 64;

@@ -1,23 +1,13 @@
-// One function per table. A missing table reads as its default: absent norm, no rotation, no feed-forward.
+// One function per table. A missing table reads as its default: absent norm, no rotation.
 #include "format/decode.h"
 
 #include <cstring>
 
+#include "format/decode_pieces.h"
+#include "format/mixers/rules.h"
 #include "format/schema/thimble_generated.h"
 
 namespace thimble {
-namespace {
-
-// Values of the schema's uint8 enumerations are the values of ours.
-template <typename E>
-Status DecodeEnum(uint8_t value, E last, const char* field, E* out) {
-  if (value > static_cast<uint8_t>(last)) {
-    return Status::Error(Code::kUnsupported, "a kind this build does not know; update thimble")
-        .Field(field).Got(value).Wanted(static_cast<uint8_t>(last));
-  }
-  *out = static_cast<E>(value);
-  return Status::Ok();
-}
 
 LinearSpec DecodeLinear(const fb::Linear* linear) {
   if (linear == nullptr) return {};
@@ -36,58 +26,7 @@ Status DecodeNorm(const fb::Norm* norm, const char* field, NormSpec* out) {
   return Status::Ok();
 }
 
-Status DecodeRope(const fb::Rope* rope, RopeSpec* out) {
-  *out = {};
-  if (rope == nullptr) return Status::Ok();
-  out->width = rope->width();
-  out->offset = rope->offset();
-  out->pair_stride = rope->pair_stride();
-  out->denominator = rope->denominator();
-  out->theta = rope->theta();
-  out->position_scale = rope->position_scale();
-  out->magnitude = rope->magnitude();
-  out->freq_divisors = rope->freq_divisors();
-  return DecodeEnum(rope->pairing(), RopePairing::kInterleaved, "attention.rope.pairing", &out->pairing);
-}
-
-Status DecodeAttention(const fb::Attention* a, AttentionSpec* out) {
-  if (a == nullptr) return Status::Error(Code::kInvalidModel, "a layer without attention").Field("attention");
-  out->heads = a->heads();
-  out->kv_heads = a->kv_heads();
-  out->head_width = a->head_width();
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(a->sharing(), Sharing::kQKV, "attention.sharing", &out->sharing));
-  THIMBLE_RETURN_IF_ERROR(
-      DecodeEnum(a->rotation(), KeyRotation::kOnWriteInverseOutput, "attention.rotation", &out->rotation));
-  out->causal = a->causal();
-  out->window = a->window();
-  out->scale = a->scale();
-  out->softcap = a->softcap();
-  THIMBLE_RETURN_IF_ERROR(DecodeRope(a->rope(), &out->rope));
-  out->q = DecodeLinear(a->q());
-  out->k = DecodeLinear(a->k());
-  out->v = DecodeLinear(a->v());
-  out->o = DecodeLinear(a->o());
-  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->q_norm(), "attention.q_norm", &out->q_norm));
-  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->k_norm(), "attention.k_norm", &out->k_norm));
-  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->v_norm(), "attention.v_norm", &out->v_norm));
-  out->key_gain = a->key_gain();
-  out->sinks = a->sinks();
-  out->score_bias = a->score_bias();
-  out->cache_source = a->cache_source();
-  return Status::Ok();
-}
-
-Status DecodeFfn(const fb::Ffn* f, FfnSpec* out) {
-  *out = {};
-  if (f == nullptr) return Status::Ok();
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->kind(), FfnKind::kGated, "ffn.kind", &out->kind));
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kGeluQuick, "ffn.activation", &out->activation));
-  out->width = f->width();
-  out->gate = DecodeLinear(f->gate());
-  out->up = DecodeLinear(f->up());
-  out->down = DecodeLinear(f->down());
-  return Status::Ok();
-}
+namespace {
 
 Status DecodePacking(const fb::Packing* packing, WeightLayout* out) {
   *out = {};
@@ -108,49 +47,87 @@ Status DecodePacking(const fb::Packing* packing, WeightLayout* out) {
   return Status::Ok();
 }
 
-}  // namespace
-
-Status DecodeModel(const fb::Header& h, ModelSpec* out) {
-  *out = {};
-  out->width = h.width();
-  out->layers = h.layers() == nullptr ? 0 : h.layers()->size();
-  out->outputs = h.outputs();
-  out->vocabulary = h.vocabulary();
-  out->max_positions = h.max_positions();
-  out->tokenizer_segment = h.tokenizer_segment();
-  const fb::Input* input = h.input();
-  const fb::Output* output = h.output();
+Status DecodeInput(const fb::Input* input, InputSpec* out) {
   if (input == nullptr) return Status::Error(Code::kInvalidModel, "missing").Field("input");
-  if (output == nullptr) return Status::Error(Code::kInvalidModel, "missing").Field("output");
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(input->kind(), InputKind::kPatches, "input.kind", &out->input.kind));
-  out->input.table = input->table();
-  out->input.scale = input->scale();
-  out->input.positions = input->positions();
-  out->input.image_height = input->image_height();
-  out->input.image_width = input->image_width();
-  out->input.image_channels = input->image_channels();
-  out->input.patch = input->patch();
-  out->input.patch_projection = DecodeLinear(input->patch_projection());
-  out->input.cls = input->cls();
-  THIMBLE_RETURN_IF_ERROR(DecodeNorm(output->norm(), "output.norm", &out->output.norm));
-  out->output.head = DecodeLinear(output->head());
-  out->output.tied = output->tied();
-  out->output.scale = output->scale();
-  out->output.softcap = output->softcap();
-  return DecodeEnum(output->rows(), OutputRows::kFirst, "output.rows", &out->output.rows);
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(input->kind(), InputKind::kPatches, "input.kind", &out->kind));
+  out->table = input->table();
+  out->scale = input->scale();
+  out->positions = input->positions();
+  out->image_height = input->image_height();
+  out->image_width = input->image_width();
+  out->image_channels = input->image_channels();
+  out->patch = input->patch();
+  out->patch_projection = DecodeLinear(input->patch_projection());
+  out->cls = input->cls();
+  return DecodeNorm(input->norm(), "input.norm", &out->norm);
 }
 
-Status DecodeLayer(const fb::Header& header, uint32_t layer, LayerSpec* out) {
+Status DecodeOutput(const fb::Output* output, OutputSpec* out) {
+  if (output == nullptr) return Status::Error(Code::kInvalidModel, "missing").Field("output");
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(output->norm(), "output.norm", &out->norm));
+  out->head = DecodeLinear(output->head());
+  out->tied = output->tied();
+  out->scale = output->scale();
+  out->softcap = output->softcap();
+  return DecodeEnum(output->rows(), OutputRows::kFirst, "output.rows", &out->rows);
+}
+
+// The table of that kind, as the struct of that kind.
+template <size_t... kIndex>
+Status DecodeMixer(const fb::Header& header, MixerKind kind, uint32_t index, MixerSpec* out, std::index_sequence<kIndex...>) {
+  Status status = NotRun("mixer.kind").Got(static_cast<uint64_t>(kind));
+  (void)((static_cast<size_t>(kind) == kIndex && (status = ReadMixer(header, index, &out->emplace<kIndex>()), true)) || ...);
+  return status;
+}
+
+}  // namespace
+
+Status DecodePart(const fb::Header& h, uint32_t index, ModelSpec* out) {
   *out = {};
+  const fb::Part& part = *h.parts()->Get(index);
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(part.role(), PartRole::kDraft, "role", &out->role));
+  out->width = part.width();
+  out->outputs = part.outputs();
+  out->vocabulary = part.vocabulary();
+  out->max_positions = part.max_positions();
+  out->first_layer = part.first_layer();
+  out->layers = part.layers();
+  out->tokenizer_segment = h.tokenizer_segment();
+  THIMBLE_RETURN_IF_ERROR(DecodeInput(part.input(), &out->input));
+  THIMBLE_RETURN_IF_ERROR(DecodeOutput(part.output(), &out->output));
+  const LayerRange first = DecodeLayer(h, out->first_layer), last = DecodeLayer(h, out->first_layer + out->layers - 1);
+  out->first_block = first.first_block;
+  out->blocks = last.first_block + last.blocks - first.first_block;
+  BlockSpec block;
+  const AttentionSpec* attention = nullptr;
+  for (uint32_t i = 0; i < out->blocks && attention == nullptr; ++i) {
+    if (!DecodeBlock(h, out->first_block + i, &block).ok()) return Status::Ok();  // refused by the walk over the blocks
+    attention = std::get_if<AttentionSpec>(&block.mixer);
+  }
+  out->decoder = attention == nullptr || attention->causal;
+  return Status::Ok();
+}
+
+Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
+  *out = {};
+  const fb::Block& b = *header.blocks()->Get(index);
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.form(), BlockForm::kCycles, "form", &out->form));
+  if (out->form > BlockForm::kPostNorm) return NotRun("form").Got(b.form());
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.norm(), "norm", &out->norm));
+  if (b.mixer() == nullptr) return Status::Error(Code::kInvalidModel, "a block without a mixer").Field("mixer");
+  MixerKind kind;
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.mixer()->kind(), kLastMixerKind, "mixer.kind", &kind));
+  THIMBLE_RETURN_IF_ERROR(DecodeMixer(header, kind, b.mixer()->index(), &out->mixer,
+                                      std::make_index_sequence<std::variant_size_v<MixerSpec>>()));
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.post_norm(), "post_norm", &out->post_norm));
+  out->scale = b.scale();
+  out->output_scale = b.output_scale();
+  return Status::Ok();
+}
+
+LayerRange DecodeLayer(const fb::Header& header, uint32_t layer) {
   const fb::Layer* l = header.layers()->Get(layer);
-  Status status = DecodeNorm(l->attention_norm(), "attention_norm", &out->attention_norm);
-  if (status.ok()) status = DecodeAttention(l->attention(), &out->attention);
-  if (status.ok()) status = DecodeNorm(l->attention_post_norm(), "attention_post_norm", &out->attention_post_norm);
-  if (status.ok()) status = DecodeNorm(l->ffn_norm(), "ffn_norm", &out->ffn_norm);
-  if (status.ok()) status = DecodeFfn(l->ffn(), &out->ffn);
-  if (status.ok()) status = DecodeNorm(l->ffn_post_norm(), "ffn_post_norm", &out->ffn_post_norm);
-  out->output_scale = l->output_scale();
-  return status.ok() ? status : status.At("layer", layer);
+  return {l->first_block(), l->blocks()};
 }
 
 Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) {

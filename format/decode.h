@@ -8,13 +8,13 @@
 namespace thimble {
 namespace fb {
 struct Header;
-struct Layer;
 struct Tensor;
 }  // namespace fb
 
-// `header` has passed the FlatBuffers verifier.
-Status DecodeModel(const fb::Header& header, ModelSpec* model);
-Status DecodeLayer(const fb::Header& header, uint32_t layer, LayerSpec* spec);
+// `header` has passed the FlatBuffers verifier, and its parts and layers the check in header.cc.
+Status DecodePart(const fb::Header& header, uint32_t part, ModelSpec* spec);
+LayerRange DecodeLayer(const fb::Header& header, uint32_t layer);
+Status DecodeBlock(const fb::Header& header, uint32_t block, BlockSpec* spec);
 Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* spec);
 SegmentSpec DecodeSegment(const fb::Header& header, uint32_t segment);
 

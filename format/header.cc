@@ -2,8 +2,10 @@
 // (format/validate.cc).
 #include "format/header.h"
 
+#include "format/checksum.h"
 #include "format/container.h"
 #include "format/decode.h"
+#include "format/decode_pieces.h"
 #include "format/schema/thimble_generated.h"
 #include "format/validate.h"
 #include "runtime/core/checked.h"
@@ -13,11 +15,6 @@ namespace {
 
 std::string_view View(const flatbuffers::String* s) {
   return s == nullptr ? std::string_view{} : std::string_view{s->data(), s->size()};
-}
-
-template <typename V>
-uint32_t Size(const V* vector) {
-  return vector == nullptr ? 0 : vector->size();
 }
 
 // Names of features that a file may require and this build has. None so far.
@@ -38,7 +35,7 @@ Status CheckStructure(const void* bytes, size_t size) {
 
 Status CheckSegments(const fb::Header& header, uint64_t header_end, uint64_t file_bytes) {
   uint64_t end = header_end;
-  const uint32_t count = Size(header.segments());
+  const uint32_t count = CountOf(header.segments());
   if (count > 0 && reinterpret_cast<uintptr_t>(header.segments()->Data()) % alignof(uint64_t) != 0) {
     return Status::Error(Code::kCorrupt, "misaligned segment table").At("header").Field("segments");
   }
@@ -62,8 +59,58 @@ Status CheckSegments(const fb::Header& header, uint64_t header_end, uint64_t fil
   return Status::Ok();
 }
 
+// Ranges that follow each other from 0 up to `count`, none of them empty.
+class Ranges {
+ public:
+  Ranges(const char* section, uint32_t count) : section_(section), count_(count) {}
+
+  Status Next(uint32_t i, uint32_t first, uint32_t size, const char* first_field, const char* size_field) {
+    if (first != end_) {
+      return Status::Error(Code::kInvalidModel, "must begin where the one before ends").At(section_, i).Field(first_field)
+          .Got(first).Wanted(end_);
+    }
+    if (size == 0 || size > count_ - end_) {
+      return Status::Error(Code::kInvalidModel, "empty, or more than there are").At(section_, i).Field(size_field)
+          .Got(size).Wanted(count_ - end_);
+    }
+    end_ += size;
+    return Status::Ok();
+  }
+  bool complete() const { return end_ == count_; }
+
+ private:
+  const char* section_;
+  uint32_t count_, end_ = 0;
+};
+
+Status CheckCount(uint32_t count, uint32_t most, const char* field) {
+  if (count >= 1 && count <= most) return Status::Ok();
+  return Status::Error(Code::kInvalidModel, count == 0 ? "too small" : "too large").At("header").Field(field)
+      .Got(count).Wanted(count == 0 ? 1 : most);
+}
+
+// Every layer belongs to one part and every block to one layer, in order.
+Status CheckLayers(const fb::Header& header) {
+  const uint32_t parts = CountOf(header.parts()), layers = CountOf(header.layers()), blocks = CountOf(header.blocks());
+  THIMBLE_RETURN_IF_ERROR(CheckCount(parts, kMaxParts, "parts"));
+  THIMBLE_RETURN_IF_ERROR(CheckCount(layers, kMaxLayers, "layers"));
+  THIMBLE_RETURN_IF_ERROR(CheckCount(blocks, kMaxBlocks, "blocks"));
+  Ranges of_parts("part", layers), of_layers("layer", blocks);
+  for (uint32_t i = 0; i < parts; ++i) {
+    const fb::Part& part = *header.parts()->Get(i);
+    THIMBLE_RETURN_IF_ERROR(of_parts.Next(i, part.first_layer(), part.layers(), "first_layer", "layers"));
+  }
+  for (uint32_t i = 0; i < layers; ++i) {
+    const LayerRange layer = DecodeLayer(header, i);
+    THIMBLE_RETURN_IF_ERROR(of_layers.Next(i, layer.first_block, layer.blocks, "first_block", "blocks"));
+  }
+  if (of_parts.complete() && of_layers.complete()) return Status::Ok();
+  return Status::Error(Code::kInvalidModel, "some belong to nothing").At("header")
+      .Field(of_parts.complete() ? "blocks" : "layers");
+}
+
 Status CheckFeatures(const fb::Header& header) {
-  for (uint32_t i = 0; i < Size(header.required_features()); ++i) {
+  for (uint32_t i = 0; i < CountOf(header.required_features()); ++i) {
     const std::string_view name = View(header.required_features()->Get(i));
     if (!KnownFeature(name)) {
       return Status::Error(Code::kUnsupportedFeature, "the file requires a feature this build does not have; update")
@@ -81,16 +128,45 @@ Result<Header> Header::Parse(const void* bytes, size_t size, uint64_t file_bytes
   THIMBLE_RETURN_IF_ERROR(CheckFeatures(*root));
   Header h;
   h.fb_ = root;
-  THIMBLE_RETURN_IF_ERROR(DecodeModel(*root, &h.model_));
+  h.bytes_ = bytes;
+  h.size_ = size;
+  THIMBLE_RETURN_IF_ERROR(CheckLayers(*root));
+  THIMBLE_RETURN_IF_ERROR(DecodePart(*root, 0, &h.model_));
   THIMBLE_RETURN_IF_ERROR(CheckSegments(*root, kPrefixBytes + size, file_bytes));
-  THIMBLE_RETURN_IF_ERROR(ValidateModel(*root, h.model_, &h.decoder_));
+  THIMBLE_RETURN_IF_ERROR(ValidateModel(*root));
   return h;
 }
 
-LayerSpec Header::layer(uint32_t i) const {
-  LayerSpec spec;
-  (void)DecodeLayer(*fb_, i, &spec);  // decoded without error in Parse()
+// What follows was decoded without error in Parse().
+uint32_t Header::parts() const { return CountOf(fb_->parts()); }
+
+ModelSpec Header::part(uint32_t i) const {
+  ModelSpec spec;
+  (void)DecodePart(*fb_, i, &spec);
   return spec;
+}
+
+LayerRange Header::layer(uint32_t i) const { return DecodeLayer(*fb_, i); }
+
+BlockSpec Header::block(uint32_t i) const {
+  BlockSpec spec;
+  (void)DecodeBlock(*fb_, i, &spec);
+  return spec;
+}
+
+uint64_t Header::content_id() const { return fb_->content_id(); }
+
+uint64_t Header::ComputeContentId() const {
+  // The writer stores the field always. Where it is not, no id is right but by accident.
+  const uint8_t* begin = static_cast<const uint8_t*>(bytes_);
+  const uint8_t* field = reinterpret_cast<const flatbuffers::Table*>(fb_)->GetAddressOf(fb::Header::VT_CONTENT_ID);
+  if (field == nullptr) return ChecksumOf(begin, size_);
+  const uint8_t zero[sizeof(uint64_t)] = {};
+  Checksum id;
+  id.Update(begin, static_cast<size_t>(field - begin));
+  id.Update(zero, sizeof zero);
+  id.Update(field + sizeof zero, size_ - static_cast<size_t>(field - begin) - sizeof zero);
+  return id.Digest();
 }
 
 TensorSpec Header::tensor(uint32_t i) const {
@@ -100,13 +176,13 @@ TensorSpec Header::tensor(uint32_t i) const {
 }
 
 SegmentSpec Header::segment(uint32_t i) const { return DecodeSegment(*fb_, i); }
-uint32_t Header::tensors() const { return Size(fb_->tensors()); }
-uint32_t Header::segments() const { return Size(fb_->segments()); }
+uint32_t Header::tensors() const { return CountOf(fb_->tensors()); }
+uint32_t Header::segments() const { return CountOf(fb_->segments()); }
 std::string_view Header::name() const { return View(fb_->name()); }
 std::string_view Header::family() const { return View(fb_->family()); }
 std::string_view Header::chat_template() const { return View(fb_->chat_template()); }
 std::string_view Header::tensor_name(uint32_t i) const { return View(fb_->tensors()->Get(i)->name()); }
-uint32_t Header::metadata() const { return Size(fb_->metadata()); }
+uint32_t Header::metadata() const { return CountOf(fb_->metadata()); }
 std::string_view Header::metadata_key(uint32_t i) const { return View(fb_->metadata()->Get(i)->key()); }
 std::string_view Header::metadata_value(uint32_t i) const { return View(fb_->metadata()->Get(i)->value()); }
 

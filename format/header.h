@@ -18,7 +18,9 @@ struct Header;
 }
 
 // Caps that keep all later arithmetic far from overflow and hostile files cheap. Well above any real model.
+inline constexpr uint32_t kMaxParts = 8;
 inline constexpr uint32_t kMaxLayers = 1024;
+inline constexpr uint32_t kMaxBlocks = 4 * kMaxLayers;
 inline constexpr uint32_t kMaxTensors = 1u << 16;
 inline constexpr uint32_t kMaxWidth = 1u << 17;          // D, and H * d
 inline constexpr uint32_t kMaxFfnWidth = 1u << 20;       // F
@@ -36,8 +38,13 @@ class Header {
 
   Header() = default;
 
+  // The first part.
   const ModelSpec& model() const { return model_; }
-  LayerSpec layer(uint32_t i) const;
+  uint32_t parts() const;
+  ModelSpec part(uint32_t i) const;
+  // Layers and blocks are numbered through the file; a part says where its own lie.
+  LayerRange layer(uint32_t i) const;
+  BlockSpec block(uint32_t i) const;
   TensorSpec tensor(uint32_t i) const;
   SegmentSpec segment(uint32_t i) const;
   uint32_t tensors() const;
@@ -52,13 +59,26 @@ class Header {
   std::string_view metadata_key(uint32_t i) const;
   std::string_view metadata_value(uint32_t i) const;
 
-  // Reads tokens, causal, logits for every row: can prefill and decode. Everything else is an encoder.
-  bool is_decoder() const { return decoder_; }
+  bool is_decoder() const { return model_.decoder; }
+  // Of the portable file that this one holds, whatever its packing: two files of one id compute the same.
+  uint64_t content_id() const;
+  // What content_id() must be in a file without packed tensors.
+  uint64_t ComputeContentId() const;
 
  private:
   const fb::Header* fb_ = nullptr;
   ModelSpec model_;
-  bool decoder_ = false;
+  const void* bytes_ = nullptr;
+  size_t size_ = 0;
 };
+
+// fn(block, spec) for each attention of a part.
+template <typename F>
+void ForEachAttention(const Header& header, const ModelSpec& part, F fn) {
+  for (uint32_t i = part.first_block; i < part.first_block + part.blocks; ++i) {
+    const BlockSpec block = header.block(i);
+    if (const AttentionSpec* attention = std::get_if<AttentionSpec>(&block.mixer)) fn(i, *attention);
+  }
+}
 
 }  // namespace thimble

@@ -145,7 +145,6 @@ Status ModelFile::OpenMemory(const void* bytes, size_t size) {
 Status ModelFile::AdoptHeader(const Prefix& prefix, uint64_t file_bytes) {
   THIMBLE_RETURN_IF_ERROR(CheckHeaderChecksum(prefix, header_copy_));
   THIMBLE_ASSIGN_OR_RETURN(header_, Header::Parse(header_copy_, header_bytes_, file_bytes));
-  header_checksum_ = prefix.header_checksum;
   return Status::Ok();
 }
 

@@ -32,8 +32,6 @@ class ModelFile {
   const Header& header() const { return header_; }
   uint64_t file_bytes() const { return size_; }
   size_t header_copy_bytes() const { return header_bytes_; }
-  // Of the header, which holds the checksums of all segments: equal for equal files only.
-  uint64_t header_checksum() const { return header_checksum_; }
   // The whole file, as it is mapped.
   const uint8_t* bytes() const { return base_; }
   bool in_memory() const { return mapping_ == nullptr; }
@@ -55,7 +53,6 @@ class ModelFile {
   size_t mapping_bytes_ = 0;
   void* header_copy_ = nullptr;
   size_t header_bytes_ = 0;
-  uint64_t header_checksum_ = 0;
   Header header_;
 };
 

@@ -1,105 +1,41 @@
 // What a .thimble header says, as plain structs: the one description of a model in memory.
 //
 // The writer takes it, the reader gives it back validated, and the runtime builds its layers from it. Tensors and
-// segments are referred to by index; kNoTensor means absent. Shapes: D model width, H query heads, G kv heads,
-// d head width, F feed-forward width, V vocabulary rows. This file knows neither FlatBuffers nor kernels.
+// segments are referred to by index; kNoTensor means absent. Shapes: D model width, F feed-forward width, V vocabulary
+// rows. What a layer can be made of has a folder each in format/mixers/. This file knows neither FlatBuffers nor kernels.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "runtime/core/kinds.h"
+#include "format/mixers/mixers.h"
+#include "format/pieces.h"
 #include "runtime/core/weight_layout.h"
 #include "runtime/core/weight_type.h"
 
 namespace thimble {
 
-inline constexpr int32_t kNoTensor = -1;
+// How a block joins the residual stream x; f is its mixer.
+//   kResidual  x = output_scale * (x + scale * post_norm(f(norm(x)))); either norm may be absent
+//   kPostNorm  x = output_scale * post_norm(x + scale * f(x))
+// The others are named for files to come and not run by this build: parallel (from the normed rows of the block before),
+// branches (summed before one norm), streams (several residual streams), cycles (a stack run several times).
+enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kCycles };
 
-enum class NormKind : uint8_t { kNone, kLayerNorm, kRmsNorm };
-
-// Over which elements the mean is taken: the whole row, or each head of width d alone (q, k and v norms).
-enum class NormScope : uint8_t { kRow, kHead };
-
-struct NormSpec {
-  NormKind kind = NormKind::kNone;
-  NormScope scope = NormScope::kRow;
-  float eps = 0;
-  float weight_offset = 0;      // 1 for the (1 + w) form of Gemma
-  int32_t weight = kNoTensor;   // f32 [row] or [d]; absent means 1
-  int32_t bias = kNoTensor;     // f32, LayerNorm only; absent means 0
-};
-
-// y = W x + b; weight [n, k], bias f32 [n] or absent.
-struct LinearSpec {
-  int32_t weight = kNoTensor;
-  int32_t bias = kNoTensor;
-};
-
-// Which of the three projections are one tensor (paper: Q=K-V, Q-K=V, Q=K=V). With kKV and kQKV one stored row per
-// token, layer and kv head is both key and value. With kQK and kQKV the query of head h is the key row of its group,
-// before rotation and before q_norm / k_norm.
-enum class Sharing : uint8_t { kNone, kQK, kKV, kQKV };
-
-// When keys are rotated by their position. Queries are rotated in every mode but kNone.
-//   kOnWrite               stored rotated. A shared row is then rotated as a value, too.
-//   kOnRead                stored as projected; rotated for the score when read. Values are never rotated.
-//   kOnWriteInverseOutput  stored rotated, values too (shared or not), and the head's output is turned back by
-//                          the query's position: o_i = R_i^-1 sum_j p_ij R_j v_j (DeepSeek-V4).
-enum class KeyRotation : uint8_t { kNone, kOnWrite, kOnRead, kOnWriteInverseOutput };
-
-// Rotary positions of the elements [offset, ...) of each head. Pair i < width/2 turns by
-// position * position_scale * theta^(-2i/denominator) / freq_divisors[i].
-struct RopeSpec {
-  uint32_t width = 0;            // rotated elements per head, even; 0 = no rotation
-  uint32_t offset = 0;           // first rotated element
-  uint32_t pair_stride = 0;      // half-split: distance of the partners, width/2 for most, d/2 for Gemma 4
-  uint32_t denominator = 0;      // exponent denominator: width for most, d for Gemma 4
-  RopePairing pairing = RopePairing::kHalfSplit;
-  double theta = 10000.0;
-  double position_scale = 1.0;   // 1 / factor of linear scaling
-  float magnitude = 1.0f;        // factor on cos and sin (YaRN, longrope)
-  int32_t freq_divisors = kNoTensor;  // f32 [width/2], llama3 and longrope scaling
-};
-
-struct AttentionSpec {
-  uint32_t heads = 0;
-  uint32_t kv_heads = 0;         // query head h reads kv head h / (heads / kv_heads)
-  uint32_t head_width = 0;
-  Sharing sharing = Sharing::kNone;
-  KeyRotation rotation = KeyRotation::kNone;
-  bool causal = true;
-  uint32_t window = 0;           // keys j with i - window < j <= i; 0 = all
-  float scale = 0;               // factor on q.k, 1/sqrt(d) for most (tau/sqrt(d) for the paper's (X)+)
-  float softcap = 0;             // cap * tanh(score / cap); 0 = none
-  RopeSpec rope;
-  LinearSpec q, k, v, o;         // q absent with kQK and kQKV, v absent with kKV and kQKV
-  NormSpec q_norm, k_norm, v_norm;  // before rotation; v_norm only where v is separate
-  int32_t key_gain = kNoTensor;  // f32 [d], kOnRead only: factor on the key, not on the value, before rotation
-  int32_t sinks = kNoTensor;     // f32 [H]: an extra score per head that takes probability and gives no value
-  int32_t score_bias = kNoTensor;   // f32 [positions]: beta_j added to every score of key j (paper's (X)+)
-  int32_t cache_source = -1;     // -1: own rows; else an earlier layer whose rows are read (no k, no v here)
-};
-
-enum class FfnKind : uint8_t { kNone, kPlain, kGated };
-
-// kPlain: down(act(up x)); kGated: down(act(gate x) * up x).
-struct FfnSpec {
-  FfnKind kind = FfnKind::kNone;
-  Activation activation = Activation::kGeluErf;
-  uint32_t width = 0;
-  LinearSpec gate, up, down;
-};
-
-// x += post_norm(attention(norm(x))); x += post_norm(ffn(norm(x))); x *= output_scale.
-struct LayerSpec {
-  NormSpec attention_norm;
-  AttentionSpec attention;
-  NormSpec attention_post_norm;
-  NormSpec ffn_norm;
-  FfnSpec ffn;
-  NormSpec ffn_post_norm;
+// A layer is a short list of these.
+struct BlockSpec {
+  BlockForm form = BlockForm::kResidual;
+  NormSpec norm;
+  MixerSpec mixer;
+  NormSpec post_norm;
+  float scale = 1.0f;
   float output_scale = 1.0f;
+};
+
+// Blocks [first_block, first_block + blocks) of the file.
+struct LayerRange {
+  uint32_t first_block = 0;
+  uint32_t blocks = 0;
 };
 
 enum class InputKind : uint8_t { kTokens, kPatches };
@@ -115,6 +51,7 @@ struct InputSpec {
   uint32_t image_height = 0, image_width = 0, image_channels = 0, patch = 0;
   LinearSpec patch_projection;
   int32_t cls = kNoTensor;         // f32 [D]
+  NormSpec norm;                   // of the rows that enter the first layer
 };
 
 // Which rows give logits: every row, or the first (CLS).
@@ -122,22 +59,31 @@ enum class OutputRows : uint8_t { kEvery, kFirst };
 
 struct OutputSpec {
   NormSpec norm;
-  LinearSpec head;                 // [outputs, D]; the input table when tied
+  LinearSpec head;                 // [outputs, D]; the input table when tied; absent: the rows are the output
   bool tied = false;
   float scale = 1.0f;              // factor on the logits
   float softcap = 0;
   OutputRows rows = OutputRows::kEvery;
 };
 
+// What a part is for. The main one is the first; an encoder makes rows for it, a draft guesses tokens for it.
+enum class PartRole : uint8_t { kMain, kEncoder, kDraft };
+
+// A network of its own. A file has one, or several beside each other; they share tensors and the tokenizer.
 struct ModelSpec {
+  PartRole role = PartRole::kMain;
   uint32_t width = 0;              // D
+  uint32_t first_layer = 0;        // of the file's; 0 in the first part
   uint32_t layers = 0;             // L
-  uint32_t outputs = 0;            // rows of the head: V, or classes
+  uint32_t first_block = 0;        // of the file's: those of its layers
+  uint32_t blocks = 0;
+  uint32_t outputs = 0;            // rows of the head: V, or classes; D without a head
   uint32_t vocabulary = 0;         // real ids; table and head may have more rows, which are never sampled
   uint32_t max_positions = 0;      // trained context; a hard limit with learned positions or score_bias
+  bool decoder = false;            // reads tokens, causal, logits for every row: prefills and decodes. Else an encoder
   InputSpec input;
   OutputSpec output;
-  int32_t tokenizer_segment = -1;
+  int32_t tokenizer_segment = -1;  // of the file
 };
 
 // Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors in portable rows have a scale

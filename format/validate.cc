@@ -1,8 +1,12 @@
-// Rules for tensors, input, output, and the walk over the layers; a layer's own rules are in validate_layer.cc.
+// Rules for tensors and parts: input, output, and the walk over the blocks; a mixer's own rules are in its folder.
 #include "format/validate.h"
 
+#include <string_view>
+
 #include "format/decode.h"
+#include "format/decode_pieces.h"
 #include "format/header.h"
+#include "format/mixers/rules.h"
 #include "format/schema/thimble_generated.h"
 #include "format/validate_rules.h"
 
@@ -23,7 +27,7 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
       !WeightScaleBytes(t.type, t.rows, t.cols, t.block, &scale_bytes)) {
     return bad("its size overflows", "rows").Got(t.rows);
   }
-  const uint32_t segments = header.segments() == nullptr ? 0 : header.segments()->size();
+  const uint32_t segments = CountOf(header.segments());
   if (t.data_segment < 0 || static_cast<uint32_t>(t.data_segment) >= segments) {
     return bad("no such segment", "data_segment").Got(static_cast<uint64_t>(t.data_segment)).Wanted(segments);
   }
@@ -63,6 +67,7 @@ Status CheckInput(const Rules& rules, const ModelSpec& m) {
   const InputSpec& in = m.input;
   THIMBLE_RETURN_IF_ERROR(CheckAbsentInput(rules, in));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(in.scale, "input.scale"));
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(in.norm, "input.norm", m.width, 0));
   if (in.positions != kNoTensor) {
     THIMBLE_RETURN_IF_ERROR(rules.FloatMatrix(in.positions, "input.positions", m.max_positions, m.width));
   }
@@ -93,6 +98,9 @@ Status CheckOutput(const Rules& rules, const ModelSpec& m) {
   THIMBLE_RETURN_IF_ERROR(rules.Norm(out.norm, "output.norm", m.width, 0));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(out.scale, "output.scale"));
   THIMBLE_RETURN_IF_ERROR(rules.NotNegative(out.softcap, "output.softcap"));
+  if (!out.tied && out.head.weight == kNoTensor && m.outputs == m.width && !m.decoder) {
+    return rules.NoLinear(out.head, "output.head");
+  }
   if (!out.tied) return rules.Linear(out.head, "output.head", m.outputs, m.width);
   if (m.input.kind != InputKind::kTokens) return rules.Bad("only a token table can be tied", "output.tied");
   if (out.head.weight != kNoTensor) return rules.Bad("a tied head has no weight of its own", "output.head");
@@ -100,40 +108,89 @@ Status CheckOutput(const Rules& rules, const ModelSpec& m) {
   return Status::Ok();
 }
 
+Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& block) {
+  const uint32_t D = place.part.width;
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(block.norm, "norm", D, 0));
+  if (block.form == BlockForm::kPostNorm && block.norm.kind != NormKind::kNone) {
+    return rules.Bad("must be absent where the norm stands behind", "norm");
+  }
+  Status status = Status::Ok();
+  VisitMixer(block.mixer, [&](const auto& mixer) { status = CheckMixer(rules, place, mixer); });
+  THIMBLE_RETURN_IF_ERROR(status);
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(block.post_norm, "post_norm", D, 0));
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(block.scale, "scale"));
+  return rules.Finite(block.output_scale, "output_scale");
+}
+
+// How many mixers of each kind the blocks so far have taken: tables lie in the order of their blocks, so that none is
+// used twice or left unchecked.
+struct MixersTaken {
+  uint32_t of_kind[std::variant_size_v<MixerSpec>] = {};
+
+  Status Take(const fb::Header& header, uint32_t block, const MixerSpec& mixer) {
+    const uint32_t index = header.blocks()->Get(block)->mixer()->index();
+    uint32_t& taken = of_kind[mixer.index()];
+    if (index == taken++) return Status::Ok();
+    return Status::Error(Code::kInvalidModel, "mixers lie in the order of their blocks").Field("mixer.index")
+        .Got(index).Wanted(taken - 1);
+  }
+
+  template <size_t... kIndex>
+  bool All(const fb::Header& header, std::index_sequence<kIndex...>) const {
+    return ((of_kind[kIndex] == CountMixers(header, std::variant_alternative_t<kIndex, MixerSpec>())) && ...);
+  }
+};
+
+Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersTaken* taken) {
+  if ((m.role == PartRole::kMain) != (index == 0)) return rules.Bad("the first part is the main one, and no other", "role");
+  THIMBLE_RETURN_IF_ERROR(rules.Range(m.width, 1, kMaxWidth, "width"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(m.outputs, 1, kMaxVocabulary, "outputs"));
+  const bool has_head = m.output.tied || m.output.head.weight != kNoTensor;
+  THIMBLE_RETURN_IF_ERROR(rules.Range(m.vocabulary, 1, has_head || m.decoder ? m.outputs : kMaxVocabulary, "vocabulary"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(m.max_positions, 1, kMaxPositions, "max_positions"));
+  THIMBLE_RETURN_IF_ERROR(CheckInput(rules, m));
+  THIMBLE_RETURN_IF_ERROR(CheckOutput(rules, m));
+  for (uint32_t layer = m.first_layer; layer < m.first_layer + m.layers; ++layer) {
+    const LayerRange range = DecodeLayer(rules.header(), layer);
+    for (uint32_t b = range.first_block; b < range.first_block + range.blocks; ++b) {
+      BlockSpec block;
+      Status status = DecodeBlock(rules.header(), b, &block);
+      if (status.ok()) status = taken->Take(rules.header(), b, block.mixer);
+      if (status.ok()) status = CheckBlock(rules, {m, b}, block);
+      const AttentionSpec* attention = std::get_if<AttentionSpec>(&block.mixer);
+      if (status.ok() && attention != nullptr && attention->causal != m.decoder) {
+        status = rules.Bad("causal and unmasked layers in one model", "attention.causal");
+      }
+      if (!status.ok()) return status.At("layer", layer);
+    }
+  }
+  if (m.decoder && (m.input.kind != InputKind::kTokens || m.output.rows != OutputRows::kEvery)) {
+    return rules.Bad("causal models read tokens and give logits for every row", "output.rows");
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
-Status ValidateModel(const fb::Header& header, const ModelSpec& m, bool* is_decoder) {
-  const uint32_t tensors = header.tensors() == nullptr ? 0 : header.tensors()->size();
+Status ValidateModel(const fb::Header& header) {
+  const uint32_t tensors = CountOf(header.tensors()), segments = CountOf(header.segments());
   const Rules rules(header, tensors);
   THIMBLE_RETURN_IF_ERROR(rules.Range(tensors, 1, kMaxTensors, "tensors"));
   for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i));
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.width, 1, kMaxWidth, "width"));
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.layers, 1, kMaxLayers, "layers"));
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.outputs, 1, kMaxVocabulary, "outputs"));
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.vocabulary, 1, m.outputs, "vocabulary"));
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.max_positions, 1, kMaxPositions, "max_positions"));
-  const uint32_t segments = header.segments() == nullptr ? 0 : header.segments()->size();
-  if (m.tokenizer_segment < -1 || m.tokenizer_segment >= static_cast<int64_t>(segments)) {
+  if (header.tokenizer_segment() < -1 || header.tokenizer_segment() >= static_cast<int64_t>(segments)) {
     return rules.Bad("no such segment", "tokenizer_segment").Wanted(segments);
   }
-  THIMBLE_RETURN_IF_ERROR(CheckInput(rules, m));
-  THIMBLE_RETURN_IF_ERROR(CheckOutput(rules, m));
-
-  bool causal = true;
-  for (uint32_t i = 0; i < m.layers; ++i) {
-    LayerSpec layer;
-    THIMBLE_RETURN_IF_ERROR(DecodeLayer(header, i, &layer));
-    Status status = ValidateLayer(rules, m, i, layer);
-    if (!status.ok()) return status.At("layer", i);
-    if (i == 0) causal = layer.attention.causal;
-    if (layer.attention.causal != causal) {
-      return rules.Bad("causal and unmasked layers in one model", "attention.causal").At("layer", i);
-    }
+  MixersTaken taken;
+  for (uint32_t i = 0; i < header.parts()->size(); ++i) {
+    ModelSpec part;
+    Status status = DecodePart(header, i, &part);
+    if (status.ok()) status = CheckPart(rules, i, part, &taken);
+    // One part is the model: nobody needs to be told which.
+    if (!status.ok()) return i == 0 || status.section != std::string_view("header") ? status : status.At("part", i);
   }
-  if (causal && (m.input.kind != InputKind::kTokens || m.output.rows != OutputRows::kEvery)) {
-    return rules.Bad("causal models read tokens and give logits for every row", "output.rows");
+  if (!taken.All(header, std::make_index_sequence<std::variant_size_v<MixerSpec>>())) {
+    return rules.Bad("a mixer that no block has", "blocks");
   }
-  *is_decoder = causal;
   return Status::Ok();
 }
 

@@ -9,8 +9,8 @@ namespace fb {
 struct Header;
 }
 
-// `header` has passed the verifier and its segments have been checked. The first rule that is broken comes back with
-// section, index and field named.
-Status ValidateModel(const fb::Header& header, const ModelSpec& model, bool* is_decoder);
+// `header` has passed the verifier, and its parts, layers and segments have been checked (header.cc). The first rule that is
+// broken comes back with section, index and field named.
+Status ValidateModel(const fb::Header& header);
 
 }  // namespace thimble

@@ -37,6 +37,4 @@ class Rules {
   uint32_t tensors_;
 };
 
-Status ValidateLayer(const Rules& rules, const ModelSpec& model, uint32_t index, const LayerSpec& layer);
-
 }  // namespace thimble

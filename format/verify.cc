@@ -66,9 +66,15 @@ Status VerifyPayload(const ModelFile& file, const Progress& progress) {
     THIMBLE_RETURN_IF_ERROR(CheckSegment(base, s, i, progress, file.file_bytes()));
     end = s.offset + s.bytes;
   }
+  bool packed = false;
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     THIMBLE_RETURN_IF_ERROR(progress.Report(file.file_bytes(), file.file_bytes()));
     THIMBLE_RETURN_IF_ERROR(CheckFinite(file, i));
+    packed = packed || header.tensor(i).packing.packed();
+  }
+  if (!packed && header.content_id() != header.ComputeContentId()) {
+    return Status::Error(Code::kInvalidModel, "the id of the content is not what the header gives; convert the model again")
+        .At("header").Field("content_id").Got(header.content_id()).Wanted(header.ComputeContentId());
   }
   return Status::Ok();
 }

@@ -8,7 +8,6 @@
 #include <new>
 
 #include "format/container.h"
-#include "format/header.h"
 #include "format/replace_file.h"
 
 namespace thimble {
@@ -34,6 +33,13 @@ void CheckAsReader(const std::vector<uint8_t>& bytes, uint64_t file_bytes) {
 }
 
 }  // namespace
+
+LayerSpec ReadLayer(const Header& header, uint32_t layer) {
+  const LayerRange range = header.layer(layer);
+  LayerSpec spec;
+  for (uint32_t i = 0; i < range.blocks; ++i) spec.blocks.push_back(header.block(range.first_block + i));
+  return spec;
+}
 
 ModelWriter::ModelWriter(const std::string& path, ModelDescription description)
     : path_(path), description_(std::move(description)) {

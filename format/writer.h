@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "format/checksum.h"
+#include "format/header.h"
 #include "format/spec.h"
 #include "runtime/core/status.h"
 
@@ -20,16 +21,37 @@ struct NamedTensor {
   TensorSpec spec;  // type, rows, cols, block; the writer assigns the segments
 };
 
+// A layer with its mixers in place. Most have one block of each kind.
+struct LayerSpec {
+  std::vector<BlockSpec> blocks;
+
+  // The first mixer of that kind; null where there is none.
+  template <typename Mixer>
+  const Mixer* Find() const {
+    for (const BlockSpec& block : blocks) {
+      if (const Mixer* mixer = std::get_if<Mixer>(&block.mixer)) return mixer;
+    }
+    return nullptr;
+  }
+  // They must be there.
+  const AttentionSpec& attention() const { return *Find<AttentionSpec>(); }
+  const FfnSpec& ffn() const { return *Find<FfnSpec>(); }
+  AttentionSpec& attention() { return const_cast<AttentionSpec&>(std::as_const(*this).attention()); }
+  FfnSpec& ffn() { return const_cast<FfnSpec&>(std::as_const(*this).ffn()); }
+};
+
 struct ModelDescription {
   std::string name;
   std::string family;
   std::string chat_template;
-  ModelSpec spec;  // `layers` and `tokenizer_segment` are filled by the writer
+  ModelSpec spec;  // of the first part; what says where its layers and the tokenizer lie is filled by the writer
+  std::vector<ModelSpec> more_parts;  // their layers lie in `layers` behind the first part's
   std::vector<LayerSpec> layers;
   std::vector<NamedTensor> tensors;
   std::vector<uint8_t> tokenizer;  // segment bytes (format/tokenizer_data.h); empty = none
   std::vector<std::string> required_features;
   std::vector<std::pair<std::string, std::string>> metadata;
+  uint64_t content_id = 0;  // of packed files: the id of the portable one; 0: what this description gives
 };
 
 struct WriteError : std::runtime_error {
@@ -75,7 +97,10 @@ class ModelWriter {
   Checksum open_checksum_;
 };
 
-// Assigns the segments of `description` and returns their table (checksums 0). Throws on sizes that overflow.
+// A layer of a file that was opened, as the writer takes it.
+LayerSpec ReadLayer(const Header& header, uint32_t layer);
+
+// Assigns the segments and ranges of `description` and returns their table (checksums 0). Throws on sizes that overflow.
 std::vector<SegmentSpec> LayOut(ModelDescription& description, uint64_t* file_bytes);
 
 // Prefix and header, as the file starts. With zero checksums the rest may be a hole: planning needs no weights.

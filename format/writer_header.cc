@@ -2,79 +2,29 @@
 #include <cstring>
 
 #include "format/container.h"
+#include "format/mixers/write.h"
 #include "format/schema/thimble_generated.h"
+#include "format/write_pieces.h"
 #include "format/writer.h"
 #include "runtime/core/checked.h"
 
 namespace thimble {
 namespace {
 
-using flatbuffers::FlatBufferBuilder;
-using flatbuffers::Offset;
-
-fb::Linear Pack(const LinearSpec& l) { return fb::Linear(l.weight, l.bias); }
-
-Offset<fb::Norm> Pack(FlatBufferBuilder& b, const NormSpec& n) {
-  if (n.kind == NormKind::kNone) return 0;
-  return fb::CreateNorm(b, static_cast<uint8_t>(n.kind), static_cast<uint8_t>(n.scope), n.eps, n.weight_offset, n.weight,
-                        n.bias);
-}
-
-Offset<fb::Rope> Pack(FlatBufferBuilder& b, const RopeSpec& r) {
-  if (r.width == 0) return 0;
-  return fb::CreateRope(b, r.width, r.offset, r.pair_stride, r.denominator, static_cast<uint8_t>(r.pairing), r.theta,
-                        r.position_scale, r.magnitude, r.freq_divisors);
-}
-
-Offset<fb::Attention> Pack(FlatBufferBuilder& b, const AttentionSpec& a) {
-  const auto rope = Pack(b, a.rope);
-  const auto q_norm = Pack(b, a.q_norm), k_norm = Pack(b, a.k_norm), v_norm = Pack(b, a.v_norm);
-  const fb::Linear q = Pack(a.q), k = Pack(a.k), v = Pack(a.v), o = Pack(a.o);
-  fb::AttentionBuilder t(b);
-  t.add_heads(a.heads);
-  t.add_kv_heads(a.kv_heads);
-  t.add_head_width(a.head_width);
-  t.add_sharing(static_cast<uint8_t>(a.sharing));
-  t.add_rotation(static_cast<uint8_t>(a.rotation));
-  t.add_causal(a.causal);
-  t.add_window(a.window);
-  t.add_scale(a.scale);
-  t.add_softcap(a.softcap);
-  if (!rope.IsNull()) t.add_rope(rope);
-  t.add_q(&q);
-  t.add_k(&k);
-  t.add_v(&v);
-  t.add_o(&o);
-  if (!q_norm.IsNull()) t.add_q_norm(q_norm);
-  if (!k_norm.IsNull()) t.add_k_norm(k_norm);
-  if (!v_norm.IsNull()) t.add_v_norm(v_norm);
-  t.add_key_gain(a.key_gain);
-  t.add_sinks(a.sinks);
-  t.add_score_bias(a.score_bias);
-  t.add_cache_source(a.cache_source);
-  return t.Finish();
-}
-
-Offset<fb::Ffn> Pack(FlatBufferBuilder& b, const FfnSpec& f) {
-  if (f.kind == FfnKind::kNone) return 0;
-  const fb::Linear gate = Pack(f.gate), up = Pack(f.up), down = Pack(f.down);
-  return fb::CreateFfn(b, static_cast<uint8_t>(f.kind), static_cast<uint8_t>(f.activation), f.width, &gate, &up, &down);
-}
-
-Offset<fb::Layer> Pack(FlatBufferBuilder& b, const LayerSpec& l) {
-  const auto attention_norm = Pack(b, l.attention_norm);
-  const auto attention = Pack(b, l.attention);
-  const auto attention_post_norm = Pack(b, l.attention_post_norm);
-  const auto ffn_norm = Pack(b, l.ffn_norm);
-  const auto ffn = Pack(b, l.ffn);
-  const auto ffn_post_norm = Pack(b, l.ffn_post_norm);
-  return fb::CreateLayer(b, attention_norm, attention, attention_post_norm, ffn_norm, ffn, ffn_post_norm, l.output_scale);
+Offset<fb::Block> Pack(FlatBufferBuilder& b, const BlockSpec& block, MixerTables* tables) {
+  const auto norm = Pack(b, block.norm);
+  uint32_t index = 0;
+  VisitMixer(block.mixer, [&](const auto& mixer) { index = WriteMixer(b, mixer, tables); });
+  const fb::Mixer mixer(static_cast<uint32_t>(KindOf(block.mixer)), index);
+  const auto post_norm = Pack(b, block.post_norm);
+  return fb::CreateBlock(b, static_cast<uint8_t>(block.form), norm, &mixer, post_norm, block.scale, block.output_scale);
 }
 
 Offset<fb::Input> Pack(FlatBufferBuilder& b, const InputSpec& i) {
   const fb::Linear projection = Pack(i.patch_projection);
+  const auto norm = Pack(b, i.norm);
   return fb::CreateInput(b, static_cast<uint8_t>(i.kind), i.table, i.scale, i.positions, i.image_height, i.image_width,
-                         i.image_channels, i.patch, &projection, i.cls);
+                         i.image_channels, i.patch, &projection, i.cls, norm);
 }
 
 Offset<fb::Output> Pack(FlatBufferBuilder& b, const OutputSpec& o) {
@@ -83,9 +33,34 @@ Offset<fb::Output> Pack(FlatBufferBuilder& b, const OutputSpec& o) {
   return fb::CreateOutput(b, norm, &head, o.tied, o.scale, o.softcap, static_cast<uint8_t>(o.rows));
 }
 
+Offset<fb::Part> Pack(FlatBufferBuilder& b, const ModelSpec& m) {
+  const auto input = Pack(b, m.input);
+  const auto output = Pack(b, m.output);
+  return fb::CreatePart(b, static_cast<uint8_t>(m.role), m.width, m.outputs, m.vocabulary, m.max_positions, input, output,
+                        m.first_layer, m.layers);
+}
+
 Offset<fb::Packing> Pack(FlatBufferBuilder& b, const WeightLayout& p) {
   if (!p.packed()) return 0;
   return fb::CreatePacking(b, b.CreateString(p.packer), p.version, p.nr, p.kr, p.sr, p.planes);
+}
+
+// Each part's layers and blocks: those of the first part are what the others leave.
+void SetRanges(ModelDescription& d) {
+  uint64_t others = 0;
+  for (const ModelSpec& part : d.more_parts) others += part.layers;
+  if (others > d.layers.size()) throw WriteError(Code::kInvalidModel, "the parts have more layers than there are");
+  d.spec.layers = static_cast<uint32_t>(d.layers.size() - others);
+  uint32_t layer = 0, block = 0;
+  const auto set = [&](ModelSpec& part) {
+    part.tokenizer_segment = d.spec.tokenizer_segment;
+    part.first_layer = layer;
+    part.first_block = block;
+    for (; layer < part.first_layer + part.layers; ++layer) block += static_cast<uint32_t>(d.layers[layer].blocks.size());
+    part.blocks = block - part.first_block;
+  };
+  set(d.spec);
+  for (ModelSpec& part : d.more_parts) set(part);
 }
 
 }  // namespace
@@ -108,7 +83,7 @@ std::vector<SegmentSpec> LayOut(ModelDescription& d, uint64_t* file_bytes) {
     t.spec.scale_segment = scales > 0 && !packed ? add(scales) : -1;
   }
   d.spec.tokenizer_segment = d.tokenizer.empty() ? -1 : add(d.tokenizer.size());
-  d.spec.layers = static_cast<uint32_t>(d.layers.size());
+  SetRanges(d);
 
   // The header's size does not depend on the offsets that it will hold.
   uint64_t end = HeaderBytes(d, segments, 0).size();
@@ -124,11 +99,19 @@ std::vector<SegmentSpec> LayOut(ModelDescription& d, uint64_t* file_bytes) {
   return segments;
 }
 
-std::vector<uint8_t> HeaderBytes(const ModelDescription& d, const std::vector<SegmentSpec>& segments, uint64_t file_bytes) {
-  FlatBufferBuilder b(1 << 16);
+namespace {
+
+void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vector<SegmentSpec>& segments, uint64_t content_id) {
   b.ForceDefaults(true);  // no value changes the header's size
-  std::vector<Offset<fb::Layer>> layers;
-  for (const LayerSpec& l : d.layers) layers.push_back(Pack(b, l));
+  std::vector<Offset<fb::Part>> parts = {Pack(b, d.spec)};
+  for (const ModelSpec& part : d.more_parts) parts.push_back(Pack(b, part));
+  std::vector<fb::Layer> layers;
+  std::vector<Offset<fb::Block>> blocks;
+  MixerTables mixers;
+  for (const LayerSpec& l : d.layers) {
+    layers.emplace_back(static_cast<uint32_t>(blocks.size()), static_cast<uint32_t>(l.blocks.size()));
+    for (const BlockSpec& block : l.blocks) blocks.push_back(Pack(b, block, &mixers));
+  }
   std::vector<Offset<fb::Tensor>> tensors;
   for (const NamedTensor& t : d.tensors) {
     const auto name = b.CreateString(t.name);
@@ -149,16 +132,45 @@ std::vector<uint8_t> HeaderBytes(const ModelDescription& d, const std::vector<Se
   }
   const auto name = b.CreateString(d.name), family = b.CreateString(d.family);
   const auto chat_template = b.CreateString(d.chat_template);
-  const auto input = Pack(b, d.spec.input);
-  const auto output = Pack(b, d.spec.output);
-  const auto layer_vector = b.CreateVector(layers);
+  const auto part_vector = b.CreateVector(parts);
+  const auto layer_vector = b.CreateVectorOfStructs(layers);
+  const auto block_vector = b.CreateVector(blocks);
+  const auto attention_vector = b.CreateVector(mixers.attentions);
+  const auto feed_forward_vector = b.CreateVector(mixers.feed_forwards);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
   const auto metadata_vector = b.CreateVector(metadata);
-  fb::FinishHeaderBuffer(b, fb::CreateHeader(b, name, family, d.spec.width, d.spec.outputs, d.spec.vocabulary,
-                                             d.spec.max_positions, input, output, layer_vector, tensor_vector, segment_vector,
-                                             feature_vector, d.spec.tokenizer_segment, chat_template, metadata_vector));
+  fb::HeaderBuilder h(b);
+  h.add_name(name);
+  h.add_family(family);
+  h.add_content_id(content_id);
+  h.add_parts(part_vector);
+  h.add_layers(layer_vector);
+  h.add_blocks(block_vector);
+  h.add_attentions(attention_vector);
+  h.add_feed_forwards(feed_forward_vector);
+  h.add_tensors(tensor_vector);
+  h.add_segments(segment_vector);
+  h.add_required_features(feature_vector);
+  h.add_tokenizer_segment(d.spec.tokenizer_segment);
+  h.add_chat_template(chat_template);
+  h.add_metadata(metadata_vector);
+  fb::FinishHeaderBuffer(b, h.Finish());
+}
+
+}  // namespace
+
+std::vector<uint8_t> HeaderBytes(const ModelDescription& d, const std::vector<SegmentSpec>& segments, uint64_t file_bytes) {
+  // An id of the description's own says what a packed file was made from; else it is that of what is written here.
+  uint64_t content_id = d.content_id;
+  if (content_id == 0) {
+    FlatBufferBuilder b(1 << 16);
+    BuildHeader(b, d, segments, 0);
+    content_id = ChecksumOf(b.GetBufferPointer(), b.GetSize());
+  }
+  FlatBufferBuilder b(1 << 16);
+  BuildHeader(b, d, segments, content_id);
   std::vector<uint8_t> out(kPrefixBytes + b.GetSize());
   const Prefix prefix = MakePrefix(file_bytes, b.GetSize(), ChecksumOf(b.GetBufferPointer(), b.GetSize()));
   std::memcpy(out.data(), &prefix, sizeof prefix);

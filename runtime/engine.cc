@@ -12,7 +12,7 @@ namespace thimble {
 // The arena is given back as one block: nothing in it may need a destructor.
 static_assert(std::is_trivially_destructible_v<Engine>);
 static_assert(std::is_trivially_destructible_v<Session>);
-static_assert(std::is_trivially_destructible_v<LayerOp>);
+static_assert(std::is_trivially_destructible_v<BlockOp>);
 
 Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
                           Arena& arena, Engine* measured) {

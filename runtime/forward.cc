@@ -33,14 +33,6 @@ const float* NormRows(const Step& step, const NormOp& norm, const float* x, size
   return out;
 }
 
-void AddNormedRows(const Step& step, const NormOp& norm, const float* y) {
-  const Buffers& b = step.network->buffers;
-  const size_t D = step.network->model.width;
-  ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
-    AddInPlace(b.x + first * D, NormPiece(norm, y, first, count, D, b.h), count * D);
-  });
-}
-
 RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise) {
   const Buffers& b = step.network->buffers;
   if (quantise == nullptr) return FloatRows(x, width, rows, width);
@@ -56,6 +48,8 @@ void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
     DecodeLinearRow(n.embedding, static_cast<uint32_t>(ids[i]), n.model.input.scale, x);
     if (n.positions != nullptr) AddInPlace(x, n.positions + (span.position + i) * D, D);
   }
+  float* rows = n.buffers.x + span.first_row * D;
+  NormRows(step, n.input_norm, rows, span.count, D, rows);
 }
 
 void EmbedImage(const Step& step, const float* pixels) {
@@ -81,43 +75,47 @@ void EmbedImage(const Step& step, const float* pixels) {
   const RowBatch rows = PrepareRows(step, n.buffers.patches, step.t - 1, patch_values, n.patch_projection.kernel->quantise_row);
   RunLinear(n.patch_projection, rows, n.buffers.x + D, D, step.pool);
   if (n.positions != nullptr) AddInPlace(n.buffers.x, n.positions, step.t * D);
+  NormRows(step, n.input_norm, n.buffers.x, step.t, D, n.buffers.x);
 }
 
-void RunFeedForward(const Step& step, const LayerOp& layer) {
+void RunFeedForward(const Step& step, const FfnOp& f, const float* h) {
   const Network& n = *step.network;
   const Buffers& b = n.buffers;
-  const FfnOp& f = layer.ffn;
-  if (f.spec.kind == FfnKind::kNone) return;
   const size_t T = step.t, D = n.model.width, F = f.spec.width;
-  const float* h;
-  {
-    const ScopedTimer timer(&step.profile->norm_ns);
-    h = NormRows(step, layer.ffn_norm, b.x, T, D, b.h);
-  }
+  const bool gated = f.spec.kind == FfnKind::kGated;
   {
     const ScopedTimer timer(&step.profile->linear_ns);
-    const bool gated = f.spec.kind == FfnKind::kGated;
     const RowBatch rows = PrepareRows(step, h, T, D, f.up.kernel->quantise_row != nullptr || !gated ? f.up.kernel->quantise_row : f.gate.kernel->quantise_row);
     const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
     RunLinears(jobs, gated ? 2 : 1, rows, step.pool);
   }
   {
     const ScopedTimer timer(&step.profile->activation_ns);
-    const bool gated = f.spec.kind == FfnKind::kGated;
     ForRows(step.pool, T, F, [&](size_t first, size_t count) {
       float* up = b.up + first * F;
       n.options.kernels->activate(f.spec.activation, gated ? b.gate + first * F : up, gated ? up : nullptr, up, count * F);
     });
   }
-  {
-    const ScopedTimer timer(&step.profile->linear_ns);
-    RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantise_row), b.y, D, step.pool);
-  }
-  const ScopedTimer timer(&step.profile->norm_ns);
-  AddNormedRows(step, layer.ffn_post_norm, b.y);
+  const ScopedTimer timer(&step.profile->linear_ns);
+  RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantise_row), b.y, D, step.pool);
 }
 
 namespace {
+
+// What the mixer gave (b.y) joins the residual stream, as the block's form says.
+void Join(const Step& step, const BlockOp& block) {
+  const Buffers& b = step.network->buffers;
+  const size_t D = step.network->model.width;
+  ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
+    float *x = b.x + first * D, *y = b.y + first * D;
+    const bool norm_sum = block.form == BlockForm::kPostNorm;
+    if (!norm_sum) NormPiece(block.post_norm, b.y, first, count, D, b.y);
+    if (block.scale != 1.0f) ScaleInPlace(y, block.scale, count * D);
+    AddInPlace(x, y, count * D);
+    if (norm_sum) NormPiece(block.post_norm, b.x, first, count, D, b.x);
+    if (block.output_scale != 1.0f) ScaleInPlace(x, block.output_scale, count * D);
+  });
+}
 
 bool NothingWanted(const Step& step) {
   for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
@@ -130,19 +128,28 @@ bool NothingWanted(const Step& step) {
 
 void RunLayers(const Step& step) {
   const Network& n = *step.network;
-  for (uint32_t i = 0; i < n.layer_count; ++i) {
-    const RopeTable& rope = n.layers[i].own_rope;
+  for (uint32_t i = 0; i < n.block_count; ++i) {
+    const RopeTable& rope = n.blocks[i].own_rope;
     if (rope.shape.width == 0) continue;
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       FillRopeTable(rope, span->position, span->count, span->first_row);
     }
   }
-  for (uint32_t i = 0; i < n.layer_count; ++i) {
+  for (uint32_t i = 0; i < n.block_count; ++i) {
     if (NothingWanted(step)) return;
-    const LayerOp& layer = n.layers[i];
-    RunAttention(step, layer);
-    RunFeedForward(step, layer);
-    if (layer.output_scale != 1.0f) ScaleInPlace(n.buffers.x, layer.output_scale, step.t * n.model.width);
+    const BlockOp& block = n.blocks[i];
+    const float* h;
+    {
+      const ScopedTimer timer(&step.profile->norm_ns);
+      h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);
+    }
+    if (block.kind == MixerKind::kAttention) {
+      RunAttention(step, block.attention, h);
+    } else {
+      RunFeedForward(step, block.ffn, h);
+    }
+    const ScopedTimer timer(&step.profile->norm_ns);
+    Join(step, block);
   }
 }
 
@@ -153,7 +160,11 @@ void RunHead(const Step& step, const float* x, size_t count, float* out) {
   const Network& n = *step.network;
   const size_t D = n.model.width, V = n.model.outputs;
   const float* h = NormRows(step, n.output_norm, x, count, D, n.buffers.h);
-  RunLinear(n.head, PrepareRows(step, h, count, D, n.head.kernel->quantise_row), out, V, step.pool);
+  if (n.head.kernel == nullptr) {
+    std::memcpy(out, h, count * D * sizeof(float));
+  } else {
+    RunLinear(n.head, PrepareRows(step, h, count, D, n.head.kernel->quantise_row), out, V, step.pool);
+  }
   if (n.model.output.scale != 1.0f) ScaleInPlace(out, n.model.output.scale, count * V);
   if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, out, count * V);
 }

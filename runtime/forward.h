@@ -42,14 +42,12 @@ void RunLayers(const Step& step);
 // Those that the spans want.
 void ComputeLogits(const Step& step);
 
-// Pieces of a layer, each x += block(x).
-void RunAttention(const Step& step, const LayerOp& layer);
-void RunFeedForward(const Step& step, const LayerOp& layer);
+// Mixers: h [T, D], the rows as they enter the block, -> buffers.y [T, D]. h may be buffers.h or buffers.x.
+void RunAttention(const Step& step, const AttentionOp& attention, const float* h);
+void RunFeedForward(const Step& step, const FfnOp& ffn, const float* h);
 
 // Shared by the pieces. The normed rows: `out`, or `x` itself where there is no norm.
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
-// x += the normed rows of y, by way of b.h where there is a norm.
-void AddNormedRows(const Step& step, const NormOp& norm, const float* y);
 // The rows as the kernels of these layers want them.
 RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise);
 

@@ -1,5 +1,4 @@
-// The attention block of a layer: norm, projections, q/k/v norms, rotation, append to the cache, attention over all
-// rows, output projection, residual. The sharing and rotation modes of format/spec.h meet here and nowhere else.
+// Attention: projections, q/k/v norms, rotation, append to the cache, attention over all rows, output projection. The sharing and rotation modes of format/spec.h meet here and nowhere else.
 #include <algorithm>
 #include <cstring>
 
@@ -116,17 +115,11 @@ uint64_t CacheBytesRead(const AttentionArgs& args) {
 
 }  // namespace
 
-void RunAttention(const Step& step, const LayerOp& layer) {
+void RunAttention(const Step& step, const AttentionOp& a, const float* h) {
   const Network& n = *step.network;
   const Buffers& b = n.buffers;
-  const AttentionOp& a = layer.attention;
   const AttentionSpec& s = a.spec;
   const size_t T = step.t, D = n.model.width, H = s.heads, G = s.kv_heads, d = s.head_width;
-  const float* h;
-  {
-    const ScopedTimer timer(&step.profile->norm_ns);
-    h = NormRows(step, layer.attention_norm, b.x, T, D, b.h);
-  }
   {
     const ScopedTimer timer(&step.profile->linear_ns);
     Project(step, a, h);
@@ -158,12 +151,8 @@ void RunAttention(const Step& step, const LayerOp& layer) {
       step.profile->kv_bytes_read += CacheBytesRead(args);
     }
   }
-  {
-    const ScopedTimer timer(&step.profile->linear_ns);
-    RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), b.y, D, step.pool);
-  }
-  const ScopedTimer timer(&step.profile->norm_ns);
-  AddNormedRows(step, layer.attention_post_norm, b.y);
+  const ScopedTimer timer(&step.profile->linear_ns);
+  RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), b.y, D, step.pool);
 }
 
 }  // namespace thimble

@@ -98,44 +98,45 @@ Linear NetworkWalk::MakeLinear(const LinearSpec& spec, int32_t layer) {
   return linear;
 }
 
-void NetworkWalk::TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op) {
+void NetworkWalk::TakeRope(const AttentionSpec& a, uint32_t block, BlockOp* op) {
   if (a.rotation == KeyRotation::kNone) return;
   const bool all = a.rotation == KeyRotation::kOnRead;
-  for (uint32_t i = 0; i < layer; ++i) {
-    const AttentionSpec other = header_.layer(i).attention;
-    if (other.rotation != KeyRotation::kNone && (other.rotation == KeyRotation::kOnRead) == all && SameRope(a.rope, other.rope)) {
-      if (network_->layers != nullptr) op->attention.rope = &network_->layers[i].own_rope;
-      return;
+  uint32_t same = block;
+  ForEachAttention(header_, header_.model(), [&](uint32_t i, const AttentionSpec& other) {
+    if (i < same && other.rotation != KeyRotation::kNone && (other.rotation == KeyRotation::kOnRead) == all &&
+        SameRope(a.rope, other.rope)) {
+      same = i;
     }
+  });
+  if (same == block) {
+    op->own_rope = TakeRopeTable(arena_, a.rope, Vector(a.rope.freq_divisors), all,
+                                 all ? options_.context_tokens : options_.chunk_tokens, layer_);
   }
-  op->own_rope = TakeRopeTable(arena_, a.rope, Vector(a.rope.freq_divisors), all,
-                               all ? options_.context_tokens : options_.chunk_tokens, static_cast<int32_t>(layer));
-  if (network_->layers != nullptr) op->attention.rope = &network_->layers[layer].own_rope;
+  if (network_->blocks != nullptr) op->attention.rope = &network_->blocks[same].own_rope;
 }
 
-// Of the layers that read the rows of `layer`; 0 = one of them sees all.
-uint32_t NetworkWalk::WidestWindow(const AttentionSpec& own, uint32_t layer) const {
+// Of the blocks that read the rows of `block`; 0 = one of them sees all.
+uint32_t NetworkWalk::WidestWindow(const AttentionSpec& own, uint32_t block) const {
   uint32_t widest = LayerWindow(own, options_);
-  for (uint32_t i = layer + 1; widest != 0 && i < header_.model().layers; ++i) {
-    const AttentionSpec other = header_.layer(i).attention;
-    if (other.cache_source != static_cast<int32_t>(layer)) continue;
+  ForEachAttention(header_, header_.model(), [&](uint32_t, const AttentionSpec& other) {
+    if (widest == 0 || other.cache_source != static_cast<int32_t>(block)) return;
     const uint32_t window = LayerWindow(other, options_);
     widest = window == 0 || window > widest ? window : widest;
-  }
+  });
   return widest;
 }
 
-void NetworkWalk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op) {
-  const int32_t index = static_cast<int32_t>(layer);
+void NetworkWalk::Attention(const AttentionSpec& spec, uint32_t block, BlockOp* op) {
   AttentionOp& a = op->attention;
   a.spec = spec;
-  TakeRope(spec, layer, op);
+  Measure(spec);
+  TakeRope(spec, block, op);
   a.window = LayerWindow(spec, options_);
   a.sink_tokens = LayerSinks(spec, options_);
-  a.q = MakeLinear(spec.q, index);
-  a.k = MakeLinear(spec.k, index);
-  a.v = MakeLinear(spec.v, index);
-  a.o = MakeLinear(spec.o, index);
+  a.q = MakeLinear(spec.q, layer_);
+  a.k = MakeLinear(spec.k, layer_);
+  a.v = MakeLinear(spec.v, layer_);
+  a.o = MakeLinear(spec.o, layer_);
   a.q_norm = Norm(spec.q_norm);
   a.k_norm = Norm(spec.k_norm);
   a.v_norm = Norm(spec.v_norm);
@@ -144,14 +145,11 @@ void NetworkWalk::Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* 
   a.score_bias = Vector(spec.score_bias);
 }
 
-void NetworkWalk::Measure(const LayerSpec& spec) {
-  const AttentionSpec& a = spec.attention;
+void NetworkWalk::Measure(const AttentionSpec& a) {
   widths_.q = Max(widths_.q, uint64_t{a.heads} * a.head_width);
   // A row that is key and value is projected once; a layer that reads another's rows projects none.
   if (a.k.weight != kNoTensor) widths_.k = Max(widths_.k, uint64_t{a.kv_heads} * a.head_width);
   if (a.v.weight != kNoTensor) widths_.v = Max(widths_.v, uint64_t{a.kv_heads} * a.head_width);
-  widths_.ffn = Max(widths_.ffn, spec.ffn.width);
-  widths_.gated = widths_.gated || spec.ffn.kind == FfnKind::kGated;
   const AttentionShape shape = {.heads = a.heads,
                                 .kv_heads = a.kv_heads,
                                 .d = a.head_width,
@@ -161,26 +159,41 @@ void NetworkWalk::Measure(const LayerSpec& spec) {
   widths_.attention_scratch_bytes = Max(widths_.attention_scratch_bytes, AttentionScratchBytes(shape, options_.threads));
 }
 
-void NetworkWalk::Layers() {
-  network_->layer_count = header_.model().layers;
-  network_->layers = arena_.Take<LayerOp>("layers", network_->layer_count);
-  for (uint32_t i = 0; i < network_->layer_count; ++i) {
-    const LayerSpec spec = header_.layer(i);
-    LayerOp op;
-    Measure(spec);
-    Attention(spec.attention, i, &op);
-    const int32_t index = static_cast<int32_t>(i);
-    op.ffn.spec = spec.ffn;
-    op.ffn.gate = MakeLinear(spec.ffn.gate, index);
-    op.ffn.up = MakeLinear(spec.ffn.up, index);
-    op.ffn.down = MakeLinear(spec.ffn.down, index);
-    op.attention_norm = Norm(spec.attention_norm);
-    op.attention_post_norm = Norm(spec.attention_post_norm);
-    op.ffn_norm = Norm(spec.ffn_norm);
-    op.ffn_post_norm = Norm(spec.ffn_post_norm);
-    op.output_scale = spec.output_scale;
-    if (network_->layers != nullptr) network_->layers[i] = op;
+void NetworkWalk::FeedForward(const FfnSpec& spec, BlockOp* op) {
+  widths_.ffn = Max(widths_.ffn, spec.width);
+  widths_.gated = widths_.gated || spec.kind == FfnKind::kGated;
+  op->ffn.spec = spec;
+  op->ffn.gate = MakeLinear(spec.gate, layer_);
+  op->ffn.up = MakeLinear(spec.up, layer_);
+  op->ffn.down = MakeLinear(spec.down, layer_);
+}
+
+template <typename Visit>
+void NetworkWalk::ForEachBlock(Visit visit) {
+  const ModelSpec& m = header_.model();
+  for (uint32_t l = 0; l < m.layers; ++l) {
+    layer_ = static_cast<int32_t>(l);
+    const LayerRange range = header_.layer(l);
+    for (uint32_t i = range.first_block; i < range.first_block + range.blocks; ++i) visit(i, header_.block(i));
   }
+  layer_ = -1;
+}
+
+void NetworkWalk::Blocks() {
+  network_->block_count = header_.model().blocks;
+  network_->blocks = arena_.Take<BlockOp>("blocks", network_->block_count);
+  ForEachBlock([&](uint32_t i, const BlockSpec& spec) {
+    BlockOp op;
+    op.form = spec.form;
+    op.kind = KindOf(spec.mixer);
+    op.norm = Norm(spec.norm);
+    op.post_norm = Norm(spec.post_norm);
+    op.scale = spec.scale;
+    op.output_scale = spec.output_scale;
+    if (const AttentionSpec* attention = std::get_if<AttentionSpec>(&spec.mixer)) Attention(*attention, i, &op);
+    if (const FfnSpec* ffn = std::get_if<FfnSpec>(&spec.mixer)) FeedForward(*ffn, &op);
+    if (network_->blocks != nullptr) network_->blocks[i] = op;
+  });
 }
 
 void NetworkWalk::InputAndOutput() {
@@ -188,6 +201,7 @@ void NetworkWalk::InputAndOutput() {
   network_->positions = Vector(m.input.positions);
   network_->cls = Vector(m.input.cls);
   network_->patch_projection = MakeLinear(m.input.patch_projection, -1);
+  network_->input_norm = Norm(m.input.norm);
   network_->output_norm = Norm(m.output.norm);
   if (m.output.tied) {
     network_->head = MakeLinear({m.input.table, m.output.head.bias}, -1);
@@ -203,7 +217,7 @@ void NetworkWalk::InputAndOutput() {
 }
 
 void NetworkWalk::Shared() {
-  Layers();
+  Blocks();
   InputAndOutput();
   const ModelSpec& m = header_.model();
   const uint64_t t = options_.chunk_tokens;
@@ -217,32 +231,33 @@ void NetworkWalk::Shared() {
   }
   Arena dry = Arena::Measuring();
   StateWalk count(dry, options_.context_tokens, options_.chunk_tokens, nullptr);
-  DeclareState(count, [](uint32_t, const LayerCache&) {});
+  DeclareState(count, [](uint32_t, const AttentionSpec&, const LayerCache&) {});
   network_->state_lines = count.count();
   network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
 }
 
 template <typename Store>
-void NetworkWalk::DeclareState(StateWalk& state, Store store) const {
-  for (uint32_t i = 0; i < network_->layer_count; ++i) {
-    const AttentionSpec spec = header_.layer(i).attention;
-    if (spec.cache_source != -1) continue;
-    store(i, DeclareLayerCache(state, spec, options_, WidestWindow(spec, i), static_cast<int32_t>(i)));
-  }
+void NetworkWalk::DeclareState(StateWalk& state, Store store) {
+  ForEachBlock([&](uint32_t i, const BlockSpec& block) {
+    const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer);
+    if (a == nullptr || a->cache_source != -1) return;
+    store(i, *a, DeclareLayerCache(state, *a, options_, WidestWindow(*a, i), layer_));
+  });
 }
 
 uint8_t* NetworkWalk::SlotState(bool first) {
   StateWalk state(arena_, options_.context_tokens, options_.chunk_tokens, first ? network_->state : nullptr);
-  DeclareState(state, [&](uint32_t layer, const LayerCache& cache) {
+  DeclareState(state, [&](uint32_t block, const AttentionSpec& a, const LayerCache& cache) {
     if (!first) return;
-    network_->kv_bytes_per_token += LayerCacheBytesPerToken(header_.layer(layer).attention, options_);
-    if (network_->layers != nullptr) network_->layers[layer].attention.cache = cache;
+    network_->kv_bytes_per_token += LayerCacheBytesPerToken(a, options_);
+    if (network_->blocks != nullptr) network_->blocks[block].attention.cache = cache;
   });
   uint8_t* begin = state.Finish();
   if (first) {
-    for (uint32_t i = 0; network_->layers != nullptr && i < network_->layer_count; ++i) {
-      AttentionOp& a = network_->layers[i].attention;
-      if (a.spec.cache_source != -1) a.cache = network_->layers[a.spec.cache_source].attention.cache;
+    for (uint32_t i = 0; network_->blocks != nullptr && i < network_->block_count; ++i) {
+      BlockOp& op = network_->blocks[i];
+      if (op.kind != MixerKind::kAttention || op.has_rows()) continue;
+      op.attention.cache = network_->blocks[op.attention.spec.cache_source].attention.cache;
     }
     network_->kv_bytes = state.bytes();
     network_->kv_ring_bytes = state.ring_bytes();
@@ -332,16 +347,18 @@ void LoadWeights(const Network& network, ThreadPool* pool) {
   }
   const Loader loader = {network, pool};
   const ModelSpec& m = network.model;
-  for (uint32_t i = 0; i < network.layer_count; ++i) {
-    const LayerSpec spec = network.file->header().layer(i);
-    const LayerOp& op = network.layers[i];
-    loader.Load(spec.attention.q, op.attention.q);
-    loader.Load(spec.attention.k, op.attention.k);
-    loader.Load(spec.attention.v, op.attention.v);
-    loader.Load(spec.attention.o, op.attention.o);
-    loader.Load(spec.ffn.gate, op.ffn.gate);
-    loader.Load(spec.ffn.up, op.ffn.up);
-    loader.Load(spec.ffn.down, op.ffn.down);
+  for (uint32_t i = 0; i < network.block_count; ++i) {
+    const BlockOp& op = network.blocks[i];
+    if (op.kind == MixerKind::kAttention) {
+      loader.Load(op.attention.spec.q, op.attention.q);
+      loader.Load(op.attention.spec.k, op.attention.k);
+      loader.Load(op.attention.spec.v, op.attention.v);
+      loader.Load(op.attention.spec.o, op.attention.o);
+    } else {
+      loader.Load(op.ffn.spec.gate, op.ffn.gate);
+      loader.Load(op.ffn.spec.up, op.ffn.up);
+      loader.Load(op.ffn.spec.down, op.ffn.down);
+    }
   }
   loader.Load(m.input.patch_projection, network.patch_projection);
   loader.Load(m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head, network.head);

@@ -38,12 +38,16 @@ struct FfnOp {
   Linear gate, up, down;
 };
 
-struct LayerOp {
-  NormOp attention_norm, attention_post_norm, ffn_norm, ffn_post_norm;
-  AttentionOp attention;
+struct BlockOp {
+  BlockForm form = BlockForm::kResidual;
+  MixerKind kind = MixerKind::kAttention;
+  NormOp norm, post_norm;
+  float scale = 1.0f, output_scale = 1.0f;
+  AttentionOp attention;                   // of the kind, or unused
   FfnOp ffn;
-  RopeTable own_rope;                      // used by this and later layers with the same rotation
-  float output_scale = 1.0f;
+  RopeTable own_rope;                      // used by this and later blocks with the same rotation
+
+  bool has_rows() const { return kind == MixerKind::kAttention && attention.spec.cache_source == -1; }
 };
 
 // Activations. T = chunk_tokens; widths are the largest of any layer. The groups are scratch with disjoint lifetimes.
@@ -80,14 +84,14 @@ struct Network {
   const uint8_t* bytes = nullptr;          // of the file: as mapped, or a copy in the arena
   EngineOptions options;
   ModelSpec model;
-  LayerOp* layers = nullptr;
-  uint32_t layer_count = 0;
+  BlockOp* blocks = nullptr;
+  uint32_t block_count = 0;
   Linear embedding;                        // kernel null for image models
   Linear patch_projection;                 // kernel null for token models
   const float* positions = nullptr;        // [max_positions, D]
   const float* cls = nullptr;
-  NormOp output_norm;
-  Linear head;
+  NormOp input_norm, output_norm;
+  Linear head;                             // kernel null: the rows are the output
   Buffers buffers;
   StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0
   uint32_t state_lines = 0;
@@ -129,15 +133,19 @@ class NetworkWalk {
   // Weights where they lie in the file, or a place in the arena that LoadWeights() fills.
   Linear MakeLinear(const LinearSpec& spec, int32_t layer);
   WeightRows Rows(uint32_t tensor) const;
-  void TakeRope(const AttentionSpec& a, uint32_t layer, LayerOp* op);
-  void Attention(const AttentionSpec& spec, uint32_t layer, LayerOp* op);
-  uint32_t WidestWindow(const AttentionSpec& own, uint32_t layer) const;
-  void Measure(const LayerSpec& spec);
-  void Layers();
+  void TakeRope(const AttentionSpec& a, uint32_t block, BlockOp* op);
+  void Attention(const AttentionSpec& spec, uint32_t block, BlockOp* op);
+  void FeedForward(const FfnSpec& spec, BlockOp* op);
+  uint32_t WidestWindow(const AttentionSpec& own, uint32_t block) const;
+  void Measure(const AttentionSpec& a);
+  // visit(number, spec), with layer_ set.
+  template <typename Visit>
+  void ForEachBlock(Visit visit);
+  void Blocks();
   void InputAndOutput();
-  // store(layer, what it declares) for every layer with rows of its own.
+  // store(block, its attention, what it declares) for every block with rows of its own.
   template <typename Store>
-  void DeclareState(StateWalk& state, Store store) const;
+  void DeclareState(StateWalk& state, Store store);
 
   const ModelFile& file_;
   const Header& header_;
@@ -145,6 +153,7 @@ class NetworkWalk {
   Arena& arena_;
   Network* network_;
   Widths widths_;
+  int32_t layer_ = -1;         // of the block that is walked
   uint64_t repack_bytes_ = 0;  // for one worker
 };
 

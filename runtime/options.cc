@@ -15,10 +15,9 @@ Status OptionError(Code code, const char* what, const char* field) {
 // The trained number of positions is a limit where something is stored per position.
 bool HasPositionTable(const Header& header) {
   if (header.model().input.positions != kNoTensor) return true;
-  for (uint32_t i = 0; i < header.model().layers; ++i) {
-    if (header.layer(i).attention.score_bias != kNoTensor) return true;
-  }
-  return false;
+  bool found = false;
+  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) { found = found || a.score_bias != kNoTensor; });
+  return found;
 }
 
 Status ResolveContext(const Header& header, uint32_t asked, uint32_t* out) {
@@ -53,13 +52,11 @@ Status ResolveCache(const Header& header, const thimble_options& options, Engine
   out->key_cache = static_cast<CacheType>(options.key_cache);
   out->value_cache = static_cast<CacheType>(options.value_cache);
   if (out->key_cache == out->value_cache) return Status::Ok();
-  for (uint32_t i = 0; i < header.model().layers; ++i) {
-    if (SharesKeyAndValue(header.layer(i).attention.sharing)) {
-      return OptionError(Code::kInvalidArgument, "must equal key_cache: one row is key and value in this model", "value_cache")
-          .Got(static_cast<uint32_t>(options.value_cache)).Wanted(static_cast<uint32_t>(options.key_cache));
-    }
-  }
-  return Status::Ok();
+  bool shared = false;
+  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) { shared = shared || SharesKeyAndValue(a.sharing); });
+  if (!shared) return Status::Ok();
+  return OptionError(Code::kInvalidArgument, "must equal key_cache: one row is key and value in this model", "value_cache")
+      .Got(static_cast<uint32_t>(options.value_cache)).Wanted(static_cast<uint32_t>(options.key_cache));
 }
 
 Status ResolveKernels(const Header& header, const char* name, const KernelTable** out) {

@@ -34,7 +34,5 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& sampling);
 
 // One stored row is key and value.
-constexpr bool SharesKeyAndValue(Sharing s) { return s == Sharing::kKV || s == Sharing::kQKV; }
-constexpr bool SharesQueryAndKey(Sharing s) { return s == Sharing::kQK || s == Sharing::kQKV; }
 
 }  // namespace thimble

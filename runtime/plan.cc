@@ -40,10 +40,9 @@ void AddMapped(const ModelFile& file, const Lines& lines) {
 // Separate keys and values for all query heads, fp16.
 uint64_t BaselineBytesPerToken(const Header& header) {
   uint64_t bytes = 0;
-  for (uint32_t i = 0; i < header.model().layers; ++i) {
-    const AttentionSpec a = header.layer(i).attention;
+  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) {
     bytes += uint64_t{2} * a.heads * a.head_width * CacheRowBytes(CacheType::kF16, 1);
-  }
+  });
   return bytes;
 }
 

@@ -170,7 +170,7 @@ Status CheckHeader(const StateReader& in, StateHeader* out) {
 
 Status CheckFits(const Network& n, const StateHeader& h) {
   const EngineOptions& o = n.options;
-  if (h.model != n.file->header_checksum()) return Bad(Code::kStateMismatch, "saved with another model file", "model");
+  if (h.model != n.file->header().content_id()) return Bad(Code::kStateMismatch, "saved with another model file", "model");
   const uint32_t keys = static_cast<uint32_t>(o.key_cache), values = static_cast<uint32_t>(o.value_cache);
   if (h.key_cache != keys) return NotEqual("saved with other cache rows", "key_cache", keys, h.key_cache);
   if (h.value_cache != values) return NotEqual("saved with other cache rows", "value_cache", values, h.value_cache);
@@ -227,7 +227,7 @@ StateHeader MakeHeader(const Network& n, size_t position, size_t oldest_query, c
   std::memcpy(h.magic, kStateMagic, sizeof h.magic);
   h.version = kStateVersion;
   h.header_bytes = sizeof h;
-  h.model = n.file->header_checksum();
+  h.model = n.file->header().content_id();
   h.key_cache = static_cast<uint32_t>(n.options.key_cache);
   h.value_cache = static_cast<uint32_t>(n.options.value_cache);
   h.window_tokens = n.options.window_tokens;

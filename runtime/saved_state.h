@@ -26,7 +26,7 @@ struct StateHeader {
   uint32_t version;
   uint32_t header_bytes;      // 128
   uint64_t total_bytes;       // of the stream
-  uint64_t model;             // ModelFile::content_id()
+  uint64_t model;             // Header::content_id(): equal for all packings of a model
   uint32_t key_cache;         // CacheType
   uint32_t value_cache;
   uint32_t window_tokens;     // of the options

@@ -123,9 +123,9 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
     const TurnHolder turn(engine_->turns());
     for (size_t t = 0, at = 0; at < tokens; at += t) {
       t = std::min<size_t>(tokens - at, n.options.chunk_tokens);
-      for (size_t l = 0; l < n.layer_count; ++l) {
-        const AttentionOp& a = n.layers[l].attention;
-        if (a.spec.cache_source != -1) continue;
+      for (size_t i = 0; i < n.block_count; ++i) {
+        if (!n.blocks[i].has_rows()) continue;
+        const AttentionOp& a = n.blocks[i].attention;
         const size_t width = size_t{a.spec.kv_heads} * a.spec.head_width;
         randomise(n.buffers.k, t * width);
         if (!SharesKeyAndValue(a.spec.sharing)) randomise(n.buffers.v, t * width);
@@ -144,8 +144,8 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   loaded_limit_ = rewind_limit;
   // Angles of keys that are rotated when read: passes fill in their own positions only.
   const TurnHolder turn(engine_->turns());
-  for (uint32_t i = 0; i < network().layer_count; ++i) {
-    const RopeTable& table = network().layers[i].own_rope;
+  for (uint32_t i = 0; i < network().block_count; ++i) {
+    const RopeTable& table = network().blocks[i].own_rope;
     if (table.all_positions) FillRopeTable(table, 0, position, 0);
   }
 }

@@ -35,17 +35,24 @@ struct RopeBuilder;
 struct Attention;
 struct AttentionBuilder;
 
-struct Ffn;
-struct FfnBuilder;
+struct FeedForward;
+struct FeedForwardBuilder;
+
+struct Mixer;
+
+struct Block;
+struct BlockBuilder;
 
 struct Layer;
-struct LayerBuilder;
 
 struct Input;
 struct InputBuilder;
 
 struct Output;
 struct OutputBuilder;
+
+struct Part;
+struct PartBuilder;
 
 struct Metadata;
 struct MetadataBuilder;
@@ -104,6 +111,52 @@ FLATBUFFERS_MANUALLY_ALIGNED_STRUCT(8) Segment FLATBUFFERS_FINAL_CLASS {
   }
 };
 FLATBUFFERS_STRUCT_END(Segment, 24);
+
+FLATBUFFERS_MANUALLY_ALIGNED_STRUCT(4) Mixer FLATBUFFERS_FINAL_CLASS {
+ private:
+  uint32_t kind_;
+  uint32_t index_;
+
+ public:
+  Mixer()
+      : kind_(0),
+        index_(0) {
+  }
+  Mixer(uint32_t _kind, uint32_t _index)
+      : kind_(::flatbuffers::EndianScalar(_kind)),
+        index_(::flatbuffers::EndianScalar(_index)) {
+  }
+  uint32_t kind() const {
+    return ::flatbuffers::EndianScalar(kind_);
+  }
+  uint32_t index() const {
+    return ::flatbuffers::EndianScalar(index_);
+  }
+};
+FLATBUFFERS_STRUCT_END(Mixer, 8);
+
+FLATBUFFERS_MANUALLY_ALIGNED_STRUCT(4) Layer FLATBUFFERS_FINAL_CLASS {
+ private:
+  uint32_t first_block_;
+  uint32_t blocks_;
+
+ public:
+  Layer()
+      : first_block_(0),
+        blocks_(0) {
+  }
+  Layer(uint32_t _first_block, uint32_t _blocks)
+      : first_block_(::flatbuffers::EndianScalar(_first_block)),
+        blocks_(::flatbuffers::EndianScalar(_blocks)) {
+  }
+  uint32_t first_block() const {
+    return ::flatbuffers::EndianScalar(first_block_);
+  }
+  uint32_t blocks() const {
+    return ::flatbuffers::EndianScalar(blocks_);
+  }
+};
+FLATBUFFERS_STRUCT_END(Layer, 8);
 
 struct Packing FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef PackingBuilder Builder;
@@ -570,24 +623,27 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_HEADS = 4,
     VT_KV_HEADS = 6,
     VT_HEAD_WIDTH = 8,
-    VT_SHARING = 10,
-    VT_ROTATION = 12,
-    VT_CAUSAL = 14,
-    VT_WINDOW = 16,
-    VT_SCALE = 18,
-    VT_SOFTCAP = 20,
-    VT_ROPE = 22,
-    VT_Q = 24,
-    VT_K = 26,
-    VT_V = 28,
-    VT_O = 30,
-    VT_Q_NORM = 32,
-    VT_K_NORM = 34,
-    VT_V_NORM = 36,
-    VT_KEY_GAIN = 38,
-    VT_SINKS = 40,
-    VT_SCORE_BIAS = 42,
-    VT_CACHE_SOURCE = 44
+    VT_VALUE_WIDTH = 10,
+    VT_SHARING = 12,
+    VT_ROTATION = 14,
+    VT_NORM_ORDER = 16,
+    VT_CAUSAL = 18,
+    VT_WINDOW = 20,
+    VT_SCALE = 22,
+    VT_SOFTCAP = 24,
+    VT_ROPE = 26,
+    VT_Q = 28,
+    VT_K = 30,
+    VT_V = 32,
+    VT_O = 34,
+    VT_GATE = 36,
+    VT_Q_NORM = 38,
+    VT_K_NORM = 40,
+    VT_V_NORM = 42,
+    VT_KEY_GAIN = 44,
+    VT_SINKS = 46,
+    VT_SCORE_BIAS = 48,
+    VT_CACHE_SOURCE = 50
   };
   uint32_t heads() const {
     return GetField<uint32_t>(VT_HEADS, 0);
@@ -598,11 +654,17 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   uint32_t head_width() const {
     return GetField<uint32_t>(VT_HEAD_WIDTH, 0);
   }
+  uint32_t value_width() const {
+    return GetField<uint32_t>(VT_VALUE_WIDTH, 0);
+  }
   uint8_t sharing() const {
     return GetField<uint8_t>(VT_SHARING, 0);
   }
   uint8_t rotation() const {
     return GetField<uint8_t>(VT_ROTATION, 0);
+  }
+  uint8_t norm_order() const {
+    return GetField<uint8_t>(VT_NORM_ORDER, 0);
   }
   bool causal() const {
     return GetField<uint8_t>(VT_CAUSAL, 1) != 0;
@@ -631,6 +693,9 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Linear *o() const {
     return GetStruct<const thimble::fb::Linear *>(VT_O);
   }
+  const thimble::fb::Linear *gate() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_GATE);
+  }
   const thimble::fb::Norm *q_norm() const {
     return GetPointer<const thimble::fb::Norm *>(VT_Q_NORM);
   }
@@ -657,8 +722,10 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<uint32_t>(verifier, VT_HEADS, 4) &&
            VerifyField<uint32_t>(verifier, VT_KV_HEADS, 4) &&
            VerifyField<uint32_t>(verifier, VT_HEAD_WIDTH, 4) &&
+           VerifyField<uint32_t>(verifier, VT_VALUE_WIDTH, 4) &&
            VerifyField<uint8_t>(verifier, VT_SHARING, 1) &&
            VerifyField<uint8_t>(verifier, VT_ROTATION, 1) &&
+           VerifyField<uint8_t>(verifier, VT_NORM_ORDER, 1) &&
            VerifyField<uint8_t>(verifier, VT_CAUSAL, 1) &&
            VerifyField<uint32_t>(verifier, VT_WINDOW, 4) &&
            VerifyField<float>(verifier, VT_SCALE, 4) &&
@@ -669,6 +736,7 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<thimble::fb::Linear>(verifier, VT_K, 4) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_V, 4) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_O, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_GATE, 4) &&
            VerifyOffset(verifier, VT_Q_NORM) &&
            verifier.VerifyTable(q_norm()) &&
            VerifyOffset(verifier, VT_K_NORM) &&
@@ -696,11 +764,17 @@ struct AttentionBuilder {
   void add_head_width(uint32_t head_width) {
     fbb_.AddElement<uint32_t>(Attention::VT_HEAD_WIDTH, head_width, 0);
   }
+  void add_value_width(uint32_t value_width) {
+    fbb_.AddElement<uint32_t>(Attention::VT_VALUE_WIDTH, value_width, 0);
+  }
   void add_sharing(uint8_t sharing) {
     fbb_.AddElement<uint8_t>(Attention::VT_SHARING, sharing, 0);
   }
   void add_rotation(uint8_t rotation) {
     fbb_.AddElement<uint8_t>(Attention::VT_ROTATION, rotation, 0);
+  }
+  void add_norm_order(uint8_t norm_order) {
+    fbb_.AddElement<uint8_t>(Attention::VT_NORM_ORDER, norm_order, 0);
   }
   void add_causal(bool causal) {
     fbb_.AddElement<uint8_t>(Attention::VT_CAUSAL, static_cast<uint8_t>(causal), 1);
@@ -728,6 +802,9 @@ struct AttentionBuilder {
   }
   void add_o(const thimble::fb::Linear *o) {
     fbb_.AddStruct(Attention::VT_O, o);
+  }
+  void add_gate(const thimble::fb::Linear *gate) {
+    fbb_.AddStruct(Attention::VT_GATE, gate);
   }
   void add_q_norm(::flatbuffers::Offset<thimble::fb::Norm> q_norm) {
     fbb_.AddOffset(Attention::VT_Q_NORM, q_norm);
@@ -766,8 +843,10 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
     uint32_t heads = 0,
     uint32_t kv_heads = 0,
     uint32_t head_width = 0,
+    uint32_t value_width = 0,
     uint8_t sharing = 0,
     uint8_t rotation = 0,
+    uint8_t norm_order = 0,
     bool causal = true,
     uint32_t window = 0,
     float scale = 0.0f,
@@ -777,6 +856,7 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
     const thimble::fb::Linear *k = nullptr,
     const thimble::fb::Linear *v = nullptr,
     const thimble::fb::Linear *o = nullptr,
+    const thimble::fb::Linear *gate = nullptr,
     ::flatbuffers::Offset<thimble::fb::Norm> q_norm = 0,
     ::flatbuffers::Offset<thimble::fb::Norm> k_norm = 0,
     ::flatbuffers::Offset<thimble::fb::Norm> v_norm = 0,
@@ -792,6 +872,7 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
   builder_.add_v_norm(v_norm);
   builder_.add_k_norm(k_norm);
   builder_.add_q_norm(q_norm);
+  builder_.add_gate(gate);
   builder_.add_o(o);
   builder_.add_v(v);
   builder_.add_k(k);
@@ -800,17 +881,19 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
   builder_.add_softcap(softcap);
   builder_.add_scale(scale);
   builder_.add_window(window);
+  builder_.add_value_width(value_width);
   builder_.add_head_width(head_width);
   builder_.add_kv_heads(kv_heads);
   builder_.add_heads(heads);
   builder_.add_causal(causal);
+  builder_.add_norm_order(norm_order);
   builder_.add_rotation(rotation);
   builder_.add_sharing(sharing);
   return builder_.Finish();
 }
 
-struct Ffn FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
-  typedef FfnBuilder Builder;
+struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef FeedForwardBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
     VT_KIND = 4,
     VT_ACTIVATION = 6,
@@ -849,40 +932,40 @@ struct Ffn FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   }
 };
 
-struct FfnBuilder {
-  typedef Ffn Table;
+struct FeedForwardBuilder {
+  typedef FeedForward Table;
   ::flatbuffers::FlatBufferBuilder &fbb_;
   ::flatbuffers::uoffset_t start_;
   void add_kind(uint8_t kind) {
-    fbb_.AddElement<uint8_t>(Ffn::VT_KIND, kind, 0);
+    fbb_.AddElement<uint8_t>(FeedForward::VT_KIND, kind, 0);
   }
   void add_activation(uint8_t activation) {
-    fbb_.AddElement<uint8_t>(Ffn::VT_ACTIVATION, activation, 0);
+    fbb_.AddElement<uint8_t>(FeedForward::VT_ACTIVATION, activation, 0);
   }
   void add_width(uint32_t width) {
-    fbb_.AddElement<uint32_t>(Ffn::VT_WIDTH, width, 0);
+    fbb_.AddElement<uint32_t>(FeedForward::VT_WIDTH, width, 0);
   }
   void add_gate(const thimble::fb::Linear *gate) {
-    fbb_.AddStruct(Ffn::VT_GATE, gate);
+    fbb_.AddStruct(FeedForward::VT_GATE, gate);
   }
   void add_up(const thimble::fb::Linear *up) {
-    fbb_.AddStruct(Ffn::VT_UP, up);
+    fbb_.AddStruct(FeedForward::VT_UP, up);
   }
   void add_down(const thimble::fb::Linear *down) {
-    fbb_.AddStruct(Ffn::VT_DOWN, down);
+    fbb_.AddStruct(FeedForward::VT_DOWN, down);
   }
-  explicit FfnBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+  explicit FeedForwardBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
   }
-  ::flatbuffers::Offset<Ffn> Finish() {
+  ::flatbuffers::Offset<FeedForward> Finish() {
     const auto end = fbb_.EndTable(start_);
-    auto o = ::flatbuffers::Offset<Ffn>(end);
+    auto o = ::flatbuffers::Offset<FeedForward>(end);
     return o;
   }
 };
 
-inline ::flatbuffers::Offset<Ffn> CreateFfn(
+inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
     ::flatbuffers::FlatBufferBuilder &_fbb,
     uint8_t kind = 0,
     uint8_t activation = 0,
@@ -890,7 +973,7 @@ inline ::flatbuffers::Offset<Ffn> CreateFfn(
     const thimble::fb::Linear *gate = nullptr,
     const thimble::fb::Linear *up = nullptr,
     const thimble::fb::Linear *down = nullptr) {
-  FfnBuilder builder_(_fbb);
+  FeedForwardBuilder builder_(_fbb);
   builder_.add_down(down);
   builder_.add_up(up);
   builder_.add_gate(gate);
@@ -900,110 +983,96 @@ inline ::flatbuffers::Offset<Ffn> CreateFfn(
   return builder_.Finish();
 }
 
-struct Layer FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
-  typedef LayerBuilder Builder;
+struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef BlockBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
-    VT_ATTENTION_NORM = 4,
-    VT_ATTENTION = 6,
-    VT_ATTENTION_POST_NORM = 8,
-    VT_FFN_NORM = 10,
-    VT_FFN = 12,
-    VT_FFN_POST_NORM = 14,
-    VT_OUTPUT_SCALE = 16
+    VT_FORM = 4,
+    VT_NORM = 6,
+    VT_MIXER = 8,
+    VT_POST_NORM = 10,
+    VT_SCALE = 12,
+    VT_OUTPUT_SCALE = 14
   };
-  const thimble::fb::Norm *attention_norm() const {
-    return GetPointer<const thimble::fb::Norm *>(VT_ATTENTION_NORM);
+  uint8_t form() const {
+    return GetField<uint8_t>(VT_FORM, 0);
   }
-  const thimble::fb::Attention *attention() const {
-    return GetPointer<const thimble::fb::Attention *>(VT_ATTENTION);
+  const thimble::fb::Norm *norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_NORM);
   }
-  const thimble::fb::Norm *attention_post_norm() const {
-    return GetPointer<const thimble::fb::Norm *>(VT_ATTENTION_POST_NORM);
+  const thimble::fb::Mixer *mixer() const {
+    return GetStruct<const thimble::fb::Mixer *>(VT_MIXER);
   }
-  const thimble::fb::Norm *ffn_norm() const {
-    return GetPointer<const thimble::fb::Norm *>(VT_FFN_NORM);
+  const thimble::fb::Norm *post_norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_POST_NORM);
   }
-  const thimble::fb::Ffn *ffn() const {
-    return GetPointer<const thimble::fb::Ffn *>(VT_FFN);
-  }
-  const thimble::fb::Norm *ffn_post_norm() const {
-    return GetPointer<const thimble::fb::Norm *>(VT_FFN_POST_NORM);
+  float scale() const {
+    return GetField<float>(VT_SCALE, 1.0f);
   }
   float output_scale() const {
     return GetField<float>(VT_OUTPUT_SCALE, 1.0f);
   }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
-           VerifyOffset(verifier, VT_ATTENTION_NORM) &&
-           verifier.VerifyTable(attention_norm()) &&
-           VerifyOffset(verifier, VT_ATTENTION) &&
-           verifier.VerifyTable(attention()) &&
-           VerifyOffset(verifier, VT_ATTENTION_POST_NORM) &&
-           verifier.VerifyTable(attention_post_norm()) &&
-           VerifyOffset(verifier, VT_FFN_NORM) &&
-           verifier.VerifyTable(ffn_norm()) &&
-           VerifyOffset(verifier, VT_FFN) &&
-           verifier.VerifyTable(ffn()) &&
-           VerifyOffset(verifier, VT_FFN_POST_NORM) &&
-           verifier.VerifyTable(ffn_post_norm()) &&
+           VerifyField<uint8_t>(verifier, VT_FORM, 1) &&
+           VerifyOffset(verifier, VT_NORM) &&
+           verifier.VerifyTable(norm()) &&
+           VerifyField<thimble::fb::Mixer>(verifier, VT_MIXER, 4) &&
+           VerifyOffset(verifier, VT_POST_NORM) &&
+           verifier.VerifyTable(post_norm()) &&
+           VerifyField<float>(verifier, VT_SCALE, 4) &&
            VerifyField<float>(verifier, VT_OUTPUT_SCALE, 4) &&
            verifier.EndTable();
   }
 };
 
-struct LayerBuilder {
-  typedef Layer Table;
+struct BlockBuilder {
+  typedef Block Table;
   ::flatbuffers::FlatBufferBuilder &fbb_;
   ::flatbuffers::uoffset_t start_;
-  void add_attention_norm(::flatbuffers::Offset<thimble::fb::Norm> attention_norm) {
-    fbb_.AddOffset(Layer::VT_ATTENTION_NORM, attention_norm);
+  void add_form(uint8_t form) {
+    fbb_.AddElement<uint8_t>(Block::VT_FORM, form, 0);
   }
-  void add_attention(::flatbuffers::Offset<thimble::fb::Attention> attention) {
-    fbb_.AddOffset(Layer::VT_ATTENTION, attention);
+  void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
+    fbb_.AddOffset(Block::VT_NORM, norm);
   }
-  void add_attention_post_norm(::flatbuffers::Offset<thimble::fb::Norm> attention_post_norm) {
-    fbb_.AddOffset(Layer::VT_ATTENTION_POST_NORM, attention_post_norm);
+  void add_mixer(const thimble::fb::Mixer *mixer) {
+    fbb_.AddStruct(Block::VT_MIXER, mixer);
   }
-  void add_ffn_norm(::flatbuffers::Offset<thimble::fb::Norm> ffn_norm) {
-    fbb_.AddOffset(Layer::VT_FFN_NORM, ffn_norm);
+  void add_post_norm(::flatbuffers::Offset<thimble::fb::Norm> post_norm) {
+    fbb_.AddOffset(Block::VT_POST_NORM, post_norm);
   }
-  void add_ffn(::flatbuffers::Offset<thimble::fb::Ffn> ffn) {
-    fbb_.AddOffset(Layer::VT_FFN, ffn);
-  }
-  void add_ffn_post_norm(::flatbuffers::Offset<thimble::fb::Norm> ffn_post_norm) {
-    fbb_.AddOffset(Layer::VT_FFN_POST_NORM, ffn_post_norm);
+  void add_scale(float scale) {
+    fbb_.AddElement<float>(Block::VT_SCALE, scale, 1.0f);
   }
   void add_output_scale(float output_scale) {
-    fbb_.AddElement<float>(Layer::VT_OUTPUT_SCALE, output_scale, 1.0f);
+    fbb_.AddElement<float>(Block::VT_OUTPUT_SCALE, output_scale, 1.0f);
   }
-  explicit LayerBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+  explicit BlockBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
   }
-  ::flatbuffers::Offset<Layer> Finish() {
+  ::flatbuffers::Offset<Block> Finish() {
     const auto end = fbb_.EndTable(start_);
-    auto o = ::flatbuffers::Offset<Layer>(end);
+    auto o = ::flatbuffers::Offset<Block>(end);
     return o;
   }
 };
 
-inline ::flatbuffers::Offset<Layer> CreateLayer(
+inline ::flatbuffers::Offset<Block> CreateBlock(
     ::flatbuffers::FlatBufferBuilder &_fbb,
-    ::flatbuffers::Offset<thimble::fb::Norm> attention_norm = 0,
-    ::flatbuffers::Offset<thimble::fb::Attention> attention = 0,
-    ::flatbuffers::Offset<thimble::fb::Norm> attention_post_norm = 0,
-    ::flatbuffers::Offset<thimble::fb::Norm> ffn_norm = 0,
-    ::flatbuffers::Offset<thimble::fb::Ffn> ffn = 0,
-    ::flatbuffers::Offset<thimble::fb::Norm> ffn_post_norm = 0,
+    uint8_t form = 0,
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
+    const thimble::fb::Mixer *mixer = nullptr,
+    ::flatbuffers::Offset<thimble::fb::Norm> post_norm = 0,
+    float scale = 1.0f,
     float output_scale = 1.0f) {
-  LayerBuilder builder_(_fbb);
+  BlockBuilder builder_(_fbb);
   builder_.add_output_scale(output_scale);
-  builder_.add_ffn_post_norm(ffn_post_norm);
-  builder_.add_ffn(ffn);
-  builder_.add_ffn_norm(ffn_norm);
-  builder_.add_attention_post_norm(attention_post_norm);
-  builder_.add_attention(attention);
-  builder_.add_attention_norm(attention_norm);
+  builder_.add_scale(scale);
+  builder_.add_post_norm(post_norm);
+  builder_.add_mixer(mixer);
+  builder_.add_norm(norm);
+  builder_.add_form(form);
   return builder_.Finish();
 }
 
@@ -1019,7 +1088,8 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_IMAGE_CHANNELS = 16,
     VT_PATCH = 18,
     VT_PATCH_PROJECTION = 20,
-    VT_CLS = 22
+    VT_CLS = 22,
+    VT_NORM = 24
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -1051,6 +1121,9 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t cls() const {
     return GetField<int32_t>(VT_CLS, -1);
   }
+  const thimble::fb::Norm *norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_NORM);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -1063,6 +1136,8 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<uint32_t>(verifier, VT_PATCH, 4) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_PATCH_PROJECTION, 4) &&
            VerifyField<int32_t>(verifier, VT_CLS, 4) &&
+           VerifyOffset(verifier, VT_NORM) &&
+           verifier.VerifyTable(norm()) &&
            verifier.EndTable();
   }
 };
@@ -1101,6 +1176,9 @@ struct InputBuilder {
   void add_cls(int32_t cls) {
     fbb_.AddElement<int32_t>(Input::VT_CLS, cls, -1);
   }
+  void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
+    fbb_.AddOffset(Input::VT_NORM, norm);
+  }
   explicit InputBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1123,8 +1201,10 @@ inline ::flatbuffers::Offset<Input> CreateInput(
     uint32_t image_channels = 0,
     uint32_t patch = 0,
     const thimble::fb::Linear *patch_projection = nullptr,
-    int32_t cls = -1) {
+    int32_t cls = -1,
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0) {
   InputBuilder builder_(_fbb);
+  builder_.add_norm(norm);
   builder_.add_cls(cls);
   builder_.add_patch_projection(patch_projection);
   builder_.add_patch(patch);
@@ -1230,6 +1310,129 @@ inline ::flatbuffers::Offset<Output> CreateOutput(
   return builder_.Finish();
 }
 
+struct Part FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef PartBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_ROLE = 4,
+    VT_WIDTH = 6,
+    VT_OUTPUTS = 8,
+    VT_VOCABULARY = 10,
+    VT_MAX_POSITIONS = 12,
+    VT_INPUT = 14,
+    VT_OUTPUT = 16,
+    VT_FIRST_LAYER = 18,
+    VT_LAYERS = 20
+  };
+  uint8_t role() const {
+    return GetField<uint8_t>(VT_ROLE, 0);
+  }
+  uint32_t width() const {
+    return GetField<uint32_t>(VT_WIDTH, 0);
+  }
+  uint32_t outputs() const {
+    return GetField<uint32_t>(VT_OUTPUTS, 0);
+  }
+  uint32_t vocabulary() const {
+    return GetField<uint32_t>(VT_VOCABULARY, 0);
+  }
+  uint32_t max_positions() const {
+    return GetField<uint32_t>(VT_MAX_POSITIONS, 0);
+  }
+  const thimble::fb::Input *input() const {
+    return GetPointer<const thimble::fb::Input *>(VT_INPUT);
+  }
+  const thimble::fb::Output *output() const {
+    return GetPointer<const thimble::fb::Output *>(VT_OUTPUT);
+  }
+  uint32_t first_layer() const {
+    return GetField<uint32_t>(VT_FIRST_LAYER, 0);
+  }
+  uint32_t layers() const {
+    return GetField<uint32_t>(VT_LAYERS, 0);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint8_t>(verifier, VT_ROLE, 1) &&
+           VerifyField<uint32_t>(verifier, VT_WIDTH, 4) &&
+           VerifyField<uint32_t>(verifier, VT_OUTPUTS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_VOCABULARY, 4) &&
+           VerifyField<uint32_t>(verifier, VT_MAX_POSITIONS, 4) &&
+           VerifyOffset(verifier, VT_INPUT) &&
+           verifier.VerifyTable(input()) &&
+           VerifyOffset(verifier, VT_OUTPUT) &&
+           verifier.VerifyTable(output()) &&
+           VerifyField<uint32_t>(verifier, VT_FIRST_LAYER, 4) &&
+           VerifyField<uint32_t>(verifier, VT_LAYERS, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct PartBuilder {
+  typedef Part Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_role(uint8_t role) {
+    fbb_.AddElement<uint8_t>(Part::VT_ROLE, role, 0);
+  }
+  void add_width(uint32_t width) {
+    fbb_.AddElement<uint32_t>(Part::VT_WIDTH, width, 0);
+  }
+  void add_outputs(uint32_t outputs) {
+    fbb_.AddElement<uint32_t>(Part::VT_OUTPUTS, outputs, 0);
+  }
+  void add_vocabulary(uint32_t vocabulary) {
+    fbb_.AddElement<uint32_t>(Part::VT_VOCABULARY, vocabulary, 0);
+  }
+  void add_max_positions(uint32_t max_positions) {
+    fbb_.AddElement<uint32_t>(Part::VT_MAX_POSITIONS, max_positions, 0);
+  }
+  void add_input(::flatbuffers::Offset<thimble::fb::Input> input) {
+    fbb_.AddOffset(Part::VT_INPUT, input);
+  }
+  void add_output(::flatbuffers::Offset<thimble::fb::Output> output) {
+    fbb_.AddOffset(Part::VT_OUTPUT, output);
+  }
+  void add_first_layer(uint32_t first_layer) {
+    fbb_.AddElement<uint32_t>(Part::VT_FIRST_LAYER, first_layer, 0);
+  }
+  void add_layers(uint32_t layers) {
+    fbb_.AddElement<uint32_t>(Part::VT_LAYERS, layers, 0);
+  }
+  explicit PartBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<Part> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<Part>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<Part> CreatePart(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint8_t role = 0,
+    uint32_t width = 0,
+    uint32_t outputs = 0,
+    uint32_t vocabulary = 0,
+    uint32_t max_positions = 0,
+    ::flatbuffers::Offset<thimble::fb::Input> input = 0,
+    ::flatbuffers::Offset<thimble::fb::Output> output = 0,
+    uint32_t first_layer = 0,
+    uint32_t layers = 0) {
+  PartBuilder builder_(_fbb);
+  builder_.add_layers(layers);
+  builder_.add_first_layer(first_layer);
+  builder_.add_output(output);
+  builder_.add_input(input);
+  builder_.add_max_positions(max_positions);
+  builder_.add_vocabulary(vocabulary);
+  builder_.add_outputs(outputs);
+  builder_.add_width(width);
+  builder_.add_role(role);
+  return builder_.Finish();
+}
+
 struct Metadata FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef MetadataBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -1300,19 +1503,18 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
     VT_NAME = 4,
     VT_FAMILY = 6,
-    VT_WIDTH = 8,
-    VT_OUTPUTS = 10,
-    VT_VOCABULARY = 12,
-    VT_MAX_POSITIONS = 14,
-    VT_INPUT = 16,
-    VT_OUTPUT = 18,
-    VT_LAYERS = 20,
-    VT_TENSORS = 22,
-    VT_SEGMENTS = 24,
-    VT_REQUIRED_FEATURES = 26,
-    VT_TOKENIZER_SEGMENT = 28,
-    VT_CHAT_TEMPLATE = 30,
-    VT_METADATA = 32
+    VT_CONTENT_ID = 8,
+    VT_PARTS = 10,
+    VT_LAYERS = 12,
+    VT_BLOCKS = 14,
+    VT_ATTENTIONS = 16,
+    VT_FEED_FORWARDS = 18,
+    VT_TENSORS = 20,
+    VT_SEGMENTS = 22,
+    VT_REQUIRED_FEATURES = 24,
+    VT_TOKENIZER_SEGMENT = 26,
+    VT_CHAT_TEMPLATE = 28,
+    VT_METADATA = 30
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -1320,26 +1522,23 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const ::flatbuffers::String *family() const {
     return GetPointer<const ::flatbuffers::String *>(VT_FAMILY);
   }
-  uint32_t width() const {
-    return GetField<uint32_t>(VT_WIDTH, 0);
+  uint64_t content_id() const {
+    return GetField<uint64_t>(VT_CONTENT_ID, 0);
   }
-  uint32_t outputs() const {
-    return GetField<uint32_t>(VT_OUTPUTS, 0);
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Part>> *parts() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Part>> *>(VT_PARTS);
   }
-  uint32_t vocabulary() const {
-    return GetField<uint32_t>(VT_VOCABULARY, 0);
+  const ::flatbuffers::Vector<const thimble::fb::Layer *> *layers() const {
+    return GetPointer<const ::flatbuffers::Vector<const thimble::fb::Layer *> *>(VT_LAYERS);
   }
-  uint32_t max_positions() const {
-    return GetField<uint32_t>(VT_MAX_POSITIONS, 0);
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>> *blocks() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>> *>(VT_BLOCKS);
   }
-  const thimble::fb::Input *input() const {
-    return GetPointer<const thimble::fb::Input *>(VT_INPUT);
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>> *attentions() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>> *>(VT_ATTENTIONS);
   }
-  const thimble::fb::Output *output() const {
-    return GetPointer<const thimble::fb::Output *>(VT_OUTPUT);
-  }
-  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Layer>> *layers() const {
-    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Layer>> *>(VT_LAYERS);
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *>(VT_FEED_FORWARDS);
   }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *>(VT_TENSORS);
@@ -1365,17 +1564,21 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            verifier.VerifyString(name()) &&
            VerifyOffset(verifier, VT_FAMILY) &&
            verifier.VerifyString(family()) &&
-           VerifyField<uint32_t>(verifier, VT_WIDTH, 4) &&
-           VerifyField<uint32_t>(verifier, VT_OUTPUTS, 4) &&
-           VerifyField<uint32_t>(verifier, VT_VOCABULARY, 4) &&
-           VerifyField<uint32_t>(verifier, VT_MAX_POSITIONS, 4) &&
-           VerifyOffset(verifier, VT_INPUT) &&
-           verifier.VerifyTable(input()) &&
-           VerifyOffset(verifier, VT_OUTPUT) &&
-           verifier.VerifyTable(output()) &&
+           VerifyField<uint64_t>(verifier, VT_CONTENT_ID, 8) &&
+           VerifyOffset(verifier, VT_PARTS) &&
+           verifier.VerifyVector(parts()) &&
+           verifier.VerifyVectorOfTables(parts()) &&
            VerifyOffset(verifier, VT_LAYERS) &&
            verifier.VerifyVector(layers()) &&
-           verifier.VerifyVectorOfTables(layers()) &&
+           VerifyOffset(verifier, VT_BLOCKS) &&
+           verifier.VerifyVector(blocks()) &&
+           verifier.VerifyVectorOfTables(blocks()) &&
+           VerifyOffset(verifier, VT_ATTENTIONS) &&
+           verifier.VerifyVector(attentions()) &&
+           verifier.VerifyVectorOfTables(attentions()) &&
+           VerifyOffset(verifier, VT_FEED_FORWARDS) &&
+           verifier.VerifyVector(feed_forwards()) &&
+           verifier.VerifyVectorOfTables(feed_forwards()) &&
            VerifyOffset(verifier, VT_TENSORS) &&
            verifier.VerifyVector(tensors()) &&
            verifier.VerifyVectorOfTables(tensors()) &&
@@ -1404,26 +1607,23 @@ struct HeaderBuilder {
   void add_family(::flatbuffers::Offset<::flatbuffers::String> family) {
     fbb_.AddOffset(Header::VT_FAMILY, family);
   }
-  void add_width(uint32_t width) {
-    fbb_.AddElement<uint32_t>(Header::VT_WIDTH, width, 0);
+  void add_content_id(uint64_t content_id) {
+    fbb_.AddElement<uint64_t>(Header::VT_CONTENT_ID, content_id, 0);
   }
-  void add_outputs(uint32_t outputs) {
-    fbb_.AddElement<uint32_t>(Header::VT_OUTPUTS, outputs, 0);
+  void add_parts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Part>>> parts) {
+    fbb_.AddOffset(Header::VT_PARTS, parts);
   }
-  void add_vocabulary(uint32_t vocabulary) {
-    fbb_.AddElement<uint32_t>(Header::VT_VOCABULARY, vocabulary, 0);
-  }
-  void add_max_positions(uint32_t max_positions) {
-    fbb_.AddElement<uint32_t>(Header::VT_MAX_POSITIONS, max_positions, 0);
-  }
-  void add_input(::flatbuffers::Offset<thimble::fb::Input> input) {
-    fbb_.AddOffset(Header::VT_INPUT, input);
-  }
-  void add_output(::flatbuffers::Offset<thimble::fb::Output> output) {
-    fbb_.AddOffset(Header::VT_OUTPUT, output);
-  }
-  void add_layers(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Layer>>> layers) {
+  void add_layers(::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Layer *>> layers) {
     fbb_.AddOffset(Header::VT_LAYERS, layers);
+  }
+  void add_blocks(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>>> blocks) {
+    fbb_.AddOffset(Header::VT_BLOCKS, blocks);
+  }
+  void add_attentions(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>>> attentions) {
+    fbb_.AddOffset(Header::VT_ATTENTIONS, attentions);
+  }
+  void add_feed_forwards(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards) {
+    fbb_.AddOffset(Header::VT_FEED_FORWARDS, feed_forwards);
   }
   void add_tensors(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors) {
     fbb_.AddOffset(Header::VT_TENSORS, tensors);
@@ -1458,13 +1658,12 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::FlatBufferBuilder &_fbb,
     ::flatbuffers::Offset<::flatbuffers::String> name = 0,
     ::flatbuffers::Offset<::flatbuffers::String> family = 0,
-    uint32_t width = 0,
-    uint32_t outputs = 0,
-    uint32_t vocabulary = 0,
-    uint32_t max_positions = 0,
-    ::flatbuffers::Offset<thimble::fb::Input> input = 0,
-    ::flatbuffers::Offset<thimble::fb::Output> output = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Layer>>> layers = 0,
+    uint64_t content_id = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Part>>> parts = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Layer *>> layers = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>>> blocks = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>>> attentions = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Segment *>> segments = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<::flatbuffers::String>>> required_features = 0,
@@ -1472,19 +1671,18 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::String> chat_template = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata = 0) {
   HeaderBuilder builder_(_fbb);
+  builder_.add_content_id(content_id);
   builder_.add_metadata(metadata);
   builder_.add_chat_template(chat_template);
   builder_.add_tokenizer_segment(tokenizer_segment);
   builder_.add_required_features(required_features);
   builder_.add_segments(segments);
   builder_.add_tensors(tensors);
+  builder_.add_feed_forwards(feed_forwards);
+  builder_.add_attentions(attentions);
+  builder_.add_blocks(blocks);
   builder_.add_layers(layers);
-  builder_.add_output(output);
-  builder_.add_input(input);
-  builder_.add_max_positions(max_positions);
-  builder_.add_vocabulary(vocabulary);
-  builder_.add_outputs(outputs);
-  builder_.add_width(width);
+  builder_.add_parts(parts);
   builder_.add_family(family);
   builder_.add_name(name);
   return builder_.Finish();
@@ -1494,13 +1692,12 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     ::flatbuffers::FlatBufferBuilder &_fbb,
     const char *name = nullptr,
     const char *family = nullptr,
-    uint32_t width = 0,
-    uint32_t outputs = 0,
-    uint32_t vocabulary = 0,
-    uint32_t max_positions = 0,
-    ::flatbuffers::Offset<thimble::fb::Input> input = 0,
-    ::flatbuffers::Offset<thimble::fb::Output> output = 0,
-    const std::vector<::flatbuffers::Offset<thimble::fb::Layer>> *layers = nullptr,
+    uint64_t content_id = 0,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Part>> *parts = nullptr,
+    const std::vector<thimble::fb::Layer> *layers = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Block>> *blocks = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Attention>> *attentions = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors = nullptr,
     const std::vector<thimble::fb::Segment> *segments = nullptr,
     const std::vector<::flatbuffers::Offset<::flatbuffers::String>> *required_features = nullptr,
@@ -1509,7 +1706,11 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
-  auto layers__ = layers ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Layer>>(*layers) : 0;
+  auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
+  auto layers__ = layers ? _fbb.CreateVectorOfStructs<thimble::fb::Layer>(*layers) : 0;
+  auto blocks__ = blocks ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Block>>(*blocks) : 0;
+  auto attentions__ = attentions ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Attention>>(*attentions) : 0;
+  auto feed_forwards__ = feed_forwards ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::FeedForward>>(*feed_forwards) : 0;
   auto tensors__ = tensors ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Tensor>>(*tensors) : 0;
   auto segments__ = segments ? _fbb.CreateVectorOfStructs<thimble::fb::Segment>(*segments) : 0;
   auto required_features__ = required_features ? _fbb.CreateVector<::flatbuffers::Offset<::flatbuffers::String>>(*required_features) : 0;
@@ -1519,13 +1720,12 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       _fbb,
       name__,
       family__,
-      width,
-      outputs,
-      vocabulary,
-      max_positions,
-      input,
-      output,
+      content_id,
+      parts__,
       layers__,
+      blocks__,
+      attentions__,
+      feed_forwards__,
       tensors__,
       segments__,
       required_features__,

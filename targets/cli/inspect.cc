@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kFooter[] = R"(Examples:
   thimble inspect stories-qmqa.thimble
-  thimble inspect stories-qmqa.thimble --json | jq .layers[0].attention)";
+  thimble inspect stories-qmqa.thimble --json | jq .layers[0][0].attention)";
 
 struct Arguments {
   std::string model;

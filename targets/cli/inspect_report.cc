@@ -45,27 +45,34 @@ class Inspector {
     (*out)[name] = std::move(value);
   }
 
-  Json Layer(const LayerSpec& layer) const {
-    Json out;
-    AddNorm(&out, "attention_norm", layer.attention_norm);
-    out["attention"] = Attention(layer.attention);
-    AddNorm(&out, "attention_post_norm", layer.attention_post_norm);
-    AddNorm(&out, "ffn_norm", layer.ffn_norm);
-    if (layer.ffn.kind != FfnKind::kNone) {
-      Json ffn = {{"kind", KindName(layer.ffn.kind)},
-                  {"activation", KindName(layer.ffn.activation)},
-                  {"width", layer.ffn.width}};
-      AddLinear(&ffn, "gate", layer.ffn.gate);
-      AddLinear(&ffn, "up", layer.ffn.up);
-      AddLinear(&ffn, "down", layer.ffn.down);
-      out["ffn"] = std::move(ffn);
-    }
-    AddNorm(&out, "ffn_post_norm", layer.ffn_post_norm);
-    if (layer.output_scale != 1.0f) out["output_scale"] = layer.output_scale;
+  Json Layer(const LayerRange& layer) const {
+    Json out = Json::array();
+    for (uint32_t i = 0; i < layer.blocks; ++i) out.push_back(Block(header_.block(layer.first_block + i)));
     return out;
   }
 
-  Json Attention(const AttentionSpec& a) const {
+  Json Block(const BlockSpec& block) const {
+    Json out;
+    if (block.form != BlockForm::kResidual) out["form"] = KindName(block.form);
+    AddNorm(&out, "norm", block.norm);
+    VisitMixer(block.mixer, [&](const auto& mixer) { out[KindName(KindOf(block.mixer))] = Mixer(mixer); });
+    AddNorm(&out, "post_norm", block.post_norm);
+    if (block.scale != 1.0f) out["scale"] = block.scale;
+    if (block.output_scale != 1.0f) out["output_scale"] = block.output_scale;
+    return out;
+  }
+
+  Json Mixer(const FfnSpec& f) const {
+    Json out = {{"kind", KindName(f.kind)},
+                {"activation", KindName(f.activation)},
+                {"width", f.width}};
+    AddLinear(&out, "gate", f.gate);
+    AddLinear(&out, "up", f.up);
+    AddLinear(&out, "down", f.down);
+    return out;
+  }
+
+  Json Mixer(const AttentionSpec& a) const {
     Json out = {{"heads", a.heads},
                 {"kv_heads", a.kv_heads},
                 {"head_width", a.head_width},
@@ -108,12 +115,14 @@ class Inspector {
                   {"patch", input.patch}};
       AddLinear(&out, "patch_projection", input.patch_projection);
       out["cls"] = input.cls != kNoTensor;
+      AddNorm(&out, "norm", input.norm);
       return out;
     }
     Json out = {{"kind", "tokens"}};
     if (input.table != kNoTensor) out["table"] = TypeName(header_.tensor(static_cast<uint32_t>(input.table)));
     if (input.scale != 1.0f) out["scale"] = input.scale;
     out["learned_positions"] = input.positions != kNoTensor;
+    AddNorm(&out, "norm", input.norm);
     return out;
   }
 
@@ -125,6 +134,23 @@ class Inspector {
     if (output.scale != 1.0f) out["scale"] = output.scale;
     if (output.softcap != 0) out["softcap"] = output.softcap;
     out["rows"] = output.rows == OutputRows::kFirst ? "first" : "every";
+    return out;
+  }
+
+  Json Part(const ModelSpec& part) const {
+    Json out = {{"dimensions",
+                 {{"kind", part.decoder ? "decoder" : "encoder"},
+                  {"layers", part.layers},
+                  {"width", part.width},
+                  {"outputs", part.outputs},
+                  {"vocabulary", part.vocabulary},
+                  {"max_positions", part.max_positions}}},
+                {"input", Input(part.input)},
+                {"output", Output(part.output)}};
+    if (part.role != PartRole::kMain) out["role"] = KindName(part.role);
+    Json layers = Json::array();
+    for (uint32_t i = 0; i < part.layers; ++i) layers.push_back(Layer(header_.layer(part.first_layer + i)));
+    out["layers"] = std::move(layers);
     return out;
   }
 
@@ -208,8 +234,9 @@ Json InspectJson(const std::string& path) {
   ModelFile file;
   if (const Status status = file.Open(path.c_str()); !status.ok()) Throw(status, path);
   const Header& header = file.header();
-  const ModelSpec& model = header.model();
   const Inspector inspector(header);
+  char content_id[20];
+  std::snprintf(content_id, sizeof content_id, "%016llx", static_cast<unsigned long long>(header.content_id()));
   Json report = {{"file", path},
                  {"name", std::string(header.name())},
                  {"family", std::string(header.family())},
@@ -218,19 +245,14 @@ Json InspectJson(const std::string& path) {
                    {"file_bytes", file.file_bytes()},
                    {"header_bytes", file.header_copy_bytes()},
                    {"segments", header.segments()},
-                   {"tensors", header.tensors()}}},
-                 {"dimensions",
-                  {{"kind", header.is_decoder() ? "decoder" : "encoder"},
-                   {"layers", model.layers},
-                   {"width", model.width},
-                   {"outputs", model.outputs},
-                   {"vocabulary", model.vocabulary},
-                   {"max_positions", model.max_positions}}},
-                 {"input", inspector.Input(model.input)},
-                 {"output", inspector.Output(model.output)}};
-  Json layers = Json::array();
-  for (uint32_t i = 0; i < model.layers; ++i) layers.push_back(inspector.Layer(header.layer(i)));
-  report["layers"] = std::move(layers);
+                   {"tensors", header.tensors()},
+                   {"content_id", content_id}}}};
+  report.update(inspector.Part(header.model()));
+  if (header.parts() > 1) {
+    Json others = Json::array();
+    for (uint32_t i = 1; i < header.parts(); ++i) others.push_back(inspector.Part(header.part(i)));
+    report["other_parts"] = std::move(others);
+  }
   report["tensors"] = inspector.Tensors();
   report["segments"] = inspector.Segments();
   report["tokenizer"] = Tokenizer(file, path);

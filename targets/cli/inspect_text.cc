@@ -39,8 +39,10 @@ void AddLayers(const Json& layers, std::string* text) {
     while (last + 1 < layers.size() && layers[last + 1] == layers[first]) ++last;
     *text += first == last ? Format("\nlayer %zu\n", first)
                            : Format("\nlayers %zu to %zu, all alike\n", first, last);
-    for (const auto& [key, value] : layers[first].items())
-      *text += Format("  %-20s %s\n", key.c_str(), (value.is_object() ? Facts(value) : Plain(value)).c_str());
+    for (const Json& block : layers[first]) {
+      for (const auto& [key, value] : block.items())
+        *text += Format("  %-20s %s\n", key.c_str(), (value.is_object() ? Facts(value) : Plain(value)).c_str());
+    }
     first = last + 1;
   }
 }

@@ -46,9 +46,42 @@ const char* KindName(RopePairing kind) {
   return kNoKind;
 }
 
+const char* KindName(PartRole kind) {
+  switch (kind) {
+    case PartRole::kMain: return "main";
+    case PartRole::kEncoder: return "encoder";
+    case PartRole::kDraft: return "draft";
+  }
+  return kNoKind;
+}
+
+const char* KindName(BlockForm kind) {
+  switch (kind) {
+    case BlockForm::kResidual: return "residual";
+    case BlockForm::kPostNorm: return "post_norm";
+    case BlockForm::kParallel: return "parallel";
+    case BlockForm::kBranches: return "branches";
+    case BlockForm::kStreams: return "streams";
+    case BlockForm::kCycles: return "cycles";
+  }
+  return kNoKind;
+}
+
+const char* KindName(MixerKind kind) {
+  switch (kind) {
+    case MixerKind::kAttention: return "attention";
+    case MixerKind::kFeedForward: return "feed_forward";
+    case MixerKind::kExperts: return "experts";
+    case MixerKind::kShortConvolution: return "short_convolution";
+    case MixerKind::kGatedDelta: return "gated_delta";
+    case MixerKind::kStateSpace: return "state_space";
+    case MixerKind::kPerLayerInput: return "per_layer_input";
+  }
+  return kNoKind;
+}
+
 const char* KindName(FfnKind kind) {
   switch (kind) {
-    case FfnKind::kNone: return "none";
     case FfnKind::kPlain: return "plain";
     case FfnKind::kGated: return "gated";
   }

@@ -33,13 +33,15 @@ ModelDescription Describe(const TokenizerModel& tokenizer) {
   spec.outputs = spec.vocabulary = pieces;
   spec.input.table = 0;
   spec.output.tied = true;
-  LayerSpec layer;
-  layer.attention.heads = layer.attention.kv_heads = layer.attention.head_width = 1;
-  layer.attention.sharing = Sharing::kQKV;
-  layer.attention.scale = 1;
-  layer.attention.k.weight = 1;
-  layer.attention.o.weight = 2;
-  description.layers = {layer};
+  AttentionSpec attention;
+  attention.heads = attention.kv_heads = attention.head_width = 1;
+  attention.sharing = Sharing::kQKV;
+  attention.scale = 1;
+  attention.k.weight = 1;
+  attention.o.weight = 2;
+  BlockSpec block;
+  block.mixer = attention;
+  description.layers = {{{block}}};
   return description;
 }
 

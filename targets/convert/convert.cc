@@ -92,8 +92,12 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
   const WeightType head = options.head.value_or(options.weights);
   std::vector<bool> is_kv(plan.recipes.size(), false);
   for (const LayerSpec& layer : plan.model.layers) {
-    for (const int32_t weight : {layer.attention.k.weight, layer.attention.v.weight}) {
-      if (weight != kNoTensor) is_kv[static_cast<size_t>(weight)] = true;
+    for (const BlockSpec& block : layer.blocks) {
+      const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer);
+      if (a == nullptr) continue;
+      for (const int32_t weight : {a->k.weight, a->v.weight}) {
+        if (weight != kNoTensor) is_kv[static_cast<size_t>(weight)] = true;
+      }
     }
   }
   for (size_t i = 0; i < plan.recipes.size(); ++i) {

@@ -74,7 +74,7 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
     LayerSpec layer = ReadGatedLayer(b, i, slides[i] ? sliding : full);
-    AttentionSpec& a = layer.attention;
+    AttentionSpec& a = layer.attention();
     if (a.sharing == Sharing::kKV) {
       a.key_gain = a.k_norm.weight;
       a.k_norm = UnweightedHeadNorm(full.eps);
@@ -82,7 +82,7 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
       a.v_norm = UnweightedHeadNorm(full.eps);
     }
     const std::string scalar = "layers." + std::to_string(i) + ".layer_scalar";
-    if (b.Has(scalar)) layer.output_scale = b.Numbers(scalar, {1}, 0, 1)[0];
+    if (b.Has(scalar)) layer.blocks.back().output_scale = b.Numbers(scalar, {1}, 0, 1)[0];
     layers.push_back(layer);
   }
   return FinishDecoder(b, "gemma4", shape, tied, spec, std::move(layers));

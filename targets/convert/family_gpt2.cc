@@ -35,9 +35,9 @@ ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint) {
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < L; ++i) {
     const std::string h = "h." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
-    LayerSpec layer;
-    layer.attention_norm = b.LayerNorm(name + "attention_norm", h + "ln_1", D, eps, Bias::kRequired);
-    AttentionSpec& a = layer.attention;
+    BlockSpec attention_block, ffn_block;
+    attention_block.norm = b.LayerNorm(name + "attention_norm", h + "ln_1", D, eps, Bias::kRequired);
+    AttentionSpec a;
     a.heads = a.kv_heads = H;
     a.head_width = d;
     a.scale = scaled ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(d))) : 1.0f;
@@ -46,13 +46,16 @@ ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint) {
     a.v = b.Linear(name + "attention.v", h + "attn.c_attn", D, D, Bias::kRequired,
                    {uint64_t{2} * D, uint64_t{3} * D});
     a.o = b.Linear(name + "attention.o", h + "attn.c_proj", D, D, Bias::kRequired);
-    layer.ffn_norm = b.LayerNorm(name + "ffn_norm", h + "ln_2", D, eps, Bias::kRequired);
-    layer.ffn.kind = FfnKind::kPlain;
-    layer.ffn.activation = activation;
-    layer.ffn.width = F;
-    layer.ffn.up = b.Linear(name + "ffn.up", h + "mlp.c_fc", F, D, Bias::kRequired);
-    layer.ffn.down = b.Linear(name + "ffn.down", h + "mlp.c_proj", D, F, Bias::kRequired);
-    layers.push_back(layer);
+    ffn_block.norm = b.LayerNorm(name + "ffn_norm", h + "ln_2", D, eps, Bias::kRequired);
+    FfnSpec ffn;
+    ffn.kind = FfnKind::kPlain;
+    ffn.activation = activation;
+    ffn.width = F;
+    ffn.up = b.Linear(name + "ffn.up", h + "mlp.c_fc", F, D, Bias::kRequired);
+    ffn.down = b.Linear(name + "ffn.down", h + "mlp.c_proj", D, F, Bias::kRequired);
+    attention_block.mixer = a;
+    ffn_block.mixer = ffn;
+    layers.push_back({{attention_block, ffn_block}});
   }
   spec.output.norm = b.LayerNorm("output.norm", "ln_f", D, eps, Bias::kRequired);
   spec.output.tied = tied;

@@ -22,9 +22,9 @@ ModelPlan PlanLlama2c(const Llama2cCheckpoint& checkpoint, const std::string& fi
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < header.layers; ++i) {
     const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
-    LayerSpec layer;
-    layer.attention_norm = b.RmsNorm(name + "attention_norm", h + "attention_norm", D, kEps);
-    AttentionSpec& a = layer.attention;
+    BlockSpec attention_block, ffn_block;
+    attention_block.norm = b.RmsNorm(name + "attention_norm", h + "attention_norm", D, kEps);
+    AttentionSpec a;
     a.heads = H;
     a.kv_heads = G;
     a.head_width = d;
@@ -36,14 +36,17 @@ ModelPlan PlanLlama2c(const Llama2cCheckpoint& checkpoint, const std::string& fi
     a.k = b.Linear(name + "attention.k", h + "wk", uint64_t{G} * d, D, Bias::kAbsent);
     a.v = b.Linear(name + "attention.v", h + "wv", uint64_t{G} * d, D, Bias::kAbsent);
     a.o = b.Linear(name + "attention.o", h + "wo", D, D, Bias::kAbsent);
-    layer.ffn_norm = b.RmsNorm(name + "ffn_norm", h + "ffn_norm", D, kEps);
-    layer.ffn.kind = FfnKind::kGated;
-    layer.ffn.activation = Activation::kSilu;
-    layer.ffn.width = F;
-    layer.ffn.gate = b.Linear(name + "ffn.gate", h + "w1", F, D, Bias::kAbsent);
-    layer.ffn.up = b.Linear(name + "ffn.up", h + "w3", F, D, Bias::kAbsent);
-    layer.ffn.down = b.Linear(name + "ffn.down", h + "w2", D, F, Bias::kAbsent);
-    layers.push_back(layer);
+    ffn_block.norm = b.RmsNorm(name + "ffn_norm", h + "ffn_norm", D, kEps);
+    FfnSpec ffn;
+    ffn.kind = FfnKind::kGated;
+    ffn.activation = Activation::kSilu;
+    ffn.width = F;
+    ffn.gate = b.Linear(name + "ffn.gate", h + "w1", F, D, Bias::kAbsent);
+    ffn.up = b.Linear(name + "ffn.up", h + "w3", F, D, Bias::kAbsent);
+    ffn.down = b.Linear(name + "ffn.down", h + "w2", D, F, Bias::kAbsent);
+    attention_block.mixer = a;
+    ffn_block.mixer = ffn;
+    layers.push_back({{attention_block, ffn_block}});
   }
   spec.output.norm = b.RmsNorm("output.norm", "norm", D, kEps);
   spec.output.tied = !header.own_head;

@@ -192,16 +192,18 @@ ModelPlan PlanPaper(Config& config, const Checkpoint& checkpoint) {
           Code::kInvalidModel, "variant",
           "'" + variant + "', but the tensors are those of " + layout.name + " ('" + layout.variant + "')");
     }
-    LayerSpec layer;
-    layer.attention_norm = b.LayerNorm(name + "attention_norm", h + "ln_1", D, eps, norm_bias(h + "ln_1"));
-    layer.attention = Attention(b, name + "attention.", h + "attn.", layout, m, bias);
-    layer.ffn_norm = b.LayerNorm(name + "ffn_norm", h + "ln_2", D, eps, norm_bias(h + "ln_2"));
-    layer.ffn.kind = FfnKind::kPlain;
-    layer.ffn.activation = activation;
-    layer.ffn.width = F;
-    layer.ffn.up = b.Linear(name + "ffn.up", h + "mlp.c_fc", F, D, bias);
-    layer.ffn.down = b.Linear(name + "ffn.down", h + "mlp.c_proj", D, F, bias);
-    layers.push_back(layer);
+    BlockSpec attention_block, ffn_block;
+    attention_block.norm = b.LayerNorm(name + "attention_norm", h + "ln_1", D, eps, norm_bias(h + "ln_1"));
+    attention_block.mixer = Attention(b, name + "attention.", h + "attn.", layout, m, bias);
+    ffn_block.norm = b.LayerNorm(name + "ffn_norm", h + "ln_2", D, eps, norm_bias(h + "ln_2"));
+    FfnSpec ffn;
+    ffn.kind = FfnKind::kPlain;
+    ffn.activation = activation;
+    ffn.width = F;
+    ffn.up = b.Linear(name + "ffn.up", h + "mlp.c_fc", F, D, bias);
+    ffn.down = b.Linear(name + "ffn.down", h + "mlp.c_proj", D, F, bias);
+    ffn_block.mixer = ffn;
+    layers.push_back({{attention_block, ffn_block}});
   }
   spec.output.norm = b.LayerNorm("output.norm", "ln_f", D, eps, norm_bias("ln_f"));
   spec.output.tied = tied;

@@ -83,9 +83,9 @@ LayerSpec ReadBlock(PlanBuilder& b, uint32_t i, const Encoder& e, const std::str
   const std::string h = "blocks." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
   const std::string attn = h + "attn.";
   const uint64_t D = e.D;
-  LayerSpec layer;
-  layer.attention_norm = b.LayerNorm(name + "attention_norm", h + "ln1", D, kEps, Bias::kRequired);
-  AttentionSpec& a = layer.attention;
+  BlockSpec attention_block, ffn_block;
+  attention_block.norm = b.LayerNorm(name + "attention_norm", h + "ln1", D, kEps, Bias::kRequired);
+  AttentionSpec a;
   a.causal = false;
   a.heads = a.kv_heads = e.H;
   a.head_width = e.D / e.H;
@@ -99,13 +99,16 @@ LayerSpec ReadBlock(PlanBuilder& b, uint32_t i, const Encoder& e, const std::str
   a.v = projection("v", e.variant->v);
   a.o = projection("o", "c_proj");
   if (e.positional) AddPositionalTerm(b, name + "attention.", attn, e, a);
-  layer.ffn_norm = b.LayerNorm(name + "ffn_norm", h + "ln2", D, kEps, Bias::kRequired);
-  layer.ffn.kind = FfnKind::kPlain;
-  layer.ffn.activation = Activation::kGeluErf;
-  layer.ffn.width = e.F;
-  layer.ffn.up = b.Linear(name + "ffn.up", h + "mlp.0", e.F, D, Bias::kRequired);
-  layer.ffn.down = b.Linear(name + "ffn.down", h + second_linear, D, e.F, Bias::kRequired);
-  return layer;
+  ffn_block.norm = b.LayerNorm(name + "ffn_norm", h + "ln2", D, kEps, Bias::kRequired);
+  FfnSpec ffn;
+  ffn.kind = FfnKind::kPlain;
+  ffn.activation = Activation::kGeluErf;
+  ffn.width = e.F;
+  ffn.up = b.Linear(name + "ffn.up", h + "mlp.0", e.F, D, Bias::kRequired);
+  ffn.down = b.Linear(name + "ffn.down", h + second_linear, D, e.F, Bias::kRequired);
+  attention_block.mixer = a;
+  ffn_block.mixer = ffn;
+  return {{attention_block, ffn_block}};
 }
 
 ModelPlan Finish(PlanBuilder& b, const Encoder& e, const char* second_linear, uint32_t outputs,

@@ -91,10 +91,10 @@ std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.
 
 LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
-  LayerSpec layer;
+  BlockSpec attention_block, ffn_block;
   if (!l.attention_norm.empty())
-    layer.attention_norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
-  AttentionSpec& a = layer.attention;
+    attention_block.norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
+  AttentionSpec a;
   a.heads = l.H;
   a.kv_heads = l.G;
   a.head_width = l.d;
@@ -108,10 +108,10 @@ LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + "self_attn.q_norm", l.H, l);
   a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + "self_attn.k_norm", l.G, l);
   if (!l.attention_post_norm.empty()) {
-    layer.attention_post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
+    attention_block.post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
   }
-  if (!l.ffn_norm.empty()) layer.ffn_norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
-  FfnSpec& f = layer.ffn;
+  if (!l.ffn_norm.empty()) ffn_block.norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
+  FfnSpec f;
   f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
   f.activation = l.activation;
   f.width = l.F;
@@ -125,8 +125,10 @@ LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
     f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
   }
   f.down = b.Linear(name + "ffn.down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
-  if (!l.ffn_post_norm.empty()) layer.ffn_post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
-  return layer;
+  if (!l.ffn_post_norm.empty()) ffn_block.post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
+  attention_block.mixer = a;
+  ffn_block.mixer = f;
+  return {{attention_block, ffn_block}};
 }
 
 ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& shape, bool tied, ModelSpec spec,

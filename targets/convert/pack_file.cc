@@ -50,7 +50,9 @@ std::map<int32_t, int32_t> Packable(const Header& header) {
     const auto [at, is_new] = biases.emplace(linear.weight, linear.bias);
     if (!is_new && at->second != linear.bias) ambiguous.insert(linear.weight);
   });
-  if (!header.model().output.tied) ambiguous.insert(header.model().input.table);
+  for (uint32_t p = 0; p < header.parts(); ++p) {
+    if (const ModelSpec part = header.part(p); !part.output.tied) ambiguous.insert(part.input.table);
+  }
   for (const int32_t tensor : ambiguous) biases.erase(tensor);
   return biases;
 }
@@ -62,7 +64,13 @@ ModelDescription Describe(const ModelFile& file) {
   d.family = header.family();
   d.chat_template = header.chat_template();
   d.spec = header.model();
-  for (uint32_t i = 0; i < header.model().layers; ++i) d.layers.push_back(header.layer(i));
+  for (uint32_t p = 0; p < header.parts(); ++p) {
+    const ModelSpec part = header.part(p);
+    if (p > 0) d.more_parts.push_back(part);
+    for (uint32_t i = part.first_layer; i < part.first_layer + part.layers; ++i) {
+      d.layers.push_back(ReadLayer(header, i));
+    }
+  }
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     d.tensors.push_back({std::string(header.tensor_name(i)), header.tensor(i)});
   }
@@ -235,6 +243,7 @@ PackReport PackUnguarded(const PackOptions& options) {
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     TensorSpec& t = description.tensors[i].spec;
     t.packing = wanted[i] == nullptr ? WeightLayout() : wanted[i]->key;
+    if (t.packing.packed()) description.content_id = header.content_id();
     t.packed_bytes = wanted[i] == nullptr ? 0 : PackedBytes(*wanted[i], t.rows, t.cols, t.block) + kLinearSlackBytes;
   }
 

@@ -140,18 +140,19 @@ class Builder {
   }
 
   LayerSpec Layer(const std::string& name) {
-    LayerSpec layer;
-    layer.attention_norm = Norm(name + "attention_norm");
-    layer.attention = Attention(name + "attention.");
-    layer.ffn_norm = Norm(name + "ffn_norm");
-    FfnSpec& f = layer.ffn;
+    BlockSpec attention_block, ffn_block;
+    attention_block.norm = Norm(name + "attention_norm");
+    attention_block.mixer = Attention(name + "attention.");
+    ffn_block.norm = Norm(name + "ffn_norm");
+    FfnSpec f;
     f.kind = m_.paper ? FfnKind::kPlain : FfnKind::kGated;
     f.activation = m_.paper ? Activation::kGeluErf : m_.gemma ? Activation::kGeluTanh : Activation::kSilu;
     f.width = m_.F;
     if (!m_.paper) f.gate = Linear(name + "ffn.gate", m_.F, m_.D);
     f.up = Linear(name + "ffn.up", m_.F, m_.D);
     f.down = Linear(name + "ffn.down", m_.D, m_.F);
-    return layer;
+    ffn_block.mixer = f;
+    return {{attention_block, ffn_block}};
   }
 
   const Dimensions& m_;

@@ -21,7 +21,7 @@ TEST_CASE("inspect tells what the shipped model is") {
   CHECK(dimensions.at("vocabulary") == 1024);
   CHECK(dimensions.at("max_positions") == 512);
   REQUIRE(report.at("layers").size() == 4);
-  const Json& attention = report.at("layers")[0].at("attention");
+  const Json& attention = report.at("layers")[0][0].at("attention");
   CHECK(attention.at("heads") == 16);
   CHECK(attention.at("kv_heads") == 1);
   CHECK(attention.at("head_width") == 16);

@@ -169,7 +169,7 @@ std::vector<LayerSpec> LayersOf(const std::string& path) {
   ModelFile file;
   Open(path, file);
   std::vector<LayerSpec> layers;
-  for (uint32_t i = 0; i < file.header().model().layers; ++i) layers.push_back(file.header().layer(i));
+  for (uint32_t i = 0; i < file.header().model().layers; ++i) layers.push_back(ReadLayer(file.header(), i));
   return layers;
 }
 

@@ -10,6 +10,7 @@
 
 #include "targets/convert/import_error.h"
 #include "format/model_file.h"
+#include "format/writer.h"
 
 namespace thimble::test {
 

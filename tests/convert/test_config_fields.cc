@@ -275,7 +275,7 @@ TEST_CASE("Gemma 3 as newer versions write it: the pattern with an underscore, a
       Config fields(json, "config.json");
       std::vector<bool> slides;
       for (const LayerSpec& layer : PlanGemma3(fields, *checkpoint).model.layers)
-        slides.push_back(layer.attention.window != 0);
+        slides.push_back(layer.attention().window != 0);
       return slides;
     };
     const nlohmann::json original =

@@ -168,7 +168,7 @@ TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
 
   ModelFile file;
   REQUIRE(file.Open(ConvertForTest(fixture, WeightType::kF32).c_str()).ok());
-  const AttentionSpec a = file.header().layer(0).attention;
+  const AttentionSpec a = ReadLayer(file.header(), 0).attention();
   const int32_t parts[] = {a.q.weight, a.k.weight, a.v.weight};
   for (size_t part = 0; part < 3; ++part) {
     const float* w = static_cast<const float*>(file.TensorData(static_cast<uint32_t>(parts[part])));

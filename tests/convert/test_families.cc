@@ -58,8 +58,9 @@ TEST_CASE("the paper's eight layouts, with and without prefixes") {
       REQUIRE(file.Open(path.c_str()).ok());
       CHECK(file.header().family() == "paper");
       CHECK(file.header().metadata_value(0) == c.layout);
-      for (const LayerSpec& layer : LayersOf(path)) {
-        const AttentionSpec& a = layer.attention;
+      std::vector<LayerSpec> layers = LayersOf(path);
+      for (LayerSpec& layer : layers) {
+        const AttentionSpec& a = layer.attention();
         CHECK(a.sharing == c.sharing);
         CHECK((a.heads == 6 && a.kv_heads == c.kv_heads && a.head_width == 4));
         CHECK(a.rotation == KeyRotation::kNone);
@@ -67,7 +68,7 @@ TEST_CASE("the paper's eight layouts, with and without prefixes") {
         CHECK((a.q.weight == kNoTensor) == (c.sharing == Sharing::kQK || c.sharing == Sharing::kQKV));
         CHECK((a.v.weight == kNoTensor) == (c.sharing == Sharing::kKV || c.sharing == Sharing::kQKV));
         CHECK(a.k.bias != kNoTensor);
-        CHECK(layer.ffn.activation == Activation::kGeluErf);
+        CHECK(layer.ffn().activation == Activation::kGeluErf);
       }
     }
   }
@@ -185,7 +186,7 @@ TEST_CASE("llama: K=V with each rotation") {
     config["key_rotation"] = name;
     const std::string path =
         ConvertForTest(WriteModel("llama_kv", config, LlamaTensors(config)), WeightType::kF32);
-    const AttentionSpec a = LayersOf(path).at(0).attention;
+    const AttentionSpec a = LayersOf(path).at(0).attention();
     CHECK(a.sharing == Sharing::kKV);
     CHECK(a.rotation == rotation);
     CHECK((a.rope.width == 0) == (rotation == KeyRotation::kNone));
@@ -205,7 +206,7 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
     config.update(changes);
     return LayersOf(ConvertForTest(WriteModel("llama_rope", config, LlamaTensors(config)), WeightType::kF32))
         .at(1)
-        .attention.rope;
+        .attention().rope;
   };
   const RopeSpec plain = rope({{"rope_theta", 500000.0}});
   CHECK((plain.theta == 500000.0 && plain.width == 8 && plain.pair_stride == 4 && plain.denominator == 8));
@@ -241,7 +242,7 @@ TEST_CASE("longrope: the factors of short texts, and no more positions than they
       {"type", "longrope"}, {"short_factor", {1.0, 1.25, 2.0, 4.0}}, {"long_factor", {1.0, 2.0, 8.0, 32.0}}};
   const std::string path = ConvertForTest(WriteModel("longrope", config, LlamaTensors(config)), WeightType::kF32);
   CHECK(SpecOf(path).max_positions == 4096);
-  const RopeSpec rope = LayersOf(path).at(0).attention.rope;
+  const RopeSpec rope = LayersOf(path).at(0).attention().rope;
   CHECK(std::fabs(rope.magnitude - 1.19023807f) < 1e-6);
   CHECK(rope.freq_divisors != kNoTensor);
 }
@@ -294,13 +295,13 @@ TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
   add("mlp.c_fc", F, D);
   add("mlp.c_proj", D, F);
   const std::string path = ConvertForTest(WriteModel("starcoder2", config, tensors), WeightType::kF32);
-  const LayerSpec layer = LayersOf(path).at(0);
-  CHECK(layer.ffn.kind == FfnKind::kPlain);
-  CHECK(layer.ffn.activation == Activation::kGeluTanh);
-  CHECK(layer.ffn.down.bias != kNoTensor);
-  CHECK(layer.attention.o.bias != kNoTensor);
-  CHECK(layer.attention.window == 8);
-  CHECK(layer.attention_norm.kind == NormKind::kLayerNorm);
+  LayerSpec layer = LayersOf(path).at(0);
+  CHECK(layer.ffn().kind == FfnKind::kPlain);
+  CHECK(layer.ffn().activation == Activation::kGeluTanh);
+  CHECK(layer.ffn().down.bias != kNoTensor);
+  CHECK(layer.attention().o.bias != kNoTensor);
+  CHECK(layer.attention().window == 8);
+  CHECK(layer.blocks[0].norm.kind == NormKind::kLayerNorm);
   CHECK(SpecOf(path).output.tied);
 }
 

@@ -27,9 +27,9 @@ TEST_CASE("the trained models convert with their tokenizers") {
   if (bin.empty() || qmqa.empty()) SKIP("the shared data is not there (THIMBLE_SHARED_DATA)");
   const std::string stories = ConvertForTest(bin, WeightType::kQ8, SharedDataPath("tokenizers/tok512.bin"));
   CHECK(SpecOf(stories).tokenizer_segment >= 0);
-  CHECK(LayersOf(stories).at(0).attention.kv_heads == 4);
+  CHECK(LayersOf(stories).at(0).attention().kv_heads == 4);
   const std::string paper = ConvertForTest(qmqa, WeightType::kQ8);
   CHECK(SpecOf(paper).tokenizer_segment >= 0);
-  CHECK(LayersOf(paper).at(0).attention.sharing == Sharing::kKV);
-  CHECK(LayersOf(paper).at(0).attention.kv_heads == 1);
+  CHECK(LayersOf(paper).at(0).attention().sharing == Sharing::kKV);
+  CHECK(LayersOf(paper).at(0).attention().kv_heads == 1);
 }

@@ -120,10 +120,10 @@ TEST_CASE("GGUF: a Llama with its rotary pairs side by side, head tied") {
   CHECK(report.family == "llama");
   CHECK(report.has_chat_template);
   CHECK_FALSE(report.has_tokenizer);
-  const LayerSpec layer = LayersOf(out.string()).at(1);
-  CHECK(layer.attention.rope.pairing == RopePairing::kInterleaved);
-  CHECK((layer.attention.rope.width == 8 && layer.attention.rope.theta == 10000));
-  CHECK((layer.attention.heads == 4 && layer.attention.kv_heads == 2 && layer.ffn.width == 64));
+  LayerSpec layer = LayersOf(out.string()).at(1);
+  CHECK(layer.attention().rope.pairing == RopePairing::kInterleaved);
+  CHECK((layer.attention().rope.width == 8 && layer.attention().rope.theta == 10000));
+  CHECK((layer.attention().heads == 4 && layer.attention().kv_heads == 2 && layer.ffn().width == 64));
   CHECK(SpecOf(out.string()).output.tied);
 }
 
@@ -333,8 +333,8 @@ TEST_CASE("GGUF: a list with a number for each layer") {
   options.output = out;
   Convert(options);
   const std::vector<LayerSpec> layers = LayersOf(out.string());
-  CHECK((layers.at(0).attention.kv_heads == 4 && layers.at(1).attention.kv_heads == 1));
-  CHECK((layers.at(0).ffn.width == 64 && layers.at(1).ffn.width == 96));
+  CHECK((layers.at(0).attention().kv_heads == 4 && layers.at(1).attention().kv_heads == 1));
+  CHECK((layers.at(0).ffn().width == 64 && layers.at(1).ffn().width == 96));
 
   CHECK(convert({2, 3}, {64, 64}).Names("field 'llama.attention.head_count_kv': found 3"));
   CHECK(convert({2, 2, 2}, {64, 64}).Names("'llama.attention.head_count_kv': has 3 numbers"));
@@ -356,7 +356,7 @@ TEST_CASE("GGUF: which layers slide, as a list") {
     options.output = out;
     Convert(options);
     std::vector<uint32_t> found;
-    for (const LayerSpec& layer : LayersOf(out.string())) found.push_back(layer.attention.window);
+    for (const LayerSpec& layer : LayersOf(out.string())) found.push_back(layer.attention().window);
     return found;
   };
   CHECK(windows({1, 0}) == std::vector<uint32_t>{8, 0});
@@ -384,7 +384,7 @@ TEST_CASE("GGUF: rope factors of longrope") {
   options.source = path;
   options.output = out;
   Convert(options);
-  const RopeSpec rope = LayersOf(out.string()).at(1).attention.rope;
+  const RopeSpec rope = LayersOf(out.string()).at(1).attention().rope;
   CHECK(rope.magnitude == 1.25f);
   CHECK(SpecOf(out.string()).max_positions == 16);
   ModelFile file;

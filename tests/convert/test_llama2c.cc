@@ -51,10 +51,10 @@ TEST_CASE("llama2.c: interleaved pairs, grouped heads, shared or own head") {
     CHECK(report.family == "llama2.c");
     CHECK(report.name == "tiny");
     CHECK(report.vocabulary == 11);
-    const LayerSpec layer = LayersOf(out.string()).at(1);
-    CHECK(layer.attention.rope.pairing == RopePairing::kInterleaved);
-    CHECK((layer.attention.heads == 2 && layer.attention.kv_heads == 1 && layer.attention.head_width == 4));
-    CHECK(layer.attention_norm.eps == 1e-5f);
+    LayerSpec layer = LayersOf(out.string()).at(1);
+    CHECK(layer.attention().rope.pairing == RopePairing::kInterleaved);
+    CHECK((layer.attention().heads == 2 && layer.attention().kv_heads == 1 && layer.attention().head_width == 4));
+    CHECK(layer.blocks[0].norm.eps == 1e-5f);
     const ModelSpec spec = SpecOf(out.string());
     CHECK(spec.output.tied == !own_head);
     CHECK(spec.max_positions == 16);

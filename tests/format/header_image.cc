@@ -30,6 +30,26 @@ void HeaderImage::SetSegment(uint32_t i, const SegmentSpec& s) {
 
 Status StatusOf(const ModelDescription& description) { return HeaderImage(description).Parse().status(); }
 
+void FinishSmallHeader(flatbuffers::FlatBufferBuilder& b, flatbuffers::Offset<fb::Input> input,
+                       flatbuffers::Offset<fb::Output> output, const std::vector<flatbuffers::Offset<fb::Tensor>>& tensors,
+                       const std::vector<fb::Segment>& segments) {
+  const std::vector<flatbuffers::Offset<fb::Part>> parts = {fb::CreatePart(b, 0, 4, 1, 1, 1, input, output, 0, 1)};
+  const std::vector<flatbuffers::Offset<fb::Block>> blocks = {fb::CreateBlock(b)};
+  const std::vector<fb::Layer> layers = {fb::Layer(0, 1)};
+  const auto part_vector = b.CreateVector(parts);
+  const auto layer_vector = b.CreateVectorOfStructs(layers);
+  const auto block_vector = b.CreateVector(blocks);
+  const auto tensor_vector = b.CreateVector(tensors);
+  const auto segment_vector = b.CreateVectorOfStructs(segments);
+  fb::HeaderBuilder h(b);
+  h.add_parts(part_vector);
+  h.add_layers(layer_vector);
+  h.add_blocks(block_vector);
+  h.add_tensors(tensor_vector);
+  h.add_segments(segment_vector);
+  fb::FinishHeaderBuffer(b, h.Finish());
+}
+
 void Seal(std::vector<uint8_t>& file) {
   if (file.size() < kPrefixBytes) return;
   Prefix p;

@@ -45,6 +45,11 @@ class HeaderImage {
 // counts.
 Status StatusOf(const ModelDescription& description);
 
+// A header around these, each of them may be absent (0): one part of width 4 with one layer of one block without a mixer.
+void FinishSmallHeader(flatbuffers::FlatBufferBuilder& b, flatbuffers::Offset<fb::Input> input,
+                       flatbuffers::Offset<fb::Output> output, const std::vector<flatbuffers::Offset<fb::Tensor>>& tensors,
+                       const std::vector<fb::Segment>& segments);
+
 // Recomputes the checksum of the header and of the prefix, where the sizes in the prefix allow it.
 void Seal(std::vector<uint8_t>& file);
 

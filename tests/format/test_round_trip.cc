@@ -58,19 +58,21 @@ class Dump {
         .Field("freq_divisors", r.freq_divisors)
         .Close();
   }
-  Dump& Attention(const AttentionSpec& a) {
+  Dump& Mixer(const AttentionSpec& a) {
     Open("attention")
         .Field("heads", a.heads)
         .Field("kv_heads", a.kv_heads)
         .Field("head_width", a.head_width)
+        .Field("value_width", a.value_width)
         .Field("sharing", a.sharing)
         .Field("rotation", a.rotation)
+        .Field("norm_order", a.norm_order)
         .Field("causal", a.causal)
         .Field("window", a.window)
         .Field("scale", a.scale)
         .Field("softcap", a.softcap)
         .Rope(a.rope);
-    Linear("q", a.q).Linear("k", a.k).Linear("v", a.v).Linear("o", a.o);
+    Linear("q", a.q).Linear("k", a.k).Linear("v", a.v).Linear("o", a.o).Linear("gate", a.gate);
     Norm("q_norm", a.q_norm).Norm("k_norm", a.k_norm).Norm("v_norm", a.v_norm);
     return Field("key_gain", a.key_gain)
         .Field("sinks", a.sinks)
@@ -78,24 +80,31 @@ class Dump {
         .Field("cache_source", a.cache_source)
         .Close();
   }
-  Dump& Layer(const LayerSpec& l) {
-    Norm("attention_norm", l.attention_norm)
-        .Attention(l.attention)
-        .Norm("attention_post_norm", l.attention_post_norm);
-    Norm("ffn_norm", l.ffn_norm)
-        .Open("ffn")
-        .Field("kind", l.ffn.kind)
-        .Field("activation", l.ffn.activation)
-        .Field("width", l.ffn.width)
-        .Linear("gate", l.ffn.gate)
-        .Linear("up", l.ffn.up)
-        .Linear("down", l.ffn.down)
+  Dump& Mixer(const FfnSpec& f) {
+    return Open("ffn")
+        .Field("kind", f.kind)
+        .Field("activation", f.activation)
+        .Field("width", f.width)
+        .Linear("gate", f.gate)
+        .Linear("up", f.up)
+        .Linear("down", f.down)
         .Close();
-    return Norm("ffn_post_norm", l.ffn_post_norm).Field("output_scale", l.output_scale);
+  }
+  Dump& Block(const BlockSpec& block) {
+    Open("block").Field("form", block.form).Norm("norm", block.norm);
+    VisitMixer(block.mixer, [this](const auto& mixer) { Mixer(mixer); });
+    return Norm("post_norm", block.post_norm)
+        .Field("scale", block.scale)
+        .Field("output_scale", block.output_scale)
+        .Close();
   }
   Dump& Model(const ModelSpec& m) {
-    Field("width", m.width)
+    Field("role", m.role)
+        .Field("width", m.width)
+        .Field("first_layer", m.first_layer)
         .Field("layers", m.layers)
+        .Field("first_block", m.first_block)
+        .Field("blocks", m.blocks)
         .Field("outputs", m.outputs)
         .Field("vocabulary", m.vocabulary)
         .Field("max_positions", m.max_positions)
@@ -111,6 +120,7 @@ class Dump {
         .Field("patch", m.input.patch)
         .Linear("patch_projection", m.input.patch_projection)
         .Field("cls", m.input.cls)
+        .Norm("norm", m.input.norm)
         .Close();
     return Open("output")
         .Norm("norm", m.output.norm)
@@ -170,9 +180,9 @@ struct Distinct {
     return n;
   }
   LayerSpec Layer() {
-    LayerSpec l;
-    AttentionSpec& a = l.attention;
-    l.attention_norm = Norm();
+    AttentionSpec a;
+    BlockSpec attention, ffn;
+    attention.norm = Norm();
     a.heads = U(), a.kv_heads = U(), a.head_width = U();
     a.sharing = Sharing::kQK;
     a.rotation = KeyRotation::kOnWriteInverseOutput;
@@ -182,14 +192,28 @@ struct Distinct {
     a.q = Linear(), a.k = Linear(), a.v = Linear(), a.o = Linear();
     a.q_norm = Norm(), a.k_norm = Norm(), a.v_norm = Norm();
     a.key_gain = I(), a.sinks = I(), a.score_bias = I(), a.cache_source = I();
-    l.attention_post_norm = Norm();
-    l.ffn_norm = Norm();
-    l.ffn = {FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
-    l.ffn_post_norm = Norm();
-    l.output_scale = F();
-    return l;
+    attention.mixer = a;
+    attention.post_norm = Norm();
+    ffn.form = BlockForm::kPostNorm;
+    ffn.norm = Norm();
+    ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
+    ffn.post_norm = Norm();
+    ffn.scale = F(), ffn.output_scale = F();
+    return {{attention, ffn}};
   }
 };
+
+ModelSpec Part(Distinct& d) {
+  ModelSpec s;
+  s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();
+  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I(), d.Norm()};
+  s.output.norm = d.Norm();
+  s.output.head = d.Linear();
+  s.output.tied = true;
+  s.output.scale = d.F(), s.output.softcap = d.F();
+  s.output.rows = OutputRows::kFirst;
+  return s;
+}
 
 ModelDescription DistinctDescription() {
   Distinct d;
@@ -204,14 +228,10 @@ ModelDescription DistinctDescription() {
                  .packing = {"some packer", 1, 2, 3, 4, 5},
                  .packed_bytes = 9}}};
   m.layers = {d.Layer(), d.Layer(), d.Layer()};
-  ModelSpec& s = m.spec;
-  s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();
-  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I()};
-  s.output.norm = d.Norm();
-  s.output.head = d.Linear();
-  s.output.tied = true;
-  s.output.scale = d.F(), s.output.softcap = d.F();
-  s.output.rows = OutputRows::kFirst;
+  m.spec = Part(d);
+  m.more_parts = {Part(d)};
+  m.more_parts[0].role = PartRole::kDraft;
+  m.more_parts[0].layers = 1;
   m.tokenizer = {1, 2, 3};
   return m;
 }
@@ -223,13 +243,21 @@ TEST_CASE("round trip: every field by itself, before its meaning is checked") {
   const HeaderImage image(d);
   uint64_t file_bytes;
   (void)LayOut(d, &file_bytes);  // as the writer does: fills in segments and the number of layers
-  ModelSpec model;
-  REQUIRE(DecodeModel(image.root(), &model).ok());
-  CHECK(Dump().Model(model).Text() == Dump().Model(d.spec).Text());
+  for (uint32_t i = 0; i < 2; ++i) {
+    ModelSpec part;
+    REQUIRE(DecodePart(image.root(), i, &part).ok());
+    CHECK(Dump().Model(part).Text() == Dump().Model(i == 0 ? d.spec : d.more_parts[0]).Text());
+  }
+  uint32_t number = 0;
   for (uint32_t i = 0; i < 3; ++i) {
-    LayerSpec layer;
-    REQUIRE(DecodeLayer(image.root(), i, &layer).ok());
-    CHECK(Dump().Layer(layer).Text() == Dump().Layer(d.layers[i]).Text());
+    const LayerRange range = DecodeLayer(image.root(), i);
+    CHECK(range.first_block == number);
+    CHECK(range.blocks == 2);
+    for (const BlockSpec& expected : d.layers[i].blocks) {
+      BlockSpec block;
+      REQUIRE(DecodeBlock(image.root(), number++, &block).ok());
+      CHECK(Dump().Block(block).Text() == Dump().Block(expected).Text());
+    }
   }
   for (uint32_t i = 0; i < 3; ++i) {
     TensorSpec tensor;
@@ -274,15 +302,15 @@ TEST_CASE("round trip: every model of the zoo through a file") {
     }
     if (d.spec.output.norm.kind == NormKind::kNone) d.spec.output.norm = {};
     CHECK(Dump().Model(h.model()).Text() == Dump().Model(d.spec).Text());
-    for (uint32_t i = 0; i < h.model().layers; ++i) {
-      LayerSpec expected = d.layers[i];
-      // What is absent has no fields.
-      if (expected.ffn.kind == FfnKind::kNone) expected.ffn = {};
-      for (NormSpec* n : {&expected.attention_norm, &expected.ffn_norm}) {
-        if (n->kind == NormKind::kNone) *n = {};
+    uint32_t number = 0;
+    for (const LayerSpec& layer : d.layers) {
+      for (BlockSpec expected : layer.blocks) {
+        // What is absent has no fields.
+        if (expected.norm.kind == NormKind::kNone) expected.norm = {};
+        CHECK(Dump().Block(h.block(number++)).Text() == Dump().Block(expected).Text());
       }
-      CHECK(Dump().Layer(h.layer(i)).Text() == Dump().Layer(expected).Text());
     }
+    CHECK(number == h.model().blocks);
     REQUIRE(h.tensors() == d.tensors.size());
     for (uint32_t i = 0; i < h.tensors(); ++i) {
       CHECK(h.tensor_name(i) == d.tensors[i].name);

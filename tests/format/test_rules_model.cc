@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <limits>
 
+#include "format/model_file.h"
 #include "runtime/include/thimble/thimble.h"
 #include "tests/format/header_image.h"
 #include "tests/support/model_zoo.h"
@@ -98,7 +99,36 @@ const Case kCases[] = {
     {"image", "CLS as a column", [](D& d) { d.spec.input.cls = AddTensor(d, 16, 1); }, "header input.cls"},
     {"image", "patches with a token table", [](D& d) { d.spec.input.table = 100000; }, "header input.table"},
     {"image", "patches with a tied head", [](D& d) { d.spec.output.tied = true; }, "header output.tied"},
-    {"image", "causal patches", [](D& d) { d.layers[0].attention.causal = true; }, "header output.rows"},
+    {"image", "causal patches", [](D& d) { d.layers[0].attention().causal = true; }, "header output.rows"},
+    {"encoder_rows", "input norm of another length",
+     [](D& d) { d.spec.input.norm = {.kind = NormKind::kRmsNorm, .weight = AddTensor(d, 1, 15)}; }, "header input.norm"},
+    {"none_unrotated", "decoder without a head", [](D& d) { d.spec.output.head = {}; }, "header output.head"},
+    {"encoder_rows", "no head, and outputs of another number",
+     [](D& d) { d.spec.output.tied = false, d.spec.output.head = {}; }, "header output.head"},
+
+    {"none_unrotated", "unknown role", [](D& d) { d.spec.role = static_cast<PartRole>(3); }, "role", Code::kUnsupported},
+    {"none_unrotated", "no main part", [](D& d) { d.spec.role = PartRole::kDraft; }, "header role"},
+    {"none_unrotated", "two main parts",
+     [](D& d) {
+       d.more_parts = {d.spec};
+       d.more_parts[0].layers = 1;
+     },
+     "part 1 role"},
+    {"none_unrotated", "a draft that is wrong",
+     [](D& d) {
+       d.more_parts = {d.spec};
+       d.more_parts[0].role = PartRole::kDraft;
+       d.more_parts[0].layers = 1;
+       d.more_parts[0].width = 15;
+     },
+     "part 1 input.positions"},
+    {"none_unrotated", "too many parts",
+     [](D& d) {
+       d.layers.resize(kMaxParts + 1, d.layers[0]);
+       d.more_parts.resize(kMaxParts, d.spec);
+       for (ModelSpec& part : d.more_parts) part.role = PartRole::kDraft, part.layers = 1;
+     },
+     "header parts"},
     {"image", "unknown input", [](D& d) { d.spec.input.kind = static_cast<InputKind>(2); }, "input.kind",
      Code::kUnsupported},
 
@@ -132,7 +162,7 @@ const Case kCases[] = {
     {"none_unrotated", "tensor with too many columns", [](D& d) { AddTensor(d, 1, UINT32_MAX); },
      "tensor last cols"},
     {"none_unrotated", "weights of one layer, other shape",
-     [](D& d) { ++Tensor(d, d.layers[1].ffn.up.weight).rows; }, "layer 1 ffn.up"},
+     [](D& d) { ++Tensor(d, d.layers[1].ffn().up.weight).rows; }, "layer 1 ffn.up"},
 
     {"none_unrotated", "unknown feature", [](D& d) { d.required_features = {"sparse-attention"}; },
      "required_features 0", Code::kUnsupportedFeature},
@@ -157,6 +187,29 @@ TEST_CASE("model rules: each is broken once, and named") {
     CHECK(PlaceOf(status) == place);
     CHECK(status.what[0] != 0);
   }
+}
+
+TEST_CASE("model rules: a draft beside its target, and an encoder that gives its rows") {
+  ModelBuilder m = ZooEntry("none_unrotated");
+  D& d = m.description();
+  d.more_parts = {d.spec};
+  d.more_parts[0].role = PartRole::kDraft;
+  d.more_parts[0].layers = 1;
+  const AlignedBytes bytes(m.Bytes());
+  ModelFile file;
+  REQUIRE(file.OpenMemory(bytes.data(), bytes.size()).ok());
+  CHECK(VerifyPayload(file).ok());
+  const Header& h = file.header();
+  REQUIRE(h.parts() == 2);
+  const ModelSpec draft = h.part(1);
+  CHECK((draft.role == PartRole::kDraft && draft.first_layer == 1 && draft.layers == 1 && draft.decoder));
+  CHECK(draft.first_block + draft.blocks == h.model().blocks + draft.blocks);
+  CHECK((h.model().role == PartRole::kMain && h.model().first_layer == 0 && h.model().layers == 1));
+
+  D encoder = ZooEntry("encoder_rows").description();
+  encoder.spec.output.tied = false;
+  encoder.spec.outputs = encoder.spec.width;
+  CHECK(StatusOf(encoder).ok());
 }
 
 TEST_CASE("model rules: what a file requires is refused by its own name") {
@@ -224,7 +277,7 @@ TEST_CASE("packing rules") {
     t.packed_bytes = 640;
   };
   // A packed linear layer is a valid header, whose layout the runtime may not know.
-  pack(Tensor(d, d.layers[0].attention.q.weight), "a packer of tomorrow");
+  pack(Tensor(d, d.layers[0].attention().q.weight), "a packer of tomorrow");
   CHECK(StatusOf(d).ok());
   uint64_t file_bytes;
   const D laid_out = d;
@@ -241,8 +294,8 @@ TEST_CASE("packing rules") {
   CHECK(model == nullptr);
 
   D norm = laid_out;
-  pack(Tensor(norm, norm.layers[0].attention_norm.weight), "x");
-  CHECK(PlaceOf(StatusOf(norm)) == "layer 0 attention_norm");
+  pack(Tensor(norm, norm.layers[0].blocks[0].norm.weight), "x");
+  CHECK(PlaceOf(StatusOf(norm)) == "layer 0 norm");
   D table = ZooEntry("none_unrotated").description();  // a head of its own
   pack(Tensor(table, table.spec.input.table), "x");
   CHECK(PlaceOf(StatusOf(table)) == "header input.table");
@@ -252,15 +305,10 @@ TEST_CASE("packing rules") {
        {std::string(), std::string(32, 'x'), std::string("\0portable", 9), std::string("xnn\0", 4)}) {
     flatbuffers::FlatBufferBuilder b;
     const auto packing = fb::CreatePacking(b, b.CreateString(name));
-    const std::vector<flatbuffers::Offset<fb::Tensor>> tensors = {
-        fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1, packing)};
-    const std::vector<fb::Segment> segment = {fb::Segment(16384, 16, 0)};
     const auto input = fb::CreateInput(b);
     const auto output = fb::CreateOutput(b);
-    const auto tensor_vector = b.CreateVector(tensors);
-    const auto segment_vector = b.CreateVectorOfStructs(segment);
-    fb::FinishHeaderBuffer(
-        b, fb::CreateHeader(b, 0, 0, 4, 1, 1, 1, input, output, 0, tensor_vector, segment_vector));
+    FinishSmallHeader(b, input, output, {fb::CreateTensor(b, 0, 0, 1, 4, 0, 0, -1, packing)},
+                      {fb::Segment(16384, 16, 0)});
     AlignedBytes bytes(b.GetSize());
     std::memcpy(bytes.data(), b.GetBufferPointer(), b.GetSize());
     const Status status = Header::Parse(bytes.data(), bytes.size(), 16400).status();
@@ -271,7 +319,7 @@ TEST_CASE("packing rules") {
   // A packed tensor has no scale segment: they lie with its weights.
   HeaderImage image(laid_out);
   image.Set<int32_t>(
-      image.root().tensors()->Get(static_cast<uint32_t>(laid_out.layers[0].attention.q.weight)),
+      image.root().tensors()->Get(static_cast<uint32_t>(laid_out.layers[0].attention().q.weight)),
       fb::Tensor::VT_SCALE_SEGMENT, 1);
   CHECK(std::string(image.Parse().status().field) == "scale_segment");
 }
@@ -286,12 +334,17 @@ TEST_CASE("header rules: tables that must be there") {
     flatbuffers::FlatBufferBuilder b;
     fb::FinishHeaderBuffer(b, fb::CreateHeader(b));
     CHECK(parse(b).code == Code::kInvalidModel);
+    CHECK(PlaceOf(parse(b)) == "header parts");
+  }
+  {
+    flatbuffers::FlatBufferBuilder b;
+    FinishSmallHeader(b, 0, 0, {}, {});
     CHECK(PlaceOf(parse(b)) == "input");
   }
   {
     flatbuffers::FlatBufferBuilder b;
     const auto input = fb::CreateInput(b);
-    fb::FinishHeaderBuffer(b, fb::CreateHeader(b, 0, 0, 1, 1, 1, 1, input));
+    FinishSmallHeader(b, input, 0, {}, {});
     CHECK(PlaceOf(parse(b)) == "output");
   }
   {
@@ -299,7 +352,7 @@ TEST_CASE("header rules: tables that must be there") {
     flatbuffers::FlatBufferBuilder b;
     const auto input = fb::CreateInput(b);
     const auto output = fb::CreateOutput(b);
-    fb::FinishHeaderBuffer(b, fb::CreateHeader(b, 0, 0, 1, 1, 1, 1, input, output));
+    FinishSmallHeader(b, input, output, {}, {});
     CHECK(PlaceOf(parse(b)) == "prefix file_bytes");
     AlignedBytes bytes(b.GetSize());
     std::memcpy(bytes.data(), b.GetBufferPointer(), b.GetSize());

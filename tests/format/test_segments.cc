@@ -59,7 +59,7 @@ ModelDescription Description() {
   AttentionSpec a;
   a.heads = a.kv_heads = 2;
   a.head_width = 8;
-  m.AddLayer(a, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kNone, false);
+  m.AddLayer(a, std::nullopt, Activation::kIdentity, 0, NormKind::kNone, false);
   m.Finish(false, true, NormKind::kNone);
   return m.description();
 }

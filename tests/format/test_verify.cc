@@ -28,6 +28,15 @@ void SealSegment(std::vector<uint8_t>& file, uint32_t segment) {
   REQUIRE(at != nullptr);
   std::memcpy(at, &checksum, 8);
   Seal(file);
+  // So does the id of the content, which follows from the checksums.
+  AlignedBytes resealed(file);
+  const uint64_t old_id = model.header().content_id();
+  REQUIRE(model.OpenMemory(resealed.data(), resealed.size()).ok());
+  const uint64_t id = model.header().ComputeContentId();
+  for (size_t i = 64; i + 8 <= 64 + model.header_copy_bytes(); i += 4) {
+    if (std::memcmp(file.data() + i, &old_id, 8) == 0) std::memcpy(file.data() + i, &id, 8);
+  }
+  Seal(file);
 }
 
 }  // namespace
@@ -56,6 +65,27 @@ TEST_CASE("verify: the caller hears how far it is and can end it") {
     if (VerifyPayload(model, {hear, &stopped}).code != Code::kCancelled) FAIL("not after " << last);
     if (stopped.calls != last + 1) FAIL(stopped.calls << " calls after " << last);
   }
+}
+
+TEST_CASE("verify: an id of the content that is not the header's") {
+  std::vector<uint8_t> file = ZooEntry("k_v_on_read").Bytes();
+  AlignedBytes bytes(file);
+  ModelFile model;
+  REQUIRE(model.OpenMemory(bytes.data(), bytes.size()).ok());
+  CHECK(model.header().content_id() == model.header().ComputeContentId());
+  // It occurs once.
+  const uint64_t id = model.header().content_id();
+  size_t places = 0;
+  for (size_t i = 64; i + 8 <= 64 + model.header_copy_bytes(); i += 4) {
+    if (std::memcmp(file.data() + i, &id, 8) != 0) continue;
+    ++places;
+    file[i] ^= 1;
+  }
+  CHECK(places == 1);
+  Seal(file);
+  AlignedBytes changed(file);
+  REQUIRE(model.OpenMemory(changed.data(), changed.size()).ok());
+  CHECK(PlaceOf(VerifyPayload(model)) == "header content_id");
 }
 
 TEST_CASE("verify: every changed byte behind the header is found") {

@@ -86,7 +86,7 @@ TEST_CASE("writer: an invalid description creates no file, and says what the rea
   const fs::path folder = Folder("invalid");
   const std::string path = (folder / "model.thimble").string();
   ModelDescription d = ZooEntry("none_unrotated").description();
-  d.layers[1].attention.heads = 8;
+  d.layers[1].attention().heads = 8;
   try {
     ModelWriter writer(path, d);
     FAIL("accepted");

@@ -17,10 +17,10 @@ std::vector<Combination> Combinations() {
   for (ZooModel& z : ModelZoo()) {
     const ModelSpec spec = z.builder.description().spec;
     bool shared = false, limited = spec.input.positions != kNoTensor, causal = true;
-    for (const LayerSpec& l : z.builder.description().layers) {
-      shared = shared || l.attention.sharing == Sharing::kKV || l.attention.sharing == Sharing::kQKV;
-      limited = limited || l.attention.score_bias != kNoTensor;
-      causal = l.attention.causal;
+    for (LayerSpec& l : z.builder.description().layers) {
+      shared = shared || l.attention().sharing == Sharing::kKV || l.attention().sharing == Sharing::kQKV;
+      limited = limited || l.attention().score_bias != kNoTensor;
+      causal = l.attention().causal;
     }
     thimble_options o = thimble_default_options();
     o.key_cache = static_cast<int32_t>(i % 4);

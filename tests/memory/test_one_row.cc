@@ -55,7 +55,7 @@ std::vector<Strip> Strips(const ModelDescription& d, CacheType type) {
   std::vector<Strip> strips;
   size_t before = 0;
   for (size_t layer = 0; layer < d.layers.size(); ++layer) {
-    const AttentionSpec& a = d.layers[layer].attention;
+    const AttentionSpec& a = d.layers[layer].attention();
     if (a.cache_source != -1) continue;
     const bool shared = a.sharing == Sharing::kKV || a.sharing == Sharing::kQKV;
     for (int rows = 0; rows < (shared ? 1 : 2); ++rows) {
@@ -93,7 +93,7 @@ TEST_CASE("one row: shared keys and values are one row per token, layer and kv h
   size_t checked = 0;
   for (const ZooModel& z : ModelZoo()) {
     const ModelDescription d = ModelBuilder(z.builder).description();
-    const Sharing sharing = d.layers[0].attention.sharing;
+    const Sharing sharing = d.layers[0].attention().sharing;
     const bool all_same =
         z.name.substr(0, 4) == "k_v_" || z.name.substr(0, 6) == "q_k_v_" || z.name == "gain_and_sinks";
     if (!all_same) continue;

@@ -28,10 +28,10 @@ Described Describe(WeightType type, const PackedLayout& layout) {
   AttentionSpec a;
   a.heads = a.kv_heads = 1;
   a.head_width = 32;
-  m.AddLayer(a, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kRmsNorm, true);
+  m.AddLayer(a, std::nullopt, Activation::kIdentity, 0, NormKind::kRmsNorm, true);
   m.Finish(false, true, NormKind::kRmsNorm);
   Described out{m.description(), 0};
-  out.tensor = static_cast<uint32_t>(out.d.layers[0].attention.q.weight);
+  out.tensor = static_cast<uint32_t>(out.d.layers[0].attention().q.weight);
   TensorSpec& t = out.d.tensors[out.tensor].spec;
   t.packing = layout.key;
   t.packed_bytes = PackedBytes(layout, t.rows, t.cols, t.block) + kLinearSlackBytes;
@@ -147,8 +147,8 @@ TEST_CASE("hostile packing: only linear layers, and tables that are tied, may be
     return Open(d);
   };
   CHECK(pack(good.d, good.d.spec.input.table).code == 0);
-  CHECK(pack(good.d, good.d.layers[0].attention.q.bias).code == static_cast<int32_t>(Code::kInvalidModel));
-  CHECK(pack(good.d, good.d.layers[0].attention_norm.weight).code == static_cast<int32_t>(Code::kInvalidModel));
+  CHECK(pack(good.d, good.d.layers[0].attention().q.bias).code == static_cast<int32_t>(Code::kInvalidModel));
+  CHECK(pack(good.d, good.d.layers[0].blocks[0].norm.weight).code == static_cast<int32_t>(Code::kInvalidModel));
   // Of the largest sizes that a header can state, the packed size does not wrap into something small.
   ModelDescription d = good.d;
   TensorSpec& t = d.tensors[good.tensor].spec;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "format/model_file.h"
 #include "ops/linear/packing/layouts.h"
 #include "tests/packing/packed_file.h"
 #include "tests/runtime/runner.h"
@@ -71,6 +72,23 @@ bool Skipped(size_t index) {
 }
 
 }  // namespace
+
+TEST_CASE("packed files: they keep the id of what they were packed from") {
+  const std::vector<uint8_t> plain = ZooEntry("none_on_write").Bytes();
+  const auto id_of = [](const std::vector<uint8_t>& bytes) {
+    const AlignedBytes copy(bytes);
+    ModelFile file;
+    REQUIRE(file.OpenMemory(copy.data(), copy.size()).ok());
+    CHECK(VerifyPayload(file).ok());
+    return file.header().content_id();
+  };
+  const std::vector<uint8_t> packed = Packed(plain, "avx2"), again = Packed(packed, "scalar");
+  CHECK(packed != plain);
+  CHECK(id_of(packed) == id_of(plain));
+  CHECK(again == plain);
+  // Another model has another.
+  CHECK(id_of(ZooEntry("q_k_on_write").Bytes()) != id_of(plain));
+}
 
 TEST_CASE("packed files: every model in every packing with every kernel table") {
   size_t index = 0;

@@ -123,7 +123,7 @@ TEST_CASE("packed files: a tied table is stored once, in every packing") {
     AttentionSpec a;
     a.heads = a.kv_heads = 2;
     a.head_width = 32;
-    m.AddLayer(a, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kRmsNorm, false);
+    m.AddLayer(a, std::nullopt, Activation::kIdentity, 0, NormKind::kRmsNorm, false);
     m.Finish(false, true, NormKind::kRmsNorm);
     const std::vector<uint8_t> bytes = Packed(m.Bytes(), table.name);
     CHECK(bytes.size() < 500 * 64 + 4 * 64 * 64 + 40000);

@@ -15,18 +15,33 @@ class Oracle {
       : m_(m), d_(const_cast<ModelBuilder&>(m).description()), window_tokens_(window_tokens), sink_tokens_(sink_tokens) {}
 
   Rows Run(Rows x) const {
-    std::vector<Rows> keys(d_.layers.size()), values(d_.layers.size());
-    for (size_t l = 0; l < d_.layers.size(); ++l) {
-      const LayerSpec& layer = d_.layers[l];
-      const Rows attended = Attend(layer.attention, Norm(layer.attention_norm, x), l, keys, values);
-      Add(x, Norm(layer.attention_post_norm, attended));
-      if (layer.ffn.kind != FfnKind::kNone) Add(x, Norm(layer.ffn_post_norm, FeedForward(layer.ffn, Norm(layer.ffn_norm, x))));
-      for (Row& r : x) for (double& v : r) v *= layer.output_scale;
+    x = Norm(d_.spec.input.norm, x);
+    std::vector<Rows> keys, values;  // of each block
+    for (const LayerSpec& layer : d_.layers) {
+      for (const BlockSpec& block : layer.blocks) {
+        keys.emplace_back();
+        values.emplace_back();
+        const Rows h = Norm(block.norm, x);
+        Rows y;
+        if (const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer)) y = Attend(*a, h, keys.size() - 1, keys, values);
+        if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = FeedForward(*f, h);
+        for (Row& r : y) for (double& v : r) v *= block.form == BlockForm::kPostNorm ? block.scale : 1;
+        if (block.form == BlockForm::kPostNorm) {
+          Add(x, y);
+          x = Norm(block.post_norm, x);
+        } else {
+          y = Norm(block.post_norm, y);
+          for (Row& r : y) for (double& v : r) v *= block.scale;
+          Add(x, y);
+        }
+        for (Row& r : x) for (double& v : r) v *= block.output_scale;
+      }
     }
     const OutputSpec& out = d_.spec.output;
     LinearSpec head = out.head;
     if (out.tied) head.weight = d_.spec.input.table;
-    Rows logits = Apply(head, Norm(out.norm, x));
+    Rows logits = Norm(out.norm, x);
+    if (head.weight != kNoTensor) logits = Apply(head, logits);
     for (Row& r : logits) for (double& v : r) v = Cap(v * out.scale, out.softcap);
     return logits;
   }

@@ -140,9 +140,9 @@ TEST_CASE("norms of queries, keys and values, key gain, post norms, softcaps, sc
   a.softcap = 3.0f;
   a.sinks = m.AddVector("sinks", 4, 0, 1);
   LayerSpec& first = m.AddLayer(a, FfnKind::kGated, Activation::kGeluTanh, 18, NormKind::kRmsNorm, true);
-  first.attention_post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);
-  first.ffn_post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);
-  first.output_scale = 0.7f;
+  first.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);
+  first.blocks[1].post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);
+  first.blocks[1].output_scale = 0.7f;
   // Norms over all heads together, none before the block.
   AttentionSpec b = Heads(5, 5, 4, Sharing::kNone, KeyRotation::kOnWrite);
   b.q_norm = m.AddNorm(NormKind::kRmsNorm, 20);
@@ -156,7 +156,7 @@ TEST_CASE("norms of queries, keys and values, key gain, post norms, softcaps, sc
   c.score_bias = m.AddVector("beta", 32, 0, 1.0f);
   c.scale = 1.0f;
   m.AddLayer(c, FfnKind::kPlain, Activation::kSilu, 22, NormKind::kLayerNorm, true);
-  m.AddLayer(Heads(4, 4, 5), FfnKind::kNone, Activation::kIdentity, 0, NormKind::kLayerNorm, true);
+  m.AddLayer(Heads(4, 4, 5), std::nullopt, Activation::kIdentity, 0, NormKind::kLayerNorm, true);
   m.Finish(false, false, NormKind::kRmsNorm);
   m.description().spec.input.scale = 4.5f;
   m.description().spec.output.softcap = 5.0f;

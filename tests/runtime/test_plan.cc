@@ -67,9 +67,9 @@ class Paper {
   }
   void AddLayer(const Variant& variant) {
     const uint32_t D = size_.D, kv_width = variant.kv_heads * kHeadWidth;
-    LayerSpec layer;
-    layer.attention_norm = Norm();
-    AttentionSpec& a = layer.attention;
+    BlockSpec attention, ffn;
+    attention.norm = Norm();
+    AttentionSpec a;
     a.heads = size_.H;
     a.kv_heads = variant.kv_heads;
     a.head_width = kHeadWidth;
@@ -79,10 +79,15 @@ class Paper {
     a.k = Linear(kv_width, D);
     if (a.sharing == Sharing::kNone || a.sharing == Sharing::kQK) a.v = Linear(kv_width, D);
     a.o = Linear(D, D);
-    layer.ffn_norm = Norm();
-    layer.ffn = {.kind = FfnKind::kPlain, .activation = Activation::kGeluErf, .width = size_.F, .gate = {}, .up = Linear(size_.F, D),
-                 .down = Linear(D, size_.F)};
-    d_.layers.push_back(layer);
+    attention.mixer = a;
+    ffn.norm = Norm();
+    FfnSpec f;
+    f.activation = Activation::kGeluErf;
+    f.width = size_.F;
+    f.up = Linear(size_.F, D);
+    f.down = Linear(D, size_.F);
+    ffn.mixer = f;
+    d_.layers.push_back({{attention, ffn}});
   }
 
   Size size_;

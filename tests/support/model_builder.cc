@@ -133,8 +133,8 @@ NormSpec ModelBuilder::AddNorm(NormKind kind, uint32_t width, NormScope scope, f
   return spec;
 }
 
-LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, FfnKind ffn, Activation activation, uint32_t ffn_width, NormKind norm,
-                                  bool bias) {
+LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, std::optional<FfnKind> ffn, Activation activation, uint32_t ffn_width,
+                                  NormKind norm, bool bias) {
   const uint32_t D = description_.spec.width, q_width = a.heads * a.head_width, kv_width = a.kv_heads * a.head_width;
   const bool own_q = a.sharing == Sharing::kNone || a.sharing == Sharing::kKV;
   const bool own_v = a.sharing == Sharing::kNone || a.sharing == Sharing::kQK;
@@ -146,16 +146,22 @@ LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, FfnKind ffn, Activation activ
   a.o = AddLinear("o", D, q_width, bias);
   if (a.scale == 0) a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_width));
   LayerSpec layer;
-  layer.attention_norm = AddNorm(norm, D);
-  layer.attention = a;
-  layer.ffn.kind = ffn;
-  if (ffn != FfnKind::kNone) {
-    layer.ffn_norm = AddNorm(norm, D);
-    layer.ffn.activation = activation;
-    layer.ffn.width = ffn_width;
-    layer.ffn.up = AddLinear("up", ffn_width, D, bias);
-    if (ffn == FfnKind::kGated) layer.ffn.gate = AddLinear("gate", ffn_width, D, bias);
-    layer.ffn.down = AddLinear("down", D, ffn_width, bias);
+  BlockSpec attention;
+  attention.norm = AddNorm(norm, D);
+  attention.mixer = a;
+  layer.blocks.push_back(attention);
+  if (ffn) {
+    BlockSpec block;
+    block.norm = AddNorm(norm, D);
+    FfnSpec f;
+    f.kind = *ffn;
+    f.activation = activation;
+    f.width = ffn_width;
+    f.up = AddLinear("up", ffn_width, D, bias);
+    if (ffn == FfnKind::kGated) f.gate = AddLinear("gate", ffn_width, D, bias);
+    f.down = AddLinear("down", D, ffn_width, bias);
+    block.mixer = f;
+    layer.blocks.push_back(block);
   }
   description_.layers.push_back(layer);
   return description_.layers.back();

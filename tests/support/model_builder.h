@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ class ModelBuilder {
   LinearSpec AddLinear(const std::string& name, uint32_t n, uint32_t k, bool bias);
   NormSpec AddNorm(NormKind kind, uint32_t width, NormScope scope = NormScope::kRow, float weight_offset = 0);
 
-  // Fills in q, k, v, o of `spec` as its sharing asks, and a norm in front.
-  LayerSpec& AddLayer(AttentionSpec spec, FfnKind ffn, Activation activation, uint32_t ffn_width, NormKind norm, bool bias);
+  // Attention and, where asked for, a feed-forward network, each with a norm in front. Fills in q, k, v, o of `spec` as its
+  // sharing asks.
+  LayerSpec& AddLayer(AttentionSpec spec, std::optional<FfnKind> ffn, Activation activation, uint32_t ffn_width, NormKind norm, bool bias);
   // Token table, learned positions if asked, final norm, tied or own head.
   void Finish(bool learned_positions, bool tied, NormKind norm);
 

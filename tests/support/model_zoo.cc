@@ -56,7 +56,8 @@ void AddSharingAndRotation(Zoo& zoo) {
     const KeyRotation rotation = static_cast<KeyRotation>(i % 4);
     ModelBuilder m = zoo.Start();
     m.Weights(static_cast<WeightType>(i % 3), i % 3 == 2 ? 32 : 0);
-    const FfnKind ffn = i % 5 == 4 ? FfnKind::kNone : i % 2 == 0 ? FfnKind::kPlain : FfnKind::kGated;
+    const FfnKind kind = i % 2 == 0 ? FfnKind::kPlain : FfnKind::kGated;
+    const std::optional<FfnKind> ffn = i % 5 == 4 ? std::nullopt : std::optional(kind);
     const NormKind norm = i % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
     const Activation activation = static_cast<Activation>(i % kActivationCount);
     for (int layer = 0; layer < 2; ++layer) {
@@ -81,9 +82,9 @@ void AddFeatures(Zoo& zoo) {
       a.k_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead, 1.0f);
       a.v_norm = m.AddNorm(NormKind::kRmsNorm, 2 * kHeadWidth);
       LayerSpec& l = m.AddLayer(a, FfnKind::kGated, Activation::kGeluTanh, 40, NormKind::kRmsNorm, false);
-      l.attention_post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
-      l.ffn_post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
-      l.output_scale = 0.75f;
+      l.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
+      l.blocks[1].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth, NormScope::kRow, 1.0f);
+      l.blocks[1].output_scale = 0.75f;
     }
     m.description().spec.input.scale = 4.0f;
     m.description().spec.output.softcap = 30.0f;
@@ -114,7 +115,7 @@ void AddFeatures(Zoo& zoo) {
     a.cache_source = 0;
     m.AddLayer(a, FfnKind::kPlain, Activation::kReluSquared, 48, NormKind::kLayerNorm, true);
     AttentionSpec own = Heads(1, 1, Sharing::kKV);
-    m.AddLayer(own, FfnKind::kNone, Activation::kIdentity, 0, NormKind::kNone, false);
+    m.AddLayer(own, std::nullopt, Activation::kIdentity, 0, NormKind::kNone, false);
     zoo.Add("cache_source", std::move(m), true, true, NormKind::kNone);
   }
   for (const bool cls : {false, true}) {

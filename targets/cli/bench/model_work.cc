@@ -1,24 +1,12 @@
 #include "targets/cli/bench/model_work.h"
 
-#include <initializer_list>
-
-#include "targets/convert/convert.h"
 #include "format/model_file.h"
 #include "targets/cli/error.h"
 #include "targets/cli/output.h"
+#include "targets/convert/convert.h"
 
 namespace thimble::cli {
 namespace {
-
-double Weights(const Header& header, std::initializer_list<LinearSpec> linears) {
-  double weights = 0;
-  for (const LinearSpec& linear : linears) {
-    if (linear.weight == kNoTensor) continue;
-    const TensorSpec tensor = header.tensor(static_cast<uint32_t>(linear.weight));
-    weights += static_cast<double>(tensor.rows) * tensor.cols;
-  }
-  return weights;
-}
 
 // Segments may serve several tensors (packed layouts), so bytes are counted by segment.
 uint64_t PayloadBytes(const Header& header) {
@@ -59,12 +47,19 @@ ModelWork ReadModelWork(const std::string& path) {
     weights_of[static_cast<size_t>(tensor.type)] += weights;
   }
   work.tensor_bytes = PayloadBytes(header);
-  for (uint32_t i = 0; i < header.model().layers; ++i) {
-    const LayerSpec layer = header.layer(i);
-    const AttentionSpec& a = layer.attention;
-    work.layer_weights += Weights(header, {a.q, a.k, a.v, a.o, layer.ffn.gate, layer.ffn.up, layer.ffn.down});
-    work.heads_width_per_key += static_cast<double>(a.heads) * a.head_width;
+  const ModelSpec& model = header.model();
+  for (uint32_t i = model.first_block; i < model.first_block + model.blocks; ++i) {
+    const BlockSpec block = header.block(i);
+    VisitMixer(block.mixer, [&](const auto& mixer) {
+      ForEachLinear(mixer, [&](const LinearSpec& linear) {
+        const TensorSpec tensor = header.tensor(static_cast<uint32_t>(linear.weight));
+        work.layer_weights += static_cast<double>(tensor.rows) * tensor.cols;
+      });
+    });
   }
+  ForEachAttention(header, model, [&](uint32_t, const AttentionSpec& a) {
+    work.heads_width_per_key += static_cast<double>(a.heads) * a.head_width;
+  });
   size_t most = 0;
   for (size_t i = 1; i < kWeightTypeCount; ++i) {
     if (weights_of[i] > weights_of[most]) most = i;

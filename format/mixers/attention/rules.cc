@@ -1,15 +1,67 @@
-// The rules of one layer, in the order of its fields.
-#include <cmath>
-
+// Attention out of a header, and what must be true of it, in the order of its fields.
 #include "format/decode.h"
+#include "format/decode_pieces.h"
 #include "format/header.h"
-#include "format/validate_rules.h"
+#include "format/mixers/rules.h"
+#include "format/schema/thimble_generated.h"
 
 namespace thimble {
 namespace {
 
-bool SharesKeyAndValue(Sharing s) { return s == Sharing::kKV || s == Sharing::kQKV; }
-bool SharesQueryAndKey(Sharing s) { return s == Sharing::kQK || s == Sharing::kQKV; }
+Status DecodeRope(const fb::Rope* rope, RopeSpec* out) {
+  *out = {};
+  if (rope == nullptr) return Status::Ok();
+  out->width = rope->width();
+  out->offset = rope->offset();
+  out->pair_stride = rope->pair_stride();
+  out->denominator = rope->denominator();
+  out->theta = rope->theta();
+  out->position_scale = rope->position_scale();
+  out->magnitude = rope->magnitude();
+  out->freq_divisors = rope->freq_divisors();
+  return DecodeEnum(rope->pairing(), RopePairing::kInterleaved, "attention.rope.pairing", &out->pairing);
+}
+
+}  // namespace
+
+uint32_t CountMixers(const fb::Header& header, const AttentionSpec&) { return CountOf(header.attentions()); }
+
+Status ReadMixer(const fb::Header& header, uint32_t index, AttentionSpec* out) {
+  if (index >= CountOf(header.attentions())) return NoSuchMixer(index);
+  const fb::Attention* a = header.attentions()->Get(index);
+  out->heads = a->heads();
+  out->kv_heads = a->kv_heads();
+  out->head_width = a->head_width();
+  out->value_width = a->value_width();
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(a->sharing(), Sharing::kQKV, "attention.sharing", &out->sharing));
+  THIMBLE_RETURN_IF_ERROR(
+      DecodeEnum(a->rotation(), KeyRotation::kOnWriteInverseOutput, "attention.rotation", &out->rotation));
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(a->norm_order(), NormOrder::kAfterRotation, "attention.norm_order", &out->norm_order));
+  out->causal = a->causal();
+  out->window = a->window();
+  out->scale = a->scale();
+  out->softcap = a->softcap();
+  THIMBLE_RETURN_IF_ERROR(DecodeRope(a->rope(), &out->rope));
+  out->q = DecodeLinear(a->q());
+  out->k = DecodeLinear(a->k());
+  out->v = DecodeLinear(a->v());
+  out->o = DecodeLinear(a->o());
+  out->gate = DecodeLinear(a->gate());
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->q_norm(), "attention.q_norm", &out->q_norm));
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->k_norm(), "attention.k_norm", &out->k_norm));
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->v_norm(), "attention.v_norm", &out->v_norm));
+  out->key_gain = a->key_gain();
+  out->sinks = a->sinks();
+  out->score_bias = a->score_bias();
+  out->cache_source = a->cache_source();
+  // Kinds that are named for files to come.
+  if (out->value_width != 0) return NotRun("attention.value_width").Got(out->value_width);
+  if (out->norm_order != NormOrder::kBeforeRotation) return NotRun("attention.norm_order");
+  if (out->gate.weight != kNoTensor || out->gate.bias != kNoTensor) return NotRun("attention.gate");
+  return Status::Ok();
+}
+
+namespace {
 
 Status CheckRope(const Rules& rules, const AttentionSpec& a) {
   const RopeSpec& r = a.rope;
@@ -38,16 +90,18 @@ Status CheckRope(const Rules& rules, const AttentionSpec& a) {
   return rules.OptionalVector(r.freq_divisors, "attention.rope.freq_divisors", r.width / 2);
 }
 
-Status CheckCacheSource(const Rules& rules, uint32_t index, const AttentionSpec& a) {
-  if (a.cache_source < -1 || a.cache_source >= static_cast<int64_t>(index)) {
-    return rules.Bad("must be an earlier layer, or -1", "attention.cache_source").Wanted(index);
+Status CheckCacheSource(const Rules& rules, const BlockPlace& place, const AttentionSpec& a) {
+  if (a.cache_source < static_cast<int64_t>(place.part.first_block) || a.cache_source >= static_cast<int64_t>(place.block)) {
+    return rules.Bad("must be an earlier block, or -1", "attention.cache_source").Wanted(place.block);
   }
   if (SharesQueryAndKey(a.sharing)) {
     return rules.Bad("a layer whose query is its key has rows of its own", "attention.cache_source");
   }
-  LayerSpec source_layer;
-  THIMBLE_RETURN_IF_ERROR(DecodeLayer(rules.header(), static_cast<uint32_t>(a.cache_source), &source_layer));
-  const AttentionSpec& s = source_layer.attention;
+  BlockSpec source;
+  THIMBLE_RETURN_IF_ERROR(DecodeBlock(rules.header(), static_cast<uint32_t>(a.cache_source), &source));
+  const AttentionSpec* attention = std::get_if<AttentionSpec>(&source.mixer);
+  if (attention == nullptr) return rules.Bad("the source is no attention", "attention.cache_source");
+  const AttentionSpec& s = *attention;
   if (s.cache_source != -1) return rules.Bad("the source must have rows of its own", "attention.cache_source");
   if (s.kv_heads != a.kv_heads || s.head_width != a.head_width || SharesKeyAndValue(s.sharing) != SharesKeyAndValue(a.sharing) ||
       s.rotation != a.rotation) {
@@ -61,18 +115,19 @@ Status CheckCacheSource(const Rules& rules, uint32_t index, const AttentionSpec&
   return Status::Ok();
 }
 
-Status CheckProjections(const Rules& rules, const ModelSpec& m, uint32_t index, const AttentionSpec& a) {
+Status CheckProjections(const Rules& rules, const BlockPlace& place, const AttentionSpec& a) {
+  const uint32_t D = place.part.width;
   const uint64_t q_width = uint64_t{a.heads} * a.head_width;
   const uint64_t kv_width = uint64_t{a.kv_heads} * a.head_width;
   if (SharesQueryAndKey(a.sharing)) {
     THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.q, "attention.q"));
   } else {
-    THIMBLE_RETURN_IF_ERROR(rules.Linear(a.q, "attention.q", q_width, m.width));
+    THIMBLE_RETURN_IF_ERROR(rules.Linear(a.q, "attention.q", q_width, D));
   }
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.o, "attention.o", m.width, q_width));
+  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.o, "attention.o", D, q_width));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(a.q_norm, "attention.q_norm", q_width, a.head_width));
-  if (a.cache_source != -1) return CheckCacheSource(rules, index, a);
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.k, "attention.k", kv_width, m.width));
+  if (a.cache_source != -1) return CheckCacheSource(rules, place, a);
+  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.k, "attention.k", kv_width, D));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(a.k_norm, "attention.k_norm", kv_width, a.head_width));
   if (SharesKeyAndValue(a.sharing)) {
     THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.v, "attention.v"));
@@ -81,11 +136,13 @@ Status CheckProjections(const Rules& rules, const ModelSpec& m, uint32_t index, 
     }
     return Status::Ok();
   }
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.v, "attention.v", kv_width, m.width));
+  THIMBLE_RETURN_IF_ERROR(rules.Linear(a.v, "attention.v", kv_width, D));
   return rules.Norm(a.v_norm, "attention.v_norm", kv_width, a.head_width);
 }
 
-Status CheckAttention(const Rules& rules, const ModelSpec& m, uint32_t index, const AttentionSpec& a) {
+}  // namespace
+
+Status CheckMixer(const Rules& rules, const BlockPlace& place, const AttentionSpec& a) {
   THIMBLE_RETURN_IF_ERROR(rules.Range(a.heads, 1, kMaxHeads, "attention.heads"));
   THIMBLE_RETURN_IF_ERROR(rules.Range(a.kv_heads, 1, a.heads, "attention.kv_heads"));
   if (a.heads % a.kv_heads != 0) {
@@ -97,7 +154,7 @@ Status CheckAttention(const Rules& rules, const ModelSpec& m, uint32_t index, co
   THIMBLE_RETURN_IF_ERROR(rules.NotNegative(a.softcap, "attention.softcap"));
   THIMBLE_RETURN_IF_ERROR(rules.Range(a.window, 0, kMaxPositions, "attention.window"));
   THIMBLE_RETURN_IF_ERROR(CheckRope(rules, a));
-  THIMBLE_RETURN_IF_ERROR(CheckProjections(rules, m, index, a));
+  THIMBLE_RETURN_IF_ERROR(CheckProjections(rules, place, a));
   if (a.key_gain != kNoTensor) {
     if (a.rotation != KeyRotation::kOnRead && a.rotation != KeyRotation::kNone) {
       return rules.Bad("needs keys that are stored without rotation", "attention.key_gain");
@@ -105,33 +162,7 @@ Status CheckAttention(const Rules& rules, const ModelSpec& m, uint32_t index, co
     THIMBLE_RETURN_IF_ERROR(rules.Vector(a.key_gain, "attention.key_gain", a.head_width));
   }
   THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(a.sinks, "attention.sinks", a.heads));
-  return rules.OptionalVector(a.score_bias, "attention.score_bias", m.max_positions);
-}
-
-Status CheckFfn(const Rules& rules, const ModelSpec& m, const FfnSpec& f) {
-  if (f.kind == FfnKind::kNone) {
-    if (f.width != 0) return rules.Bad("a width without a feed-forward network", "ffn.width").Got(f.width).Wanted(0);
-    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(f.up, "ffn.up"));
-    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(f.down, "ffn.down"));
-    return rules.NoLinear(f.gate, "ffn.gate");
-  }
-  THIMBLE_RETURN_IF_ERROR(rules.Range(f.width, 1, kMaxFfnWidth, "ffn.width"));
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(f.up, "ffn.up", f.width, m.width));
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(f.down, "ffn.down", m.width, f.width));
-  if (f.kind == FfnKind::kGated) return rules.Linear(f.gate, "ffn.gate", f.width, m.width);
-  return rules.NoLinear(f.gate, "ffn.gate");
-}
-
-}  // namespace
-
-Status ValidateLayer(const Rules& rules, const ModelSpec& m, uint32_t index, const LayerSpec& layer) {
-  THIMBLE_RETURN_IF_ERROR(rules.Norm(layer.attention_norm, "attention_norm", m.width, 0));
-  THIMBLE_RETURN_IF_ERROR(CheckAttention(rules, m, index, layer.attention));
-  THIMBLE_RETURN_IF_ERROR(rules.Norm(layer.attention_post_norm, "attention_post_norm", m.width, 0));
-  THIMBLE_RETURN_IF_ERROR(rules.Norm(layer.ffn_norm, "ffn_norm", m.width, 0));
-  THIMBLE_RETURN_IF_ERROR(CheckFfn(rules, m, layer.ffn));
-  THIMBLE_RETURN_IF_ERROR(rules.Norm(layer.ffn_post_norm, "ffn_post_norm", m.width, 0));
-  return rules.Finite(layer.output_scale, "output_scale");
+  return rules.OptionalVector(a.score_bias, "attention.score_bias", place.part.max_positions);
 }
 
 }  // namespace thimble

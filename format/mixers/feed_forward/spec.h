@@ -1,0 +1,27 @@
+// The feed-forward network as a file describes it.
+#pragma once
+
+#include "format/pieces.h"
+#include "runtime/core/kinds.h"
+
+namespace thimble {
+
+enum class FfnKind : uint8_t { kPlain, kGated };
+
+// kPlain: down(act(up x)); kGated: down(act(gate x) * up x).
+struct FfnSpec {
+  FfnKind kind = FfnKind::kPlain;
+  Activation activation = Activation::kGeluErf;
+  uint32_t width = 0;
+  LinearSpec gate, up, down;
+};
+
+// Calls fn(LinearSpec) for each linear layer.
+template <typename F>
+void ForEachLinear(const FfnSpec& f, F fn) {
+  for (const LinearSpec& linear : {f.gate, f.up, f.down}) {
+    if (linear.weight != kNoTensor) fn(linear);
+  }
+}
+
+}  // namespace thimble

@@ -1,0 +1,41 @@
+// The kinds of mixers, one row each: what a block does with its rows. A new kind is a folder beside these (spec, rules,
+// write), a row here, a vector in schema/thimble.fbs, and a folder in runtime/mixers/.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <variant>
+
+#include "format/mixers/attention/spec.h"
+#include "format/mixers/feed_forward/spec.h"
+
+namespace thimble {
+
+// The numbers of files. Kinds behind those of MixerSpec are named for files to come and not run by this build.
+enum class MixerKind : uint8_t {
+  kAttention,
+  kFeedForward,
+  kExperts,
+  kShortConvolution,
+  kGatedDelta,
+  kStateSpace,
+  kPerLayerInput,
+};
+inline constexpr MixerKind kLastMixerKind = MixerKind::kPerLayerInput;
+
+// In the order of MixerKind.
+using MixerSpec = std::variant<AttentionSpec, FfnSpec>;
+
+inline MixerKind KindOf(const MixerSpec& mixer) { return static_cast<MixerKind>(mixer.index()); }
+
+// fn(spec) with the kind's own struct. (std::visit could throw.)
+template <typename F, size_t... kIndex>
+void VisitMixer(const MixerSpec& mixer, F fn, std::index_sequence<kIndex...>) {
+  (void)((mixer.index() == kIndex && (fn(*std::get_if<kIndex>(&mixer)), true)) || ...);
+}
+template <typename F>
+void VisitMixer(const MixerSpec& mixer, F fn) {
+  VisitMixer(mixer, fn, std::make_index_sequence<std::variant_size_v<MixerSpec>>());
+}
+
+}  // namespace thimble

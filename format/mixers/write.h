@@ -1,0 +1,21 @@
+// What each kind of mixer does for the writer: append its table to the root's vector of its kind. Private to format/.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "format/mixers/mixers.h"
+#include "format/schema/thimble_generated.h"
+
+namespace thimble {
+
+struct MixerTables {
+  std::vector<flatbuffers::Offset<fb::Attention>> attentions;
+  std::vector<flatbuffers::Offset<fb::FeedForward>> feed_forwards;
+};
+
+// Return the index in the vector.
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const AttentionSpec& attention, MixerTables* tables);
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn, MixerTables* tables);
+
+}  // namespace thimble

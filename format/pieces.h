@@ -1,0 +1,30 @@
+// What every mixer is made of: tensors by index, norms, linear layers.
+#pragma once
+
+#include <cstdint>
+
+namespace thimble {
+
+inline constexpr int32_t kNoTensor = -1;
+
+enum class NormKind : uint8_t { kNone, kLayerNorm, kRmsNorm };
+
+// Over which elements the mean is taken: the whole row, or each head of width d alone (q, k and v norms).
+enum class NormScope : uint8_t { kRow, kHead };
+
+struct NormSpec {
+  NormKind kind = NormKind::kNone;
+  NormScope scope = NormScope::kRow;
+  float eps = 0;
+  float weight_offset = 0;      // 1 for the (1 + w) form of Gemma
+  int32_t weight = kNoTensor;   // f32 [row] or [d]; absent means 1
+  int32_t bias = kNoTensor;     // f32, LayerNorm only; absent means 0
+};
+
+// y = W x + b; weight [n, k], bias f32 [n] or absent.
+struct LinearSpec {
+  int32_t weight = kNoTensor;
+  int32_t bias = kNoTensor;
+};
+
+}  // namespace thimble
