@@ -30,6 +30,10 @@ constexpr char kFooter[] =
 
 Exit codes: 0 ok, 2 argument, 3 bad model, 4 unsupported, 5 memory, 6 I/O, 7 run limit, 130 cancelled.)";
 
+constexpr char kLicenses[] =
+#include "notices.inc"  // made by toolchains/cmake/notices.cmake
+    ;
+
 // The two-letter options that users of llama.cpp type, as long ones; the parser knows single letters only.
 std::string Translate(const std::string& argument) {
   static constexpr struct {
@@ -57,6 +61,8 @@ int Main(int argc, char** argv) {
   CLI::App program("Transformer language models inside one memory block whose size is known before loading.",
                    "thimble");
   program.set_version_flag("--version", std::string("thimble ") + thimble_version(), "Print the version");
+  bool licenses = false;
+  program.add_flag("--licenses", licenses, "Print the licences of everything that is linked in");
   program.set_help_flag("-h,--help", "Print this help");
   program.footer(kFooter);
   program.formatter(MakeHelpFormatter());
@@ -70,6 +76,10 @@ int Main(int argc, char** argv) {
       return kExitArgument;
     }
     program.parse(arguments);
+    if (licenses) {
+      Print(kLicenses);
+      return 0;
+    }
     for (const Command& command : commands)
       if (command.app->parsed()) return command.run();
     throw Error(kInvalidArgument, "a command is missing; `thimble --help` shows them");

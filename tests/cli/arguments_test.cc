@@ -9,6 +9,17 @@ namespace {
 
 using Json = nlohmann::json;
 
+TEST_CASE("the licences of what is linked in are printed, each whole") {
+  const Finished licenses = RunThimble({"--licenses"});
+  CHECK(licenses.exit_code == 0);
+  for (const char* text : {"XNNPACK", "pthreadpool", "FXdiv", "FlatBuffers", "Unicode, Inc.", "nlohmann", "CLI11", "zlib",
+                           "Georgia Institute of Technology", "Apache License", "University of Cincinnati",
+                           "Niels Lohmann", "Jean-loup Gailly"}) {
+    INFO(text);
+    CHECK(licenses.out.find(text) != std::string::npos);
+  }
+}
+
 TEST_CASE("help and version go to standard output and succeed") {
   const Finished version = RunThimble({"--version"});
   CHECK(version.exit_code == 0);

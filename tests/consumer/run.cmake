@@ -1,8 +1,7 @@
 # Installs the build to a temporary prefix and uses it as a stranger would, in three ways. Run by ctest:
 #   cmake -D BUILD_DIR=... -D SOURCE_DIR=... -D WORK_DIR=... -D MODEL=... -D CC=... -D CXX=... -D GENERATOR=...
-#         -D WAY=... -P run.cmake
-# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (what a shared library made of it
-# would export).
+#         -D WAY=... -D NM=... -D SHARED=... -P run.cmake
+# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (the names that the libraries define).
 cmake_minimum_required(VERSION 3.25)
 
 function(step)
@@ -24,6 +23,10 @@ if(WAY STREQUAL "cmake")
   step("${CMAKE_COMMAND}" --build "${build}")
   step("${build}/example" "${MODEL}")
   step("${build}/c_example" "${MODEL}")
+  step("${build}/beside_another" "${MODEL}")
+  if(SHARED)
+    step("${build}/shared_example" "${MODEL}")
+  endif()
   return()
 endif()
 
@@ -39,26 +42,51 @@ if(WAY STREQUAL "pkg-config")
   step("${build}/example" "${MODEL}")
   step("${CC}" -std=c11 -Wall -Wextra -Werror "${SOURCE_DIR}/c_example.c" -o "${build}/c_example" ${flags})
   step("${build}/c_example" "${MODEL}")
-elseif(WAY STREQUAL "symbols")
-  file(GLOB_RECURSE library "${prefix}/libthimble.a")
-  step("${CXX}" -shared -Wl,--whole-archive "${library}" -Wl,--no-whole-archive -lm -pthread
-       -o "${build}/libthimble.so")
-  execute_process(COMMAND nm -D --defined-only "${build}/libthimble.so"
-                  OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
-  string(REGEX MATCHALL "[^\n]+" symbols "${symbols}")
-  set(own 0)
-  foreach(symbol IN LISTS symbols)
-    # Weak ones (W, V, u) are what the standard library's templates leave behind.
-    if(symbol MATCHES " [TDBRi] (.*)$")
-      if(CMAKE_MATCH_1 MATCHES "^thimble_")
-        math(EXPR own "${own} + 1")
-      else()
-        message(SEND_ERROR "Exported, but not part of the C interface: ${CMAKE_MATCH_1}")
-      endif()
-    endif()
-  endforeach()
-  if(own EQUAL 0)
-    message(SEND_ERROR "The C interface is not exported at all.")
+  if(SHARED)
+    execute_process(COMMAND pkg-config --cflags --libs thimble-shared
+                    OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    get_filename_component(library_dir "${pc_dir}" DIRECTORY)
+    step("${CC}" -std=c11 -Wall -Wextra -Werror "${SOURCE_DIR}/c_example.c" -o "${build}/shared_example" ${flags}
+         "-Wl,-rpath,${library_dir}")
+    step("${build}/shared_example" "${MODEL}")
   endif()
-  message(STATUS "${own} functions of the C interface are exported, nothing else.")
+elseif(WAY STREQUAL "symbols")
+  # Sets the list `names` to what the file defines for others to link with.
+  function(global_symbols file)
+    execute_process(COMMAND "${NM}" --defined-only --extern-only ${ARGN} "${file}"
+                    OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "[0-9a-f]+ [A-Za-z] [^\n]+" lines "${text}")
+    list(TRANSFORM lines REPLACE "^[0-9a-f]+ [A-Za-z] " "")
+    list(REMOVE_DUPLICATES lines)
+    set(names "${lines}" PARENT_SCOPE)
+  endfunction()
+  function(expect_only allowed what)
+    set(own ${names})
+    list(FILTER own INCLUDE REGEX "^thimble_[a-z_]+$")
+    list(LENGTH own count)
+    if(count LESS 20)
+      message(SEND_ERROR "${what}: the C interface is not there.")
+    endif()
+    list(FILTER names EXCLUDE REGEX "${allowed}")
+    foreach(name IN LISTS names)
+      message(SEND_ERROR "${what} has a symbol that another library may have, too: ${name}")
+    endforeach()
+  endfunction()
+
+  # In the archive every name is ours, or one of the standard library's templates (the same in every program).
+  file(GLOB_RECURSE archive "${prefix}/libthimble.a")
+  global_symbols("${archive}")
+  expect_only("^(thimble_|Thimble|_Z[A-Z]*(N[A-Z]*7thimble|N[A-Z]*19thimble_flatbuffers|N?K?St|N[A-Z]*St))" "libthimble.a")
+
+  # What a shared library that somebody makes of it exports, and what ours does.
+  step("${CXX}" -shared -Wl,--whole-archive "${archive}" -Wl,--no-whole-archive -lm -pthread
+       -o "${build}/libmade.so")
+  global_symbols("${build}/libmade.so" -D)
+  expect_only("^(thimble_[a-z_]+$|_Z[A-Z]*N?K?St)" "a shared library made of libthimble.a")
+  if(SHARED)
+    file(GLOB_RECURSE library "${prefix}/libthimble.so")
+    global_symbols("${library}" -D)
+    expect_only("^thimble_[a-z_]+$" "libthimble.so")
+  endif()
 endif()

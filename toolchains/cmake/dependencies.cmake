@@ -40,6 +40,8 @@ thimble_dependency_dir(pthreadpool THIMBLE_PTHREADPOOL_DIR)
 thimble_dependency_dir(fxdiv THIMBLE_FXDIV_DIR)
 thimble_dependency_dir(flatbuffers THIMBLE_FLATBUFFERS_DIR)
 thimble_header_dependency(thimble_dep_flatbuffers "${THIMBLE_FLATBUFFERS_DIR}/include")
+# Its templates become functions of libthimble.a: under a name of ours, or a program's other version might be taken.
+target_compile_definitions(thimble_dep_flatbuffers INTERFACE flatbuffers=thimble_flatbuffers)
 
 if(THIMBLE_BUILD_CONVERT OR THIMBLE_BUILD_CLI OR THIMBLE_BUILD_TESTS)
   thimble_dependency_dir(nlohmann-json THIMBLE_JSON_DIR)
@@ -79,8 +81,7 @@ if(NOT CMAKE_CROSSCOMPILING)
   list(TRANSFORM flatbuffers_sources APPEND ".cpp")
   add_executable(thimble_flatc EXCLUDE_FROM_ALL
     "${PROJECT_SOURCE_DIR}/toolchains/flatc.cc" ${flatbuffers_sources})
-  target_link_libraries(thimble_flatc PRIVATE thimble_dep_flatbuffers)
   target_include_directories(thimble_flatc PRIVATE
-    "${THIMBLE_FLATBUFFERS_DIR}" "${THIMBLE_FLATBUFFERS_DIR}/src")
+    "${THIMBLE_FLATBUFFERS_DIR}" "${THIMBLE_FLATBUFFERS_DIR}/include" "${THIMBLE_FLATBUFFERS_DIR}/src")
   target_compile_options(thimble_flatc PRIVATE -w -O0 -g0)
 endif()

@@ -2,10 +2,11 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS thimble EXPORT thimbleTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ${libraries} EXPORT thimbleTargets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/runtime/include/thimble" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${THIMBLE_NOTICES}" DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/thimble)
 install(EXPORT thimbleTargets NAMESPACE thimble:: DESTINATION ${package_dir})
@@ -26,6 +27,14 @@ endif()
 # The prefix follows the file, so that an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
            OUTPUT_VARIABLE THIMBLE_PC_UP)
-configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in"
-               "${PROJECT_BINARY_DIR}/package/thimble.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/package/thimble.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(library IN LISTS libraries)
+  string(REPLACE _ - THIMBLE_PC_NAME ${library})
+  # The file by its name: `-lthimble` would be the shared one where both are.
+  set(THIMBLE_PC_LIBS "-l:libthimble.a ${THIMBLE_PC_CXX_LIBRARY} -lm -pthread")
+  if(library STREQUAL "thimble_shared")
+    set(THIMBLE_PC_LIBS -lthimble)
+  endif()
+  set(pc "${PROJECT_BINARY_DIR}/package/${THIMBLE_PC_NAME}.pc")
+  configure_file("${PROJECT_SOURCE_DIR}/toolchains/cmake/thimble.pc.in" "${pc}" @ONLY)
+  install(FILES "${pc}" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
