@@ -10,14 +10,14 @@
 namespace thimble {
 
 // The arena is given back as one block: nothing in it may need a destructor.
-static_assert(std::is_trivially_destructible_v<Engine>);
-static_assert(std::is_trivially_destructible_v<Session>);
+static_assert(std::is_trivially_destructible_v<thimble_engine>);
+static_assert(std::is_trivially_destructible_v<thimble_session>);
 static_assert(std::is_trivially_destructible_v<BlockOp>);
 
-Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
-                          Arena& arena, Engine* measured) {
-  Engine* place = arena.Take<Engine>("engine", 1);
-  Engine* engine = place != nullptr ? new (place) Engine() : measured;
+thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+                                  Arena& arena, Engine* measured) {
+  thimble_engine* place = arena.Take<thimble_engine>("engine", 1);
+  Engine* engine = place != nullptr ? new (place) thimble_engine() : measured;
   const ModelSpec& model = file.header().model();
   const bool decoder = file.header().is_decoder();
   engine->tokenizer_ = tokenizer;
@@ -34,9 +34,9 @@ Engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, c
     const size_t begin = arena.Bytes();
     if (i == 0) first_begin = begin;
     arena.SetSlot(static_cast<int32_t>(i));
-    Session* session = arena.Take<Session>("session", 1);
-    Session unplaced;
-    Session& s = session != nullptr ? *new (session) Session() : unplaced;
+    thimble_session* session = arena.Take<thimble_session>("session", 1);
+    thimble_session unplaced;
+    thimble_session& s = session != nullptr ? *new (session) thimble_session() : unplaced;
     if (i == 0) engine->slots_ = session;
     s.engine_ = engine;
     s.slot_ = static_cast<int32_t>(i);
@@ -77,13 +77,13 @@ void Engine::Stop() {
   turns_.Destroy();
 }
 
-Session& Engine::Slot(size_t i) const {
-  return *reinterpret_cast<Session*>(reinterpret_cast<uint8_t*>(slots_) + i * slot_bytes_);
+thimble_session& Engine::Slot(size_t i) const {
+  return *reinterpret_cast<thimble_session*>(reinterpret_cast<uint8_t*>(slots_) + i * slot_bytes_);
 }
 
-Session* Engine::OpenSession() {
+thimble_session* Engine::OpenSession() {
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
-    Session& session = Slot(i);
+    thimble_session& session = Slot(i);
     if (session.open_.exchange(true)) continue;
     session.Reset();
     return &session;
@@ -97,6 +97,15 @@ size_t Engine::open_sessions() const {
   size_t count = 0;
   for (size_t i = 0; i < network_.options.max_sessions; ++i) count += Slot(i).open_.load();
   return count;
+}
+
+bool Engine::HoldAllSessions() {
+  for (size_t i = 0; i < network_.options.max_sessions; ++i) {
+    if (SessionUse::Hold(&Slot(i))) continue;
+    while (i-- > 0) SessionUse::Release(&Slot(i));
+    return false;
+  }
+  return true;
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {

@@ -10,6 +10,9 @@
 #include "runtime/session.h"
 #include "runtime/turn_lock.h"
 
+struct thimble_engine;
+struct thimble_model;
+
 namespace thimble {
 
 // What one sequence wants of a step: `count` ids appended to it. Ids and room are checked. The logits of the last one are
@@ -28,7 +31,7 @@ class Engine {
  public:
   // THE walk. Measuring: returns null and *measured describes the engine. Carving without error: returns the engine,
   // at the arena's start. `tokenizer` is null where the file has none.
-  static Engine* WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
+  static thimble_engine* WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
                            Arena& arena, Engine* measured);
 
   const Network& network() const { return network_; }
@@ -52,9 +55,11 @@ class Engine {
   size_t arena_bytes() const { return arena_bytes_; }
 
   // An empty session; null: all slots are open.
-  Session* OpenSession();
+  thimble_session* OpenSession();
   void CloseSession(Session* session);
   size_t open_sessions() const;
+  // Before the engine goes. False, and nothing is held: one is in use.
+  bool HoldAllSessions();
 
   // Appends to several sequences at once, in passes of up to chunk_tokens rows: the weights are read once for all of them. Each
   // session at most once, held by the caller. What a sequence gets has the bits that it would get alone. `spans`: a list.
@@ -78,12 +83,12 @@ class Engine {
   bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
 
-  Session& Slot(size_t i) const;
+  thimble_session& Slot(size_t i) const;
 
   Network network_;
   const TokenizerData* tokenizer_ = nullptr;
   TokenizerData copied_tokenizer_;
-  Session* slots_ = nullptr;      // slot 0; the others slot_bytes_ apart
+  thimble_session* slots_ = nullptr;  // slot 0; the others slot_bytes_ apart
   size_t slot_bytes_ = 0;
   TurnLock turns_;
   ThreadPool* pool_ = nullptr;
@@ -92,4 +97,24 @@ class Engine {
   thimble_profile profile_ = {};
 };
 
+}  // namespace thimble
+
+// The handles of thimble.h: every slot is such a session.
+struct thimble_session final : thimble::Session {
+  // Of the answer that is being generated.
+  uint64_t prompt_tokens = 0, prefill_ns = 0, decode_ns = 0;
+  int32_t stop_ids[32] = {};  // the caller's and the end of the turn
+  // Of a step of several sessions.
+  thimble::StepSpan step;
+  size_t step_index = 0;  // in the caller's array
+};
+
+struct thimble_engine final : thimble::Engine {
+  const thimble_model* model = nullptr;
+  bool for_one_session = false;  // closes with it
+};
+
+namespace thimble {
+// Engines that sessions belong to are all such.
+inline thimble_engine& EngineOf(const Session& session) { return static_cast<thimble_engine&>(session.engine()); }
 }  // namespace thimble

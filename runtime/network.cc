@@ -341,13 +341,15 @@ struct Loader {
 
 }  // namespace
 
-void LoadWeights(const Network& network, ThreadPool* pool) {
+Status LoadWeights(const Network& network, ThreadPool* pool, const Progress& progress) {
   if (network.options.copy_model) {
     std::memcpy(const_cast<uint8_t*>(network.bytes), network.file->bytes(), static_cast<size_t>(network.file->file_bytes()));
   }
   const Loader loader = {network, pool};
   const ModelSpec& m = network.model;
+  const uint64_t total = uint64_t{network.block_count} + 1;
   for (uint32_t i = 0; i < network.block_count; ++i) {
+    THIMBLE_RETURN_IF_ERROR(progress.Report(i, total));
     const BlockOp& op = network.blocks[i];
     if (op.kind == MixerKind::kAttention) {
       loader.Load(op.attention.spec.q, op.attention.q);
@@ -360,8 +362,10 @@ void LoadWeights(const Network& network, ThreadPool* pool) {
       loader.Load(op.ffn.spec.down, op.ffn.down);
     }
   }
+  THIMBLE_RETURN_IF_ERROR(progress.Report(network.block_count, total));
   loader.Load(m.input.patch_projection, network.patch_projection);
   loader.Load(m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head, network.head);
+  return progress.Report(total, total);
 }
 
 }  // namespace thimble

@@ -4,6 +4,7 @@
 
 #include "format/model_file.h"
 #include "ops/linear/linear.h"
+#include "runtime/core/progress.h"
 #include "runtime/core/arena.h"
 #include "runtime/kv_cache.h"
 #include "runtime/options.h"
@@ -158,6 +159,7 @@ class NetworkWalk {
 };
 
 // Writes what the walk took for weights: packs, repacks or unpacks. The bytes do not depend on the pool.
-void LoadWeights(const Network& network, ThreadPool* pool);
+// kCancelled where `progress`, which counts blocks and the head, wants no more.
+Status LoadWeights(const Network& network, ThreadPool* pool, const Progress& progress = {});
 
 }  // namespace thimble

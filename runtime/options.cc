@@ -31,7 +31,7 @@ Status ResolveContext(const Header& header, uint32_t asked, uint32_t* out) {
   return Status::Ok();
 }
 
-Status ResolveWindow(const Header& header, const thimble_options& options, EngineOptions* out) {
+Status ResolveWindow(const Header& header, const thimble_engine_options& options, EngineOptions* out) {
   if (!header.is_decoder() && (options.window_tokens != 0 || options.sink_tokens != 0)) {
     return OptionError(Code::kInvalidArgument, "an encoder sees its whole input",
                        options.window_tokens != 0 ? "window_tokens" : "sink_tokens");
@@ -42,15 +42,26 @@ Status ResolveWindow(const Header& header, const thimble_options& options, Engin
   return OptionError(Code::kOutOfRange, "more than the context has", "sink_tokens").Got(out->sink_tokens).Wanted(out->context_tokens);
 }
 
-Status ResolveCache(const Header& header, const thimble_options& options, EngineOptions* out) {
+// The public numbers have f16 at zero, those of saved states f32.
+CacheType ToCacheType(int32_t type) {
+  switch (static_cast<thimble_cache_type>(type)) {
+    case THIMBLE_CACHE_F16: return CacheType::kF16;
+    case THIMBLE_CACHE_F32: return CacheType::kF32;
+    case THIMBLE_CACHE_Q8: return CacheType::kQ8;
+    case THIMBLE_CACHE_Q4: return CacheType::kQ4;
+  }
+  return CacheType::kF16;
+}
+
+Status ResolveCache(const Header& header, const thimble_engine_options& options, EngineOptions* out) {
   if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(static_cast<uint32_t>(options.key_cache));
   }
   if (options.value_cache < 0 || options.value_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "value_cache").Got(static_cast<uint32_t>(options.value_cache));
   }
-  out->key_cache = static_cast<CacheType>(options.key_cache);
-  out->value_cache = static_cast<CacheType>(options.value_cache);
+  out->key_cache = ToCacheType(options.key_cache);
+  out->value_cache = ToCacheType(options.value_cache);
   if (out->key_cache == out->value_cache) return Status::Ok();
   bool shared = false;
   ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) { shared = shared || SharesKeyAndValue(a.sharing); });
@@ -94,17 +105,18 @@ Result<SamplerOptions> ResolveSampling(const thimble_sampling& s) {
   return out;
 }
 
-Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options& options) {
-  if (options.struct_bytes != sizeof(thimble_options)) {
-    return OptionError(Code::kInvalidArgument, "start from thimble_default_options()", "struct_bytes")
-        .Got(options.struct_bytes).Wanted(sizeof(thimble_options));
-  }
+Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_options& options,
+                                     const thimble_sampling& sampling) {
   EngineOptions out;
   THIMBLE_RETURN_IF_ERROR(ResolveContext(header, options.context_tokens, &out.context_tokens));
 
   out.threads = options.threads == 0 ? 1 : options.threads;
   if (out.threads > kMaxThreads) return OptionError(Code::kOutOfRange, "too many", "threads").Got(out.threads).Wanted(kMaxThreads);
 
+  if (options.weights != THIMBLE_WEIGHTS_MAP && options.weights != THIMBLE_WEIGHTS_COPY) {
+    return OptionError(Code::kOutOfRange, "neither map nor copy", "weights").Got(static_cast<uint32_t>(options.weights));
+  }
+  out.copy_model = options.weights == THIMBLE_WEIGHTS_COPY;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(header, options, &out));
 
@@ -132,7 +144,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options
   if (header.model().tokenizer_segment < 0) out.max_text_bytes = 0;
 
   THIMBLE_RETURN_IF_ERROR(ResolveKernels(header, options.kernels, &out.kernels));
-  THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(options.sampling));
+  THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(sampling));
   return out;
 }
 

@@ -30,7 +30,9 @@ struct EngineOptions {
   SamplerOptions sampler = {};
 };
 
-Result<EngineOptions> ResolveOptions(const Header& header, const thimble_options& options);
+// The structs are of this library's own size.
+Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_options& options,
+                                     const thimble_sampling& sampling);
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& sampling);
 
 // One stored row is key and value.

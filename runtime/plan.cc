@@ -13,7 +13,7 @@ struct Lines {
   void Add(thimble_lifetime lifetime, const char* name, int32_t index, uint64_t offset, uint64_t bytes, bool scratch,
            int32_t session = -1) const {
     if (each == nullptr || bytes == 0) return;
-    const thimble_plan_line line = {lifetime, name, index, offset, bytes, scratch, session};
+    const thimble_plan_line line = {sizeof line, lifetime, index, session, name, offset, bytes, scratch, 0};
     each(user, &line);
   }
 };
@@ -65,10 +65,11 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   lines.Add(THIMBLE_OUTSIDE, "thread_stacks", -1, 0, stacks, false);
 
   *plan = {};
+  plan->struct_bytes = sizeof *plan;
   plan->arena_bytes = arena.Bytes();
   plan->mapped_bytes = file.file_bytes();
   plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
-  plan->sessions = options.max_sessions;
+  plan->max_sessions = options.max_sessions;
   plan->session_bytes = engine.slot_bytes();
   plan->kv_bytes = engine.network().kv_bytes * options.max_sessions;
   plan->packed_weight_bytes = engine.network().packed_weight_bytes;
@@ -79,6 +80,7 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());
   plan->context_tokens = options.context_tokens;
   plan->chunk_tokens = options.chunk_tokens;
+  plan->logits_rows = options.logits_rows;
   plan->threads = options.threads;
   plan->kernels = options.kernels->name;
   plan->file_packing = FilePackingName(file.header(), options.kernels->name);

@@ -7,13 +7,9 @@
 
 namespace thimble {
 
-namespace {
-
-Status Stopped(size_t done, size_t wanted) {
+Status Session::Stopped(size_t done, size_t wanted) {
   return Status::Error(Code::kCancelled, "stopped by the caller").Got(done).Wanted(wanted);
 }
-
-}  // namespace
 
 const Network& Session::network() const { return engine_->network(); }
 size_t Session::capacity() const { return network().options.context_tokens; }

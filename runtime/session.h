@@ -10,7 +10,10 @@
 #include "format/tokenizer_data.h"
 #include "runtime/core/result.h"
 #include "runtime/network.h"
+#include "runtime/include/thimble/thimble.h"
 #include "runtime/sampler.h"
+
+struct thimble_session;
 
 namespace thimble {
 
@@ -43,6 +46,8 @@ class Session {
   // From any thread and from a signal handler: the next call that runs passes, or the one that does now, ends with
   // kCancelled, leaving what finished passes have made; an unfinished pass leaves no trace.
   void Cancel() { cancel_.store(true, std::memory_order_relaxed); }
+  // What calls that were cancelled return.
+  static Status Stopped(size_t done, size_t wanted);
   // True once for each Cancel().
   bool TakeCancel() { return cancel_.exchange(false, std::memory_order_relaxed); }
 
@@ -108,17 +113,23 @@ class Session {
 // Holds a session for one call.
 class SessionUse {
  public:
-  explicit SessionUse(Session* session) : session_(session), ok_(!session->busy_.exchange(true, std::memory_order_acquire)) {}
+  explicit SessionUse(Session* session) : session_(session), ok_(Hold(session)) {}
   ~SessionUse() {
-    if (ok_) session_->busy_.store(false, std::memory_order_release);
+    if (ok_) Release(session_);
   }
+  // For calls that hold many. False: somebody else does.
+  static bool Hold(Session* session) { return !session->busy_.exchange(true, std::memory_order_acquire); }
+  static void Release(Session* session) { session->busy_.store(false, std::memory_order_release); }
+  static Status Busy() {
+    return Status::Error(Code::kBusy, "the session is in another call; wait for it, or leave its callback first").Field("session");
+  }
+
   SessionUse(const SessionUse&) = delete;
   SessionUse& operator=(const SessionUse&) = delete;
 
   // kBusy: another thread is in a call with it, or this one is inside a callback of one.
   Status status() const {
-    if (ok_) return Status::Ok();
-    return Status::Error(Code::kBusy, "the session is in another call; wait for it, or leave its callback first").Field("session");
+    return ok_ ? Status::Ok() : Busy();
   }
 
  private:

@@ -3,7 +3,7 @@
 # sources.
 #
 #   sh toolchains/setup.sh demo     compiler, CMake, Ninja
-#   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode and pkg-config
+#   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode, pkg-config and abidiff
 #
 # Debian 12 and 13 and Raspberry Pi OS are known by name; elsewhere the tools must be there already. When
 # nothing is missing it asks neither for a network nor for root.
@@ -31,6 +31,7 @@ find_missing() {
   have xz || missing="$missing xz-utils"
   [ "$purpose" = test ] || return 0
   have pkg-config || missing="$missing pkg-config"
+  have abidiff || missing="$missing abigail-tools"
   # On a 64-bit ARM machine the host's own tests are the ARM tests.
   [ "$(uname -m)" != aarch64 ] || return 0
   have aarch64-linux-gnu-g++ || missing="$missing g++-aarch64-linux-gnu"

@@ -1,5 +1,8 @@
-// What stands behind the opaque types of the C header, and the way from Status to thimble_status. Private.
+// What the handle of a model is; those of engines and sessions are at the end of runtime/engine.h.
 #pragma once
+
+#include <atomic>
+#include <string_view>
 
 #include "format/model_file.h"
 #include "format/tokenizer_data.h"
@@ -10,24 +13,9 @@ struct thimble_model {
   thimble::ModelFile file;
   thimble::TokenizerData tokenizer;
   bool has_tokenizer = false;
+  mutable std::atomic<uint32_t> engines = 0;  // made from it and not closed; engines change nothing else
 
   // Null where the file has none.
   const thimble::TokenizerData* tokenizer_data() const { return has_tokenizer ? &tokenizer : nullptr; }
+  std::string_view chat_template() const { return file.header().chat_template(); }
 };
-
-struct thimble_session : thimble::Session {};
-
-namespace thimble {
-
-inline thimble_status ToC(const Status& status) {
-  thimble_status out;
-  out.code = static_cast<int32_t>(status.code);
-  out.exit_code = ExitCode(status.code);
-  out.message[0] = 0;
-  if (!status.ok()) FormatStatus(status, out.message, sizeof out.message);
-  return out;
-}
-
-inline Status NullArgument(const char* name) { return Status::Error(Code::kInvalidArgument, "null").Field(name); }
-
-}  // namespace thimble

@@ -1,11 +1,10 @@
-// C API: models and their plan.
+// C API: models, and what is known without one.
 #include <new>
 
 #include "ops/tables/kernel_table.h"
-#include "ops/pool/thread_pool.h"
+#include "runtime/api/error.h"
 #include "runtime/api/handles.h"
 #include "runtime/packing.h"
-#include "runtime/plan.h"
 
 using namespace thimble;
 
@@ -36,24 +35,57 @@ Status AdoptTokenizer(thimble_model* model) {
 }
 
 template <typename OpenFile>
-thimble_status OpenWith(thimble_model** out, OpenFile open_file) {
-  if (out == nullptr) return ToC(NullArgument("model"));
+enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile open_file) {
+  if (out == nullptr) return Return(NullArgument("model"), error);
   *out = nullptr;
   thimble_model* model = new (std::nothrow) thimble_model;
-  if (model == nullptr) return ToC(Status::Error(Code::kOutOfMemory, "no memory for the model's handle"));
+  if (model == nullptr) return Return(Status::Error(Code::kOutOfMemory, "no memory for the model's handle"), error);
   Status status = open_file(model->file);
   if (status.ok()) status = CheckPackedTensors(model->file.header());
   if (status.ok()) status = AdoptTokenizer(model);
-  if (!status.ok()) {
+  if (status.ok()) {
+    *out = model;
+  } else {
     delete model;
-    return ToC(status);
   }
-  *out = model;
-  return ToC(status);
+  return Return(status, error);
 }
 
-int32_t SpecialId(const thimble_model* model, uint32_t id) {
-  return model->has_tokenizer && id != kNoToken ? static_cast<int32_t>(id) : -1;
+int32_t SpecialId(const thimble_model& model, uint32_t id) {
+  return model.has_tokenizer && id != kNoToken ? static_cast<int32_t>(id) : -1;
+}
+
+Status Verify(const thimble_model& model, const Progress& progress) {
+  THIMBLE_RETURN_IF_ERROR(VerifyPayload(model.file, progress));
+  THIMBLE_RETURN_IF_ERROR(VerifyPackedTensors(model.file, progress));
+  return model.has_tokenizer ? CheckTokenizerData(model.tokenizer) : Status::Ok();
+}
+
+// FlatBuffers strings end with a zero byte, which the verifier has checked.
+const char* Terminated(std::string_view text) { return text.empty() ? "" : text.data(); }
+
+thimble_model_info InfoOf(const thimble_model& model) {
+  const Header& header = model.file.header();
+  const ModelSpec& spec = header.model();
+  thimble_model_info info = {};
+  info.layers = spec.layers;
+  info.width = spec.width;
+  info.vocabulary = spec.vocabulary;
+  info.outputs = spec.outputs;
+  info.max_positions = spec.max_positions;
+  info.has_tokenizer = model.has_tokenizer;
+  info.is_decoder = header.is_decoder();
+  info.bos = SpecialId(model, model.tokenizer.bos);
+  info.eos = SpecialId(model, model.tokenizer.eos);
+  info.adds_bos = model.has_tokenizer && model.tokenizer.Has(kTokenizerAddBos);
+  info.image_height = spec.input.image_height;
+  info.image_width = spec.input.image_width;
+  info.image_channels = spec.input.image_channels;
+  info.file_bytes = model.file.file_bytes();
+  info.name = Terminated(header.name());
+  info.family = Terminated(header.family());
+  info.chat_template = Terminated(header.chat_template());
+  return info;
 }
 
 }  // namespace
@@ -61,71 +93,39 @@ int32_t SpecialId(const thimble_model* model, uint32_t id) {
 extern "C" {
 
 const char* thimble_code_name(int32_t code) { return CodeName(static_cast<Code>(code)); }
+const char* thimble_code_help(int32_t code) { return CodeHelp(static_cast<Code>(code)); }
+int32_t thimble_exit_code(int32_t code) { return ExitCode(static_cast<Code>(code)); }
 
-thimble_status thimble_model_open(const char* path, thimble_model** model) {
-  return OpenWith(model, [path](ModelFile& file) { return file.Open(path); });
+enum thimble_code thimble_model_open(const char* path, thimble_model** model, thimble_error* error) {
+  return OpenWith(model, error, [=](ModelFile& file) { return file.Open(path); });
 }
 
-thimble_status thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model) {
-  return OpenWith(model, [bytes, size](ModelFile& file) { return file.OpenMemory(bytes, size); });
+enum thimble_code thimble_model_open_fd(int fd, uint64_t offset, uint64_t length, thimble_model** model,
+                                        thimble_error* error) {
+  return OpenWith(model, error, [=](ModelFile& file) { return file.OpenFd(fd, offset, length); });
 }
 
-void thimble_model_close(thimble_model* model) { delete model; }
-
-thimble_status thimble_model_verify(const thimble_model* model) {
-  if (model == nullptr) return ToC(NullArgument("model"));
-  Status status = VerifyPayload(model->file);
-  if (status.ok()) status = VerifyPackedTensors(model->file);
-  if (status.ok() && model->has_tokenizer) status = CheckTokenizerData(model->tokenizer);
-  return ToC(status);
+enum thimble_code thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model, thimble_error* error) {
+  return OpenWith(model, error, [=](ModelFile& file) { return file.OpenMemory(bytes, size); });
 }
 
-thimble_model_info thimble_model_get_info(const thimble_model* model) {
-  thimble_model_info info = {};
-  info.name = info.family = info.chat_template = "";
-  info.bos = info.eos = -1;
-  if (model == nullptr) return info;
-  const Header& header = model->file.header();
-  const ModelSpec& spec = header.model();
-  // FlatBuffers strings end with a zero byte, which the verifier has checked.
-  if (!header.name().empty()) info.name = header.name().data();
-  if (!header.family().empty()) info.family = header.family().data();
-  if (!header.chat_template().empty()) info.chat_template = header.chat_template().data();
-  info.file_bytes = model->file.file_bytes();
-  info.layers = spec.layers;
-  info.width = spec.width;
-  info.vocabulary = spec.vocabulary;
-  info.outputs = spec.outputs;
-  info.max_positions = spec.max_positions;
-  info.has_tokenizer = model->has_tokenizer;
-  info.is_decoder = header.is_decoder();
-  info.bos = SpecialId(model, model->tokenizer.bos);
-  info.eos = SpecialId(model, model->tokenizer.eos);
-  info.image_height = spec.input.image_height;
-  info.image_width = spec.input.image_width;
-  info.image_channels = spec.input.image_channels;
-  return info;
+enum thimble_code thimble_model_close(thimble_model* model) {
+  if (model != nullptr && model->engines.load() > 0) return THIMBLE_BUSY;
+  delete model;
+  return THIMBLE_OK;
 }
 
-thimble_options thimble_default_options(void) {
-  thimble_options o = {};
-  o.struct_bytes = sizeof o;
-  o.threads = 1;
-  o.key_cache = o.value_cache = THIMBLE_CACHE_F16;
-  const SamplerOptions s;
-  o.sampling = {s.temperature, static_cast<int32_t>(s.top_k), s.top_p, s.min_p, s.repeat_penalty,
-                static_cast<int32_t>(s.repeat_last_n), s.seed};
-  return o;
+enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progress_fn progress, void* user,
+                                       thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  return Return(Verify(*model, {progress, user}), error);
 }
 
-thimble_status thimble_plan_memory(const thimble_model* model, const thimble_options* options, thimble_plan* plan,
-                                   thimble_plan_fn each, void* user) {
-  if (model == nullptr) return ToC(NullArgument("model"));
-  if (options == nullptr) return ToC(NullArgument("options"));
-  if (plan == nullptr) return ToC(NullArgument("plan"));
-  const Result<EngineOptions> resolved = ResolveOptions(model->file.header(), *options);
-  if (!resolved.ok()) return ToC(resolved.status());
-  return ToC(PlanMemory(model->file, resolved.value(), model->tokenizer_data(), sizeof(thimble_model), plan, each, user));
+enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info, thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  const Status status = CheckSize(info, "info");
+  if (status.ok()) WriteStruct(InfoOf(*model), info);
+  return Return(status, error);
 }
 
 const char* thimble_kernel_tables(void) {

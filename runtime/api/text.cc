@@ -1,181 +1,138 @@
-// C API: text to ids, ids to text, and the generation loop.
-#include <cstdlib>
+// C API: text to ids and ids to text.
+#include "runtime/api/text.h"
+
 #include <cstring>
 
+#include "runtime/api/error.h"
 #include "runtime/api/handles.h"
-#include "runtime/generation.h"
+#include "runtime/engine.h"
 #include "runtime/tokenizer/detokenizer.h"
 #include "runtime/tokenizer/tokenizer.h"
 
-using namespace thimble;
-
-namespace {
+namespace thimble {
 
 Status NoTokenizer() {
   return Status::Error(Code::kWrongState, "the model file has no tokenizer; convert it again with --tokenizer, or pass ids");
 }
 
+namespace {
+
 EncodeOptions ToEncodeOptions(uint32_t flags) {
   return {.add_bos = (flags & THIMBLE_ADD_BOS) != 0, .parse_special = (flags & THIMBLE_PARSE_SPECIAL) != 0};
 }
-
-Status CheckEncodeArguments(const char* text, size_t text_bytes, const int32_t* ids, size_t capacity, const size_t* count) {
-  if (text == nullptr && text_bytes > 0) return NullArgument("text");
-  if (ids == nullptr && capacity > 0) return NullArgument("ids");
-  if (count == nullptr) return NullArgument("count");
-  return Status::Ok();
-}
-
-Status EncodeInSession(thimble_session* session, const char* text, size_t text_bytes, uint32_t flags, int32_t* ids,
-                       size_t capacity, size_t* count) {
-  if (session->tokenizer() == nullptr) return NoTokenizer();
-  if (text_bytes > session->engine().network().options.max_text_bytes) {
-    return Status::Error(Code::kTextTooLong, "the text is longer than planned; raise max_text_bytes").Field("text")
-        .Got(text_bytes).Wanted(session->engine().network().options.max_text_bytes);
-  }
-  const Buffers& b = session->engine().network().buffers;
-  const TurnHolder turn(session->engine().turns());  // the working memory is every session's
-  return Encode(*session->tokenizer(), {text, text_bytes}, ToEncodeOptions(flags), b.text, b.text_bytes, ids, capacity, count);
-}
-
-// A malloc block for the calls that work without a session.
-struct Scratch {
-  explicit Scratch(size_t bytes) : memory(std::malloc(bytes > 0 ? bytes : 1)) {}
-  ~Scratch() { std::free(memory); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  void* memory;
-};
 
 Status OutOfMemory(size_t bytes) {
   return Status::Error(Code::kOutOfMemory, "no working memory").Field("workspace").Wanted(bytes);
 }
 
-// Tells the caller every piece of text.
-Status GenerateLoop(thimble_session* session, bool at_start, size_t max_tokens, thimble_text_fn on_text, void* user,
-                    thimble_generation* result) {
-  Generation& generation = *session->generation();
-  THIMBLE_RETURN_IF_ERROR(generation.Start(*session, {.max_tokens = max_tokens, .at_start = at_start}));
-  GenerationEvent event;
-  do {
-    THIMBLE_RETURN_IF_ERROR(generation.Next(*session, &event));
-    result->generated_tokens = event.generated_tokens;
-    result->ended = event.end == End::kEndId;
-    if (event.end == End::kCancelled) return Status::Error(Code::kCancelled, "stopped by the caller");
-    if (on_text != nullptr && !event.text.empty() && on_text(user, event.text.data(), event.text.size()) == 0) {
-      return Status::Error(Code::kCancelled, "stopped by the caller");
-    }
-  } while (event.end == End::kNotYet);
-  return Status::Ok();
-}
-
-Status Generate(thimble_session* session, const char* prompt, size_t prompt_bytes, size_t max_tokens,
-                thimble_text_fn on_text, void* user, thimble_generation* result) {
-  THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
-  const bool fresh = session->position() == 0;
-  const uint32_t flags = fresh ? uint32_t{THIMBLE_ADD_BOS} : 0u;
-  int32_t* ids = session->prompt_ids();
-  const size_t room = session->capacity() - session->position();
-  size_t count = 0;
-  Status status = EncodeInSession(session, prompt, prompt_bytes, flags, ids, session->capacity(), &count);
-  if (count > room) {
-    return Status::Error(Code::kContextFull, "the prompt does not fit the context; ask for more context_tokens")
-        .Field("prompt").Got(count).Wanted(room);
-  }
-  THIMBLE_RETURN_IF_ERROR(status);
-  const uint64_t start_ns = NowNs();
-  if (count > 0) THIMBLE_RETURN_IF_ERROR(session->Prefill(ids, count, nullptr, nullptr));
-  const uint64_t prefilled_ns = NowNs();
-  result->prompt_tokens = count;
-  result->prefill_ns = prefilled_ns - start_ns;
-  status = GenerateLoop(session, fresh && prompt_bytes == 0, max_tokens, on_text, user, result);
-  result->decode_ns = NowNs() - prefilled_ns;
-  return status;
+Status CheckFlags(uint32_t flags) {
+  constexpr uint32_t kKnown = THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL;
+  if ((flags & ~kKnown) == 0) return Status::Ok();
+  return Status::Error(Code::kInvalidArgument, "no such flag").Field("flags").Got(flags).Wanted(kKnown);
 }
 
 }  // namespace
 
+Status Tokenize(const TokenizerData& tokenizer, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
+                size_t* count) {
+  const EncodeOptions options = ToEncodeOptions(flags);
+  const size_t bytes = EncodeWorkspaceBytes(tokenizer, EncodedTextBytes(tokenizer, text, options));
+  if (bytes == 0 && !text.empty()) return OutOfMemory(text.size());
+  const Scratch<char> scratch(bytes);
+  if (scratch.data == nullptr) return OutOfMemory(bytes);
+  return Encode(tokenizer, text, options, scratch.data, bytes, ids, capacity, count);
+}
+
+Status TokenizeInSession(thimble_session* session, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
+                         size_t* count) {
+  if (session->tokenizer() == nullptr) return NoTokenizer();
+  const uint32_t most = session->engine().network().options.max_text_bytes;
+  if (text.size() > most) {
+    return Status::Error(Code::kTextTooLong, "the text is longer than planned; raise max_text_bytes").Field("text")
+        .Got(text.size()).Wanted(most);
+  }
+  const Buffers& b = session->engine().network().buffers;
+  const TurnHolder turn(session->engine().turns());  // the working memory is every session's
+  return Encode(*session->tokenizer(), text, ToEncodeOptions(flags), b.text, b.text_bytes, ids, capacity, count);
+}
+
+void TextSink::Append(std::string_view part) {
+  if (bytes < capacity && !part.empty()) {
+    const size_t room = capacity - bytes;
+    std::memcpy(text + bytes, part.data(), part.size() < room ? part.size() : room);
+  }
+  bytes += part.size();
+}
+
+Status TextSink::Fits(const char* what) const {
+  if (bytes <= capacity) return Status::Ok();
+  return Status::Error(Code::kBufferTooSmall, what).Field("capacity").Got(capacity).Wanted(bytes);
+}
+
+}  // namespace thimble
+
+using namespace thimble;
+
 extern "C" {
 
-thimble_status thimble_encode(thimble_session* session, const char* text, size_t text_bytes, uint32_t flags, int32_t* ids,
-                              size_t capacity, size_t* count) {
-  if (session == nullptr) return ToC(NullArgument("session"));
-  Status status = CheckEncodeArguments(text, text_bytes, ids, capacity, count);
-  if (status.ok()) status = EncodeInSession(session, text, text_bytes, flags, ids, capacity, count);
-  return ToC(status);
-}
-
-thimble_status thimble_tokenize(const thimble_model* model, const char* text, size_t text_bytes, uint32_t flags,
-                                int32_t* ids, size_t capacity, size_t* count) {
-  if (model == nullptr) return ToC(NullArgument("model"));
-  if (!model->has_tokenizer) return ToC(NoTokenizer());
-  const Status status = CheckEncodeArguments(text, text_bytes, ids, capacity, count);
-  if (!status.ok()) return ToC(status);
-  const size_t bytes =
-      EncodeWorkspaceBytes(model->tokenizer, EncodedTextBytes(model->tokenizer, {text, text_bytes}, ToEncodeOptions(flags)));
-  if (bytes == 0 && text_bytes > 0) return ToC(OutOfMemory(text_bytes));
-  const Scratch scratch(bytes);
-  if (scratch.memory == nullptr) return ToC(OutOfMemory(bytes));
-  return ToC(Encode(model->tokenizer, {text, text_bytes}, ToEncodeOptions(flags), scratch.memory, bytes, ids, capacity, count));
-}
-
-thimble_status thimble_piece(const thimble_model* model, int32_t id, const char** text, size_t* bytes) {
-  if (model == nullptr) return ToC(NullArgument("model"));
-  if (text == nullptr || bytes == nullptr) return ToC(NullArgument("text"));
-  if (!model->has_tokenizer) return ToC(NoTokenizer());
-  if (id < 0 || static_cast<uint32_t>(id) >= model->tokenizer.piece_count) {
-    return ToC(Status::Error(Code::kInvalidToken, "no such token").Field("id")
-                   .Got(static_cast<uint64_t>(static_cast<int64_t>(id))).Wanted(model->tokenizer.piece_count));
+enum thimble_code thimble_tokenize(const thimble_model* model, thimble_session* session, const char* text, size_t text_bytes,
+                                   uint32_t flags, int32_t* ids, size_t capacity, size_t* count, thimble_error* error) {
+  if (model == nullptr && session == nullptr) return Return(NullArgument("model"), error);
+  if (text == nullptr && text_bytes > 0) return Return(NullArgument("text"), error);
+  if (ids == nullptr && capacity > 0) return Return(NullArgument("ids"), error);
+  if (count == nullptr) return Return(NullArgument("count"), error);
+  *count = 0;
+  const Status checked = CheckFlags(flags);
+  if (!checked.ok()) return Return(checked, error);
+  const std::string_view all(text, text_bytes);
+  if (session != nullptr) {
+    const SessionUse use(session);
+    return Return(use.status().ok() ? TokenizeInSession(session, all, flags, ids, capacity, count) : use.status(), error);
   }
-  const std::string_view piece = model->tokenizer.Piece(static_cast<uint32_t>(id));
-  *text = piece.data();
-  *bytes = piece.size();
-  return ToC(Status::Ok());
+  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
+  return Return(Tokenize(*model->tokenizer_data(), all, flags, ids, capacity, count), error);
 }
 
-thimble_status thimble_detokenize(const thimble_model* model, const int32_t* ids, size_t count, char* text, size_t capacity,
-                                  size_t* written) {
-  if (model == nullptr) return ToC(NullArgument("model"));
-  if (ids == nullptr && count > 0) return ToC(NullArgument("ids"));
-  if ((text == nullptr && capacity > 0) || written == nullptr) return ToC(NullArgument("text"));
-  if (!model->has_tokenizer) return ToC(NoTokenizer());
-  const size_t bytes = Detokenizer::BufferBytes(model->tokenizer);
-  const Scratch scratch(bytes);
-  if (scratch.memory == nullptr) return ToC(OutOfMemory(bytes));
-  Detokenizer detokenizer(model->tokenizer, static_cast<char*>(scratch.memory), bytes);
-  *written = 0;
-  auto append = [&](std::string_view piece) {
-    if (*written < capacity && !piece.empty()) {
-      const size_t room = capacity - *written;
-      std::memcpy(text + *written, piece.data(), piece.size() < room ? piece.size() : room);
-    }
-    *written += piece.size();
-  };
+enum thimble_code thimble_detokenize(const thimble_model* model, const int32_t* ids, size_t count, char* text,
+                                     size_t capacity, size_t* text_bytes, thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  if (ids == nullptr && count > 0) return Return(NullArgument("ids"), error);
+  if (text == nullptr && capacity > 0) return Return(NullArgument("text"), error);
+  if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
+  *text_bytes = 0;
+  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
+  Detokenizer detokenizer(*model->tokenizer_data(), nullptr, 0);
+  TextSink sink{text, capacity};
   for (size_t i = 0; i < count; ++i) {
-    const Result<std::string_view> piece = detokenizer.Push(ids[i]);
-    if (!piece.ok()) return ToC(Status(piece.status()).At("ids", static_cast<int64_t>(i)));
-    append(piece.value());
+    const Result<std::string_view> piece = detokenizer.Bytes(ids[i]);
+    if (!piece.ok()) return Return(Status(piece.status()).At("ids", static_cast<int64_t>(i)), error);
+    sink.Append(piece.value());
   }
-  append(detokenizer.Flush());
-  if (*written <= capacity) return ToC(Status::Ok());
-  return ToC(Status::Error(Code::kTextTooLong, "the text does not fit").Field("capacity").Got(capacity).Wanted(*written));
+  *text_bytes = sink.bytes;
+  return Return(sink.Fits("the text does not fit"), error);
+}
+
+enum thimble_code thimble_piece(const thimble_model* model, int32_t id, const char** text, size_t* text_bytes,
+                                thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  if (text == nullptr) return Return(NullArgument("text"), error);
+  if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
+  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
+  const TokenizerData& tokenizer = *model->tokenizer_data();
+  if (id < 0 || static_cast<uint32_t>(id) >= tokenizer.piece_count) {
+    return Return(Status::Error(Code::kInvalidToken, "no such token").Field("id")
+                      .Got(static_cast<uint64_t>(static_cast<int64_t>(id))).Wanted(tokenizer.piece_count),
+                  error);
+  }
+  const std::string_view piece = tokenizer.Piece(static_cast<uint32_t>(id));
+  *text = piece.data();
+  *text_bytes = piece.size();
+  return Return(Status::Ok(), error);
 }
 
 int32_t thimble_is_end(const thimble_model* model, int32_t id) {
-  return model != nullptr && model->has_tokenizer && id >= 0 && model->tokenizer.IsEndOfGeneration(static_cast<uint32_t>(id));
-}
-
-thimble_status thimble_generate(thimble_session* session, const char* prompt, size_t prompt_bytes, size_t max_tokens,
-                                thimble_text_fn on_text, void* user, thimble_generation* result) {
-  if (session == nullptr) return ToC(NullArgument("session"));
-  if (prompt == nullptr && prompt_bytes > 0) return ToC(NullArgument("prompt"));
-  if (session->tokenizer() == nullptr) return ToC(NoTokenizer());
-  thimble_generation local;
-  if (result == nullptr) result = &local;
-  *result = {};
-  const SessionUse use(session);
-  if (!use.status().ok()) return ToC(use.status());
-  return ToC(Generate(session, prompt, prompt_bytes, max_tokens, on_text, user, result));
+  return model != nullptr && model->tokenizer_data() != nullptr && id >= 0 &&
+         model->tokenizer_data()->IsEndOfGeneration(static_cast<uint32_t>(id));
 }
 
 }  // extern "C"

@@ -340,6 +340,8 @@ void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMe
   RenderMistral(chat, writer, system, has_system, messages, count);
 }
 
+bool Alternates(const ChatTemplate& chat) { return Alternates(chat.format); }
+
 std::string_view EndOfTurn(const ChatTemplate& chat, const ChatPieces& pieces) {
   const std::string_view own = Of(chat.format).end_of_turn;
   return own.empty() ? pieces.eos : own;

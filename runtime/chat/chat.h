@@ -70,6 +70,9 @@ void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMe
 // The marker that ends an answer ("<|im_end|>"), eos where the template uses that.
 std::string_view EndOfTurn(const ChatTemplate& chat, const ChatPieces& pieces);
 
+// User and assistant must take turns.
+bool Alternates(const ChatTemplate& chat);
+
 // Calls put with every marker that the template may write, bos and eos among them.
 void ForEachMarker(const ChatTemplate& chat, const ChatPieces& pieces, const ChatSink& sink);
 

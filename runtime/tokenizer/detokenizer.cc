@@ -41,7 +41,7 @@ void Detokenizer::Reset(const DetokenizerOptions& options) {
   drop_space_ = options.at_start && data_.Has(kTokenizerAddDummyPrefix);
 }
 
-Result<std::string_view> Detokenizer::Push(int32_t id) {
+Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   if (id < 0 || static_cast<uint32_t>(id) >= data_.piece_count) {
     return Status::Error(Code::kInvalidToken, "is not in the vocabulary")
         .Field("id")
@@ -62,6 +62,11 @@ Result<std::string_view> Detokenizer::Push(int32_t id) {
     if (piece[0] == ' ') piece.remove_prefix(1);
     drop_space_ = false;
   }
+  return piece;
+}
+
+Result<std::string_view> Detokenizer::Push(int32_t id) {
+  THIMBLE_ASSIGN_OR_RETURN(const std::string_view piece, Bytes(id));
   if (held_bytes_ + piece.size() > buffer_bytes_) {
     return Status::Error(Code::kCorrupt, "a piece is longer than when the tokenizer was loaded")
         .At("tokenizer", id)

@@ -29,6 +29,9 @@ class Detokenizer {
   Detokenizer(const TokenizerData& data, char* buffer, size_t buffer_bytes,
               const DetokenizerOptions& options = {});
 
+  // The bytes that this id adds, for those who keep all of them and need no whole characters in between. Needs no buffer.
+  // kInvalidToken as below. Not to be mixed with Push().
+  Result<std::string_view> Bytes(int32_t id);
   // The text that this id completes; valid until the next call. May be empty. An unfinished UTF-8 character
   // is held back until an id finishes it or shows that it is none; bytes that are no UTF-8 pass unchanged.
   // kInvalidToken for an id outside the vocabulary (nothing changes then).

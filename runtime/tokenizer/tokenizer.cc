@@ -184,7 +184,7 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
 
   *count = sink.count;
   if (sink.count > capacity) {
-    return Status::Error(Code::kTextTooLong, "becomes more ids than there is room for")
+    return Status::Error(Code::kBufferTooSmall, "becomes more ids than there is room for")
         .Field("ids")
         .Got(capacity)
         .Wanted(sink.count);

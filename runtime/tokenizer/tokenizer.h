@@ -37,7 +37,7 @@ size_t EncodedTextBytes(const TokenizerData& data, std::string_view text, const 
 
 // Writes the ids of `text` to ids[0, *count). `workspace` is 4-byte aligned. kTextTooLong, field "text":
 // the workspace is too small (got = text bytes, wanted = the most that it takes), or too small for what the text
-// becomes when it is normalised (got = those bytes). kTextTooLong, field
+// becomes when it is normalised (got = those bytes). kBufferTooSmall, field
 // "ids": capacity is too small; *count and `wanted` are the exact number, `got` the capacity, and the ids
 // that fit are written.
 Status Encode(const TokenizerData& data, std::string_view text, const EncodeOptions& options, void* workspace,

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
@@ -69,8 +70,8 @@ std::string ReadChatTemplate(const std::string& name_or_file) {
 Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_tokens, size_t chunk_tokens)
     : model_(model), template_(ReadChatTemplate(arguments.chat_template)) {
   limits_ = {.max_tokens = max_tokens, .chunk_tokens = chunk_tokens};
-  const thimble_status status =
-      thimble_chat_find(model.handle(), template_.empty() ? nullptr : template_.c_str(), &info_);
+  const thimble_error status =
+      Call(thimble_chat_find, model.handle(), template_.empty() ? nullptr : template_.c_str(), &info_);
   if (status.code == kUnsupported) {
     const std::string names = thimble_chat_templates();
     const bool own = arguments.chat_template.empty();
@@ -93,15 +94,15 @@ Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_token
 
 std::vector<int32_t> Chat::Encode() const {
   std::vector<thimble_chat_message> messages;
-  for (const Message& m : messages_) messages.push_back({m.role, m.text.data(), m.text.size()});
+  for (const Message& m : messages_) messages.push_back(ChatMessage(m.role, m.text));
   std::vector<int32_t> ids(context_.size() + 1024);
   size_t count = 0;
   const char* text = template_.empty() ? nullptr : template_.c_str();
-  thimble_status status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(),
+  thimble_error status = Call(thimble_chat_tokenize, model_.handle(), text, messages.data(), messages.size(),
                                               ids.data(), ids.size(), &count);
   if (status.code != 0 && count > ids.size()) {
     ids.resize(count);
-    status = thimble_chat_encode(model_.handle(), text, messages.data(), messages.size(), ids.data(),
+    status = Call(thimble_chat_tokenize, model_.handle(), text, messages.data(), messages.size(), ids.data(),
                                  ids.size(), &count);
   }
   cli::Check(status);
@@ -122,7 +123,7 @@ bool Chat::Turn(thimble_session* session, bool silent) {
   size_t common = 0;
   while (common < context_.size() && common + 1 < ids.size() && context_[common] == ids[common]) ++common;
   if (common < thimble_rewind_limit(session)) common = 0;
-  cli::Check(thimble_rewind(session, common));
+  cli::Check(Call(thimble_rewind, session, common));
   std::string answer;
   const Generation turn = Generate(session, model_, {ids.begin() + static_cast<long>(common), ids.end()}, limits_, true,
                                    [&](std::string_view piece) {

@@ -50,7 +50,7 @@ class Chat {
 
   const Model& model_;
   std::string template_;
-  thimble_chat_info info_ = {};
+  thimble_chat_info info_ = Sized<thimble_chat_info>();
   GenerationLimits limits_;
   std::vector<Message> messages_;
   std::vector<int32_t> context_;  // ids that the session holds

@@ -10,29 +10,9 @@
 
 namespace thimble::cli {
 
-int ExitCodeOf(int code) {
-  if (code == kCancelled) return kExitCancelled;
-  switch (code / 100) {
-    case 0:
-      return 0;
-    case 1:
-      return kExitArgument;
-    case 2:
-      return 3;
-    case 3:
-      return 4;
-    case 4:
-      return 5;
-    case 5:
-      return 6;
-    case 6:
-      return 7;
-    default:
-      return 3;  // numbers that are not finite come from the model's weights
-  }
-}
+int ExitCodeOf(int code) { return thimble_exit_code(code); }
 
-void Check(const thimble_status& status, const std::string& about) {
+void Check(const thimble_error& status, const std::string& about) {
   if (status.code == 0) return;
   throw Error(status.code, about.empty() ? std::string(status.message) : about + ": " + status.message);
 }

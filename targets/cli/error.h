@@ -5,19 +5,19 @@
 #include <stdexcept>
 #include <string>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 
 namespace thimble::cli {
 
-// The library's numbers (thimble.h, "errors") that the program raises itself.
-inline constexpr int kInvalidArgument = 100;
-inline constexpr int kOutOfRange = 101;
-inline constexpr int kNotAModel = 200;
-inline constexpr int kUnsupported = 300;
-inline constexpr int kOutOfMemory = 403;
-inline constexpr int kIo = 500;
-inline constexpr int kContextFull = 600;
-inline constexpr int kCancelled = 602;
+// The library's codes that the program raises itself.
+inline constexpr int kInvalidArgument = THIMBLE_INVALID_ARGUMENT;
+inline constexpr int kOutOfRange = THIMBLE_OUT_OF_RANGE;
+inline constexpr int kNotAModel = THIMBLE_NOT_A_MODEL;
+inline constexpr int kUnsupported = THIMBLE_UNSUPPORTED;
+inline constexpr int kOutOfMemory = THIMBLE_OUT_OF_MEMORY;
+inline constexpr int kIo = THIMBLE_IO;
+inline constexpr int kContextFull = THIMBLE_CONTEXT_FULL;
+inline constexpr int kCancelled = THIMBLE_CANCELLED;
 
 inline constexpr int kExitArgument = 2;
 inline constexpr int kExitCancelled = 130;
@@ -31,7 +31,7 @@ struct Error : std::runtime_error {
 };
 
 // Throws what the status says, with `about` (a path, usually) in front.
-void Check(const thimble_status& status, const std::string& about = {});
+void Check(const thimble_error& status, const std::string& about = {});
 
 // "PATH: cannot be opened: No such file or directory", code kIo.
 Error IoError(const std::string& path, const std::string& what, int error_number);

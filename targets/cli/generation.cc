@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
@@ -35,7 +36,7 @@ std::string TextOf(const Model& model, int32_t id, bool starts_text) {
   const std::string piece = model.Piece(id);
   std::string alone(piece.size() + 8, 0);
   size_t written = 0;
-  Check(thimble_detokenize(model.handle(), &id, 1, alone.data(), alone.size(), &written));
+  Check(Call(thimble_detokenize, model.handle(), &id, 1, alone.data(), alone.size(), &written));
   alone.resize(written);
   if (starts_text) return alone;
   return alone.empty() && (piece.empty() || piece[0] != ' ') ? std::string() : piece;
@@ -87,7 +88,7 @@ Generation Generate(thimble_session* session, const Model& model, const std::vec
   // The same chunks that one call would make, so that the numbers are the same, too.
   while (result.prompt_tokens_done < prompt.size() && !Interrupted()) {
     const size_t count = std::min(limits.chunk_tokens, prompt.size() - result.prompt_tokens_done);
-    Check(thimble_prefill(session, prompt.data() + result.prompt_tokens_done, count));
+    Check(Call(thimble_prefill, session, prompt.data() + result.prompt_tokens_done, count));
     result.prompt_tokens_done += count;
   }
   const uint64_t prefilled = NowNs();
@@ -104,7 +105,7 @@ Generation Generate(thimble_session* session, const Model& model, const std::vec
       break;
     }
     int32_t id = 0;
-    Check(thimble_sample(session, &id));
+    Check(Call(thimble_sample, session, &id));
     if (thimble_is_end(model.handle(), id) || id == limits.end_of_turn) {
       result.stop = StopReason::kEnd;
       break;
@@ -117,7 +118,7 @@ Generation Generate(thimble_session* session, const Model& model, const std::vec
       result.stop = StopReason::kContextFull;
       break;
     }
-    Check(thimble_decode(session, id));
+    Check(Append(session, id));
     ++result.decode_steps;
   }
   result.decode_ns = NowNs() - prefilled;

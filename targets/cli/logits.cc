@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -143,7 +144,7 @@ int Run(const Arguments& arguments) {
   if (context.context_tokens == 0 && model.info().is_decoder && ids.size() <= model.info().max_positions)
     context.context_tokens = static_cast<int64_t>(ids.size());
   context.logits_rows = 1;
-  const thimble_options options = context.ForModel(model);
+  const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
   if (model.info().is_decoder && ids.size() > plan.totals.context_tokens) {
     throw Error(kContextFull, Format("--ids: %zu ids do not fit a context of %u tokens", ids.size(),
@@ -155,11 +156,11 @@ int Run(const Arguments& arguments) {
   Rows rows{.outputs = model.info().outputs, .values = {}};
   if (reads_image) {
     for (size_t at = 0; at < pixels.size(); at += image_pixels)
-      Check(thimble_encode_image(session.handle(), pixels.data() + at, image_pixels, Rows::Collect, &rows));
+      Check(Call(thimble_encode_image, session.handle(), pixels.data() + at, image_pixels, Rows::Collect, &rows));
   } else if (model.info().is_decoder) {
-    Check(thimble_prefill_each(session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
+    Check(Call(thimble_prefill_each, session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
   } else {
-    Check(thimble_encode_rows(session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
+    Check(Call(thimble_encode_rows, session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
   }
   PrintRows(arguments, model, ids, rows);
   return 0;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 #include <CLI/CLI.hpp>
 
 #include "targets/convert/import_error.h"

@@ -48,7 +48,7 @@ OutputKind MemoryReportKind(const std::string& path) {
   return path.ends_with(".json") ? OutputKind::kMemoryJson : OutputKind::kMemoryText;
 }
 
-void WriteMemoryReport(const OutputFile& file, const Model& model, const thimble_options& options,
+void WriteMemoryReport(const OutputFile& file, const Model& model, const EngineOptions& options,
                        const Plan& plan, const MemoryUse& use) {
   std::string text;
   if (file.kind() == OutputKind::kMemoryJson) {

@@ -24,7 +24,7 @@ Json MemoryJson(const MemoryUse& use);
 // JSON when the name ends in .json, text otherwise.
 OutputKind MemoryReportKind(const std::string& path);
 // The plan in full and the measurements. Throws Error(kIo).
-void WriteMemoryReport(const OutputFile& file, const Model& model, const thimble_options& options,
+void WriteMemoryReport(const OutputFile& file, const Model& model, const EngineOptions& options,
                        const Plan& plan, const MemoryUse& use);
 
 }  // namespace thimble::cli

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
@@ -57,13 +58,13 @@ CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, dou
 
 Model::Model(const std::string& path) : path_(path) {
   CheckReadable(path);
-  Check(thimble_model_open(path.c_str(), &model_), path);
-  info_ = thimble_model_get_info(model_);
+  Check(Call(thimble_model_open, path.c_str(), &model_), path);
+  Check(Call(thimble_model_get_info, model_, &info_));
 }
 
 Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name) {
-  Check(thimble_model_open_memory(bytes, size, &model_), name);
-  info_ = thimble_model_get_info(model_);
+  Check(Call(thimble_model_open_memory, bytes, size, &model_), name);
+  Check(Call(thimble_model_get_info, model_, &info_));
 }
 
 Model::~Model() { thimble_model_close(model_); }
@@ -77,11 +78,11 @@ void Model::NeedTokenizer(const std::string& instead) const {
 std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) const {
   size_t count = 0;
   std::vector<int32_t> ids(text.size() + 2);  // no piece is shorter than a byte, and one may stand in front
-  thimble_status status =
-      thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+  thimble_error status =
+      Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
   if (status.code != 0 && count > ids.size()) {
     ids.resize(count);
-    status = thimble_tokenize(model_, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+    status = Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
   }
   Check(status);
   ids.resize(count);
@@ -92,7 +93,7 @@ std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) co
 std::string Model::Piece(int32_t id) const {
   const char* text = "";
   size_t bytes = 0;
-  Check(thimble_piece(model_, id, &text, &bytes));
+  Check(Call(thimble_piece, model_, id, &text, &bytes));
   return std::string(text, bytes);
 }
 
@@ -151,8 +152,8 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
       ->group(kGroup);
 }
 
-thimble_options ContextOptions::ForModel(const Model& model) const {
-  thimble_options options = thimble_default_options();
+EngineOptions ContextOptions::ForModel(const Model& model) const {
+  EngineOptions options;
   options.context_tokens = static_cast<uint32_t>(context_tokens);
   options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
   options.cpu_mask = placement.Mask();
@@ -168,8 +169,8 @@ thimble_options ContextOptions::ForModel(const Model& model) const {
   if (!value_cache.empty()) options.value_cache = CacheType(value_cache, "-ctv");
   if (!kernels.empty()) options.kernels = kernels.c_str();
   if (key_cache.empty() != value_cache.empty() && options.key_cache != options.value_cache) {
-    thimble_plan plan;
-    if (thimble_plan_memory(model.handle(), &options, &plan, nullptr, nullptr).code != 0) {
+    thimble_plan plan = Sized<thimble_plan>();
+    if (Call(thimble_plan_memory, model.handle(), &options, &plan, nullptr, nullptr).code != 0) {
       // One row per token is key and value, so that one option says it all.
       (key_cache.empty() ? options.key_cache : options.value_cache) =
           key_cache.empty() ? options.value_cache : options.key_cache;
@@ -206,15 +207,18 @@ double Plan::CutPercent() const {
                             static_cast<double>(totals.baseline_kv_bytes_per_token));
 }
 
-Plan MakePlan(const Model& model, const thimble_options& options) {
+Plan MakePlan(const Model& model, const EngineOptions& options) {
   Plan plan;
-  Check(thimble_plan_memory(model.handle(), &options, &plan.totals, CollectLine, &plan.lines), model.path());
+  Check(Call(thimble_plan_memory, model.handle(), &options, &plan.totals, CollectLine, &plan.lines), model.path());
   return plan;
 }
 
-Session::Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes) {
+Session::Session(const Model& model, const EngineOptions& options, void* arena, size_t arena_bytes) {
   const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
-  Check(thimble_session_create(model.handle(), &options, arena, arena_bytes, &session_), model.path());
+  EngineOptions placed = options;
+  placed.arena = arena;
+  placed.arena_bytes = arena_bytes;
+  Check(Call(thimble_session_create, model.handle(), &placed, &session_), model.path());
   Place(session_, options);
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 #include <CLI/CLI.hpp>
 
 #include "targets/cli/placement.h"
@@ -44,7 +44,7 @@ class Model {
  private:
   std::string path_;
   thimble_model* model_ = nullptr;
-  thimble_model_info info_ = {};
+  thimble_model_info info_ = Sized<thimble_model_info>();
 };
 
 // A text to read: -p, with escapes as llama.cpp reads them, or -f.
@@ -73,7 +73,7 @@ struct ContextOptions {
   void Add(CLI::App* app, const char* usual_cache = "f16");
   // Pointers in the result refer to this object. If only one of -ctk and -ctv is given and the model stores
   // one row for both, the other follows it.
-  thimble_options ForModel(const Model& model) const;
+  EngineOptions ForModel(const Model& model) const;
 };
 
 // 1 for a small model, else the processors that this process may use (of big.LITTLE the fast ones), at most 4. Text does
@@ -83,17 +83,17 @@ uint32_t DefaultThreads(uint64_t file_bytes);
 const char* CacheTypeName(int32_t type);
 
 struct Plan {
-  thimble_plan totals = {};
+  thimble_plan totals = Sized<thimble_plan>();
   std::vector<thimble_plan_line> lines;
 
   double CutPercent() const;
 };
-Plan MakePlan(const Model& model, const thimble_options& options);
+Plan MakePlan(const Model& model, const EngineOptions& options);
 
 // A session in an arena of exactly the planned size, given by us, its threads where the options want them.
 class Session {
  public:
-  Session(const Model& model, const thimble_options& options, void* arena, size_t arena_bytes);
+  Session(const Model& model, const EngineOptions& options, void* arena, size_t arena_bytes);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -92,9 +92,13 @@ bool CloseAfter(int fd, bool good) {
 }  // namespace
 
 void OutputFile::Write(std::string_view bytes) const {
+  Write([bytes](int fd) { return WriteAll(fd, bytes); });
+}
+
+void OutputFile::Write(const std::function<bool(int)>& write) const {
   if (through_) {
     const int fd = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || !CloseAfter(fd, WriteAll(fd, bytes))) throw IoError(path_, "cannot be written", errno);
+    if (fd < 0 || !CloseAfter(fd, write(fd))) throw IoError(path_, "cannot be written", errno);
     return;
   }
   // The new file is as private as the old one.
@@ -103,7 +107,7 @@ void OutputFile::Write(std::string_view bytes) const {
   const std::string temporary = TemporaryBeside(path_);
   const int fd = CreateTemporary(temporary, replaces ? 0600 : 0666);
   if (fd < 0) throw IoError(path_, "cannot be written", errno);
-  const bool written = WriteAll(fd, bytes) && (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && fsync(fd) == 0;
+  const bool written = write(fd) && (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && fsync(fd) == 0;
   if (CloseAfter(fd, written) && ReplaceFile(temporary, path_)) return;
   const int error_number = errno;
   unlink(temporary.c_str());

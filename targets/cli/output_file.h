@@ -3,6 +3,7 @@
 // command.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ class OutputFile {
   // All of the file at once: a temporary beside it, synced, which then takes its place, so that whatever happens there
   // is the old file or the new one. A device or a pipe stays what it is and is written into. Throws Error(kIo).
   void Write(std::string_view bytes) const;
+  // The same with what `write` puts into a descriptor; false, with errno set, gives up.
+  void Write(const std::function<bool(int)>& write) const;
 
  private:
   friend class OutputFiles;

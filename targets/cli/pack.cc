@@ -3,7 +3,7 @@
 #include <chrono>
 #include <memory>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 #include <nlohmann/json.hpp>
 
 #include "targets/convert/pack_file.h"

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -144,9 +145,9 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
   for (size_t at = 0; at + 1 < ids.size(); at += window_tokens) {
     const size_t targets = std::min(window_tokens, ids.size() - 1 - at);
     Window window{.targets = ids.data() + at + 1, .target_count = targets, .outputs = model.info().outputs};
-    Check(thimble_rewind(session.handle(), 0));
-    const thimble_status status =
-        thimble_prefill_each(session.handle(), ids.data() + at, targets, Window::Score, &window);
+    Check(Call(thimble_rewind, session.handle(), 0));
+    const thimble_error status =
+        Call(thimble_prefill_each, session.handle(), ids.data() + at, targets, Window::Score, &window);
     if (status.code == kCancelled || Interrupted()) {
       score.cancelled = true;
       break;
@@ -166,7 +167,7 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
 // A session of its own over the same model.
 struct Run {
   Plan plan;
-  thimble_options options = {};
+  EngineOptions options;
   size_t window = 0;
   Score score;
 

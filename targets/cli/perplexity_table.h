@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 
 #include "targets/cli/output.h"
 
@@ -21,7 +21,7 @@ std::vector<CacheChoice> ParseCacheChoices(const std::string& text);
 
 struct CacheScore {
   std::string name;
-  thimble_plan plan = {};
+  thimble_plan plan = Sized<thimble_plan>();
   double perplexity = 0, uncertainty = 0, nll = 0, tokens_per_second = 0;
   size_t count = 0;
   double cut_percent = 0;

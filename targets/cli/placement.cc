@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/options.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr int kCpus = 64;
 
 // The w-th of the mask, counted round and round, where threads are to have one each.
-uint64_t Asked(const thimble_options& options, size_t worker) {
+uint64_t Asked(const EngineOptions& options, size_t worker) {
   if (options.cpu_strict == 0) return options.cpu_mask;
   std::vector<uint64_t> single;
   for (int cpu = 0; cpu < kCpus; ++cpu) {
@@ -91,13 +92,13 @@ uint64_t FastCpus() {
   return mask;
 }
 
-void Place(thimble_session* session, const thimble_options& options) {
+void Place(thimble_session* session, const EngineOptions& options) {
   if (options.cpu_mask == 0) return;
   const cpu_set_t set = SetOf(Asked(options, 0));
   (void)sched_setaffinity(0, sizeof set, &set);  // read back below
   std::vector<uint64_t> masks(256);
   size_t count = 0;
-  Check(thimble_thread_cpus(session, masks.data(), masks.size(), &count));
+  Check(Call(thimble_thread_cpus, thimble_session_engine(session), masks.data(), masks.size(), &count));
   for (size_t worker = 0; worker < count; ++worker) {
     if (masks[worker] == Asked(options, worker)) continue;
     std::fprintf(stderr, "thimble: warning: thread %zu: asked for processors 0x%llx, the system gave 0x%llx\n", worker,

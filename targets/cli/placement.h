@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 #include <CLI/CLI.hpp>
 
 namespace thimble::cli {
@@ -30,6 +30,6 @@ uint64_t FastCpus();
 
 // Moves the calling thread to what `options` asks of worker 0, then compares all threads of the session with it: a
 // mask that did not take is reported on standard error.
-void Place(thimble_session* session, const thimble_options& options);
+void Place(thimble_session* session, const EngineOptions& options);
 
 }  // namespace thimble::cli

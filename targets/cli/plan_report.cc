@@ -131,7 +131,7 @@ std::string CacheText(const Plan& plan) {
   return text;
 }
 
-std::string PlanText(const Model& model, const thimble_options& options, const Plan& plan) {
+std::string PlanText(const Model& model, const EngineOptions& options, const Plan& plan) {
   const thimble_plan& totals = plan.totals;
   const std::vector<Group> groups = GroupLines(plan);
   const std::string key = CacheTypeName(options.key_cache), value = CacheTypeName(options.value_cache);
@@ -166,7 +166,7 @@ std::string PlanText(const Model& model, const thimble_options& options, const P
   return text + "\n" + WeightsText(totals) + CacheText(plan);
 }
 
-Json PlanJson(const Model& model, const thimble_options& options, const Plan& plan) {
+Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan) {
   const thimble_plan& totals = plan.totals;
   Json lines = Json::array();
   for (const thimble_plan_line& line : plan.lines) {

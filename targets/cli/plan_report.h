@@ -10,13 +10,13 @@ namespace thimble::cli {
 
 // Totals, the picture of the arena, and every line of the three lifetimes; equal names of several layers are
 // one line.
-std::string PlanText(const Model& model, const thimble_options& options, const Plan& plan);
+std::string PlanText(const Model& model, const EngineOptions& options, const Plan& plan);
 
 // {"arena_bytes", "mapped_bytes", "outside_bytes", "kv_bytes", "kv_bytes_per_token",
 // "baseline_kv_bytes_per_token",
 //  "cut_percent", "context_tokens", "threads", "kernels", ..., "lines": [{"lifetime", "name", "index",
 //  "offset", "bytes", "scratch"}]}
-Json PlanJson(const Model& model, const thimble_options& options, const Plan& plan);
+Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan);
 
 // "cache 640 bytes per token, 96.875% less than ...".
 std::string CacheText(const Plan& plan);

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/chat.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -40,7 +41,7 @@ struct Arguments {
   ChatArguments chat;
   int64_t max_tokens = -1;
   ContextOptions context;
-  thimble_sampling sampling = thimble_default_options().sampling;
+  Sampling sampling;
   int64_t top_k = 40, repeat_last_n = 64, seed = -1;
   bool no_display_prompt = false, special = false, json = false, force = false;
 };
@@ -156,13 +157,13 @@ std::string SaveState(const std::optional<OutputFile>& file, thimble_session* se
   if (!file) return {};
   const size_t shown = before + result.prompt_tokens_done + result.ids.size();
   if (thimble_position(session) < shown && thimble_position(session) < thimble_capacity(session))
-    Check(thimble_decode(session, result.ids.back()));
+    Check(Append(session, result.ids.back()));
   const uint64_t bytes = WriteStateFile(session, *file);
   return Format("state      %zu tokens, %s bytes in %s\n", thimble_position(session), Thousands(bytes).c_str(),
                 file->path().c_str());
 }
 
-int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& model, const thimble_options& options,
+int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& model, const EngineOptions& options,
             const Plan& plan) {
   Chat chat(model, arguments.chat, arguments.max_tokens, plan.totals.chunk_tokens);
   const bool has_first = arguments.text.Given();
@@ -201,7 +202,7 @@ int Run(const Arguments& arguments) {
     throw Error(kInvalidArgument, "--ids: cannot be given together with -p or -f");
   if (arguments.ids.empty()) model.NeedTokenizer("give ids with --ids");
 
-  thimble_options options = arguments.context.ForModel(model);
+  EngineOptions options = arguments.context.ForModel(model);
   options.sampling = arguments.sampling;
   options.sampling.top_k = static_cast<int32_t>(arguments.top_k);
   options.sampling.repeat_last_n = static_cast<int32_t>(arguments.repeat_last_n);

@@ -5,14 +5,14 @@
 #include <cstdint>
 #include <string>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 
 #include "targets/cli/output_file.h"
 
 namespace thimble::cli {
 
 // Returns the bytes written. Throws Error.
-uint64_t WriteStateFile(const thimble_session* session, const OutputFile& file);
+uint64_t WriteStateFile(thimble_session* session, const OutputFile& file);
 // Throws Error with the path in front, the session unchanged.
 void ReadStateFile(thimble_session* session, const std::string& path);
 

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -32,11 +33,11 @@ void PrintText(const Arguments& arguments, const Model& model) {
   const std::vector<int32_t> ids = ParseIds(arguments.ids, "--ids");
   size_t bytes = 0;
   std::string text(ids.size() * 8 + 16, 0);
-  thimble_status status =
-      thimble_detokenize(model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
+  thimble_error status =
+      Call(thimble_detokenize, model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
   if (status.code != 0 && bytes > text.size()) {
     text.resize(bytes);
-    status = thimble_detokenize(model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
+    status = Call(thimble_detokenize, model.handle(), ids.data(), ids.size(), text.data(), text.size(), &bytes);
   }
   Check(status, "--ids");
   text.resize(bytes);

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
@@ -25,12 +26,11 @@ struct Arguments {
   bool json = false;
 };
 
+int32_t GoOn(void*, uint64_t, uint64_t) { return !Interrupted(); }
+
 int Run(const Arguments& arguments) {
   const Model model(arguments.model);
-  {
-    const StopAtOnce stop;  // one call that reads the whole file and changes nothing
-    Check(thimble_model_verify(model.handle()), model.path());
-  }
+  Check(Call(thimble_model_verify, model.handle(), GoOn, nullptr), model.path());
   if (arguments.json) {
     PrintJson({{"ok", true}, {"model", model.path()}, {"file_bytes", model.info().file_bytes}});
   } else {

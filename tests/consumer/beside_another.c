@@ -3,28 +3,28 @@
 
 #include <thimble/thimble.h>
 
-static int32_t print(void* user, const char* text, size_t bytes) {
+static int32_t print(void* user, const thimble_event* event) {
   (void)user;
-  return fwrite(text, 1, bytes, stdout) == bytes;
+  return fwrite(event->text, 1, event->text_bytes, stdout) == event->text_bytes;
 }
 
 int main(int argc, char** argv) {
+  thimble_error error = {.struct_bytes = sizeof error};
+  thimble_engine_options options = {.struct_bytes = sizeof options, .context_tokens = 128, .threads = 2};
+  thimble_generation story = {.struct_bytes = sizeof story, .max_tokens = 8, .text = "Once upon a time", .text_bytes = 16};
   thimble_model* model = NULL;
   thimble_session* session = NULL;
-  thimble_options options = thimble_default_options();
-  options.context_tokens = 128;
-  options.threads = 2;
 #if defined(__x86_64__)
   options.kernels = "avx2";
 #elif defined(__aarch64__)
   options.kernels = "neon";
 #endif
-  thimble_status status = thimble_model_open(argc > 1 ? argv[1] : "model.thimble", &model);
-  if (status.code == 0) status = thimble_session_create(model, &options, NULL, 0, &session);
-  if (status.exit_code == 4) return 0; /* a CPU without them */
-  if (status.code == 0) status = thimble_generate(session, "Once upon a time", 16, 8, print, NULL, NULL);
-  if (status.code != 0) fprintf(stderr, "%s\n", status.message);
+  if (thimble_model_open(argc > 1 ? argv[1] : "model.thimble", &model, &error) == THIMBLE_OK &&
+      thimble_session_create(model, &options, &session, &error) == THIMBLE_OK)
+    thimble_generate(session, &story, print, NULL, &error);
   thimble_session_close(session);
   thimble_model_close(model);
-  return status.exit_code;
+  if (error.code == THIMBLE_UNSUPPORTED_CPU || error.code == THIMBLE_UNSUPPORTED) return 0; /* a CPU without them */
+  if (error.code != THIMBLE_OK) fprintf(stderr, "%s\n", error.message);
+  return thimble_exit_code(error.code);
 }

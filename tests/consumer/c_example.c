@@ -1,33 +1,25 @@
-/* The smallest C program: the size first, then a model in a block of one's own, then text as it comes. */
+/* The example of thimble.h, line by line, and what its on_event is. Run where the model lies. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <thimble/thimble.h>
 
-static int32_t print(void* user, const char* text, size_t bytes) {
+static int32_t on_event(void* user, const thimble_event* event) {
   (void)user;
-  return fwrite(text, 1, bytes, stdout) == bytes;
+  return fwrite(event->text, 1, event->text_bytes, stdout) == event->text_bytes;
 }
 
-int main(int argc, char** argv) {
+int main(void) {
+  thimble_error error = {.struct_bytes = sizeof error};
+  thimble_plan plan = {.struct_bytes = sizeof plan};
+  thimble_generation story = {.struct_bytes = sizeof story, .max_tokens = 100, .text = "Once upon a time", .text_bytes = 16};
   thimble_model* model = NULL;
   thimble_session* session = NULL;
-  void* block = NULL;
-  thimble_plan plan;
-  thimble_options options = thimble_default_options();
-  options.context_tokens = 128;
-  options.sampling.temperature = 0.0f;
-  thimble_status status = thimble_model_open(argc > 1 ? argv[1] : "model.thimble", &model);
-  if (status.code == 0) status = thimble_plan_memory(model, &options, &plan, NULL, NULL);
-  if (status.code == 0) {
-    block = aligned_alloc(64, (plan.arena_bytes + 63) / 64 * 64);
-    status = thimble_session_create(model, &options, block, plan.arena_bytes, &session);
-  }
-  if (status.code == 0) status = thimble_generate(session, "Once upon a time", 16, 40, print, NULL, NULL);
-  printf("\n");
-  if (status.code != 0) fprintf(stderr, "%s\n", status.message);
+  if (thimble_model_open("stories-qmqa.thimble", &model, &error) == THIMBLE_OK &&
+      thimble_plan_memory(model, NULL, &plan, NULL, NULL, &error) == THIMBLE_OK &&  // bytes, before anything is loaded
+      thimble_session_create(model, NULL, &session, &error) == THIMBLE_OK)
+    thimble_generate(session, &story, on_event, NULL, &error);                      // on_event prints event->text
+  if (error.code != THIMBLE_OK) fprintf(stderr, "%s\n", error.message);
   thimble_session_close(session);
   thimble_model_close(model);
-  free(block);
-  return status.exit_code;
+  return thimble_exit_code(error.code);
 }

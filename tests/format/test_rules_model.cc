@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "format/model_file.h"
-#include "runtime/include/thimble/thimble.h"
 #include "tests/format/header_image.h"
+#include "tests/support/call.h"
 #include "tests/support/model_zoo.h"
 
 using namespace thimble;
@@ -288,7 +288,7 @@ TEST_CASE("packing rules") {
   std::memset(file.data(), 0, file.size());
   std::memcpy(file.data(), header.data(), header.size());
   thimble_model* model = nullptr;
-  const thimble_status opened = thimble_model_open_memory(file.data(), file.size(), &model);
+  const thimble_error opened = Call(thimble_model_open_memory, file.data(), file.size(), &model);
   CHECK(opened.code == static_cast<int32_t>(Code::kUnsupported));
   CHECK(std::string(opened.message).find("'a packer of tomorrow'") != std::string::npos);
   CHECK(model == nullptr);

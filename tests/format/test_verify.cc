@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "format/model_file.h"
-#include "runtime/include/thimble/thimble.h"
 #include "tests/format/header_image.h"
+#include "tests/support/call.h"
 #include "tests/support/model_zoo.h"
 
 using namespace thimble;
@@ -183,10 +183,10 @@ TEST_CASE("verify: through the public header, with the tokenizer's order") {
   std::vector<uint8_t> file = ZooEntry("byte_level").Bytes();
   const AlignedBytes good(file);
   thimble_model* model = nullptr;
-  REQUIRE(thimble_model_open_memory(good.data(), good.size(), &model).code == 0);
-  CHECK(thimble_model_verify(model).code == 0);
+  REQUIRE(Call(thimble_model_open_memory, good.data(), good.size(), &model).code == 0);
+  CHECK(Call(thimble_model_verify, model, nullptr, nullptr).code == 0);
   thimble_model_close(model);
-  CHECK(thimble_model_verify(nullptr).code == static_cast<int32_t>(Code::kInvalidArgument));
+  CHECK(Call(thimble_model_verify, nullptr, nullptr, nullptr).code == static_cast<int32_t>(Code::kInvalidArgument));
 
   // Two entries of the sorted index change places: still a model that opens, no longer one that verifies.
   ModelFile opened;
@@ -198,8 +198,8 @@ TEST_CASE("verify: through the public header, with the tokenizer's order") {
   std::swap_ranges(index, index + 4, index + 4);
   SealSegment(file, segment);
   const AlignedBytes swapped(file);
-  REQUIRE(thimble_model_open_memory(swapped.data(), swapped.size(), &model).code == 0);
-  const thimble_status status = thimble_model_verify(model);
+  REQUIRE(Call(thimble_model_open_memory, swapped.data(), swapped.size(), &model).code == 0);
+  const thimble_error status = Call(thimble_model_verify, model, nullptr, nullptr);
   CHECK(status.code == static_cast<int32_t>(Code::kInvalidModel));
   CHECK(std::string(status.message).find("tokenizer") != std::string::npos);
   thimble_model_close(model);

@@ -49,8 +49,8 @@ inline std::string ConvertTo(const std::string& name, const std::filesystem::pat
   return ConvertByRecipe(name, source, recipe, 32, tokenizer);
 }
 
-inline thimble_options CacheOptions(int32_t cache, uint32_t context = 0) {
-  thimble_options o = thimble_default_options();
+inline ApiOptions CacheOptions(int32_t cache, uint32_t context = 0) {
+  ApiOptions o = ApiOptions();
   o.context_tokens = context;
   o.key_cache = o.value_cache = cache;
   o.logits_rows = 16;
@@ -90,7 +90,7 @@ inline std::vector<int32_t> ReadIds(const std::filesystem::path& path) {
 
 // Over windows of options.context_tokens ids from position 0, each position scoring the id that comes next, also where that
 // is the first of the next window: as `thimble perplexity` does.
-inline double Perplexity(const std::string& path, const std::vector<int32_t>& ids, const thimble_options& options,
+inline double Perplexity(const std::string& path, const std::vector<int32_t>& ids, const ApiOptions& options,
                          size_t most_windows = SIZE_MAX) {
   Runner runner(path, options);
   const size_t window = options.context_tokens;
@@ -102,7 +102,7 @@ inline double Perplexity(const std::string& path, const std::vector<int32_t>& id
     const std::vector<int32_t> in(from, to), targets(from + 1, to + 1);
     NegativeLogLikelihood nll(targets, runner.outputs());
     runner.Rewind(0);
-    Check(thimble_prefill_each(runner.session(), in.data(), in.size(), &NegativeLogLikelihood::Take, &nll));
+    Check(Call(thimble_prefill_each, runner.session(), in.data(), in.size(), &NegativeLogLikelihood::Take, &nll));
     total += nll.total();
     count += nll.count();
   }

@@ -30,7 +30,7 @@ std::string Text(const char* format, auto... values) {
 }
 
 double Measure(const std::string& path, const std::vector<int32_t>& ids, uint32_t window, int32_t keys, int32_t values) {
-  thimble_options options = CacheOptions(keys, window);
+  ApiOptions options = CacheOptions(keys, window);
   options.value_cache = values;
   options.threads = 2;  // the bits are those of one
   return Perplexity(path, ids, options);
@@ -93,10 +93,10 @@ void Caches(const std::vector<Trained>& models, std::vector<std::string>* lines)
     if (&model == models.data()) {
       line += " one row is both |";
       for (const int32_t type : {THIMBLE_CACHE_F32, THIMBLE_CACHE_F16, THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q4}) {
-        const thimble_options options = CacheOptions(type, model.cache_window);
+        const ApiOptions options = CacheOptions(type, model.cache_window);
         Runner runner(path, options);
-        thimble_plan plan;
-        Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+        thimble_plan plan = Sized<thimble_plan>();
+        Check(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr));
         cut += Text(" %.2f %% |", 100.0 - 100.0 * static_cast<double>(plan.kv_bytes_per_token) /
                                               static_cast<double>(plan.baseline_kv_bytes_per_token));
       }

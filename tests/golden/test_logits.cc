@@ -40,7 +40,7 @@ TEST_CASE("logits of every fixture, in one pass and token by token") {
     const auto logits = expected.at("logits").get<std::vector<std::vector<double>>>();
     const std::string path = ConvertTo(folder.filename().string(), folder, WeightType::kF32);
 
-    thimble_options options = CacheOptions(THIMBLE_CACHE_F32);
+    ApiOptions options = CacheOptions(THIMBLE_CACHE_F32);
     Runner whole(path, options);
     const auto at_once = whole.Prefill(ids);
     CHECK(MaxDifference(at_once, logits) < kTolerance);
@@ -81,7 +81,7 @@ TEST_CASE("logits of every encoder fixture, of images and of token rows") {
     const nlohmann::json expected = ReadJson(folder / "expected.json");
     const std::string path = ConvertTo(folder.filename().string(), folder, WeightType::kF32);
     for (const char* kernels : {static_cast<const char*>(nullptr), "scalar"}) {
-      thimble_options options = CacheOptions(THIMBLE_CACHE_F32);
+      ApiOptions options = CacheOptions(THIMBLE_CACHE_F32);
       options.kernels = kernels;
       Runner runner(path, options);
       if (expected.contains("images")) {

@@ -25,7 +25,7 @@ constexpr uint32_t kWindow = 256;
 
 std::vector<int32_t> Greedy(Runner& runner, const std::vector<int32_t>& prompt, size_t count) {
   runner.Rewind(0);
-  Check(thimble_prefill(runner.session(), prompt.data(), prompt.size()));
+  Check(Call(thimble_prefill, runner.session(), prompt.data(), prompt.size()));
   return runner.GreedyIds(count);
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("the shipped model writes the same greedy text on every machine and fo
     std::vector<int32_t> first;
     for (const uint32_t threads : {1u, 2u, 4u}) {
       INFO((kernels != nullptr ? kernels : "best") << " kernels, " << threads << " threads");
-      thimble_options options = CacheOptions(THIMBLE_CACHE_Q8, 128);
+      ApiOptions options = CacheOptions(THIMBLE_CACHE_Q8, 128);
       options.kernels = kernels;
       options.threads = threads;
       Runner runner(path, options);
@@ -118,7 +118,7 @@ TEST_CASE("thimble_generate streams the shipped model's greedy text") {
   const auto expected = ReadJson(std::string(THIMBLE_GOLDEN_DIR) + "/stories-qmqa/shipped_greedy.json");
   const auto prompt = expected.at("prompt_text").get<std::string>(), text = expected.at("text").get<std::string>();
   const size_t tokens = expected.at("greedy").size(), prompt_tokens = expected.at("prompt").size();
-  thimble_options options = CacheOptions(THIMBLE_CACHE_Q8, 128);
+  ApiOptions options = CacheOptions(THIMBLE_CACHE_Q8, 128);
   options.kernels = "scalar";
   Runner runner(path, options);
   CHECK(runner.Tokenize(prompt, true) == expected.at("prompt").get<std::vector<int32_t>>());

@@ -7,7 +7,7 @@
 
 namespace thimble::test {
 
-void Require(const thimble_status& status) {
+void Require(const thimble_error& status) {
   if (status.code != 0) throw std::runtime_error(status.message);
 }
 
@@ -22,7 +22,7 @@ std::vector<Combination> Combinations() {
       limited = limited || l.attention().score_bias != kNoTensor;
       causal = l.attention().causal;
     }
-    thimble_options o = thimble_default_options();
+    ApiOptions o = ApiOptions();
     o.key_cache = static_cast<int32_t>(i % 4);
     o.value_cache = shared ? o.key_cache : static_cast<int32_t>((i / 3) % 4);
     o.threads = 1 + i / 2 % 2;
@@ -65,16 +65,16 @@ std::vector<PlanLine> Plan::Named(const std::string& name) const {
 }
 
 OpenModel::OpenModel(const std::vector<uint8_t>& bytes) : bytes_(bytes) {
-  Require(thimble_model_open_memory(bytes_.data(), bytes_.size(), &model_));
+  Require(Call(thimble_model_open_memory, bytes_.data(), bytes_.size(), &model_));
 }
 
-Plan OpenModel::PlanFor(const thimble_options& options) const {
+Plan OpenModel::PlanFor(const ApiOptions& options) const {
   Plan plan;
   const auto add = [](void* user, const thimble_plan_line* line) {
     static_cast<std::vector<PlanLine>*>(user)->push_back(
         {line->lifetime, line->name, line->index, line->offset, line->bytes, line->scratch != 0, line->session});
   };
-  Require(thimble_plan_memory(model_, &options, &plan.totals, add, &plan.lines));
+  Require(Call(thimble_plan_memory, model_, &options, &plan.totals, add, &plan.lines));
   return plan;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/include/thimble/thimble.h"
+#include "tests/support/call.h"
 #include "tests/support/model_builder.h"
 
 namespace thimble::test {
@@ -14,7 +14,7 @@ namespace thimble::test {
 struct Combination {
   std::string name;  // model and options, for messages
   ModelBuilder builder;
-  thimble_options options;
+  ApiOptions options;
 };
 
 // Every model of the zoo, with cache types, threads, pass lengths, contexts, kernels and sampling varied
@@ -31,7 +31,7 @@ struct PlanLine {
 };
 
 struct Plan {
-  thimble_plan totals;
+  thimble_plan totals = Sized<thimble_plan>();
   std::vector<PlanLine> lines;
 
   std::vector<PlanLine> Of(thimble_lifetime lifetime) const;
@@ -47,9 +47,9 @@ class OpenModel {
   OpenModel& operator=(const OpenModel&) = delete;
 
   thimble_model* get() const { return model_; }
-  thimble_model_info info() const { return thimble_model_get_info(model_); }
+  thimble_model_info info() const { return InfoOf(model_); }
   // Throws when planning fails.
-  Plan PlanFor(const thimble_options& options) const;
+  Plan PlanFor(const ApiOptions& options) const;
 
  private:
   AlignedBytes bytes_;
@@ -57,7 +57,7 @@ class OpenModel {
 };
 
 // Throws with the message when the status is an error.
-void Require(const thimble_status& status);
+void Require(const thimble_error& status);
 
 // A block with room in front and behind, all of it painted with one byte.
 class PaintedBlock {

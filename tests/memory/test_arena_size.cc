@@ -26,10 +26,10 @@ TEST_CASE("arena: one byte less than planned fails with the exact need, the plan
     PaintedBlock block(need, 0xc3);
     for (const uint64_t size : {need - 1, need / 2, uint64_t{64}, uint64_t{0}}) {
       thimble_session* session = reinterpret_cast<thimble_session*>(&block);
-      const thimble_status status =
-          thimble_session_create(model.get(), &c.options, block.data(), size, &session);
+      const thimble_error status =
+          CreateSession(model.get(), &c.options, block.data(), size, &session);
       CHECK(status.code == 400);
-      CHECK(status.exit_code == 5);
+      CHECK(thimble_exit_code(status.code) == 5);
       CHECK(session == nullptr);
       const std::string numbers = "(got " + std::to_string(size) + ", wanted " + std::to_string(need) + ")";
       CHECK(std::string(status.message).find(numbers) != std::string::npos);
@@ -37,8 +37,8 @@ TEST_CASE("arena: one byte less than planned fails with the exact need, the plan
     CHECK(AllPaint(block.Snapshot(), 0xc3));
     for (const size_t shift : {size_t{1}, size_t{8}, size_t{32}, size_t{63}}) {
       thimble_session* session = nullptr;
-      const thimble_status status =
-          thimble_session_create(model.get(), &c.options, block.data() + shift, need, &session);
+      const thimble_error status =
+          CreateSession(model.get(), &c.options, block.data() + shift, need, &session);
       CHECK(status.code == 401);
       CHECK(session == nullptr);
     }
@@ -46,8 +46,8 @@ TEST_CASE("arena: one byte less than planned fails with the exact need, the plan
     CHECK(AllPaint(block.Snapshot(), 0xc3));
 
     thimble_session* session = nullptr;
-    const thimble_status status =
-        thimble_session_create(model.get(), &c.options, block.data(), need, &session);
+    const thimble_error status =
+        CreateSession(model.get(), &c.options, block.data(), need, &session);
     CHECK(status.code == 0);
     REQUIRE(session != nullptr);
     thimble_session_close(session);
@@ -62,9 +62,9 @@ TEST_CASE("arena: a caller's block is whole again after close, and serves the ne
   PaintedBlock block(need + 4096, 0x11);
   for (int round = 0; round < 3; ++round) {
     thimble_session* session = nullptr;
-    Require(thimble_session_create(model.get(), &c.options, block.data(), need + 4096, &session));
+    Require(CreateSession(model.get(), &c.options, block.data(), need + 4096, &session));
     const int32_t id = 3;
-    Require(thimble_prefill(session, &id, 1));
+    Require(Call(thimble_prefill, session, &id, 1));
     thimble_session_close(session);
     // Under AddressSanitizer this write is the test.
     std::memset(block.data(), 0x11, need);
@@ -79,18 +79,18 @@ TEST_CASE("arena: two sessions of one model do not touch each other") {
   const uint64_t need = model.PlanFor(c.options).totals.arena_bytes;
   PaintedBlock block_a(need, 0), block_b(need, 0xff);
   thimble_session *a = nullptr, *b = nullptr;
-  Require(thimble_session_create(model.get(), &c.options, block_a.data(), need, &a));
-  Require(thimble_session_create(model.get(), &c.options, block_b.data(), need, &b));
+  Require(CreateSession(model.get(), &c.options, block_a.data(), need, &a));
+  Require(CreateSession(model.get(), &c.options, block_b.data(), need, &b));
   const int32_t ids[] = {1, 5, 9};
   const uint32_t outputs = model.info().outputs;
-  Require(thimble_prefill(a, ids, 2));
-  const std::vector<float> before(thimble_logits(a), thimble_logits(a) + outputs);
-  Require(thimble_prefill(b, ids, 3));
-  CHECK(std::memcmp(before.data(), thimble_logits(a), outputs * sizeof(float)) == 0);
+  Require(Call(thimble_prefill, a, ids, 2));
+  const std::vector<float> before(LogitsOf(a), LogitsOf(a) + outputs);
+  Require(Call(thimble_prefill, b, ids, 3));
+  CHECK(std::memcmp(before.data(), LogitsOf(a), outputs * sizeof(float)) == 0);
   CHECK(thimble_position(a) == 2);
-  Require(thimble_decode(a, 9));
-  CHECK(std::memcmp(thimble_logits(a), thimble_logits(b), outputs * sizeof(float)) == 0);
+  Require(DecodeId(a, 9));
+  CHECK(std::memcmp(LogitsOf(a), LogitsOf(b), outputs * sizeof(float)) == 0);
   thimble_session_close(b);
-  Require(thimble_decode(a, 1));
+  Require(DecodeId(a, 1));
   thimble_session_close(a);
 }

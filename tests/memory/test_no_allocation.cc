@@ -30,8 +30,8 @@ void* Keep(void* p) {
 
 struct Work {
   size_t tokens = 0, rows = 0, text_bytes = 0;
-  thimble_status status = {};  // the first error
-  bool Ok(const thimble_status& s) {
+  thimble_error status = {};  // the first error
+  bool Ok(const thimble_error& s) {
     if (s.code != 0 && status.code == 0) status = s;
     return s.code == 0;
   }
@@ -51,39 +51,39 @@ void Decode(thimble_session* session, Work& work) {
   static const int32_t ids[16] = {1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 2, 6, 10, 14, 18, 22};
   const size_t capacity = thimble_capacity(session);
   for (int round = 0; work.tokens < 1000 && work.status.code == 0; ++round) {
-    work.Ok(thimble_rewind(session, 0));
+    work.Ok(Call(thimble_rewind, session, 0));
     const size_t prompt = capacity / 2 < 16 ? capacity / 2 : 16;
     if (round % 2 == 0) {
-      work.Ok(thimble_prefill(session, ids, prompt));
+      work.Ok(Call(thimble_prefill, session, ids, prompt));
     } else {
-      work.Ok(thimble_prefill_each(session, ids, prompt, CountRow, &work));
+      work.Ok(Call(thimble_prefill_each, session, ids, prompt, CountRow, &work));
     }
     work.tokens += prompt;
     while (thimble_position(session) < capacity - 1) {
       int32_t id = 0;
-      if (!work.Ok(thimble_sample(session, &id)) || !work.Ok(thimble_decode(session, id))) return;
+      if (!work.Ok(Call(thimble_sample, session, &id)) || !work.Ok(DecodeId(session, id))) return;
       ++work.tokens;
     }
-    work.Ok(thimble_rewind(session, 2));
+    work.Ok(Call(thimble_rewind, session, 2));
     int32_t out[64];
     size_t count = 0;
-    work.Ok(thimble_encode(session, "abc \xc3\xa4 de", 9, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL, out, 64,
+    work.Ok(Call(thimble_tokenize, nullptr, session, "abc \xc3\xa4 de", 9, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL, out, 64,
                            &count));
-    thimble_generation generated = {};
-    work.Ok(thimble_generate(session, "ab", 2, 8, CountText, &work, &generated));
+    thimble_event generated = {};
+    work.Ok(GenerateText(session, "ab", 2, 8, CountText, &work, &generated));
     work.tokens += generated.prompt_tokens + generated.generated_tokens;
-    thimble_sampling sampling = thimble_default_options().sampling;
+    thimble_sampling sampling = ApiOptions().sampling;
     sampling.temperature = round % 3 == 0 ? 0.0f : 1.0f;
     sampling.seed = static_cast<uint64_t>(round);
     sampling.top_k = 5;
     sampling.repeat_penalty = 1.2f;
     sampling.repeat_last_n = 4;
-    work.Ok(thimble_set_sampling(session, &sampling));
-    (void)thimble_get_profile(session);
-    thimble_reset_profile(session);
+    work.Ok(Call(thimble_set_sampling, session, &sampling));
+    thimble_profile profile = Sized<thimble_profile>();
+    work.Ok(Call(thimble_get_profile, thimble_session_engine(session), 1, &profile));
     // Errors take nothing either.
     const int32_t bad = -1;
-    if (thimble_decode(session, bad).code == 0) work.status.code = -1;
+    if (DecodeId(session, bad).code == 0) work.status.code = -1;
   }
 }
 
@@ -92,10 +92,10 @@ void Encode(thimble_session* session, const thimble_model_info& info, Work& work
   static const int32_t ids[20] = {1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 2, 6, 10, 14, 18, 22, 1, 2, 3, 4};
   while (work.tokens < 1000 && work.status.code == 0) {
     if (info.image_height > 0) {
-      work.Ok(thimble_encode_image(session, pixels, std::size(pixels), CountRow, &work));
+      work.Ok(Call(thimble_encode_image, session, pixels, std::size(pixels), CountRow, &work));
       work.tokens += 13;
     } else {
-      work.Ok(thimble_encode_rows(session, ids, std::size(ids), CountRow, &work));
+      work.Ok(Call(thimble_encode_rows, session, ids, std::size(ids), CountRow, &work));
       work.tokens += std::size(ids);
     }
   }
@@ -173,12 +173,12 @@ TEST_CASE("a thousand tokens take nothing from the system") {
       INFO(c.name << "; threads " << threads);
       const OpenModel model(c.builder.Bytes());
       const thimble_model_info info = model.info();
-      thimble_options options = c.options;
+      ApiOptions options = c.options;
       options.threads = threads;
       options.sampling.top_k = 5;
       options.sampling.repeat_last_n = 4;
       thimble_session* session = nullptr;
-      Require(thimble_session_create(model.get(), &options, nullptr, 0, &session));
+      Require(CreateSession(model.get(), &options, nullptr, 0, &session));
       Work work;
       const Kernel kernel_before = AskKernel();
       const Counts before = CountsNow();
@@ -218,25 +218,25 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
   const ShareAllWork share;
   const OpenModel model(WindowModel().Bytes());
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   options.window_tokens = 30;
   options.sink_tokens = 4;
   options.threads = 2;
   thimble_session* session = nullptr;
-  Require(thimble_session_create(model.get(), &options, nullptr, 0, &session));
+  Require(CreateSession(model.get(), &options, nullptr, 0, &session));
   Work work;
   std::vector<uint8_t> state(1 << 20);
   const Counts before = CountsNow();
   for (int round = 0; round < 2; ++round) {
-    work.Ok(thimble_rewind(session, 0));
-    work.Ok(thimble_prefill(session, ids.data(), 600));
-    for (size_t i = 600; i < kWindowContext; ++i) work.Ok(thimble_decode(session, ids[i]));
-    work.Ok(thimble_rewind(session, thimble_rewind_limit(session)));
-    if (thimble_rewind(session, 1).code != 603) work.status.code = -1;
-    size_t written = 0;
-    work.Ok(thimble_state_save(session, state.data(), state.size(), &written));
-    work.Ok(thimble_state_load(session, state.data(), written));
-    if (thimble_state_load(session, state.data(), written - 1).code != 105) work.status.code = -1;
+    work.Ok(Call(thimble_rewind, session, 0));
+    work.Ok(Call(thimble_prefill, session, ids.data(), 600));
+    for (size_t i = 600; i < kWindowContext; ++i) work.Ok(DecodeId(session, ids[i]));
+    work.Ok(Call(thimble_rewind, session, thimble_rewind_limit(session)));
+    if (Call(thimble_rewind, session, 1).code != 603) work.status.code = -1;
+    StateInMemory written = {state.data(), state.size(), 0};
+    work.Ok(Call(thimble_state_save, session, StateInMemory::Write, &written));
+    work.Ok(LoadState(session, state.data(), written.size));
+    if (LoadState(session, state.data(), written.size - 1).code != 105) work.status.code = -1;
   }
   const Counts used = CountsNow() - before;
   thimble_session_close(session);
@@ -280,12 +280,12 @@ TEST_CASE("a thousand sessions opened, forked, cancelled and closed take nothing
 TEST_CASE("planning takes nothing, and closing gives everything back") {
   if (!CountsAllocations()) SKIP("this build brings its own allocator");
   const OpenModel model(ZooEntry("k_v_on_read").Bytes());
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   options.threads = 2;
   (void)thimble_kernel_tables();  // its text is made once
-  thimble_plan plan;
+  thimble_plan plan = Sized<thimble_plan>();
   const Counts before = CountsNow();
-  const thimble_status planned = thimble_plan_memory(model.get(), &options, &plan, nullptr, nullptr);
+  const thimble_error planned = Call(thimble_plan_memory, model.get(), &options, &plan, nullptr, nullptr);
   Counts used = CountsNow() - before;
   CHECK(planned.code == 0);
   CHECK(used.allocations == 0);
@@ -294,10 +294,10 @@ TEST_CASE("planning takes nothing, and closing gives everything back") {
 
   // The C library keeps a thread's tables for the next thread, so the first session leaves them behind.
   thimble_session* session = nullptr;
-  REQUIRE(thimble_session_create(model.get(), &options, nullptr, 0, &session).code == 0);
+  REQUIRE(CreateSession(model.get(), &options, nullptr, 0, &session).code == 0);
   thimble_session_close(session);
   const Counts open = CountsNow();
-  const thimble_status created = thimble_session_create(model.get(), &options, nullptr, 0, &session);
+  const thimble_error created = CreateSession(model.get(), &options, nullptr, 0, &session);
   thimble_session_close(session);
   used = CountsNow() - open;
   CHECK(created.code == 0);

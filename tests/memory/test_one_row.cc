@@ -17,16 +17,16 @@ constexpr uint32_t kContext = 20;
 
 // Which bytes of the arena the token at `position` changes. The blocks are painted before the session is
 // created, and with two paints, so that a byte cannot be written with what already lies there in both.
-std::vector<bool> WrittenByToken(const OpenModel& model, const thimble_options& options, size_t need,
+std::vector<bool> WrittenByToken(const OpenModel& model, const ApiOptions& options, size_t need,
                                  size_t position) {
   std::vector<bool> written(need);
   for (const uint8_t paint : {0xa5, 0x5a}) {
     PaintedBlock block(need, paint);
     thimble_session* session = nullptr;
-    Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
-    for (size_t i = 0; i < position; ++i) Require(thimble_decode(session, static_cast<int32_t>(i * 3 % 40)));
+    Require(CreateSession(model.get(), &options, block.data(), need, &session));
+    for (size_t i = 0; i < position; ++i) Require(DecodeId(session, static_cast<int32_t>(i * 3 % 40)));
     const std::vector<uint8_t> before = block.Snapshot();
-    Require(thimble_decode(session, 5));
+    Require(DecodeId(session, 5));
     const std::vector<uint8_t> after = block.Snapshot();
     thimble_session_close(session);
     for (size_t i = 0; i < need; ++i) {
@@ -36,8 +36,11 @@ std::vector<bool> WrittenByToken(const OpenModel& model, const thimble_options& 
   return written;
 }
 
-thimble_options Options(int32_t cache, const char* kernels) {
-  thimble_options o = thimble_default_options();
+// By enum thimble_cache_type.
+constexpr CacheType kTypes[] = {CacheType::kF16, CacheType::kF32, CacheType::kQ8, CacheType::kQ4};
+
+ApiOptions Options(int32_t cache, const char* kernels) {
+  ApiOptions o = ApiOptions();
   o.context_tokens = kContext;
   o.key_cache = o.value_cache = cache;
   o.kernels = kernels;
@@ -101,8 +104,8 @@ TEST_CASE("one row: shared keys and values are one row per token, layer and kv h
     const OpenModel model(z.builder.Bytes());
     for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {
       INFO(z.name << ", cache " << cache);
-      const CacheType type = static_cast<CacheType>(cache);
-      const thimble_options options = Options(cache, cache % 2 == 0 ? "scalar" : nullptr);
+      const CacheType type = kTypes[cache];
+      const ApiOptions options = Options(cache, cache % 2 == 0 ? "scalar" : nullptr);
       const Plan plan = model.PlanFor(options);
       const std::vector<PlanLine> lines = plan.Named("kv_cache");
       REQUIRE(lines.size() == 1);
@@ -125,8 +128,8 @@ TEST_CASE("one row: separate keys and values are two rows, layers that read anot
     const OpenModel model(ZooEntry(name).Bytes());
     for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {
       INFO(name << ", cache " << cache);
-      const CacheType type = static_cast<CacheType>(cache);
-      const thimble_options options = Options(cache, nullptr);
+      const CacheType type = kTypes[cache];
+      const ApiOptions options = Options(cache, nullptr);
       const Plan plan = model.PlanFor(options);
       const size_t position = 3;
       const std::vector<Strip> strips = Strips(d, type);
@@ -141,13 +144,13 @@ TEST_CASE("one row: separate keys and values are two rows, layers that read anot
 
 TEST_CASE("one row: keys and values of different types are refused where they are one row") {
   const OpenModel shared(ZooEntry("k_v_on_write").Bytes()), separate(ZooEntry("none_on_write").Bytes());
-  thimble_options options = Options(THIMBLE_CACHE_Q8, nullptr);
+  ApiOptions options = Options(THIMBLE_CACHE_Q8, nullptr);
   options.value_cache = THIMBLE_CACHE_Q4;
-  thimble_plan plan;
-  const thimble_status refused = thimble_plan_memory(shared.get(), &options, &plan, nullptr, nullptr);
+  thimble_plan plan = Sized<thimble_plan>();
+  const thimble_error refused = Call(thimble_plan_memory, shared.get(), &options, &plan, nullptr, nullptr);
   CHECK(refused.code == 100);
   CHECK(std::string(refused.message).find("value_cache") != std::string::npos);
-  CHECK(thimble_plan_memory(separate.get(), &options, &plan, nullptr, nullptr).code == 0);
+  CHECK(Call(thimble_plan_memory, separate.get(), &options, &plan, nullptr, nullptr).code == 0);
 }
 
 TEST_CASE("one row: a shared row halves the cache of the same model with two") {

@@ -16,13 +16,13 @@ uint64_t Bytes(const Plan& plan, const char* name) {
   return bytes;
 }
 
-Plan PlanOf(const thimble_model* model, const thimble_options& options) {
+Plan PlanOf(const thimble_model* model, const ApiOptions& options) {
   Plan plan;
   const auto add = [](void* user, const thimble_plan_line* line) {
     static_cast<std::vector<PlanLine>*>(user)->push_back(
         {line->lifetime, line->name, line->index, line->offset, line->bytes, line->scratch != 0});
   };
-  Require(thimble_plan_memory(model, &options, &plan.totals, add, &plan.lines));
+  Require(Call(thimble_plan_memory, model, &options, &plan.totals, add, &plan.lines));
   return plan;
 }
 
@@ -37,10 +37,10 @@ TEST_CASE("outside: a model takes its handle, its header copy and one mapping") 
     builder.WriteFile(path);
     thimble_model* model = nullptr;
     const Counts before = CountsNow();
-    const thimble_status opened = thimble_model_open(path.c_str(), &model);
+    const thimble_error opened = Call(thimble_model_open, path.c_str(), &model);
     const Counts used = CountsNow() - before;
     REQUIRE(opened.code == 0);
-    thimble_options options = thimble_default_options();
+    ApiOptions options = ApiOptions();
     const Plan plan = PlanOf(model, options);
     CHECK(used.allocations == 2);
     CHECK(used.allocated_bytes == Bytes(plan, "model_handle") + Bytes(plan, "header_copy"));
@@ -59,14 +59,14 @@ TEST_CASE("outside: a session takes its pool and its threads, and the arena when
   const OpenModel model(ZooEntry("none_on_write").Bytes());
   for (uint32_t threads = 1; threads <= 5; ++threads) {
     INFO(threads << " threads");
-    thimble_options options = thimble_default_options();
+    ApiOptions options = ApiOptions();
     options.threads = threads;
     const Plan plan = model.PlanFor(options);
     AlignedBytes block(plan.totals.arena_bytes);
     for (const bool own_block : {false, true}) {
       thimble_session* session = nullptr;
       const Counts before = CountsNow();
-      const thimble_status created = thimble_session_create(
+      const thimble_error created = CreateSession(
           model.get(), &options, own_block ? nullptr : block.data(), own_block ? 0 : block.size(), &session);
       const Counts used = CountsNow() - before;
       REQUIRE(created.code == 0);
@@ -94,7 +94,7 @@ TEST_CASE("outside: what fails gives everything back") {
   const auto balanced = [&](size_t size) {
     thimble_model* model = nullptr;
     const Counts before = CountsNow();
-    const thimble_status status = thimble_model_open_memory(bytes.data(), size, &model);
+    const thimble_error status = Call(thimble_model_open_memory, bytes.data(), size, &model);
     const Counts used = CountsNow() - before;
     return status.code != 0 && used.allocations == used.frees;
   };
@@ -109,12 +109,12 @@ TEST_CASE("outside: what fails gives everything back") {
   bytes.data()[good.size() - ZooEntry("k_v_on_read").description().tokenizer.size()] ^= 1;
 
   const OpenModel model(good);
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   options.threads = 3;
   AlignedBytes small(64);
   thimble_session* session = nullptr;
   const Counts before = CountsNow();
-  const thimble_status status = thimble_session_create(model.get(), &options, small.data(), 64, &session);
+  const thimble_error status = CreateSession(model.get(), &options, small.data(), 64, &session);
   const Counts used = CountsNow() - before;
   CHECK(status.code == 400);
   CHECK(used.allocations == used.frees);

@@ -52,31 +52,31 @@ void RunDecoder(thimble_session* session, const thimble_model_info& info, Emit& 
   for (size_t i = 0; i < capacity; ++i) ids.push_back(static_cast<int32_t>(i * 7 + 3) % v);
 
   // Token by token to the end of the context, sampled all along.
-  Require(thimble_prefill(session, ids.data(), 2));
+  Require(Call(thimble_prefill, session, ids.data(), 2));
   while (thimble_position(session) < capacity) {
     int32_t id = 0;
-    Require(thimble_sample(session, &id));
+    Require(Call(thimble_sample, session, &id));
     t.Bytes(&id, sizeof id);
-    Require(thimble_decode(session, id));
-    t.Logits(thimble_logits(session), emit.outputs);
+    Require(DecodeId(session, id));
+    t.Logits(LogitsOf(session), emit.outputs);
   }
-  CHECK(thimble_decode(session, 0).code == 600);
-  thimble_sampling warm = thimble_default_options().sampling;
+  CHECK(DecodeId(session, 0).code == 600);
+  thimble_sampling warm = ApiOptions().sampling;
   warm.top_k = 5;
   warm.repeat_last_n = 0;
-  Require(thimble_set_sampling(session, &warm));
+  Require(Call(thimble_set_sampling, session, &warm));
   // Whole passes, every row.
-  Require(thimble_rewind(session, 0));
-  Require(thimble_prefill_each(session, ids.data(), capacity, &Emit::Row, &emit));
+  Require(Call(thimble_rewind, session, 0));
+  Require(Call(thimble_prefill_each, session, ids.data(), capacity, &Emit::Row, &emit));
   CHECK(emit.rows == capacity);
   // Text.
-  Require(thimble_rewind(session, 1));
+  Require(Call(thimble_rewind, session, 1));
   int32_t out[16];
   size_t count = 0;
-  Require(thimble_encode(session, "ab cd ab", 8, THIMBLE_PARSE_SPECIAL, out, 16, &count));
+  Require(Call(thimble_tokenize, nullptr, session, "ab cd ab", 8, THIMBLE_PARSE_SPECIAL, out, 16, &count));
   t.Bytes(out, count * sizeof(int32_t));
-  thimble_generation generated;
-  Require(thimble_generate(session, "ab abc", 6, 0, &Emit::Text, &emit, &generated));
+  thimble_event generated;
+  Require(GenerateText(session, "ab abc", 6, 0, &Emit::Text, &emit, &generated));
   t.Bytes(&generated.generated_tokens, sizeof generated.generated_tokens);
 }
 
@@ -84,18 +84,18 @@ void RunEncoder(thimble_session* session, const thimble_model_info& info, Emit& 
   if (info.image_height > 0) {
     std::vector<float> pixels(size_t{info.image_channels} * info.image_height * info.image_width);
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 17) / 8.0f - 1.0f;
-    Require(thimble_encode_image(session, pixels.data(), pixels.size(), &Emit::Row, &emit));
+    Require(Call(thimble_encode_image, session, pixels.data(), pixels.size(), &Emit::Row, &emit));
   } else {
     std::vector<int32_t> ids;
     for (size_t i = 0; i < thimble_capacity(session); ++i)
       ids.push_back(static_cast<int32_t>(i * 5 % info.vocabulary));
-    Require(thimble_encode_rows(session, ids.data(), ids.size(), &Emit::Row, &emit));
+    Require(Call(thimble_encode_rows, session, ids.data(), ids.size(), &Emit::Row, &emit));
   }
   CHECK(emit.rows > 0);
   // No memory is planned for what only decoders do.
   const int32_t id = 0;
-  CHECK(thimble_prefill(session, &id, 1).code == 601);
-  CHECK(thimble_generate(session, "a", 1, 1, nullptr, nullptr, nullptr).code == 601);
+  CHECK(Call(thimble_prefill, session, &id, 1).code == 601);
+  CHECK(GenerateText(session, "a", 1, 1, nullptr, nullptr, nullptr).code == 601);
 }
 
 struct Outcome {
@@ -103,10 +103,10 @@ struct Outcome {
   std::vector<uint8_t> arena;
 };
 
-Outcome Run(const OpenModel& model, const thimble_options& options, size_t need, uint8_t paint) {
+Outcome Run(const OpenModel& model, const ApiOptions& options, size_t need, uint8_t paint) {
   PaintedBlock block(need, paint);
   thimble_session* session = nullptr;
-  Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+  Require(CreateSession(model.get(), &options, block.data(), need, &session));
   Transcript transcript;
   Emit emit{&transcript, model.info().outputs};
   if (model.info().is_decoder) {
@@ -168,7 +168,7 @@ TEST_CASE("painted arena: rings of rows use what is planned for them, whatever l
   const OpenModel model(WindowModel().Bytes());
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
   for (int32_t type = 0; type < 4; ++type) {
-    thimble_options options = thimble_default_options();
+    ApiOptions options = ApiOptions();
     options.key_cache = options.value_cache = type;
     options.chunk_tokens = 11;
     options.window_tokens = 50;
@@ -182,12 +182,12 @@ TEST_CASE("painted arena: rings of rows use what is planned for them, whatever l
     for (const uint8_t paint : {0xff, 0x3f, 0}) {
       PaintedBlock block(need, paint);
       thimble_session* session = nullptr;
-      Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
+      Require(CreateSession(model.get(), &options, block.data(), need, &session));
       Transcript transcript;
       Emit emit{&transcript, model.info().outputs};
-      Require(thimble_prefill_each(session, ids.data(), ids.size(), &Emit::Row, &emit));
-      Require(thimble_rewind(session, thimble_rewind_limit(session)));
-      Require(thimble_prefill_each(session, ids.data(), 30, &Emit::Row, &emit));
+      Require(Call(thimble_prefill_each, session, ids.data(), ids.size(), &Emit::Row, &emit));
+      Require(Call(thimble_rewind, session, thimble_rewind_limit(session)));
+      Require(Call(thimble_prefill_each, session, ids.data(), 30, &Emit::Row, &emit));
       thimble_session_close(session);
       CHECK(block.GuardsUntouched());
       outcomes.push_back({transcript.text(), block.Snapshot()});
@@ -214,7 +214,7 @@ TEST_CASE("painted arena: a context filled with random rows is whole, whatever l
     if (!model.info().is_decoder) continue;
     for (int32_t type = 0; type < 4; ++type) {
       INFO(z.name << ", cache " << type);
-      thimble_options options = thimble_default_options();
+      ApiOptions options = ApiOptions();
       options.context_tokens = 16;
       options.chunk_tokens = 3;
       options.key_cache = options.value_cache = type;
@@ -223,15 +223,15 @@ TEST_CASE("painted arena: a context filled with random rows is whole, whatever l
       for (const uint8_t paint : {0xff, 0x3f}) {
         PaintedBlock block(need, paint);
         thimble_session* session = nullptr;
-        Require(thimble_session_create(model.get(), &options, block.data(), need, &session));
-        CHECK(thimble_fill_context(session, 17, 1).code == 600);
+        Require(CreateSession(model.get(), &options, block.data(), need, &session));
+        CHECK(Call(thimble_fill_context, session, 17, 1).code == 600);
         CHECK(thimble_position(session) == 0);
-        Require(thimble_fill_context(session, 10, 1));
+        Require(Call(thimble_fill_context, session, 10, 1));
         CHECK(thimble_position(session) == 10);
-        CHECK(thimble_logits(session) == nullptr);
-        Require(thimble_decode(session, 3));
+        CHECK(LogitsOf(session) == nullptr);
+        Require(DecodeId(session, 3));
         Transcript transcript;
-        transcript.Logits(thimble_logits(session), model.info().outputs);
+        transcript.Logits(LogitsOf(session), model.info().outputs);
         thimble_session_close(session);
         CHECK(block.GuardsUntouched());
         said.push_back(transcript.text());

@@ -134,21 +134,21 @@ TEST_CASE("plan: asking twice gives the same, also while a session runs") {
     const OpenModel model(c.builder.Bytes());
     const Plan first = model.PlanFor(c.options);
     thimble_session* session = nullptr;
-    Require(thimble_session_create(model.get(), &c.options, nullptr, 0, &session));
+    Require(CreateSession(model.get(), &c.options, nullptr, 0, &session));
     const Plan second = model.PlanFor(c.options);
     thimble_session_close(session);
     CHECK(first.totals.arena_bytes == second.totals.arena_bytes);
     CHECK(first.totals.outside_bytes == second.totals.outside_bytes);
     CHECK(first.lines.size() == second.lines.size());
-    thimble_plan totals;
-    Require(thimble_plan_memory(model.get(), &c.options, &totals, nullptr, nullptr));
+    thimble_plan totals = Sized<thimble_plan>();
+    Require(Call(thimble_plan_memory, model.get(), &c.options, &totals, nullptr, nullptr));
     CHECK(totals.arena_bytes == first.totals.arena_bytes);
   }
 }
 
 TEST_CASE("plan: what grows with the context is the cache, tables of positions, and room for text") {
   for (const Combination& c : Combinations()) {
-    thimble_options options = c.options;
+    ApiOptions options = c.options;
     const OpenModel model(c.builder.Bytes());
     if (!model.info().is_decoder) continue;
     INFO(c.name);
@@ -170,12 +170,12 @@ TEST_CASE("plan: what grows with the context is the cache, tables of positions, 
     }
     // 64 tokens more are 64 rows more, to the byte: 64 rows of any size are a multiple of the alignment.
     options.context_tokens = 17;
-    if (thimble_plan ignored;
-        thimble_plan_memory(model.get(), &options, &ignored, nullptr, nullptr).code != 0)
+    if (thimble_plan ignored = Sized<thimble_plan>();
+        Call(thimble_plan_memory, model.get(), &options, &ignored, nullptr, nullptr).code != 0)
       continue;
     const thimble_plan before = model.PlanFor(options).totals;
     options.context_tokens = 17 + 64;
-    if (thimble_plan after; thimble_plan_memory(model.get(), &options, &after, nullptr, nullptr).code == 0) {
+    if (thimble_plan after = Sized<thimble_plan>(); Call(thimble_plan_memory, model.get(), &options, &after, nullptr, nullptr).code == 0) {
       CHECK(after.kv_bytes - after.kv_recent_bytes - (before.kv_bytes - before.kv_recent_bytes) ==
             64 * after.kv_bytes_per_context_token);
     }

@@ -34,17 +34,17 @@ TEST_CASE("slots: one session more costs exactly a slot, and all slots are alike
     INFO(c.name);
     const OpenModel model(c.builder.Bytes());
     const Plan one = model.PlanFor(c.options);
-    CHECK(one.totals.sessions == 1);
+    CHECK(one.totals.max_sessions == 1);
     const std::vector<PlanLine> first = OfSlot(one, 0);
     uint64_t slot_bytes = 0;
     for (const PlanLine& line : first) slot_bytes += line.bytes;
     CHECK(slot_bytes == one.totals.session_bytes);
     for (const uint32_t sessions : {2u, 3u, 5u, 64u}) {
       INFO(sessions << " sessions");
-      thimble_options options = c.options;
+      ApiOptions options = c.options;
       options.max_sessions = sessions;
       const Plan plan = model.PlanFor(options);
-      CHECK(plan.totals.sessions == sessions);
+      CHECK(plan.totals.max_sessions == sessions);
       CHECK(plan.totals.session_bytes == slot_bytes);
       CHECK(plan.totals.arena_bytes == one.totals.arena_bytes + (sessions - 1) * slot_bytes);
       CHECK(plan.totals.kv_bytes == one.totals.kv_bytes * sessions);

@@ -7,8 +7,8 @@
 #include "format/model_file.h"
 #include "ops/linear/packing/layouts.h"
 #include "runtime/core/status.h"
-#include "runtime/include/thimble/thimble.h"
 #include "tests/packing/packed_file.h"
+#include "tests/support/call.h"
 #include "tests/support/exercise.h"
 
 using namespace thimble;
@@ -38,7 +38,7 @@ Described Describe(WeightType type, const PackedLayout& layout) {
   return out;
 }
 
-thimble_status Open(ModelDescription d) {
+thimble_error Open(ModelDescription d) {
   uint64_t file_bytes = 0;
   const std::vector<SegmentSpec> segments = LayOut(d, &file_bytes);
   std::vector<uint8_t> file(file_bytes);
@@ -46,12 +46,12 @@ thimble_status Open(ModelDescription d) {
   std::memcpy(file.data(), header.data(), header.size());
   const AlignedBytes bytes(file);
   thimble_model* model = nullptr;
-  const thimble_status status = thimble_model_open_memory(bytes.data(), bytes.size(), &model);
+  const thimble_error status = Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model);
   thimble_model_close(model);
   return status;
 }
 
-bool Names(const thimble_status& status, int32_t code, const char* text) {
+bool Names(const thimble_error& status, int32_t code, const char* text) {
   INFO(status.code << " " << status.message);
   CHECK(status.code == code);
   CHECK(std::strstr(status.message, text) != nullptr);
@@ -79,7 +79,7 @@ Place FirstPacked(const std::vector<uint8_t>& file) {
 }
 
 // What verify says of `file`, a changed copy of `good`, when its checksums are right again.
-thimble_status VerifySealed(const std::vector<uint8_t>& good, const Place& place, std::vector<uint8_t> file) {
+thimble_error VerifySealed(const std::vector<uint8_t>& good, const Place& place, std::vector<uint8_t> file) {
   const AlignedBytes original(good);
   ModelFile described;
   REQUIRE(described.OpenMemory(original.data(), original.size()).ok());
@@ -98,8 +98,8 @@ thimble_status VerifySealed(const std::vector<uint8_t>& good, const Place& place
   std::memcpy(at + 56, &prefix_sum, 8);
   const AlignedBytes bytes(file);
   thimble_model* model = nullptr;
-  REQUIRE(thimble_model_open_memory(bytes.data(), bytes.size(), &model).code == 0);
-  const thimble_status verified = thimble_model_verify(model);
+  REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == 0);
+  const thimble_error verified = Call(thimble_model_verify, model, nullptr, nullptr);
   thimble_model_close(model);
   return verified;
 }
@@ -196,7 +196,7 @@ TEST_CASE("hostile packing: verify looks into packed tensors") {
       for (size_t i = place.offset; i < place.offset + place.bytes; i += 7) {
         std::vector<uint8_t> file = good;
         file[i] ^= patterns[i % 2];
-        const thimble_status verified = VerifySealed(good, place, file);
+        const thimble_error verified = VerifySealed(good, place, file);
         refused += verified.code == static_cast<int32_t>(Code::kInvalidModel);
         CHECK(verified.code != static_cast<int32_t>(Code::kCorrupt));
       }

@@ -19,19 +19,19 @@ using Logits = std::vector<std::vector<float>>;
 
 struct Outcome {
   Logits logits;
-  thimble_plan plan;
+  thimble_plan plan = Sized<thimble_plan>();
 };
 
 Outcome Run(const std::vector<uint8_t>& bytes, const char* kernels, uint32_t threads = 1) {
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   options.context_tokens = 0;  // encoders take an input at once
   options.kernels = kernels;
   options.threads = threads;
   options.logits_rows = 3;
   Runner runner(bytes, options);
   Outcome out;
-  Check(thimble_plan_memory(runner.model(), &options, &out.plan, nullptr, nullptr));
-  const thimble_model_info info = thimble_model_get_info(runner.model());
+  Check(Call(thimble_plan_memory, runner.model(), &options, &out.plan, nullptr, nullptr));
+  const thimble_model_info info = InfoOf(runner.model());
   const std::vector<int32_t> ids = {1, 0, 3, 2, 4, 1};
   if (info.is_decoder) {
     out.logits = runner.Prefill(ids);
@@ -133,8 +133,8 @@ TEST_CASE("packed files: from any packing to any other, and back to the same fil
       CHECK(wandering == Packed(plain, packing.name));
       AlignedBytes aligned(wandering);
       thimble_model* model = nullptr;
-      Check(thimble_model_open_memory(aligned.data(), aligned.size(), &model));
-      const thimble_status verified = thimble_model_verify(model);
+      Check(Call(thimble_model_open_memory, aligned.data(), aligned.size(), &model));
+      const thimble_error verified = Call(thimble_model_verify, model, nullptr, nullptr);
       INFO(verified.message);
       CHECK(verified.code == 0);
       thimble_model_close(model);

@@ -85,15 +85,15 @@ TEST_CASE("packed files: nothing is copied, dirtied or touched before it is used
   const std::string best = BestTable();
   if (best == "scalar") SKIP("only portable kernels here");
   const std::string path = LargeModel(best);
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   options.context_tokens = 32;
   options.chunk_tokens = 8;
   const uint64_t private_before = PagesOf("").private_dirty;
   const auto start = std::chrono::steady_clock::now();
   Runner runner(path, options);
   const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  thimble_plan plan;
-  Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+  thimble_plan plan = Sized<thimble_plan>();
+  Check(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr));
   CHECK(plan.packed_weight_bytes == 0);
   CHECK(plan.file_packing == best);
   CHECK(plan.kernels == best);
@@ -127,11 +127,11 @@ TEST_CASE("packed files: a tied table is stored once, in every packing") {
     m.Finish(false, true, NormKind::kRmsNorm);
     const std::vector<uint8_t> bytes = Packed(m.Bytes(), table.name);
     CHECK(bytes.size() < 500 * 64 + 4 * 64 * 64 + 40000);
-    thimble_options options = thimble_default_options();
+    ApiOptions options = ApiOptions();
     options.kernels = "scalar";
     Runner runner(bytes, options);
-    thimble_plan plan;
-    Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+    thimble_plan plan = Sized<thimble_plan>();
+    Check(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr));
     // Unpacked once, for the head and for looking up.
     CHECK(plan.packed_weight_bytes < 500 * 64 + 4 * 64 * 64 + 8000);
     (void)runner.Prefill({1, 2, 3});

@@ -6,28 +6,28 @@
 #include <string>
 #include <vector>
 
-#include "runtime/include/thimble/thimble.h"
+#include "tests/support/call.h"
 #include "tests/support/model_builder.h"
 
 namespace thimble::test {
 
-inline void Check(const thimble_status& status) {
-  if (status.code != 0) throw std::runtime_error(status.message);
+inline void Check(const thimble_error& error) {
+  if (error.code != 0) throw std::runtime_error(error.message);
 }
 
 class Runner {
  public:
-  Runner(const std::vector<uint8_t>& bytes, const thimble_options& options) : bytes_(bytes) {
-    Check(thimble_model_open_memory(bytes_.data(), bytes_.size(), &model_));
-    Check(thimble_session_create(model_, &options, nullptr, 0, &session_));
+  Runner(const std::vector<uint8_t>& bytes, const ApiOptions& options) : bytes_(bytes) {
+    Check(Call(thimble_model_open_memory, bytes_.data(), bytes_.size(), &model_));
+    Check(CreateSession(model_, &options, nullptr, 0, &session_));
   }
-  Runner(const std::string& path, const thimble_options& options) : bytes_(size_t{0}) {
-    Check(thimble_model_open(path.c_str(), &model_));
-    Check(thimble_session_create(model_, &options, nullptr, 0, &session_));
+  Runner(const std::string& path, const ApiOptions& options) : bytes_(size_t{0}) {
+    Check(Call(thimble_model_open, path.c_str(), &model_));
+    Check(CreateSession(model_, &options, nullptr, 0, &session_));
   }
   // Another session over the same model. `first` lives longer.
-  Runner(Runner& first, const thimble_options& options) : bytes_(size_t{0}), model_(first.model_), owns_model_(false) {
-    Check(thimble_session_create(model_, &options, nullptr, 0, &session_));
+  Runner(Runner& first, const ApiOptions& options) : bytes_(size_t{0}), model_(first.model_), owns_model_(false) {
+    Check(CreateSession(model_, &options, nullptr, 0, &session_));
   }
   ~Runner() {
     thimble_session_close(session_);
@@ -38,20 +38,20 @@ class Runner {
 
   thimble_model* model() { return model_; }
   thimble_session* session() { return session_; }
-  size_t outputs() const { return thimble_model_get_info(model_).outputs; }
+  size_t outputs() const { return InfoOf(model_).outputs; }
 
   // Logits of every position, in passes of the session's chunk size.
   std::vector<std::vector<float>> Prefill(const std::vector<int32_t>& ids) {
     std::vector<std::vector<float>> rows;
     Collector collector{&rows, outputs()};
-    Check(thimble_prefill_each(session_, ids.data(), ids.size(), &Collector::Take, &collector));
+    Check(Call(thimble_prefill_each, session_, ids.data(), ids.size(), &Collector::Take, &collector));
     return rows;
   }
   std::vector<std::vector<float>> DecodeEach(const std::vector<int32_t>& ids) {
     std::vector<std::vector<float>> rows;
     for (int32_t id : ids) {
-      Check(thimble_decode(session_, id));
-      const float* logits = thimble_logits(session_);
+      Check(DecodeId(session_, id));
+      const float* logits = LogitsOf(session_);
       rows.emplace_back(logits, logits + outputs());
     }
     return rows;
@@ -59,13 +59,13 @@ class Runner {
   std::vector<std::vector<float>> EncodeRows(const std::vector<int32_t>& ids) {
     std::vector<std::vector<float>> rows;
     Collector collector{&rows, outputs()};
-    Check(thimble_encode_rows(session_, ids.data(), ids.size(), &Collector::Take, &collector));
+    Check(Call(thimble_encode_rows, session_, ids.data(), ids.size(), &Collector::Take, &collector));
     return rows;
   }
   std::vector<std::vector<float>> EncodeImage(const std::vector<float>& pixels) {
     std::vector<std::vector<float>> rows;
     Collector collector{&rows, outputs()};
-    Check(thimble_encode_image(session_, pixels.data(), pixels.size(), &Collector::Take, &collector));
+    Check(Call(thimble_encode_image, session_, pixels.data(), pixels.size(), &Collector::Take, &collector));
     return rows;
   }
 
@@ -76,24 +76,24 @@ class Runner {
   };
   Stopped StopPrefill(const std::vector<int32_t>& ids, size_t stop_at) {
     return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
-      return thimble_prefill_each(session_, ids.data(), ids.size(), each, user);
+      return Call(thimble_prefill_each, session_, ids.data(), ids.size(), each, user);
     });
   }
   Stopped StopEncodeRows(const std::vector<int32_t>& ids, size_t stop_at) {
     return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
-      return thimble_encode_rows(session_, ids.data(), ids.size(), each, user);
+      return Call(thimble_encode_rows, session_, ids.data(), ids.size(), each, user);
     });
   }
   Stopped StopEncodeImage(const std::vector<float>& pixels, size_t stop_at) {
     return Stop(stop_at, [&](thimble_logits_fn each, void* user) {
-      return thimble_encode_image(session_, pixels.data(), pixels.size(), each, user);
+      return Call(thimble_encode_image, session_, pixels.data(), pixels.size(), each, user);
     });
   }
 
   // What the library's own loop writes, greedily. `pieces` is the text as it was streamed; the callback says stop at its
-  // `stop_at`-th call, and then code is 602.
+  // `stop_at`-th call.
   struct Generated {
-    int32_t code = 0;
+    bool stopped = false;
     std::vector<std::string> pieces;
     size_t prompt_tokens = 0, generated_tokens = 0;
     bool ended = false;
@@ -114,14 +114,14 @@ class Runner {
       s->out.pieces.emplace_back(text, bytes);
       return s->out.pieces.size() < s->stop_at;
     };
-    thimble_generation generation = {};
-    const thimble_status status =
-        thimble_generate(session_, prompt.data(), prompt.size(), most_tokens, take, &stream, &generation);
-    if (status.code != 0 && status.code != 602) Check(status);
-    stream.out.code = status.code;
-    stream.out.prompt_tokens = generation.prompt_tokens;
-    stream.out.generated_tokens = generation.generated_tokens;
-    stream.out.ended = generation.ended != 0;
+    thimble_event last = {};
+    const thimble_error status =
+        GenerateText(session_, prompt.data(), prompt.size(), static_cast<uint32_t>(most_tokens), take, &stream, &last);
+    Check(status);
+    stream.out.stopped = stream.out.pieces.size() >= stop_at;
+    stream.out.prompt_tokens = last.prompt_tokens;
+    stream.out.generated_tokens = last.generated_tokens;
+    stream.out.ended = last.end == THIMBLE_END_ID;
     return stream.out;
   }
   // The ids with the largest logits, appended one after another behind what is in the context; the last is not appended.
@@ -130,22 +130,22 @@ class Runner {
     std::vector<int32_t> ids;
     for (size_t i = 0; i < count; ++i) {
       int32_t id = -1;
-      Check(thimble_sample(session_, &id));
+      Check(Call(thimble_sample, session_, &id));
       ids.push_back(id);
-      if (i + 1 < count) Check(thimble_decode(session_, id));
+      if (i + 1 < count) Check(DecodeId(session_, id));
     }
     return ids;
   }
   std::vector<int32_t> Tokenize(const std::string& text, bool bos) {
     std::vector<int32_t> ids(text.size() + 1);
     size_t count = 0;
-    Check(thimble_tokenize(model_, text.data(), text.size(), bos ? THIMBLE_ADD_BOS : 0, ids.data(), ids.size(), &count));
+    Check(Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), bos ? THIMBLE_ADD_BOS : 0, ids.data(), ids.size(), &count));
     ids.resize(count);
     return ids;
   }
   size_t position() const { return thimble_position(session_); }
-  bool has_logits() const { return thimble_logits(session_) != nullptr; }
-  void Rewind(size_t position) { Check(thimble_rewind(session_, position)); }
+  bool has_logits() const { return LogitsOf(session_) != nullptr; }
+  void Rewind(size_t position) { Check(Call(thimble_rewind, session_, position)); }
 
  private:
   struct Collector {
@@ -166,13 +166,13 @@ class Runner {
       Counter* c = static_cast<Counter*>(user);
       return ++c->rows < c->stop_at;
     };
-    const thimble_status status = call(take, &counter);
+    const thimble_error status = call(take, &counter);
     return {status.code, counter.rows};
   }
   void SetGreedy() {
-    thimble_sampling greedy = thimble_default_options().sampling;
+    thimble_sampling greedy = ApiOptions().sampling;
     greedy.temperature = 0;
-    Check(thimble_set_sampling(session_, &greedy));
+    Check(Call(thimble_set_sampling, session_, &greedy));
   }
 
   AlignedBytes bytes_;

@@ -30,7 +30,7 @@ Answers Ask(Runner& runner, const std::vector<int32_t>& ids) {
   a.greedy = runner.GreedyIds(6);
   runner.Rewind(ids.size() - 6);
   a.steps = runner.DecodeEach({ids.end() - 6, ids.end()});
-  if (thimble_model_get_info(runner.model()).has_tokenizer) {
+  if (InfoOf(runner.model()).has_tokenizer) {
     a.text_ids = runner.Tokenize("abc de fa", true);
     runner.Rewind(0);
     a.pieces = runner.Generate("abc de", 10).pieces;
@@ -39,7 +39,7 @@ Answers Ask(Runner& runner, const std::vector<int32_t>& ids) {
 }
 
 // `count` sessions over one model; those at even places differ from the others in what they are asked.
-void CheckAtOnce(const std::vector<uint8_t>& bytes, const thimble_options& options, size_t tokens, size_t count) {
+void CheckAtOnce(const std::vector<uint8_t>& bytes, const ApiOptions& options, size_t tokens, size_t count) {
   const ShareAllWork share;
   Runner alone(bytes, options);
   const std::vector<int32_t> texts[2] = {WindowIds(tokens), WindowIds(tokens - 3)};
@@ -69,7 +69,7 @@ TEST_CASE("two sessions of one model at once answer as one alone", "[threads]") 
   for (const char* kernels : {"scalar", static_cast<const char*>(nullptr)}) {
     for (const int32_t cache : {THIMBLE_CACHE_F16, THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q4}) {
       INFO((kernels != nullptr ? kernels : "best") << " kernels, cache type " << cache);
-      thimble_options options = thimble_default_options();
+      ApiOptions options = ApiOptions();
       options.kernels = kernels;
       options.key_cache = options.value_cache = cache;
       options.threads = 2;
@@ -83,7 +83,7 @@ TEST_CASE("two sessions of one model at once answer as one alone", "[threads]") 
 }
 
 TEST_CASE("more sessions than processors, some of them created while others work", "[threads]") {
-  thimble_options options = thimble_default_options();
+  ApiOptions options = ApiOptions();
   const std::vector<uint8_t> bytes = ZooEntry("k_v_on_read").Bytes();
   CheckAtOnce(bytes, options, 16, 6);
 

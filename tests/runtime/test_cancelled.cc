@@ -13,8 +13,8 @@ namespace {
 
 constexpr int32_t kCancelled = 602;
 
-thimble_options InChunksOf(uint32_t chunk_tokens, uint32_t logits_rows) {
-  thimble_options o = thimble_default_options();
+ApiOptions InChunksOf(uint32_t chunk_tokens, uint32_t logits_rows) {
+  ApiOptions o = ApiOptions();
   o.chunk_tokens = chunk_tokens;
   o.logits_rows = logits_rows;
   return o;
@@ -26,7 +26,7 @@ TEST_CASE("prefilling stopped by its callback keeps the passes up to the one tha
   const std::vector<uint8_t> bytes = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(60);
   for (const uint32_t logits_rows : {1u, 3u, 16u}) {
-    const thimble_options options = InChunksOf(8, logits_rows);
+    const ApiOptions options = InChunksOf(8, logits_rows);
     Runner never(bytes, options);
     const auto expected = never.Prefill(ids);
     // The first row, inside a chunk, a chunk's last row, the last row of all.
@@ -40,7 +40,7 @@ TEST_CASE("prefilling stopped by its callback keeps the passes up to the one tha
       const size_t kept = std::min<size_t>((stop_at + pass - 1) / pass * pass, 60);
       CHECK(runner.position() == kept);
       REQUIRE(runner.has_logits());
-      const float* logits = thimble_logits(runner.session());
+      const float* logits = LogitsOf(runner.session());
       CHECK(std::vector<float>(logits, logits + expected[0].size()) == expected[kept - 1]);
       if (kept == ids.size()) continue;
       const auto rest = runner.Prefill({ids.begin() + static_cast<long>(kept), ids.end()});
@@ -52,16 +52,16 @@ TEST_CASE("prefilling stopped by its callback keeps the passes up to the one tha
 
 TEST_CASE("generating stopped by its callback keeps the tokens before the one that was shown last") {
   const std::vector<uint8_t> bytes = ZooEntry("none_on_write").Bytes();
-  const thimble_options options = InChunksOf(8, 1);
+  const ApiOptions options = InChunksOf(8, 1);
   Runner never(bytes, options);
   const Runner::Generated whole = never.Generate("abc de", 12);
-  REQUIRE(whole.code == 0);
+  REQUIRE(!whole.stopped);
   REQUIRE(whole.pieces.size() > 6);
   for (const size_t stop_at : {1u, 2u, 5u}) {
     INFO("stopped at piece " << stop_at);
     Runner runner(bytes, options);
     const Runner::Generated stopped = runner.Generate("abc de", 12, stop_at);
-    CHECK(stopped.code == kCancelled);
+    CHECK(stopped.stopped);
     CHECK(stopped.pieces == std::vector<std::string>(whole.pieces.begin(), whole.pieces.begin() + static_cast<long>(stop_at)));
     CHECK(stopped.prompt_tokens == whole.prompt_tokens);
     CHECK(stopped.generated_tokens >= stop_at);
@@ -70,7 +70,7 @@ TEST_CASE("generating stopped by its callback keeps the tokens before the one th
     CHECK(runner.position() == stopped.prompt_tokens + stopped.generated_tokens - 1);
     CHECK(runner.has_logits());
     const Runner::Generated rest = runner.Generate("", 12 - stopped.generated_tokens + 1);
-    CHECK(rest.code == 0);
+    CHECK(!rest.stopped);
     CHECK(rest.prompt_tokens == 0);
     CHECK(stopped.Text().substr(0, stopped.Text().size() - stopped.pieces.back().size()) + rest.Text() == whole.Text());
     CHECK(runner.position() == never.position());

@@ -50,5 +50,5 @@ TEST_CASE("equal processors, missing files and nonsense give no difference") {
 
 TEST_CASE("this machine answers, too") {
   (void)thimble_performance_cpus();
-  CHECK(thimble_thread_cpus(nullptr, nullptr, 0, nullptr).code == 100);
+  CHECK(thimble_thread_cpus(nullptr, nullptr, 0, nullptr, nullptr) == THIMBLE_INVALID_ARGUMENT);
 }

@@ -23,8 +23,8 @@ std::vector<int32_t> Ids(size_t count, uint32_t vocabulary, uint64_t seed = 7) {
   return ids;
 }
 
-thimble_options ExactOptions(uint32_t context) {
-  thimble_options o = thimble_default_options();
+ApiOptions ExactOptions(uint32_t context) {
+  ApiOptions o = ApiOptions();
   o.context_tokens = context;
   o.key_cache = o.value_cache = THIMBLE_CACHE_F32;
   o.chunk_tokens = 5;
@@ -61,7 +61,7 @@ void CheckModel(ModelBuilder& m, const std::string& what, size_t tokens = 17) {
   const std::vector<int32_t> ids = Ids(tokens, m.description().spec.vocabulary);
   const auto expected = OracleLogits(m, ids);
   const std::vector<uint8_t> bytes = m.Bytes();
-  thimble_options options = ExactOptions(m.description().spec.max_positions);
+  ApiOptions options = ExactOptions(m.description().spec.max_positions);
   Runner chunks(bytes, options);
   const auto in_chunks = chunks.Prefill(ids);
   CHECK(MaxDifference(in_chunks, expected) < kTolerance);
@@ -78,7 +78,7 @@ void CheckModel(ModelBuilder& m, const std::string& what, size_t tokens = 17) {
   CHECK(MaxDifference(one_by_one, expected) < kTolerance);
 
   // Going back and taking the same way again gives the same bits.
-  Check(thimble_rewind(single.session(), 4));
+  Check(Call(thimble_rewind, single.session(), 4));
   const auto again = single.DecodeEach({ids.begin() + 4, ids.end()});
   CHECK(MaxDifference(again, std::vector<std::vector<float>>(one_by_one.begin() + 4, one_by_one.end())) == 0.0);
   CHECK(share.TasksOfOthers() > 0);
@@ -185,11 +185,11 @@ TEST_CASE("an encoder sees every row, of tokens and of images") {
   m.AddLayer(a, FfnKind::kPlain, Activation::kGeluErf, 20, NormKind::kLayerNorm, true);
   m.Finish(true, false, NormKind::kLayerNorm);
   const std::vector<int32_t> ids = Ids(19, 31);
-  thimble_options options = ExactOptions(40);
+  ApiOptions options = ExactOptions(40);
   options.chunk_tokens = 0;
   Runner runner(m.Bytes(), options);
   CHECK(MaxDifference(runner.EncodeRows(ids), OracleLogits(m, ids)) < kTolerance);
-  const thimble_status status = thimble_prefill(runner.session(), ids.data(), ids.size());
+  const thimble_error status = Call(thimble_prefill, runner.session(), ids.data(), ids.size());
   CHECK(status.code == 601);
 
   // 3 x 13 x 10 pixels in patches of 4: 4 x 3 patches, padded at the right and the bottom.
@@ -237,7 +237,7 @@ TEST_CASE("quantised weights stay near the oracle over the same weights, for eve
       m.AddLayer(Heads(9, 1, 8), FfnKind::kPlain, Activation::kGeluErf, 91, NormKind::kLayerNorm, true);
       m.Finish(false, true, NormKind::kRmsNorm);
       const std::vector<int32_t> ids = Ids(12, 61);
-      thimble_options options = ExactOptions(32);
+      ApiOptions options = ExactOptions(32);
       options.kernels = table.c_str();
       Runner runner(m.Bytes(), options);
       const auto got = runner.Prefill(ids);
@@ -262,7 +262,7 @@ TEST_CASE("layers as wide as those of real models wake a second worker, and give
   m.Finish(false, true, NormKind::kRmsNorm);
   const std::vector<uint8_t> bytes = m.Bytes();
   const std::vector<int32_t> ids = Ids(40, 1000);
-  thimble_options options = ExactOptions(64);
+  ApiOptions options = ExactOptions(64);
   options.chunk_tokens = 40;
   Runner one(bytes, options);
   const auto expected = one.Prefill(ids);
@@ -291,11 +291,11 @@ TEST_CASE("cache types: close to exact rows, and the same bits for every number 
   m.Finish(true, true, NormKind::kLayerNorm);
   const std::vector<int32_t> ids = Ids(kCacheTokens, 61);
   const auto expected = OracleLogits(m, ids);
-  // 1.5 times what was measured: 7.9e-6, 0.0021, 0.10, 0.35.
-  const double bound[] = {1.2e-5, 3.2e-3, 0.15, 0.53};
+  // f16, f32, q8, q4; 1.5 times what was measured: 0.0021, 7.9e-6, 0.10, 0.35.
+  const double bound[] = {3.2e-3, 1.2e-5, 0.15, 0.53};
   for (int32_t type = 0; type < 4; ++type) {
     INFO("cache type " << type);
-    thimble_options options = ExactOptions(kCacheTokens);
+    ApiOptions options = ExactOptions(kCacheTokens);
     options.key_cache = options.value_cache = type;
     Runner one(m.Bytes(), options);
     const auto got = one.Prefill(ids);

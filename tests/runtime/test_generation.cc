@@ -14,8 +14,8 @@ using namespace thimble::test;
 
 namespace {
 
-thimble_options Options(uint64_t seed) {
-  thimble_options o = thimble_default_options();
+ApiOptions Options(uint64_t seed) {
+  ApiOptions o = ApiOptions();
   o.sampling.temperature = 2.0f;  // many different pieces
   o.sampling.seed = seed;
   return o;
@@ -50,7 +50,7 @@ Answer Generate(Runner& runner, GenerationOptions options) {
 // An answer of `bytes` with `prompt` read before it.
 Answer Fresh(const std::vector<uint8_t>& bytes, uint64_t seed, const GenerationOptions& options) {
   Runner runner(bytes, Options(seed));
-  Check(thimble_decode(runner.session(), 5));
+  Check(DecodeId(runner.session(), 5));
   return Generate(runner, options);
 }
 
@@ -73,22 +73,22 @@ TEST_CASE("generation draws what sampling and decoding by hand draw, and ends wi
   const std::vector<uint8_t> bytes = Talking();
   for (uint64_t seed = 0; seed < 8; ++seed) {
     Runner by_hand(bytes, Options(seed)), runner(bytes, Options(seed));
-    Check(thimble_decode(by_hand.session(), 5));
-    Check(thimble_decode(runner.session(), 5));
+    Check(DecodeId(by_hand.session(), 5));
+    Check(DecodeId(runner.session(), 5));
     const Answer answer = Generate(runner, {.max_tokens = 9});
     size_t tokens = 0;
     for (const GenerationEvent& event : answer.events) {
       int32_t id = 0;
-      Check(thimble_sample(by_hand.session(), &id));
+      Check(Call(thimble_sample, by_hand.session(), &id));
       CHECK(id == event.id);
       if (event.end == End::kEndId) break;
-      Check(thimble_decode(by_hand.session(), id));
+      Check(DecodeId(by_hand.session(), id));
       CHECK(event.generated_tokens == ++tokens);
     }
     CHECK((answer.end == End::kEndId || (answer.end == End::kMaxTokens && tokens == 9)));
     CHECK(runner.position() == 1 + tokens);
     const size_t outputs = runner.outputs();
-    CHECK(std::memcmp(thimble_logits(runner.session()), thimble_logits(by_hand.session()), outputs * sizeof(float)) == 0);
+    CHECK(std::memcmp(LogitsOf(runner.session()), LogitsOf(by_hand.session()), outputs * sizeof(float)) == 0);
   }
 }
 
@@ -138,17 +138,17 @@ TEST_CASE("a generation ends by an id, by the context, by cancelling, by its hoo
   // An id of the caller's: not shown, not in the context, not counted.
   const int32_t stop = plain.events[3].id;
   Runner by_id(bytes, Options(3));
-  Check(thimble_decode(by_id.session(), 5));
+  Check(DecodeId(by_id.session(), 5));
   const Answer ended = Generate(by_id, {.max_tokens = 12, .stop_ids = &stop, .stop_id_count = 1});
   CHECK(ended.end == End::kEndId);
   CHECK(ended.events.back().id == stop);
   CHECK(by_id.position() == 1 + ended.events.back().generated_tokens);
   CHECK(ended.events.back().generated_tokens <= 3);
 
-  thimble_options options = Options(3);
+  ApiOptions options = Options(3);
   options.context_tokens = 6;
   Runner full(bytes, options);
-  Check(thimble_decode(full.session(), 5));
+  Check(DecodeId(full.session(), 5));
   const Answer to_the_end = Generate(full, {});
   if (to_the_end.end != End::kEndId) {
     CHECK(to_the_end.end == End::kContextFull);
@@ -158,7 +158,7 @@ TEST_CASE("a generation ends by an id, by the context, by cancelling, by its hoo
 
   // Cancelled before a token, after which it goes on with the bits of one that never was.
   Runner cancelled(bytes, Options(3));
-  Check(thimble_decode(cancelled.session(), 5));
+  Check(DecodeId(cancelled.session(), 5));
   Session& session = SessionOf(cancelled);
   GenerationEvent event;
   REQUIRE(session.generation()->Start(session, {.max_tokens = 12}).ok());
@@ -187,15 +187,15 @@ TEST_CASE("a generation ends by an id, by the context, by cancelling, by its hoo
 
 TEST_CASE("log-probabilities are those of the model") {
   const std::vector<uint8_t> bytes = Talking();
-  thimble_options options = Options(1);
+  ApiOptions options = Options(1);
   options.sampling.top_k = 3;
   options.sampling.repeat_penalty = 1.3f;
   options.top_tokens = 5;
   Runner runner(bytes, options);
-  Check(thimble_decode(runner.session(), 5));
+  Check(DecodeId(runner.session(), 5));
   Session& session = SessionOf(runner);
   REQUIRE(session.generation()->Start(session, {.max_tokens = 6, .top_tokens = 5}).ok());
-  const size_t vocabulary = thimble_model_get_info(runner.model()).vocabulary;
+  const size_t vocabulary = InfoOf(runner.model()).vocabulary;
   for (End end = End::kNotYet; end == End::kNotYet;) {
     GenerationEvent event;
     // The logits that the next token is drawn from are those of the last one, once it is in the context.
@@ -225,7 +225,7 @@ TEST_CASE("a generation that cannot start says why, and another call ends one th
   GenerationEvent event;
   CHECK(generation.Start(session, {}).code == Code::kWrongState);
   CHECK(generation.Next(session, &event).code == Code::kWrongState);
-  Check(thimble_decode(runner.session(), 5));
+  Check(DecodeId(runner.session(), 5));
   CHECK(generation.Start(session, {.top_tokens = 1}).code == Code::kOutOfRange);
   CHECK(generation.Start(session, {.stop_id_count = 1}).code == Code::kInvalidArgument);
   const char* empty = "";
@@ -235,6 +235,6 @@ TEST_CASE("a generation that cannot start says why, and another call ends one th
   CHECK(generation.Start(session, {.stop_strings = &too_long, .stop_string_count = 1}).code == Code::kOutOfRange);
   REQUIRE(generation.Start(session, {}).ok());
   REQUIRE(generation.Next(session, &event).ok());
-  Check(thimble_decode(runner.session(), 5));
+  Check(DecodeId(runner.session(), 5));
   CHECK(generation.Next(session, &event).code == Code::kWrongState);
 }

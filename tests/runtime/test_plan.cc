@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "format/writer.h"
-#include "runtime/include/thimble/thimble.h"
+#include "tests/support/call.h"
 #include "tests/support/model_builder.h"
 
 using namespace thimble;
@@ -113,13 +113,13 @@ void CheckPlan(const Size& size, const Variant& variant) {
   Paper paper(size, variant);
   const std::string path = paper.Write();
   thimble_model* model = nullptr;
-  thimble_status status = thimble_model_open(path.c_str(), &model);
+  thimble_error status = Call(thimble_model_open, path.c_str(), &model);
   INFO(status.message);
   REQUIRE(status.code == 0);
-  const thimble_options options = thimble_default_options();
-  thimble_plan plan;
+  const ApiOptions options = ApiOptions();
+  thimble_plan plan = Sized<thimble_plan>();
   KvLines lines;
-  status = thimble_plan_memory(model, &options, &plan, &KvLines::Count, &lines);
+  status = Call(thimble_plan_memory, model, &options, &plan, &KvLines::Count, &lines);
   REQUIRE(status.code == 0);
   CHECK(plan.kv_bytes_per_token == variant.bytes_per_token);
   CHECK(plan.baseline_kv_bytes_per_token == uint64_t{size.L} * 2 * size.D * 2);

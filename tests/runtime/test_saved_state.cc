@@ -16,28 +16,26 @@ namespace {
 using Bytes = std::vector<uint8_t>;
 
 Bytes Save(thimble_session* session) {
-  // One byte more than it takes, which must stay as it is; and not aligned.
   const size_t need = static_cast<size_t>(thimble_state_bytes(session));
-  Bytes block(need + 2, 0x5c);
-  size_t written = 0;
-  Check(thimble_state_save(session, block.data() + 1, need, &written));
-  if (written != need || block.front() != 0x5c || block.back() != 0x5c) throw std::runtime_error("wrote outside of the block");
-  return {block.begin() + 1, block.end() - 1};
+  std::vector<char> block;
+  Check(SaveState(session, &block));
+  if (block.size() != need) throw std::runtime_error("not as many bytes as it said");
+  return {block.begin(), block.end()};
 }
 
-thimble_status Load(thimble_session* session, const Bytes& block) {
+thimble_error Load(thimble_session* session, const Bytes& block) {
   // Of exactly its size, for AddressSanitizer.
   const std::unique_ptr<uint8_t[]> copy(new uint8_t[block.size()]);
   if (!block.empty()) std::memcpy(copy.get(), block.data(), block.size());
-  return thimble_state_load(session, copy.get(), block.size());
+  return LoadState(session, copy.get(), block.size());
 }
 
 std::vector<int32_t> Part(const std::vector<int32_t>& all, size_t begin, size_t end) {
   return {all.begin() + static_cast<long>(begin), all.begin() + static_cast<long>(end)};
 }
 
-thimble_options Options(int32_t keys, int32_t values, uint32_t window, uint32_t sinks) {
-  thimble_options o = thimble_default_options();
+ApiOptions Options(int32_t keys, int32_t values, uint32_t window, uint32_t sinks) {
+  ApiOptions o = ApiOptions();
   o.context_tokens = kWindowContext;
   o.chunk_tokens = 16;
   o.key_cache = keys;
@@ -72,7 +70,7 @@ TEST_CASE("a saved state goes on with the same bits, in a ring and in all rows")
       for (const uint32_t sinks : {0u, 5u}) {
         for (const size_t position : {size_t{0}, size_t{3}, size_t{100}, size_t{530}}) {
           INFO("cache type " << type << ", window " << window << ", sinks " << sinks << ", position " << position);
-          thimble_options options = Options(type, type, window, sinks);
+          ApiOptions options = Options(type, type, window, sinks);
           Runner first(model, options);
           if (position > 0) first.Prefill(Part(ids, 0, position));
           const Bytes block = Save(first.session());
@@ -87,13 +85,13 @@ TEST_CASE("a saved state goes on with the same bits, in a ring and in all rows")
             Check(Load(other.session(), block));
             CHECK(thimble_position(other.session()) == position);
             CHECK(thimble_rewind_limit(other.session()) >= limit);
-            CHECK((thimble_logits(other.session()) == nullptr) == (position == 0));
+            CHECK((LogitsOf(other.session()) == nullptr) == (position == 0));
             // With a smaller ring it goes back less far.
             if (chunk != 1) CHECK(Save(other.session()) == block);
             CHECK(MaxDifference(other.DecodeEach(Part(ids, position, position + 20)), expected) == 0.0);
             const size_t back = thimble_rewind_limit(other.session());
             if (position > 0 && back < position) {
-              Check(thimble_rewind(other.session(), position));
+              Check(Call(thimble_rewind, other.session(), position));
               CHECK(MaxDifference(other.DecodeEach(Part(ids, position, position + 20)), expected) == 0.0);
             }
           }
@@ -105,15 +103,15 @@ TEST_CASE("a saved state goes on with the same bits, in a ring and in all rows")
 
 TEST_CASE("a context filled with random rows forgets how far a loaded state goes back") {
   const Bytes model = WindowModel().Bytes();
-  const thimble_options options = Options(THIMBLE_CACHE_F16, THIMBLE_CACHE_F16, 33, 5);
+  const ApiOptions options = Options(THIMBLE_CACHE_F16, THIMBLE_CACHE_F16, 33, 5);
   Runner runner(model, options);
   runner.Prefill(WindowIds(530));
   const Bytes block = Save(runner.session());
   Check(Load(runner.session(), block));
   CHECK(thimble_rewind_limit(runner.session()) > 40);
-  Check(thimble_fill_context(runner.session(), 40, 1));
+  Check(Call(thimble_fill_context, runner.session(), 40, 1));
   CHECK(thimble_rewind_limit(runner.session()) == 0);
-  Check(thimble_rewind(runner.session(), 1));
+  Check(Call(thimble_rewind, runner.session(), 1));
 }
 
 TEST_CASE("a saved state holds the used rows and little else") {
@@ -121,20 +119,20 @@ TEST_CASE("a saved state holds the used rows and little else") {
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
   // Row bytes per token: two kv heads of 8 with keys and values apart, twice, and one row that is both.
   for (const int32_t type : {THIMBLE_CACHE_F32, THIMBLE_CACHE_F16, THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q4}) {
-    thimble_options options = Options(type, type, 0, 0);
+    ApiOptions options = Options(type, type, 0, 0);
     options.sampling.repeat_last_n = 0;
     Runner runner(model, options);
-    thimble_plan plan;
-    Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+    thimble_plan plan = Sized<thimble_plan>();
+    Check(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr));
     const size_t empty = thimble_state_bytes(runner.session());
     CHECK(empty <= sizeof(StateHeader) + sizeof(uint64_t) + 10 * sizeof(StateRecord));
     runner.Prefill(Part(ids, 0, 30));
     const size_t logits = runner.outputs() * sizeof(float);
     // Beside int4 rows, those of at most 64 tokens in int8.
-    thimble_options int8 = options;
+    ApiOptions int8 = options;
     int8.key_cache = int8.value_cache = THIMBLE_CACHE_Q8;
-    thimble_plan in_int8;
-    Check(thimble_plan_memory(runner.model(), &int8, &in_int8, nullptr, nullptr));
+    thimble_plan in_int8 = Sized<thimble_plan>();
+    Check(Call(thimble_plan_memory, runner.model(), &int8, &in_int8, nullptr, nullptr));
     const uint64_t newest = type == THIMBLE_CACHE_Q4 ? in_int8.kv_bytes_per_token : 0;
     CHECK(thimble_state_bytes(runner.session()) == empty + logits + 30 * (plan.kv_bytes_per_token + newest));
     runner.Prefill(Part(ids, 30, 700));
@@ -148,7 +146,7 @@ TEST_CASE("keys and values of different types, and other kernels") {
   m.Finish(true, true, NormKind::kRmsNorm);
   const std::vector<int32_t> ids = WindowIds(60);
   for (int32_t type = 0; type < 16; ++type) {
-    thimble_options options = Options(type / 4, type % 4, 0, 0);
+    ApiOptions options = Options(type / 4, type % 4, 0, 0);
     options.context_tokens = 64;
     Runner first(m.Bytes(), options);
     first.Prefill(Part(ids, 0, 41));
@@ -167,7 +165,7 @@ TEST_CASE("keys and values of different types, and other kernels") {
 
 TEST_CASE("sampling goes on where it was: recent tokens, and random numbers of the same seed") {
   const Bytes model = WindowModel().Bytes();
-  thimble_options options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 0, 0);
+  ApiOptions options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 0, 0);
   options.sampling.temperature = 1.5f;
   options.sampling.repeat_penalty = 1.5f;
   options.sampling.repeat_last_n = 7;
@@ -176,15 +174,15 @@ TEST_CASE("sampling goes on where it was: recent tokens, and random numbers of t
     std::vector<int32_t> out;
     for (size_t i = 0; i < count; ++i) {
       int32_t id = 0;
-      Check(thimble_sample(session, &id));
-      Check(thimble_decode(session, id));
+      Check(Call(thimble_sample, session, &id));
+      Check(DecodeId(session, id));
       out.push_back(id);
     }
     return out;
   };
   for (const size_t before : {size_t{2}, size_t{25}}) {
     Runner first(model, options);
-    Check(thimble_decode(first.session(), 3));
+    Check(DecodeId(first.session(), 3));
     generate(first.session(), before);
     const Bytes block = Save(first.session());
     const std::vector<int32_t> expected = generate(first.session(), 40);
@@ -209,22 +207,22 @@ TEST_CASE("sampling goes on where it was: recent tokens, and random numbers of t
 TEST_CASE("a state that does not belong here is refused by name, and nothing changes") {
   const Bytes model = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(100);
-  const thimble_options options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 33, 4);
+  const ApiOptions options = Options(THIMBLE_CACHE_Q8, THIMBLE_CACHE_Q8, 33, 4);
   Runner first(model, options);
   first.Prefill(ids);
   const Bytes block = Save(first.session());
-  const auto refused = [&](const Bytes& file, thimble_options other, int32_t code, const char* field) {
+  const auto refused = [&](const Bytes& file, ApiOptions other, int32_t code, const char* field) {
     Runner runner(file, other);
     runner.Prefill(Part(ids, 0, 9));
     const Bytes before = Save(runner.session());
-    const thimble_status status = Load(runner.session(), block);
+    const thimble_error status = Load(runner.session(), block);
     INFO(status.message);
     CHECK(status.code == code);
     CHECK(std::string(status.message).find(field) != std::string::npos);
     CHECK(std::string(thimble_code_name(status.code)) != "unknown");
     CHECK(Save(runner.session()) == before);
   };
-  thimble_options other = options;
+  ApiOptions other = options;
   other.key_cache = other.value_cache = THIMBLE_CACHE_F16;
   refused(model, other, 106, "key_cache");
   other = options;
@@ -240,24 +238,22 @@ TEST_CASE("a state that does not belong here is refused by name, and nothing cha
   m.description().name = "another";
   refused(m.Bytes(), options, 106, "model");
 
-  size_t written = 0;
-  Bytes small(block.size() - 1);
-  CHECK(thimble_state_save(first.session(), small.data(), small.size(), &written).code == 101);
-  CHECK(written == block.size());
-  CHECK(thimble_state_save(first.session(), nullptr, 0, &written).code == 100);
-  CHECK(thimble_state_load(first.session(), nullptr, 100).code == 100);
-  CHECK(thimble_state_load(nullptr, block.data(), block.size()).code == 100);
+  CHECK(Call(thimble_state_save, first.session(), nullptr, nullptr).code == 100);
+  CHECK(Call(thimble_state_load, first.session(), 100, nullptr, nullptr).code == 100);
+  CHECK(LoadState(nullptr, block.data(), block.size()).code == 100);
   CHECK(thimble_state_bytes(nullptr) == 0);
-  Runner encoder(ZooEntry("encoder_rows").Bytes(), thimble_default_options());
+  Runner encoder(ZooEntry("encoder_rows").Bytes(), ApiOptions());
   CHECK(thimble_state_bytes(encoder.session()) == 0);
-  CHECK(thimble_state_save(encoder.session(), small.data(), small.size(), &written).code == 601);
+  std::vector<char> none;
+  CHECK(SaveState(encoder.session(), &none).code == 601);
+  CHECK(none.empty());
   CHECK(Load(encoder.session(), block).code == 601);
 }
 
 TEST_CASE("damaged states: every byte and every length is noticed") {
   const Bytes model = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(100);
-  const thimble_options options = Options(THIMBLE_CACHE_Q4, THIMBLE_CACHE_Q4, 33, 4);
+  const ApiOptions options = Options(THIMBLE_CACHE_Q4, THIMBLE_CACHE_Q4, 33, 4);
   Runner first(model, options);
   first.Prefill(ids);
   const Bytes block = Save(first.session());
@@ -266,7 +262,7 @@ TEST_CASE("damaged states: every byte and every length is noticed") {
   const Bytes before = Save(runner.session());
   size_t accepted = 0, changed = 0;
   const auto attempt = [&](const Bytes& damaged) {
-    const thimble_status status = Load(runner.session(), damaged);
+    const thimble_error status = Load(runner.session(), damaged);
     accepted += status.code == 0 || status.message[0] == 0;
     return status.code;
   };
@@ -294,14 +290,14 @@ TEST_CASE("damaged states: every byte and every length is noticed") {
 TEST_CASE("made-up states with right checksums: a named error, or a session that works") {
   const Bytes model = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(600);
-  const thimble_options options = Options(THIMBLE_CACHE_F32, THIMBLE_CACHE_F32, 33, 4);
+  const ApiOptions options = Options(THIMBLE_CACHE_F32, THIMBLE_CACHE_F32, 33, 4);
   Runner first(model, options);
   first.Prefill(ids);
   const Bytes block = Save(first.session());
   size_t loaded = 0, refused = 0, nameless = 0;
   Runner runner(model, options);
   const auto attempt = [&](const Bytes& made) {
-    const thimble_status status = Load(runner.session(), made);
+    const thimble_error status = Load(runner.session(), made);
     if (status.code != 0) {
       ++refused;
       nameless += status.message[0] == 0 || std::string(thimble_code_name(status.code)) == "unknown";
@@ -309,9 +305,9 @@ TEST_CASE("made-up states with right checksums: a named error, or a session that
     }
     ++loaded;
     int32_t id = 0;
-    (void)thimble_sample(runner.session(), &id);  // NaN has a name, too
-    (void)thimble_rewind(runner.session(), thimble_rewind_limit(runner.session()));
-    if (thimble_position(runner.session()) < kWindowContext) Check(thimble_decode(runner.session(), 1));
+    (void)Call(thimble_sample, runner.session(), &id);  // NaN has a name, too
+    (void)Call(thimble_rewind, runner.session(), thimble_rewind_limit(runner.session()));
+    if (thimble_position(runner.session()) < kWindowContext) Check(DecodeId(runner.session(), 1));
     Save(runner.session());
     return 0;
   };

@@ -11,14 +11,14 @@ using namespace thimble::test;
 
 namespace {
 
-thimble_plan PlanOf(Runner& runner, const thimble_options& options) {
-  thimble_plan plan;
-  Check(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr));
+thimble_plan PlanOf(Runner& runner, const ApiOptions& options) {
+  thimble_plan plan = Sized<thimble_plan>();
+  Check(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr));
   return plan;
 }
 
-thimble_options Cached(int32_t type, uint32_t chunk, uint32_t window, uint32_t sinks) {
-  thimble_options o = thimble_default_options();
+ApiOptions Cached(int32_t type, uint32_t chunk, uint32_t window, uint32_t sinks) {
+  ApiOptions o = ApiOptions();
   o.context_tokens = kWindowContext;
   o.key_cache = o.value_cache = type;
   o.chunk_tokens = chunk;
@@ -42,7 +42,7 @@ TEST_CASE("a ring of rows gives the bits of all rows, for every cache type") {
       for (const uint32_t window : {0u, 33u}) {
         INFO("cache type " << type << ", sinks " << sinks << ", window " << window);
         // A pass as long as the context has no use for a ring.
-        thimble_options options = Cached(type, kWindowContext, window, sinks);
+        ApiOptions options = Cached(type, kWindowContext, window, sinks);
         Runner all(bytes, options);
         CHECK(PlanOf(all, options).kv_ring_bytes == 0);
         const auto expected = all.Prefill(ids);
@@ -75,7 +75,7 @@ TEST_CASE("a ring is taken back as far as its rows are there") {
   const std::vector<uint8_t> bytes = WindowModel().Bytes();
   const std::vector<int32_t> ids = WindowIds(kWindowContext);
   for (const uint32_t sinks : {0u, 6u}) {
-    thimble_options options = Cached(THIMBLE_CACHE_F16, 20, 33, sinks);
+    ApiOptions options = Cached(THIMBLE_CACHE_F16, 20, 33, sinks);
     Runner runner(bytes, options);
     thimble_session* session = runner.session();
     CHECK(thimble_rewind_limit(session) == 0);
@@ -84,26 +84,26 @@ TEST_CASE("a ring is taken back as far as its rows are there") {
     // The widest window is 90: a ring of 256 rows, of which a query needs 89 before its own.
     CHECK(limit == kWindowContext - 256 + 89);
     for (const size_t position : {size_t{1}, size_t{200}, limit - 1}) {
-      const thimble_status status = thimble_rewind(session, position);
+      const thimble_error status = Call(thimble_rewind, session, position);
       CHECK(status.code == 603);
       CHECK(std::string(thimble_code_name(status.code)) == "rewind-too-far");
       CHECK(std::string(status.message).find("wanted " + std::to_string(limit)) != std::string::npos);
       CHECK(thimble_position(session) == kWindowContext);
-      CHECK(thimble_logits(session) != nullptr);
+      CHECK(LogitsOf(session) != nullptr);
     }
     // Steps back and forth, the last one as far as it goes: what follows has the bits of the first time.
     for (const size_t position : {size_t{kWindowContext} - 1, limit + 50, limit + 70, limit}) {
       INFO("to " << position);
-      Check(thimble_rewind(session, position));
+      Check(Call(thimble_rewind, session, position));
       CHECK(thimble_rewind_limit(session) == limit);
       const size_t end = position == limit + 50 ? limit + 100 : kWindowContext;
       CHECK(MaxDifference(runner.Prefill(Part(ids, position, end)), Part(expected, position, end)) == 0.0);
     }
-    Check(thimble_rewind(session, 0));
+    Check(Call(thimble_rewind, session, 0));
     CHECK(thimble_rewind_limit(session) == 0);
     CHECK(MaxDifference(runner.Prefill(Part(ids, 0, 256)), Part(expected, 0, 256)) == 0.0);
-    Check(thimble_rewind(session, 1));
-    Check(thimble_rewind(session, 0));
+    Check(Call(thimble_rewind, session, 1));
+    Check(Call(thimble_rewind, session, 0));
   }
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("the plan of rings: real bytes, that do not grow with the context") {
   const std::vector<uint8_t> bytes = WindowModel().Bytes();
   Runner runner(bytes, Cached(THIMBLE_CACHE_Q8, 8, 0, 0));
   for (int32_t type = 0; type < 4; ++type) {
-    thimble_options options = Cached(type, 8, 0, 4);
+    ApiOptions options = Cached(type, 8, 0, 4);
     options.context_tokens = 600;
     const thimble_plan small = PlanOf(runner, options);
     options.context_tokens = 600 + 64;
@@ -134,25 +134,25 @@ TEST_CASE("the plan of rings: real bytes, that do not grow with the context") {
 
 TEST_CASE("windows that cannot be are refused by name") {
   ModelBuilder m = WindowModel();
-  thimble_options options = Cached(THIMBLE_CACHE_F16, 8, 0, kWindowContext + 1);
+  ApiOptions options = Cached(THIMBLE_CACHE_F16, 8, 0, kWindowContext + 1);
   Runner runner(m.Bytes(), Cached(THIMBLE_CACHE_F16, 8, 0, kWindowContext));
-  thimble_plan plan;
-  thimble_status status = thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr);
+  thimble_plan plan = Sized<thimble_plan>();
+  thimble_error status = Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr);
   CHECK(status.code == 101);
   CHECK(std::string(status.message).find("sink_tokens") != std::string::npos);
   // Wider than the context is no window.
   options = Cached(THIMBLE_CACHE_F16, 8, UINT32_MAX, 0);
-  CHECK(thimble_plan_memory(runner.model(), &options, &plan, nullptr, nullptr).code == 0);
+  CHECK(Call(thimble_plan_memory, runner.model(), &options, &plan, nullptr, nullptr).code == 0);
 
   ModelBuilder encoder(24, 31, 40, 4);
   AttentionSpec a = WindowLayer(Sharing::kKV, KeyRotation::kNone, 0);
   a.causal = false;
   encoder.AddLayer(a, FfnKind::kPlain, Activation::kGeluErf, 20, NormKind::kLayerNorm, true);
   encoder.Finish(true, true, NormKind::kLayerNorm);
-  thimble_options plain = thimble_default_options();
+  ApiOptions plain = ApiOptions();
   Runner rows(encoder.Bytes(), plain);
   plain.window_tokens = 5;
-  status = thimble_plan_memory(rows.model(), &plain, &plan, nullptr, nullptr);
+  status = Call(thimble_plan_memory, rows.model(), &plain, &plan, nullptr, nullptr);
   CHECK(status.code == 100);
   CHECK(std::string(status.message).find("window_tokens") != std::string::npos);
 }

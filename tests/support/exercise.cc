@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/include/thimble/thimble.h"
+#include "tests/support/call.h"
 #include "tests/support/model_builder.h"
 
 namespace thimble::test {
@@ -13,29 +13,29 @@ class Exercise {
  public:
   Exercised Run(const uint8_t* bytes, size_t size, uint32_t variant, size_t max_arena_bytes) {
     thimble_model* model = nullptr;
-    result_.open_code = Named("open", thimble_model_open_memory(bytes, size, &model)).code;
+    result_.open_code = Named("open", Call(thimble_model_open_memory, bytes, size, &model)).code;
     if (result_.open_code != 0) {
       if (model != nullptr) Fault("open", "a model in spite of an error");
       return result_;
     }
-    result_.verify_code = Named("verify", thimble_model_verify(model)).code;
-    const thimble_model_info info = thimble_model_get_info(model);
+    result_.verify_code = Named("verify", Call(thimble_model_verify, model, nullptr, nullptr)).code;
+    const thimble_model_info info = InfoOf(model);
     if (std::strlen(info.name) + std::strlen(info.family) + std::strlen(info.chat_template) > size)
       Fault("info", "strings");
-    thimble_options options = Options(info, variant);
-    thimble_plan plan;
-    const thimble_status planned =
-        Named("plan", thimble_plan_memory(model, &options, &plan, nullptr, nullptr));
+    ApiOptions options = Options(info, variant);
+    thimble_plan plan = Sized<thimble_plan>();
+    const thimble_error planned =
+        Named("plan", Call(thimble_plan_memory, model, &options, &plan, nullptr, nullptr));
     if (planned.code == 0 && plan.arena_bytes <= max_arena_bytes) Session(model, info, options);
     thimble_model_close(model);
     return result_;
   }
 
  private:
-  thimble_status Named(const char* step, const thimble_status& status) {
+  thimble_error Named(const char* step, const thimble_error& status) {
     const bool ok = status.code == 0;
-    if (ok ? status.message[0] != 0 || status.exit_code != 0
-           : status.message[0] == 0 || status.exit_code == 0 ||
+    if (ok ? status.message[0] != 0 || thimble_exit_code(status.code) != 0
+           : status.message[0] == 0 || thimble_exit_code(status.code) == 0 ||
                  std::strcmp(thimble_code_name(status.code), "unknown") == 0) {
       Fault(step, status.message);
     }
@@ -45,8 +45,8 @@ class Exercise {
     result_.fault += step + ": '" + text + "' ";
   }
 
-  static thimble_options Options(const thimble_model_info& info, uint32_t variant) {
-    thimble_options o = thimble_default_options();
+  static ApiOptions Options(const thimble_model_info& info, uint32_t variant) {
+    ApiOptions o = ApiOptions();
     o.context_tokens = std::min(info.max_positions, 16u);
     o.chunk_tokens = info.is_decoder ? 4 : 0;
     o.key_cache = o.value_cache = static_cast<int32_t>(variant % 4);
@@ -56,9 +56,9 @@ class Exercise {
     return o;
   }
 
-  void Session(thimble_model* model, const thimble_model_info& info, const thimble_options& options) {
+  void Session(thimble_model* model, const thimble_model_info& info, const ApiOptions& options) {
     thimble_session* session = nullptr;
-    if (Named("create", thimble_session_create(model, &options, nullptr, 0, &session)).code != 0) return;
+    if (Named("create", CreateSession(model, &options, nullptr, 0, &session)).code != 0) return;
     if (info.is_decoder) {
       Decode(session, info);
     } else {
@@ -71,20 +71,20 @@ class Exercise {
     const int32_t last = static_cast<int32_t>(info.vocabulary) - 1;
     const int32_t ids[5] = {0, last, last / 2, std::min(last, 3), 0};
     const size_t count = std::min<size_t>(5, thimble_capacity(session));
-    if (Named("prefill", thimble_prefill(session, ids, count)).code != 0) return;
-    result_.ran = thimble_logits(session) != nullptr;
+    if (Named("prefill", Call(thimble_prefill, session, ids, count)).code != 0) return;
+    result_.ran = LogitsOf(session) != nullptr;
     int32_t id = -1;
-    if (Named("sample", thimble_sample(session, &id)).code == 0) {
+    if (Named("sample", Call(thimble_sample, session, &id)).code == 0) {
       if (id < 0 || static_cast<uint32_t>(id) >= info.vocabulary)
         Fault("sample", "an id outside of the vocabulary");
-      Named("decode", thimble_decode(session, id));
+      Named("decode", DecodeId(session, id));
     }
-    Named("rewind", thimble_rewind(session, 1));
+    Named("rewind", Call(thimble_rewind, session, 1));
     int32_t out[8];
     size_t ids_out = 0;
-    Named("encode", thimble_encode(session, "ab cab\xff</s>", 11, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL,
+    Named("encode", Call(thimble_tokenize, nullptr, session, "ab cab\xff</s>", 11, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL,
                                    out, 8, &ids_out));
-    Named("generate", thimble_generate(session, "a b", 3, 4, nullptr, nullptr, nullptr));
+    Named("generate", GenerateText(session, "a b", 3, 4, nullptr, nullptr, nullptr));
   }
 
   void Encode(thimble_session* session, const thimble_model_info& info) {
@@ -95,17 +95,17 @@ class Exercise {
     const size_t pixels = size_t{info.image_height} * info.image_width * info.image_channels;
     if (pixels == 0) {
       const int32_t ids[3] = {0, 1, 0};
-      Named("encode rows", thimble_encode_rows(session, ids, 3, each, &result_.ran));
+      Named("encode rows", Call(thimble_encode_rows, session, ids, 3, each, &result_.ran));
     } else if (pixels < (size_t{1} << 20)) {
       const std::vector<float> image(pixels, 0.5f);
-      Named("encode image", thimble_encode_image(session, image.data(), pixels, each, &result_.ran));
+      Named("encode image", Call(thimble_encode_image, session, image.data(), pixels, each, &result_.ran));
     }
     // What only decoders do is refused by name.
     int32_t id = 0;
-    Named("prefill", thimble_prefill(session, &id, 1));
-    Named("sample", thimble_sample(session, &id));
-    Named("encode", thimble_encode(session, "a b", 3, 0, &id, 1, &unused_));
-    Named("generate", thimble_generate(session, "a b", 3, 4, nullptr, nullptr, nullptr));
+    Named("prefill", Call(thimble_prefill, session, &id, 1));
+    Named("sample", Call(thimble_sample, session, &id));
+    Named("encode", Call(thimble_tokenize, nullptr, session, "a b", 3, 0, &id, 1, &unused_));
+    Named("generate", GenerateText(session, "a b", 3, 4, nullptr, nullptr, nullptr));
   }
 
   size_t unused_ = 0;

@@ -166,7 +166,7 @@ TEST_CASE("Tokenizer segment: bytes that change after loading break nothing but 
       size_t count = 0;
       const Status status = Encode(data.value(), "abab<|end|>b\xff  a", {.parse_special = true},
                                    workspace.data(), workspace.size() * 4, ids, 200, &count);
-      CHECK((status.ok() || status.code == Code::kTextTooLong));
+      CHECK((status.ok() || status.code == Code::kTextTooLong || status.code == Code::kBufferTooSmall));
       std::vector<char> buffer(Detokenizer::BufferBytes(data.value()));
       Detokenizer detokenizer(data.value(), buffer.data(), buffer.size());
       for (int32_t id = 0; id < static_cast<int32_t>(data.value().piece_count); ++id)

@@ -187,7 +187,7 @@ TEST_CASE("Encode names the exact room it needs") {
   for (size_t capacity = 0; capacity < full; ++capacity) {
     std::vector<int32_t> few(capacity);
     status = Encode(data, text, {}, workspace.data(), need, few.data(), capacity, &count);
-    CHECK(status.code == Code::kTextTooLong);
+    CHECK(status.code == Code::kBufferTooSmall);
     CHECK(status.wanted == full);
     CHECK(status.got == capacity);
     CHECK(count == full);

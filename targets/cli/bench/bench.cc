@@ -241,9 +241,10 @@ int Run(const Arguments& a) {
           }
           BenchSetup setup;
           setup.options = context.ForModel(model);
-          setup.options.sampling = {};
-          setup.options.sampling.repeat_penalty = 1;
+          setup.options.sampling.temperature = 0;
+          setup.options.sampling.top_k = setup.options.sampling.repeat_last_n = 0;
           setup.options.sampling.top_p = 1;
+          setup.options.sampling.min_p = 0;
           setup.depth = depth;
           setup.repetitions = static_cast<uint32_t>(a.repetitions);
           setup.warm_up = !a.no_warm_up;

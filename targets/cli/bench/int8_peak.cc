@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include <thimble/thimble.h>
+#include <thimble/thimble.hpp>
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "targets/cli/bench/allocation_counter.h"
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
@@ -72,7 +73,7 @@ class Runner {
   // The context up to the depth. Every repetition goes back to here.
   void Fill() const {
     if (setup_.depth == 0) return;
-    Check(setup_.random_rows ? thimble_fill_context(session_, setup_.depth, 1)
+    Check(setup_.random_rows ? Call(thimble_fill_context, session_, setup_.depth, 1)
                              : Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
   }
 
@@ -80,23 +81,23 @@ class Runner {
   uint64_t Once(const BenchTest& test, const std::vector<int32_t>& prompt, Checksum* checksum) const {
     if (setup_.depth < thimble_rewind_limit(session_)) {
       // A ring has lost what the depth sees.
-      Check(thimble_rewind(session_, 0));
+      Check(Call(thimble_rewind, session_, 0));
       Fill();
     }
-    Check(thimble_rewind(session_, setup_.depth));
+    Check(Call(thimble_rewind, session_, setup_.depth));
     thimble_sampling sampling = setup_.options.sampling;
-    Check(thimble_set_sampling(session_, &sampling));
+    Check(Call(thimble_set_sampling, session_, &sampling));
     int32_t id = prompt[0];
     const uint64_t start = NowNs();
     if (test.n_prompt > 0) {
-      Check(thimble_prefill(session_, prompt.data(), test.n_prompt));
-      Check(thimble_sample(session_, &id));
+      Check(Call(thimble_prefill, session_, prompt.data(), test.n_prompt));
+      Check(Call(thimble_sample, session_, &id));
       checksum->Add(id);
     }
     for (uint32_t i = 0; i < test.n_gen; ++i) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
-      Check(thimble_decode(session_, id));
-      Check(thimble_sample(session_, &id));
+      Check(Append(session_, id));
+      Check(Call(thimble_sample, session_, &id));
       checksum->Add(id);
     }
     return NowNs() - start;
@@ -114,7 +115,7 @@ class Runner {
       Once({test.n_prompt, std::min(test.n_gen, 1u)}, prompt, &ignored);
     }
     result.test_time = TimeText();
-    thimble_reset_profile(session_);
+    Profile(1);
     const std::optional<uint64_t> calls_before = AllocationCalls();
     for (uint32_t r = 0; r < setup_.repetitions; ++r) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
@@ -125,7 +126,7 @@ class Runner {
       result.ids_checksum = checksum.value;
     }
     if (const std::optional<uint64_t> calls = AllocationCalls()) result.allocations_after_load = *calls - *calls_before;
-    const thimble_profile profile = thimble_get_profile(session_);
+    const thimble_profile profile = Profile(0);
     result.bytes_read = profile.weight_bytes_read + profile.kv_bytes_read;
     const double tokens = static_cast<double>(test.n_prompt + test.n_gen) * setup_.repetitions;
     result.attention_ns = static_cast<double>(profile.attention_ns) / tokens;
@@ -135,16 +136,22 @@ class Runner {
   }
 
  private:
-  thimble_status Prefill(const std::vector<int32_t>& ids) const {
+  thimble_error Prefill(const std::vector<int32_t>& ids) const {
     // In pieces, so that Ctrl-C does not have to wait for all of it.
     for (size_t done = 0; done < ids.size();) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
       const size_t n = std::min<size_t>(ids.size() - done, 512);
-      const thimble_status status = thimble_prefill(session_, ids.data() + done, n);
+      const thimble_error status = Call(thimble_prefill, session_, ids.data() + done, n);
       if (status.code != 0) return status;
       done += n;
     }
     return {};
+  }
+
+  thimble_profile Profile(int32_t reset) const {
+    thimble_profile profile = Sized<thimble_profile>();
+    Check(Call(thimble_get_profile, thimble_session_engine(session_), reset, &profile));
+    return profile;
   }
 
   // As llama-bench: the mean of the rates, and the deviation of a sample.
@@ -172,14 +179,14 @@ class Runner {
 };
 
 // What the child does; the number of milliseconds, or a negative one.
-double FirstTokenHere(const std::string& path, const thimble_options& options) {
+double FirstTokenHere(const std::string& path, const EngineOptions& options) {
   const uint64_t start = NowNs();
   thimble_model* model = nullptr;
   thimble_session* session = nullptr;
   int32_t id = 0;
-  const bool ok = thimble_model_open(path.c_str(), &model).code == 0 &&
-                  thimble_session_create(model, &options, nullptr, 0, &session).code == 0 &&
-                  thimble_decode(session, 1).code == 0 && thimble_sample(session, &id).code == 0;
+  const bool ok = Call(thimble_model_open, path.c_str(), &model).code == 0 &&
+                  Call(thimble_session_create, model, &options, &session).code == 0 &&
+                  Append(session, 1).code == 0 && Call(thimble_sample, session, &id).code == 0;
   return ok ? static_cast<double>(NowNs() - start) * 1e-6 : -1.0;
 }
 
@@ -209,7 +216,7 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
   return out;
 }
 
-std::optional<double> FirstTokenMs(const std::string& path, const thimble_options& options) {
+std::optional<double> FirstTokenMs(const std::string& path, const EngineOptions& options) {
   int ends[2];
   if (pipe(ends) != 0) return std::nullopt;
   std::fflush(nullptr);

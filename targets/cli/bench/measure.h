@@ -20,7 +20,7 @@ struct BenchTest {
 };
 
 struct BenchSetup {
-  thimble_options options = {};  // context_tokens holds depth and the longest test
+  EngineOptions options;  // context_tokens holds depth and the longest test
   uint32_t depth = 0;
   uint32_t repetitions = 5;
   bool warm_up = true;
@@ -59,6 +59,6 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
 
 // Opening the model, creating a session, one id in and the next one chosen: milliseconds, in a child process that has
 // touched nothing before. Nothing where no child can be had.
-std::optional<double> FirstTokenMs(const std::string& path, const thimble_options& options);
+std::optional<double> FirstTokenMs(const std::string& path, const EngineOptions& options);
 
 }  // namespace thimble::cli

@@ -17,7 +17,7 @@ enum class BenchFormat { kMarkdown, kJson, kJsonLines, kCsv };
 struct BenchRow {
   const ModelWork* work = nullptr;
   std::string model_path;
-  thimble_options options = {};
+  EngineOptions options;
   Plan plan;
   double load_ms = 0;
   std::optional<double> first_token_ms;

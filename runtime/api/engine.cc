@@ -1,0 +1,209 @@
+// C API: engines, their plan, their processors. Creation is the only place that takes memory and threads.
+#include <cstdlib>
+
+#include "ops/pool/thread_pool.h"
+#include "runtime/api/error.h"
+#include "runtime/api/handles.h"
+#include "runtime/api/options.h"
+#include "runtime/api/warnings.h"
+#include "runtime/core/poison.h"
+#include "runtime/cpu_topology.h"
+#include "runtime/plan.h"
+
+using namespace thimble;
+
+namespace {
+
+Status Plan(const thimble_model& model, const thimble_engine_options* options, thimble_plan* plan, thimble_plan_fn each,
+            void* user) {
+  THIMBLE_RETURN_IF_ERROR(CheckSize(plan, "plan"));
+  CallerOptions caller;
+  THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file.header(), caller.engine, caller.sampling));
+  thimble_plan ours;
+  THIMBLE_RETURN_IF_ERROR(
+      PlanMemory(model.file, resolved, model.tokenizer_data(), sizeof(thimble_model), &ours, each, user));
+  WriteStruct(ours, plan);
+  return Status::Ok();
+}
+
+Status CheckBlock(const void* block, size_t size, size_t need) {
+  if (reinterpret_cast<uintptr_t>(block) % kArenaAlignment != 0) {
+    return Status::Error(Code::kArenaMisaligned, "the arena must be 64-byte aligned").Field("arena");
+  }
+  if (size < need) {
+    return Status::Error(Code::kArenaTooSmall, "the arena is too small; give it exactly the planned bytes or more")
+        .Field("arena_bytes").Got(size).Wanted(need);
+  }
+  return Status::Ok();
+}
+
+// The engine lies at the start of its block. A block of the caller's is the caller's again, every byte of it.
+void GiveBack(thimble_engine* engine) {
+  engine->Stop();
+  void* owned = engine->owned_block();
+  UnpoisonMemory(engine, engine->arena_bytes());
+  std::free(owned);
+}
+
+Status Create(const thimble_model& model, const thimble_engine_options* options, thimble_engine** engine) {
+  CallerOptions caller;
+  THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file.header(), caller.engine, caller.sampling));
+  void* block = caller.engine.arena;
+  size_t block_bytes = caller.engine.arena_bytes;
+
+  Engine measured;
+  Arena measure = Arena::Measuring();
+  Engine::WalkArena(model.file, resolved, model.tokenizer_data(), measure, &measured);
+  THIMBLE_RETURN_IF_ERROR(measure.status());
+  const size_t need = measure.Bytes();
+
+  void* owned = nullptr;
+  if (block == nullptr) {
+    if (posix_memalign(&owned, kArenaAlignment, need) != 0) {
+      return Status::Error(Code::kOutOfMemory, "the system has no block of the planned size").Field("arena_bytes").Wanted(need);
+    }
+    block = owned;
+    block_bytes = need;
+  }
+  Status status = CheckBlock(block, block_bytes, need);
+  const CpuPlacement placement = {caller.engine.cpu_mask, caller.engine.cpu_strict != 0};
+  Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads, placement) : Result<ThreadPool*>(status);
+  if (!pool.ok()) {
+    std::free(owned);
+    return pool.status();
+  }
+  // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
+  Arena carve = Arena::Carving(block, need);
+  thimble_engine* made = Engine::WalkArena(model.file, resolved, model.tokenizer_data(), carve, nullptr);
+  made->Start(pool.value());
+  made->SetOwnedBlock(owned, need);
+  status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
+  if (status.ok()) status = made->ReadCopiedTokenizer();
+  if (!status.ok()) {
+    GiveBack(made);
+    return status;
+  }
+  WarnAbout(made, caller);
+  made->model = &model;
+  model.engines.fetch_add(1);
+  *engine = made;
+  return Status::Ok();
+}
+
+Status OpenSession(thimble_engine* engine, thimble_session** session) {
+  *session = engine->OpenSession();
+  if (*session != nullptr) return Status::Ok();
+  const uint32_t most = engine->network().options.max_sessions;
+  return Status::Error(Code::kNoSession, "all sessions of the engine are open; close one, or plan more").Field("max_sessions")
+      .Wanted(most);
+}
+
+// Holds its sessions already.
+void Close(thimble_engine* engine) {
+  engine->model->engines.fetch_sub(1);
+  GiveBack(engine);
+}
+
+}  // namespace
+
+extern "C" {
+
+enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options, thimble_plan* plan,
+                                      thimble_plan_fn each, void* user, thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  return Return(Plan(*model, options, plan, each, user), error);
+}
+
+enum thimble_code thimble_engine_create(const thimble_model* model, const thimble_engine_options* options,
+                                        thimble_engine** engine, thimble_error* error) {
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  *engine = nullptr;
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  return Return(Create(*model, options, engine), error);
+}
+
+enum thimble_code thimble_engine_close(thimble_engine* engine) {
+  if (engine == nullptr) return THIMBLE_OK;
+  if (!engine->HoldAllSessions()) return THIMBLE_BUSY;
+  Close(engine);
+  return THIMBLE_OK;
+}
+
+enum thimble_code thimble_session_create(const thimble_model* model, const thimble_engine_options* options,
+                                         thimble_session** session, thimble_error* error) {
+  if (session == nullptr) return Return(NullArgument("session"), error);
+  *session = nullptr;
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  thimble_engine* engine = nullptr;
+  const Status status = Create(*model, options, &engine);
+  if (!status.ok()) return Return(status, error);
+  engine->for_one_session = true;
+  return Return(OpenSession(engine, session), error);
+}
+
+enum thimble_code thimble_session_open(thimble_engine* engine, thimble_session** session, thimble_error* error) {
+  if (session == nullptr) return Return(NullArgument("session"), error);
+  *session = nullptr;
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  return Return(OpenSession(engine, session), error);
+}
+
+enum thimble_code thimble_session_fork(thimble_session* from, thimble_session** session, thimble_error* error) {
+  if (session == nullptr) return Return(NullArgument("session"), error);
+  *session = nullptr;
+  if (from == nullptr) return Return(NullArgument("from"), error);
+  const SessionUse use(from);
+  if (!use.status().ok()) return Return(use.status(), error);
+  Status status = from->CheckDecoder();
+  if (status.ok()) status = OpenSession(&EngineOf(*from), session);
+  if (status.ok()) (*session)->Fork(*from);
+  return Return(status, error);
+}
+
+enum thimble_code thimble_session_close(thimble_session* session) {
+  if (session == nullptr) return THIMBLE_OK;
+  thimble_engine& engine = EngineOf(*session);
+  if (engine.for_one_session) return thimble_engine_close(&engine);
+  const SessionUse use(session);
+  if (!use.status().ok()) return THIMBLE_BUSY;
+  engine.CloseSession(session);
+  return THIMBLE_OK;
+}
+
+thimble_engine* thimble_session_engine(const thimble_session* session) {
+  return session == nullptr ? nullptr : &EngineOf(*session);
+}
+
+enum thimble_code thimble_thread_cpus(thimble_engine* engine, uint64_t* masks, size_t capacity, size_t* count,
+                                      thimble_error* error) {
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  if (masks == nullptr) return Return(NullArgument("masks"), error);
+  if (count == nullptr) return Return(NullArgument("count"), error);
+  *count = WorkerCount(engine->pool());
+  if (capacity < *count) {
+    return Return(Status::Error(Code::kBufferTooSmall, "one mask per thread").Field("masks").Got(capacity).Wanted(*count),
+                  error);
+  }
+  const TurnHolder turn(engine->turns());
+  ReadCpus(engine->pool(), masks);
+  return Return(Status::Ok(), error);
+}
+
+uint64_t thimble_performance_cpus(void) { return PerformanceCpus(); }
+
+enum thimble_code thimble_get_profile(thimble_engine* engine, int32_t reset, thimble_profile* profile,
+                                      thimble_error* error) {
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  const Status status = CheckSize(profile, "profile");
+  if (!status.ok()) return Return(status, error);
+  const TurnHolder turn(engine->turns());
+  thimble_profile& ours = engine->profile();
+  ours.threads = static_cast<uint32_t>(WorkerCount(engine->pool()));
+  WriteStruct(ours, profile);
+  if (reset != 0) ours = {};
+  return Return(status, error);
+}
+
+}  // extern "C"

@@ -1,0 +1,51 @@
+// Text and ids without a session, for the files here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "format/tokenizer_data.h"
+#include "runtime/core/status.h"
+#include "runtime/include/thimble/thimble.h"
+
+namespace thimble {
+
+// A block of malloc's for one call; null where there is none. `count` 0 is a block, too.
+template <typename T>
+struct Scratch {
+  explicit Scratch(size_t count)
+      : data(count < SIZE_MAX / sizeof(T) - 1 ? static_cast<T*>(std::malloc((count + 1) * sizeof(T))) : nullptr) {}
+  ~Scratch() { std::free(data); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* data;
+};
+
+Status NoTokenizer();
+
+// `flags` are thimble_text_flags. Working memory comes from malloc. kBufferTooSmall: *count is the need.
+Status Tokenize(const TokenizerData& tokenizer, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
+                size_t* count);
+
+// The same in the engine's planned workspace. The session is held.
+Status TokenizeInSession(thimble_session* session, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
+                         size_t* count);
+
+// A conversation, as thimble_chat_tokenize, and the id that ends its answer or -1.
+Status TokenizeChat(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
+                    size_t message_count, int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn);
+
+// Appends to a caller's text of limited room, and counts on behind its end.
+struct TextSink {
+  char* text;
+  size_t capacity;
+  size_t bytes = 0;
+
+  void Append(std::string_view part);
+  // kBufferTooSmall where it did not fit.
+  Status Fits(const char* what) const;
+};
+
+}  // namespace thimble

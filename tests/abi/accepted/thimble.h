@@ -1,0 +1,491 @@
+/* thimble: language models in one memory block whose size is known before loading.
+ *
+ *   thimble_error error = {.struct_bytes = sizeof error};
+ *   thimble_plan plan = {.struct_bytes = sizeof plan};
+ *   thimble_generation story = {.struct_bytes = sizeof story, .max_tokens = 100, .text = "Once upon a time", .text_bytes = 16};
+ *   thimble_model* model = NULL;
+ *   thimble_session* session = NULL;
+ *   if (thimble_model_open("stories-qmqa.thimble", &model, &error) == THIMBLE_OK &&
+ *       thimble_plan_memory(model, NULL, &plan, NULL, NULL, &error) == THIMBLE_OK &&  // bytes, before anything is loaded
+ *       thimble_session_create(model, NULL, &session, &error) == THIMBLE_OK)
+ *     thimble_generate(session, &story, on_event, NULL, &error);                      // on_event prints event->text
+ *   if (error.code != THIMBLE_OK) fprintf(stderr, "%s\n", error.message);
+ *   thimble_session_close(session);
+ *   thimble_model_close(model);
+ *   return thimble_exit_code(error.code);
+ *
+ * A model is an open file, read-only. An engine is a model made ready in one block of memory, with its threads and
+ * room for a fixed number of sessions. A session is one context: its cache, its sampler, its text. Making an engine is
+ * the only thing that takes memory and threads: opening, forking and closing sessions and everything they do allocates
+ * nothing, maps nothing, opens nothing and creates no thread. No function aborts or throws for anything that a file or
+ * an argument holds.
+ *
+ * Structs. Every struct starts with `struct_bytes`, its size as the caller's compiler knows it, and is passed by
+ * pointer. A smaller (older) or larger (newer) one than the library's is accepted: fields missing from what is read have
+ * their defaults; unknown fields that are not zero are refused with their offset (THIMBLE_UNKNOWN_FIELD); unknown fields
+ * of what is written are zeroed. Elements of an array all have the same struct_bytes, which is their distance. Zero is
+ * the default of every field that says nothing else, and a null pointer for a whole struct stands for its defaults.
+ * Structs that the library hands to a callback have the library's size.
+ *
+ * Threads. Models and engines may be used from any number of threads; passes of one engine's sessions take turns. A
+ * session is used by one thread at a time: a call that changes it while another thread's call or the caller's own
+ * callback uses it returns THIMBLE_BUSY at once and does nothing.
+ *
+ * Callbacks return nonzero to go on and zero to stop, where nothing else is said.
+ */
+#ifndef THIMBLE_THIMBLE_H_
+#define THIMBLE_THIMBLE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include "codes.h"
+
+#if defined(_WIN32)
+#define THIMBLE_API
+#else
+#define THIMBLE_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- codes and errors ---- */
+
+/* THIMBLE_OK = 0, THIMBLE_INVALID_ARGUMENT = 100, ...: codes.h has them all, with their meaning and what to do. */
+#define THIMBLE_ENUMERATOR(NAME, kName, number, name, help) THIMBLE_##NAME = number,
+enum thimble_code { THIMBLE_CODES(THIMBLE_ENUMERATOR) };
+#undef THIMBLE_ENUMERATOR
+
+/* What exactly went wrong. The last argument of functions that can fail; NULL where only the code matters. Written by
+ * every call: code THIMBLE_OK and an empty message where all is well. */
+typedef struct thimble_error {
+  uint32_t struct_bytes;
+  int32_t code;          /* enum thimble_code */
+  char message[248];     /* names the field or argument, what was found and what was expected; English, one line */
+} thimble_error;
+
+/* Static texts: "arena-too-small"; what the code means and what to do; "unknown" for a number that is no code. */
+THIMBLE_API const char* thimble_code_name(int32_t code);
+THIMBLE_API const char* thimble_code_help(int32_t code);
+/* What a program should end with: 0 ok, 2 argument, 3 bad model, 4 not supported, 5 memory, 6 input/output, 7 limit
+ * reached, 130 cancelled. */
+THIMBLE_API int32_t thimble_exit_code(int32_t code);
+
+/* ---- callbacks ---- */
+
+/* How much of `total` is done; the unit is the call's own. Zero ends the call with THIMBLE_CANCELLED. */
+typedef int32_t (*thimble_progress_fn)(void* user, uint64_t done, uint64_t total);
+/* A warning: everything works, but not as one may expect (a cpu_mask that did not take, weights that are packed anew, a
+ * context longer than what the model was trained for). */
+typedef void (*thimble_log_fn)(void* user, const char* message);
+/* Bytes to keep, in order. Zero: they could not be written; the call ends with THIMBLE_IO. */
+typedef int32_t (*thimble_write_fn)(void* user, const void* bytes, size_t count);
+/* Fills `count` bytes from `offset` on, in any order and some more than once. Zero: they could not be read; THIMBLE_IO. */
+typedef int32_t (*thimble_read_fn)(void* user, uint64_t offset, void* bytes, size_t count);
+/* The logits behind the token at `position`: as many floats as thimble_model_info.outputs, valid during the call. */
+typedef int32_t (*thimble_logits_fn)(void* user, size_t position, const float* logits);
+
+/* ---- model ---- */
+
+typedef struct thimble_model thimble_model;
+typedef struct thimble_engine thimble_engine;
+typedef struct thimble_session thimble_session;
+
+/* Maps the file read-only, copies and validates the header. Reads nothing of the weights. */
+THIMBLE_API enum thimble_code thimble_model_open(const char* path, thimble_model** model, thimble_error* error);
+/* The same for `length` bytes from `offset` (a multiple of 64) of a descriptor, such as an uncompressed asset of an APK;
+ * length 0: to the end. The descriptor is the caller's and may be closed afterwards. */
+THIMBLE_API enum thimble_code thimble_model_open_fd(int fd, uint64_t offset, uint64_t length, thimble_model** model,
+                                                    thimble_error* error);
+/* The same for bytes in memory (64-byte aligned), which the caller keeps until the model is closed. */
+THIMBLE_API enum thimble_code thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model,
+                                                        thimble_error* error);
+/* THIMBLE_BUSY while it has engines. NULL is allowed. */
+THIMBLE_API enum thimble_code thimble_model_close(thimble_model* model);
+/* Reads every byte: checksums, padding, tokenizer, finite weights. `progress` (or NULL) counts bytes. */
+THIMBLE_API enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progress_fn progress, void* user,
+                                                   thimble_error* error);
+
+typedef struct thimble_model_info {
+  uint32_t struct_bytes;
+  uint32_t layers;        /* L */
+  uint32_t width;         /* D */
+  uint32_t vocabulary;    /* ids below this may be sampled */
+  uint32_t outputs;       /* length of a row of logits, >= vocabulary for language models */
+  uint32_t max_positions; /* what it was trained for */
+  int32_t has_tokenizer;
+  int32_t is_decoder;     /* 0: an encoder, for thimble_encode_rows or thimble_encode_image */
+  int32_t bos, eos;       /* -1 if none */
+  int32_t adds_bos;       /* 1: THIMBLE_ADD_BOS does something */
+  uint32_t image_height, image_width, image_channels; /* 0 for models that read tokens */
+  uint64_t file_bytes;
+  const char* name;       /* texts are the model's; "" if none */
+  const char* family;
+  const char* chat_template;
+} thimble_model_info;
+THIMBLE_API enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info,
+                                                     thimble_error* error);
+
+/* ---- options ---- */
+
+enum thimble_cache_type {
+  THIMBLE_CACHE_F16 = 0,
+  THIMBLE_CACHE_F32 = 1,
+  THIMBLE_CACHE_Q8 = 2, /* int8 with a scale per row and head */
+  THIMBLE_CACHE_Q4 = 3  /* int4 with a factor per 32 elements; the newest 64 tokens are read in int8 */
+};
+
+enum thimble_weights {
+  THIMBLE_WEIGHTS_MAP = 0, /* what the kernels can read where it lies stays in the mapping, shared and not counted twice */
+  THIMBLE_WEIGHTS_COPY = 1 /* nothing, tokenizer and template included, is read from the mapping once the engine is
+                              made: for files that somebody may change or cut short underneath */
+};
+
+/* How the next token is chosen. Filters run in the order: repeat penalty, top-k, top-p, min-p, temperature. Start from
+ * THIMBLE_SAMPLING_DEFAULTS: here zero has a meaning of its own. */
+typedef struct thimble_sampling {
+  uint32_t struct_bytes;
+  float temperature;       /* 0.8; 0 = the likeliest token */
+  int32_t top_k;           /* 40; 0 = off */
+  float top_p;             /* 0.95; 1 = off */
+  float min_p;             /* 0.05; 0 = off */
+  float repeat_penalty;    /* 1 = off */
+  int32_t repeat_last_n;   /* 64 */
+  uint32_t reserved;       /* 0 */
+  uint64_t seed;           /* 0; the same seed gives the same text on every machine */
+} thimble_sampling;
+#define THIMBLE_SAMPLING_DEFAULTS {sizeof(thimble_sampling), 0.8f, 40, 0.95f, 0.05f, 1.0f, 64, 0, 0}
+
+typedef struct thimble_engine_options {
+  uint32_t struct_bytes;
+  uint32_t context_tokens;  /* positions of each session; 0 = the model's max_positions */
+  uint32_t max_sessions;    /* sessions that can be open at once, each with a cache of its own; 0 = 1 */
+  uint32_t threads;         /* 0 or 1 = no pool */
+  int32_t key_cache;        /* enum thimble_cache_type */
+  int32_t value_cache;      /* must equal key_cache where keys and values are one row */
+  uint32_t chunk_tokens;    /* tokens per pass, of all its sessions together; 0 = 64; encoders: the longest input */
+  uint32_t logits_rows;     /* rows of logits computed at once for thimble_prefill_each; 0 = 1 */
+  uint32_t max_text_bytes;  /* longest text that sessions take; 0 = 8 per context token */
+  uint32_t top_tokens;      /* the most that a thimble_generation may ask for; 0 = none */
+  uint32_t window_tokens;   /* layers that the model gives no window see the last N tokens only; 0 = all. Bounds the
+                               cache: thimble_plan.kv_ring_bytes */
+  uint32_t sink_tokens;     /* layers with a window (the model's or this one) also see the first N tokens, the attention
+                               sinks of StreamingLLM (arXiv 2309.17453). Keys keep the rotation of their position in the
+                               text, so that context_tokens and what the model was trained for remain limits */
+  int32_t weights;          /* enum thimble_weights */
+  int32_t cpu_strict;       /* 1: worker w on one processor alone, the w-th of cpu_mask */
+  uint64_t cpu_mask;        /* processors for the engine's own threads, bit i = processor i; 0 = any. Not for the calling
+                               thread, which is worker 0 and the caller's to place */
+  const char* kernels;      /* "scalar", "neondot", ...; NULL = the best this CPU has, or the one that the file is packed
+                               for where that is not much slower */
+  const thimble_sampling* sampling; /* what sessions start with. Its top_k and repeat_last_n bound thimble_set_sampling */
+  void* arena;              /* 64-byte aligned block, the caller's until close; NULL: the library takes arena_bytes itself */
+  size_t arena_bytes;       /* of `arena`, at least thimble_plan.arena_bytes */
+  thimble_progress_fn progress; /* of creation; or NULL */
+  void* progress_user;
+  thimble_log_fn log;       /* or NULL */
+  void* log_user;
+} thimble_engine_options;
+
+/* ---- plan ----
+ * Every byte, by name, before loading. Reads the header (and the tokenizer's tables, where there is one); no weights. */
+
+enum thimble_lifetime { THIMBLE_MAPPED = 0, THIMBLE_ARENA = 1, THIMBLE_OUTSIDE = 2 };
+
+typedef struct thimble_plan_line {
+  uint32_t struct_bytes;
+  int32_t lifetime;      /* enum thimble_lifetime */
+  int32_t index;         /* layer or tensor, or -1 */
+  int32_t session;       /* the session slot it belongs to, or -1 */
+  const char* name;      /* static text: "kv_cache", "packed_weights", ... */
+  uint64_t offset;       /* in the arena, or in the file */
+  uint64_t bytes;
+  int32_t scratch;       /* 1: overlaps scratch of other phases, so that it does not add to the total */
+  int32_t reserved;      /* 0 */
+} thimble_plan_line;
+
+typedef struct thimble_plan {
+  uint32_t struct_bytes;
+  uint32_t context_tokens;  /* the options, filled in */
+  uint32_t max_sessions;
+  uint32_t chunk_tokens;
+  uint32_t logits_rows;
+  uint32_t threads;
+  uint64_t arena_bytes;                 /* exactly what the engine takes */
+  uint64_t mapped_bytes;
+  uint64_t outside_bytes;               /* thread stacks, pool, header copy */
+  uint64_t kv_bytes;                    /* of the arena, for all sessions */
+  uint64_t packed_weight_bytes;         /* of the arena: weights that the kernels do not read where the file has them */
+  uint64_t kv_bytes_per_token;          /* rows of one token in all layers */
+  uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
+  uint64_t in_place_weight_bytes;       /* of the mapping: weights of linear layers that are used where they lie */
+  uint64_t repacked_weight_bytes;       /* of packed_weight_bytes: the file has them in another packing */
+  uint64_t kv_ring_bytes;               /* of kv_bytes: layers whose window is smaller than the context. They keep the
+                                           window, the sink_tokens and one pass, in rings that do not grow with it */
+  uint64_t kv_recent_bytes;             /* of kv_bytes: with int4 rows, the newest tokens' in int8; does not grow either */
+  uint64_t kv_bytes_per_context_token;  /* the other layers: what one more of context_tokens costs a session */
+  uint64_t session_bytes;               /* of the arena: what one more session costs */
+  const char* kernels;                  /* the table that will be used */
+  const char* file_packing;             /* for which table the file is packed: "portable", "neondot", ... or "mixed" */
+} thimble_plan;
+
+typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
+/* `each` may be NULL. The arena, progress and log of the options are not used. */
+THIMBLE_API enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options,
+                                                  thimble_plan* plan, thimble_plan_fn each, void* user,
+                                                  thimble_error* error);
+
+/* ---- engine and sessions ---- */
+
+/* Everything is read, packed and created here. The model must stay open. */
+THIMBLE_API enum thimble_code thimble_engine_create(const thimble_model* model, const thimble_engine_options* options,
+                                                    thimble_engine** engine, thimble_error* error);
+/* Closes its sessions, too; THIMBLE_BUSY while one of them is in use. The arena is the caller's again. NULL is allowed. */
+THIMBLE_API enum thimble_code thimble_engine_close(thimble_engine* engine);
+
+/* An empty context; THIMBLE_NO_SESSION when max_sessions are open. */
+THIMBLE_API enum thimble_code thimble_session_open(thimble_engine* engine, thimble_session** session, thimble_error* error);
+/* A second context that goes on like `from`, bit by bit: cache, logits, sampler. */
+THIMBLE_API enum thimble_code thimble_session_fork(thimble_session* from, thimble_session** session, thimble_error* error);
+/* For one context alone: an engine with its one session, which close the engine with it. */
+THIMBLE_API enum thimble_code thimble_session_create(const thimble_model* model, const thimble_engine_options* options,
+                                                     thimble_session** session, thimble_error* error);
+/* THIMBLE_BUSY while it is in use. NULL is allowed. */
+THIMBLE_API enum thimble_code thimble_session_close(thimble_session* session);
+THIMBLE_API thimble_engine* thimble_session_engine(const thimble_session* session);
+/* Asks the session's call that runs now, or the next one that computes, to end with THIMBLE_CANCELLED: after the layer
+ * at hand, with finished passes kept and the unfinished one undone. Once one call has, the session goes on as before.
+ * From any thread and from a signal handler. */
+THIMBLE_API void thimble_cancel(thimble_session* session);
+
+/* ---- tokens in, logits out ---- */
+
+/* Appends `count` ids to the context; logits of the last one are ready afterwards. On error nothing has changed, except that
+ * a cancelled call keeps its finished passes (thimble_position says how far it came). */
+THIMBLE_API enum thimble_code thimble_prefill(thimble_session* session, const int32_t* ids, size_t count,
+                                              thimble_error* error);
+
+/* The same for several sessions of one engine in common passes, each at most once. Every span has its own `code`; those
+ * that cannot go on leave the others alone. Returns the first code that is not THIMBLE_OK. */
+typedef struct thimble_span {
+  uint32_t struct_bytes;
+  int32_t code;             /* written: enum thimble_code */
+  thimble_session* session;
+  const int32_t* ids;
+  size_t count;
+} thimble_span;
+THIMBLE_API enum thimble_code thimble_step(thimble_engine* engine, thimble_span* spans, size_t count, thimble_error* error);
+
+/* Like thimble_prefill, and calls `each` with the logits of every position in order. */
+THIMBLE_API enum thimble_code thimble_prefill_each(thimble_session* session, const int32_t* ids, size_t count,
+                                                   thimble_logits_fn each, void* user, thimble_error* error);
+/* Encoders: the whole input at once (at most chunk_tokens rows); `each` gets the logits of every row, or of the CLS
+ * row alone. The image is [channels, height, width] floats, already normalised. */
+THIMBLE_API enum thimble_code thimble_encode_rows(thimble_session* session, const int32_t* ids, size_t count,
+                                                  thimble_logits_fn each, void* user, thimble_error* error);
+THIMBLE_API enum thimble_code thimble_encode_image(thimble_session* session, const float* pixels, size_t count,
+                                                   thimble_logits_fn each, void* user, thimble_error* error);
+
+/* Logits behind the last token, *count floats (`count` may be NULL); NULL where there are none. The session's, until the
+ * next call that changes it. */
+THIMBLE_API const float* thimble_logits(const thimble_session* session, size_t* count);
+/* Draws the next id with the session's sampler; does not append it. */
+THIMBLE_API enum thimble_code thimble_sample(thimble_session* session, int32_t* id, thimble_error* error);
+/* Other sampling from here on; restarts the random numbers at the seed and forgets the recent tokens. A wider top_k or
+ * repeat_last_n than the engine was planned for is refused (THIMBLE_OUT_OF_RANGE). */
+THIMBLE_API enum thimble_code thimble_set_sampling(thimble_session* session, const thimble_sampling* sampling,
+                                                   thimble_error* error);
+
+/* Tokens in the context, and room in all. */
+THIMBLE_API size_t thimble_position(const thimble_session* session);
+THIMBLE_API size_t thimble_capacity(const thimble_session* session);
+/* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The sampler's recent
+ * tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes) old rows make
+ * room for new ones: a position whose window is not there any more is refused (THIMBLE_REWIND_TOO_FAR), 0 never is. With int4
+ * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer. */
+THIMBLE_API enum thimble_code thimble_rewind(thimble_session* session, size_t position, thimble_error* error);
+/* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
+ * taken back. */
+THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
+
+/* ---- saved states ----
+ * A decoder's session as a stream of bytes: the cache's rows, the last logits, the sampler's recent tokens. It moves to
+ * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
+ * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
+ * random numbers go on, too, where the seed is the same. A state is checked wholly before anything changes; refused are
+ * THIMBLE_NOT_A_STATE, _STATE_DAMAGED, _STATE_MISMATCH, _UNSUPPORTED_VERSION and _CONTEXT_FULL. Checksums guard against
+ * damage; a state that somebody made up on purpose can make nonsense, but no more. */
+
+/* Bytes that saving would write now; 0 for encoders. */
+THIMBLE_API uint64_t thimble_state_bytes(const thimble_session* session);
+THIMBLE_API enum thimble_code thimble_state_save(thimble_session* session, thimble_write_fn write, void* user,
+                                                 thimble_error* error);
+/* From something that is `bytes` long. */
+THIMBLE_API enum thimble_code thimble_state_load(thimble_session* session, uint64_t bytes, thimble_read_fn read, void* user,
+                                                 thimble_error* error);
+/* The same to where a descriptor stands (also a pipe), and from a part of a file as in thimble_model_open_fd, anywhere. */
+THIMBLE_API enum thimble_code thimble_state_save_fd(thimble_session* session, int fd, thimble_error* error);
+THIMBLE_API enum thimble_code thimble_state_load_fd(thimble_session* session, int fd, uint64_t offset, uint64_t length,
+                                                    thimble_error* error);
+
+/* ---- text ----
+ * UTF-8 in and out; any bytes are legal. What is too long for the caller's buffer is cut there, its length is told all the
+ * same, and the code is THIMBLE_BUFFER_TOO_SMALL. */
+
+enum thimble_text_flags {
+  THIMBLE_ADD_BOS = 1,      /* BOS in front where the model wants one */
+  THIMBLE_PARSE_SPECIAL = 2,/* "<|im_start|>" written in the text is that token; never for text of strangers */
+  THIMBLE_LOGPROBS = 4      /* of a thimble_generation: events have the logprob of their token; costs a pass over the logits */
+};
+/* Text to ids. With a session its planned workspace serves (max_text_bytes), and `model` may be NULL. Without one (NULL)
+ * working memory comes from malloc and goes back. */
+THIMBLE_API enum thimble_code thimble_tokenize(const thimble_model* model, thimble_session* session, const char* text,
+                                               size_t text_bytes, uint32_t flags, int32_t* ids, size_t capacity,
+                                               size_t* count, thimble_error* error);
+/* Ids to text, whole. */
+THIMBLE_API enum thimble_code thimble_detokenize(const thimble_model* model, const int32_t* ids, size_t count, char* text,
+                                                 size_t capacity, size_t* text_bytes, thimble_error* error);
+/* The bytes that stand for one id, without any streaming rule. *text is the model's, not terminated. */
+THIMBLE_API enum thimble_code thimble_piece(const thimble_model* model, int32_t id, const char** text, size_t* text_bytes,
+                                            thimble_error* error);
+/* 1 where the model ends its text with this id. */
+THIMBLE_API int32_t thimble_is_end(const thimble_model* model, int32_t id);
+
+/* ---- chat ----
+ * Conversations as the model's chat template writes them. `chat_template` is NULL for the model's own, or a name
+ * ("chatml", "llama3", ...; runtime/chat/README.md), or the text of a Jinja template that is one of these. Any other is
+ * refused (THIMBLE_UNSUPPORTED). Markers of the template become special tokens; what a message says never does. */
+
+typedef struct thimble_chat_message {
+  uint32_t struct_bytes;
+  uint32_t text_bytes;
+  const char* role;      /* "system", "user" or "assistant" */
+  const char* text;      /* UTF-8 */
+} thimble_chat_message;
+
+typedef struct thimble_chat_info {
+  uint32_t struct_bytes;
+  int32_t end_of_turn;   /* id that ends an answer beside those of thimble_is_end; -1 if it is no single token */
+  int32_t has_system_role;
+  int32_t alternates;    /* 1: user and assistant must take turns */
+  const char* name;      /* static text: "chatml" */
+} thimble_chat_info;
+
+/* Names of the templates, separated by ", ". Static text. */
+THIMBLE_API const char* thimble_chat_templates(void);
+THIMBLE_API enum thimble_code thimble_chat_find(const thimble_model* model, const char* chat_template,
+                                                thimble_chat_info* info, thimble_error* error);
+/* The whole conversation from the begin of the text to where the assistant's next answer starts (or to the end, if the last
+ * message is the assistant's) as ids, or as text for people. Takes working memory from malloc and gives it back. Refuses
+ * roles that the template cannot take, naming messages[i].role. */
+THIMBLE_API enum thimble_code thimble_chat_tokenize(const thimble_model* model, const char* chat_template,
+                                                    const thimble_chat_message* messages, size_t message_count,
+                                                    int32_t* ids, size_t capacity, size_t* count, thimble_error* error);
+THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const char* chat_template,
+                                                  const thimble_chat_message* messages, size_t message_count, char* text,
+                                                  size_t capacity, size_t* text_bytes, thimble_error* error);
+
+/* ---- generation ---- */
+
+/* May change the `count` logits of the next token in place, for example to -infinity (HUGE_VALF) what a grammar forbids.
+ * Zero ends the generation (THIMBLE_END_CALLBACK). */
+typedef int32_t (*thimble_logits_hook)(void* user, float* logits, size_t count);
+
+/* One answer. Its input is at most one of text, ids and messages; with none it goes on from the context's end. */
+typedef struct thimble_generation {
+  uint32_t struct_bytes;
+  uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS. BOS is added at position 0 in any case */
+  uint32_t max_tokens;        /* 0 = until the context is full */
+  uint32_t top_tokens;        /* how many likeliest tokens every event names; at most the engine's top_tokens */
+  const char* text;           /* appended to the context */
+  size_t text_bytes;
+  const int32_t* ids;         /* appended to the context */
+  size_t id_count;
+  const thimble_chat_message* messages; /* the whole conversation, which replaces the context; working memory comes from
+                                           malloc. The template's end of turn ends the answer */
+  size_t message_count;
+  const char* chat_template;  /* as in thimble_chat_find */
+  const int32_t* stop_ids;    /* ids that end it beside those of thimble_is_end. These and the next stay the caller's */
+  size_t stop_id_count;       /* with messages at most 31 */
+  const char* const* stop_strings; /* terminated texts that end it; they are not shown, and neither is what follows */
+  size_t stop_string_count;   /* at most 16, of at most 128 bytes each */
+  thimble_logits_hook hook;   /* or NULL */
+  void* hook_user;
+} thimble_generation;
+
+enum thimble_end {
+  THIMBLE_END_NOT_YET = 0,
+  THIMBLE_END_ID = 1,           /* an id that ends the text or the turn, or one of stop_ids */
+  THIMBLE_END_STOP_STRING = 2,
+  THIMBLE_END_MAX_TOKENS = 3,
+  THIMBLE_END_CONTEXT_FULL = 4,
+  THIMBLE_END_CANCELLED = 5,    /* by thimble_cancel */
+  THIMBLE_END_CALLBACK = 6      /* by a callback's zero */
+};
+
+/* One token, and what it adds to the text. Pointers are the session's, until the next call that changes it. */
+typedef struct thimble_event {
+  uint32_t struct_bytes;
+  int32_t end;              /* enum thimble_end; the event that has one is the last */
+  int32_t id;               /* -1: the last event has no token of its own */
+  float logprob;            /* of id, natural logarithm, by the model alone: before hook, penalties, filters and temperature;
+                               NaN where not asked for */
+  const char* text;         /* whole characters that are certain now; may be empty while a character or a stop string
+                               could still be coming. Not terminated */
+  size_t text_bytes;
+  const int32_t* top_ids;   /* top_count likeliest tokens, likeliest first, */
+  const float* top_logprobs;/* and their logprob */
+  size_t top_count;
+  uint64_t prompt_tokens;   /* read for this generation */
+  uint64_t generated_tokens;/* so far */
+  uint64_t prefill_ns, decode_ns;
+} thimble_event;
+
+/* Reads the input; THIMBLE_CANCELLED where that was cancelled. Afterwards thimble_generation_next gives the answer token by
+ * token, where cancelling is an end and no error. Any other call that changes the session ends the generation. */
+THIMBLE_API enum thimble_code thimble_generation_start(thimble_session* session, const thimble_generation* generation,
+                                                       thimble_error* error);
+/* THIMBLE_WRONG_STATE after the last event. */
+THIMBLE_API enum thimble_code thimble_generation_next(thimble_session* session, thimble_event* event, thimble_error* error);
+
+typedef int32_t (*thimble_event_fn)(void* user, const thimble_event* event);
+/* Both in one: `each` gets every event, the last one included. Its zero ends the generation at once. */
+THIMBLE_API enum thimble_code thimble_generate(thimble_session* session, const thimble_generation* generation,
+                                               thimble_event_fn each, void* user, thimble_error* error);
+
+/* ---- processors, measuring ---- */
+
+/* Where the system lets each worker run now, read back: `threads` masks of the plan, worker 0 being the calling thread. A
+ * cpu_mask that did not take shows here (cpusets, hot-plugged or absent processors); it never fails an engine. */
+THIMBLE_API enum thimble_code thimble_thread_cpus(thimble_engine* engine, uint64_t* masks, size_t capacity, size_t* count,
+                                                  thimble_error* error);
+/* The processors of a big.LITTLE system that are at least half as fast as its fastest, from the system's
+ * cpu_capacity; 0 where all are alike or the system does not say. */
+THIMBLE_API uint64_t thimble_performance_cpus(void);
+
+typedef struct thimble_profile {
+  uint32_t struct_bytes;
+  uint32_t threads;
+  uint64_t steps, tokens;
+  uint64_t embed_ns, norm_ns, linear_ns, attention_ns, activation_ns, head_ns, sample_ns, total_ns;
+  uint64_t kv_bytes_read;       /* cache bytes streamed by attention */
+  uint64_t weight_bytes_read;   /* weight bytes streamed by linear layers */
+} thimble_profile;
+/* What passes have taken since the engine was made, or since the last call with `reset` 1. */
+THIMBLE_API enum thimble_code thimble_get_profile(thimble_engine* engine, int32_t reset, thimble_profile* profile,
+                                                  thimble_error* error);
+/* For measuring at a depth that takes long to read: the context holds `tokens` tokens, whose cache rows are random
+ * numbers of the seed. What is generated after them means nothing. */
+THIMBLE_API enum thimble_code thimble_fill_context(thimble_session* session, size_t tokens, uint64_t seed,
+                                                   thimble_error* error);
+
+/* Names of the kernel tables this CPU can run, best last, separated by spaces. Static text. */
+THIMBLE_API const char* thimble_kernel_tables(void);
+THIMBLE_API const char* thimble_version(void);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* THIMBLE_THIMBLE_H_ */

@@ -1,0 +1,97 @@
+// thimble.hpp: values or errors, owners, callables. It alone here: the library's classes have the same names.
+#include <thimble/thimble.hpp>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/model_zoo.h"
+
+namespace {
+
+std::span<const std::byte> Bytes(const thimble::test::AlignedBytes& bytes) {
+  return std::as_bytes(std::span(bytes.data(), bytes.size()));
+}
+
+}  // namespace
+
+TEST_CASE("wrapper: an error goes through and_then, with its code, name, help and exit code") {
+  auto model = thimble::Model::Open("no-such-file");
+  REQUIRE(!model);
+  CHECK(model.error().code() == THIMBLE_IO);
+  CHECK(std::string(model.error().name()) == "io");
+  CHECK(std::string(model.error().help()).back() == '.');
+  CHECK(model.error().exit_code() == 6);
+  int calls = 0;
+  auto session = model.and_then([&](auto& m) {
+    ++calls;
+    return m.CreateSession();
+  });
+  CHECK(!session);
+  CHECK(calls == 0);
+  CHECK(std::string(session.error().message()) == model.error().message());
+}
+
+TEST_CASE("wrapper: a model's whole life") {
+  const thimble::test::AlignedBytes bytes(thimble::test::ZooEntry("k_v_on_read").Bytes());
+  auto model = thimble::Model::OpenMemory(Bytes(bytes));
+  REQUIRE(model);
+  uint64_t total = 0;
+  CHECK(model->Verify([&](uint64_t, uint64_t t) { total = t; }));
+  CHECK(total == bytes.size());
+  CHECK(model->Info()->layers > 0);
+
+  thimble::EngineOptions options;
+  options.context_tokens = 16;
+  options.max_sessions = 2;
+  options.sampling.temperature = 0;
+  const thimble::EngineOptions copy = options;
+  CHECK(static_cast<const thimble_engine_options&>(copy).sampling == &copy.sampling);
+  CHECK(model->Plan(copy)->max_sessions == 2);
+  auto engine = model->CreateEngine(copy);
+  REQUIRE(engine);
+  auto first = engine->OpenSession();
+  REQUIRE(first);
+  thimble::Session session = std::move(*first);  // owners move
+  const std::vector<int32_t> ids = {1, 2, 3, 4};
+  size_t rows = 0;
+  REQUIRE(session.PrefillEach(ids, [&](size_t, const float*) { ++rows; }));
+  CHECK(rows == 4);
+  CHECK(session.Logits().size() == model->Info()->outputs);
+  auto fork = session.Fork();
+  REQUIRE(fork);
+  thimble::Span spans[] = {{session.handle(), ids}, {fork->handle(), ids}};
+  REQUIRE(engine->Step(spans));
+  CHECK(session.Position() == 8);
+  CHECK(*session.Sample() == *fork->Sample());
+
+  std::vector<std::byte> state;
+  REQUIRE(session.SaveState([&](auto part) { state.insert(state.end(), part.begin(), part.end()); }));
+  REQUIRE(session.Rewind(0));
+  REQUIRE(session.LoadState(state.size(), [&](uint64_t offset, auto to) {
+    std::copy_n(state.begin() + static_cast<long>(offset), to.size(), to.begin());
+  }));
+  CHECK(session.Position() == 8);
+
+  size_t events = 0;
+  thimble::Generation generation;
+  generation.max_tokens = 3;
+  const auto last = session.Generate(generation, [&](const thimble_event&) { ++events; });
+  REQUIRE(last);
+  CHECK(last->end == THIMBLE_END_MAX_TOKENS);
+  CHECK(last->generated_tokens == 3);
+  CHECK(events >= 3);
+  const auto stopped = session.Generate(generation, [&](const thimble_event&) { return false; });
+  CHECK(stopped->end == THIMBLE_END_CALLBACK);
+  REQUIRE(session.Start(generation));
+  CHECK(session.Next()->id >= 0);
+
+  const auto sixteen = session.Prefill(std::vector<int32_t>(17, 1));
+  CHECK(sixteen.error().code() == THIMBLE_CONTEXT_FULL);
+  CHECK(model->Close() == THIMBLE_BUSY);
+  CHECK(session.Close() == THIMBLE_OK);
+  CHECK(fork->Close() == THIMBLE_OK);
+  CHECK(engine->Close() == THIMBLE_OK);
+  CHECK(model->Close() == THIMBLE_OK);
+}
