@@ -10,6 +10,11 @@ inline void AddInPlace(float* y, const float* x, size_t count) {
   for (size_t i = 0; i < count; ++i) y[i] += x[i];
 }
 
+// y[i] *= x[i]
+inline void MultiplyInPlace(float* y, const float* x, size_t count) {
+  for (size_t i = 0; i < count; ++i) y[i] *= x[i];
+}
+
 // x[i] *= factor
 inline void ScaleInPlace(float* x, float factor, size_t count) {
   for (size_t i = 0; i < count; ++i) x[i] *= factor;

@@ -1,0 +1,105 @@
+// Operations of mixers beside attention: the choice of experts and short convolutions, against plain double arithmetic.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "ops/rows/choose_experts.h"
+#include "ops/rows/short_conv.h"
+
+using namespace thimble;
+
+namespace {
+
+float Uniform(std::mt19937_64& random) { return static_cast<float>(random() >> 40) * 0x1p-23f - 1.0f; }
+
+struct Choice {
+  std::vector<uint32_t> experts;
+  std::vector<double> weights;
+};
+
+Choice Oracle(const ExpertRule& rule, const std::vector<float>& logits) {
+  std::vector<double> s(logits.begin(), logits.end());
+  double sum = 0;
+  for (double& v : s) sum += v = rule.sigmoid ? 1 / (1 + std::exp(-v)) : std::exp(v);
+  if (!rule.sigmoid) for (double& v : s) v /= sum;
+  std::vector<uint32_t> order(rule.experts);
+  std::iota(order.begin(), order.end(), 0u);
+  const auto rank = [&](uint32_t e) { return s[e] + (rule.selection_bias == nullptr ? 0.0 : static_cast<double>(rule.selection_bias[e])); };
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return rank(a) > rank(b); });
+  Choice out;
+  out.experts.assign(order.begin(), order.begin() + rule.chosen);
+  std::sort(out.experts.begin(), out.experts.end());
+  sum = rule.normalise_eps;
+  for (const uint32_t e : out.experts) sum += s[e];
+  for (const uint32_t e : out.experts) out.weights.push_back(s[e] * rule.scale / (rule.normalise ? sum : 1.0));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("experts: the largest are chosen, with the weights of the rule") {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 400; ++round) {
+    ExpertRule rule;
+    rule.experts = 1 + random() % 40;
+    rule.chosen = 1 + random() % std::min(rule.experts, 9u);
+    rule.sigmoid = random() % 2 == 0;
+    rule.normalise = random() % 2 == 0;
+    rule.normalise_eps = random() % 2 == 0 ? 0.0f : 0.125f;
+    rule.scale = random() % 2 == 0 ? 1.0f : 2.5f;
+    std::vector<float> logits(rule.experts), bias(rule.experts);
+    for (float& v : logits) v = 4 * Uniform(random);
+    for (float& v : bias) v = Uniform(random);
+    if (random() % 2 == 0) rule.selection_bias = bias.data();
+    const Choice wanted = Oracle(rule, logits);
+    std::vector<uint32_t> chosen(rule.chosen);
+    std::vector<float> weights(rule.chosen);
+    ChooseExperts(rule, logits.data(), chosen.data(), weights.data());
+    CHECK(chosen == wanted.experts);
+    for (size_t i = 0; i < rule.chosen; ++i) CHECK(std::fabs(weights[i] - wanted.weights[i]) < 1e-6);
+  }
+}
+
+TEST_CASE("experts: the lower one wins a tie, and what is no number still gives experts that exist") {
+  ExpertRule rule;
+  rule.experts = 5;
+  rule.chosen = 2;
+  std::vector<float> logits = {1, 2, 2, 2, 1};
+  uint32_t chosen[2];
+  float weights[2];
+  ChooseExperts(rule, logits.data(), chosen, weights);
+  CHECK((chosen[0] == 1 && chosen[1] == 2));
+  for (const bool sigmoid : {false, true}) {
+    rule.sigmoid = sigmoid;
+    logits.assign(5, std::nanf(""));
+    ChooseExperts(rule, logits.data(), chosen, weights);
+    CHECK((chosen[0] == 0 && chosen[1] == 1));
+  }
+}
+
+TEST_CASE("short convolution: each channel sums its last rows") {
+  std::mt19937_64 random(4);
+  for (int round = 0; round < 60; ++round) {
+    const size_t taps = 1 + random() % 8, width = 1 + random() % 70;
+    std::vector<float> weight(taps * width), bias(width), y(width + 1, 7.0f);
+    std::vector<std::vector<float>> stored(taps, std::vector<float>(width));
+    for (float& v : weight) v = Uniform(random);
+    for (float& v : bias) v = Uniform(random);
+    std::vector<const float*> rows;
+    for (std::vector<float>& row : stored) {
+      for (float& v : row) v = Uniform(random);
+      rows.push_back(random() % 4 == 0 ? nullptr : row.data());
+    }
+    const bool with_bias = random() % 2 == 0;
+    ShortConvRow(rows.data(), taps, width, weight.data(), with_bias ? bias.data() : nullptr, y.data());
+    for (size_t c = 0; c < width; ++c) {
+      double sum = with_bias ? static_cast<double>(bias[c]) : 0.0;
+      for (size_t j = 0; j < taps; ++j) sum += rows[j] == nullptr ? 0.0 : static_cast<double>(weight[j * width + c]) * static_cast<double>(rows[j][c]);
+      CHECK(std::fabs(static_cast<double>(y[c]) - sum) < 1e-6);
+    }
+    CHECK(y[width] == 7.0f);
+  }
+}
