@@ -14,7 +14,7 @@ void ForEachLinear(const Header& header, F fn) {
     const LinearSpec head = m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head;
     if (head.weight != kNoTensor) fn(head);
     for (uint32_t b = m.first_block; b < m.first_block + m.blocks; ++b) {
-      VisitMixer(header.block(b).mixer, [&](const auto& mixer) { ForEachLinear(mixer, fn); });
+      VisitAlternative(header.block(b).mixer, [&](const auto& mixer) { ForEachLinear(mixer, fn); });
     }
   }
 }

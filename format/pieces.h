@@ -21,10 +21,11 @@ struct NormSpec {
   int32_t bias = kNoTensor;     // f32, LayerNorm only; absent means 0
 };
 
-// y = W x + b; weight [n, k], bias f32 [n] or absent.
+// y = W x + b; weight [n, k], bias f32 [n] or absent. With a stack the tensors hold so many of these below each other.
 struct LinearSpec {
   int32_t weight = kNoTensor;
   int32_t bias = kNoTensor;
+  uint32_t stack = 1;
 };
 
 }  // namespace thimble

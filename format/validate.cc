@@ -115,7 +115,7 @@ Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& 
     return rules.Bad("must be absent where the norm stands behind", "norm");
   }
   Status status = Status::Ok();
-  VisitMixer(block.mixer, [&](const auto& mixer) { status = CheckMixer(rules, place, mixer); });
+  VisitAlternative(block.mixer, [&](const auto& mixer) { status = CheckMixer(rules, place, mixer); });
   THIMBLE_RETURN_IF_ERROR(status);
   THIMBLE_RETURN_IF_ERROR(rules.Norm(block.post_norm, "post_norm", D, 0));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(block.scale, "scale"));

@@ -14,7 +14,7 @@ namespace {
 Offset<fb::Block> Pack(FlatBufferBuilder& b, const BlockSpec& block, MixerTables* tables) {
   const auto norm = Pack(b, block.norm);
   uint32_t index = 0;
-  VisitMixer(block.mixer, [&](const auto& mixer) { index = WriteMixer(b, mixer, tables); });
+  VisitAlternative(block.mixer, [&](const auto& mixer) { index = WriteMixer(b, mixer, tables); });
   const fb::Mixer mixer(static_cast<uint32_t>(KindOf(block.mixer)), index);
   const auto post_norm = Pack(b, block.post_norm);
   return fb::CreateBlock(b, static_cast<uint8_t>(block.form), norm, &mixer, post_norm, block.scale, block.output_scale);
@@ -137,6 +137,8 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   const auto block_vector = b.CreateVector(blocks);
   const auto attention_vector = b.CreateVector(mixers.attentions);
   const auto feed_forward_vector = b.CreateVector(mixers.feed_forwards);
+  const auto expert_vector = b.CreateVector(mixers.experts);
+  const auto short_conv_vector = b.CreateVector(mixers.short_convs);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
@@ -150,6 +152,8 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   h.add_blocks(block_vector);
   h.add_attentions(attention_vector);
   h.add_feed_forwards(feed_forward_vector);
+  h.add_experts(expert_vector);
+  h.add_short_convs(short_conv_vector);
   h.add_tensors(tensor_vector);
   h.add_segments(segment_vector);
   h.add_required_features(feature_vector);

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "runtime/generation.h"
+#include "runtime/network_walk.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace thimble {

@@ -16,7 +16,7 @@ namespace {
 // Rows [first, first + count): `out`'s, or those of `x` where there is no norm.
 const float* NormPiece(const NormOp& norm, const float* x, size_t first, size_t count, size_t width, float* out) {
   x += first * width;
-  out += first * width;
+  if (norm.kind != NormKind::kNone) out += first * width;
   switch (norm.kind) {
     case NormKind::kNone: return x;
     case NormKind::kLayerNorm: LayerNorm(x, width, count, width, norm.weight, norm.bias, norm.eps, out, width); break;
@@ -37,6 +37,13 @@ RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width
   const Buffers& b = step.network->buffers;
   if (quantise == nullptr) return FloatRows(x, width, rows, width);
   return QuantiseRows(quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
+}
+
+QuantiseRowFn WantedRows(const LinearJob* jobs, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (const QuantiseRowFn wanted = jobs[i].op->kernel->quantise_row) return wanted;
+  }
+  return nullptr;
 }
 
 void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
@@ -78,28 +85,6 @@ void EmbedImage(const Step& step, const float* pixels) {
   NormRows(step, n.input_norm, n.buffers.x, step.t, D, n.buffers.x);
 }
 
-void RunFeedForward(const Step& step, const FfnOp& f, const float* h) {
-  const Network& n = *step.network;
-  const Buffers& b = n.buffers;
-  const size_t T = step.t, D = n.model.width, F = f.spec.width;
-  const bool gated = f.spec.kind == FfnKind::kGated;
-  {
-    const ScopedTimer timer(&step.profile->linear_ns);
-    const RowBatch rows = PrepareRows(step, h, T, D, f.up.kernel->quantise_row != nullptr || !gated ? f.up.kernel->quantise_row : f.gate.kernel->quantise_row);
-    const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
-    RunLinears(jobs, gated ? 2 : 1, rows, step.pool);
-  }
-  {
-    const ScopedTimer timer(&step.profile->activation_ns);
-    ForRows(step.pool, T, F, [&](size_t first, size_t count) {
-      float* up = b.up + first * F;
-      n.options.kernels->activate(f.spec.activation, gated ? b.gate + first * F : up, gated ? up : nullptr, up, count * F);
-    });
-  }
-  const ScopedTimer timer(&step.profile->linear_ns);
-  RunLinear(f.down, PrepareRows(step, b.up, T, F, f.down.kernel->quantise_row), b.y, D, step.pool);
-}
-
 namespace {
 
 // What the mixer gave (b.y) joins the residual stream, as the block's form says.
@@ -129,10 +114,10 @@ bool NothingWanted(const Step& step) {
 void RunLayers(const Step& step) {
   const Network& n = *step.network;
   for (uint32_t i = 0; i < n.block_count; ++i) {
-    const RopeTable& rope = n.blocks[i].own_rope;
-    if (rope.shape.width == 0) continue;
+    const AttentionOp* attention = std::get_if<AttentionOp>(&n.blocks[i].mixer);
+    if (attention == nullptr || attention->own_rope.shape.width == 0) continue;
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
-      FillRopeTable(rope, span->position, span->count, span->first_row);
+      FillRopeTable(attention->own_rope, span->position, span->count, span->first_row);
     }
   }
   for (uint32_t i = 0; i < n.block_count; ++i) {
@@ -143,11 +128,7 @@ void RunLayers(const Step& step) {
       const ScopedTimer timer(&step.profile->norm_ns);
       h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);
     }
-    if (block.kind == MixerKind::kAttention) {
-      RunAttention(step, block.attention, h);
-    } else {
-      RunFeedForward(step, block.ffn, h);
-    }
+    VisitAlternative(block.mixer, [&](const auto& op) { RunMixer(step, op, h); });
     const ScopedTimer timer(&step.profile->norm_ns);
     Join(step, block);
   }

@@ -42,13 +42,11 @@ void RunLayers(const Step& step);
 // Those that the spans want.
 void ComputeLogits(const Step& step);
 
-// Mixers: h [T, D], the rows as they enter the block, -> buffers.y [T, D]. h may be buffers.h or buffers.x.
-void RunAttention(const Step& step, const AttentionOp& attention, const float* h);
-void RunFeedForward(const Step& step, const FfnOp& ffn, const float* h);
-
-// Shared by the pieces. The normed rows: `out`, or `x` itself where there is no norm.
+// For mixers (runtime/mixers/). The normed rows: `out`, or `x` itself where there is no norm.
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
 // The rows as the kernels of these layers want them.
 RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise);
+// What the kernels of these layers want to read, of those that are there; all others read floats.
+QuantiseRowFn WantedRows(const LinearJob* jobs, size_t count);
 
 }  // namespace thimble

@@ -63,6 +63,20 @@ int32_t StateWalk::Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t w
   return Add(line);
 }
 
+int32_t StateWalk::Recent(const char* name, uint32_t width, uint32_t window, int32_t layer) {
+  StateLine line;
+  line.rows.row_bytes = CacheRowBytes(CacheType::kF32, width);
+  line.heads = 1;
+  line.width = width;
+  line.window = window;
+  const uint64_t ring = RoundUp(uint64_t{window} - 1 + pass_tokens_ + kRewindRows, uint64_t{kCacheBlockRows});
+  line.rows.rows = static_cast<size_t>(ring < positions_ ? ring : positions_);
+  if (ring < positions_) line.rows.ring_rows = line.rows.rows;
+  line.rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, line.rows.rows, line.rows.row_bytes, layer));
+  if (begin_ == nullptr) begin_ = line.rows.base;
+  return Add(line);
+}
+
 uint8_t* StateWalk::Finish() {
   const uint64_t rows = RoundUp(static_cast<size_t>(positions_), together_), before = arena_.Bytes();
   uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows, strips_, -1));
@@ -97,6 +111,29 @@ void CopyRows(const StateLine& line, size_t written, size_t from, size_t to) {
       const size_t n = Least(end - place, kCacheChunkRows);
       const CacheRows::Where a = plain_source.At(head, place), b = plain_target.At(head, place);
       std::memcpy(b.head + b.row * source.row_bytes, a.head + a.row * source.row_bytes, n * source.row_bytes);
+    }
+  }
+}
+
+void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint64_t* state) {
+  const CacheRows rows = InSlot(line, distance);
+  const auto randomise = [&](float* x) {
+    for (size_t i = 0; i < line.width; ++i) {
+      *state = *state * 6364136223846793005u + 1442695040888963407u;
+      x[i] = static_cast<float>(static_cast<int64_t>(*state) >> 40) * 0x1p-23f;
+    }
+  };
+  float x[kMaxHeadWidth];
+  for (size_t p = 0; p < positions; ++p) {
+    for (size_t head = 0; head < line.heads; ++head) {
+      const CacheRows::Where where = rows.At(head, p);
+      if (rows.type == CacheType::kF32) {
+        // Of any width.
+        randomise(reinterpret_cast<float*>(where.head + where.row * rows.row_bytes));
+      } else {
+        randomise(x);
+        StoreCacheRow(rows.type, x, line.width, where.row, where.head);
+      }
     }
   }
 }

@@ -35,6 +35,8 @@ inline CacheRows InSlot(const StateLine& line, size_t distance) {
   return rows;
 }
 
+inline constexpr uint64_t kRewindRows = 32;
+
 // The memory of one slot's lines: declares them, in any order, then Finish().
 class StateWalk {
  public:
@@ -47,11 +49,14 @@ class StateWalk {
   int32_t Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer);
   // The newest `window` rows of the line `of`, as int8.
   int32_t Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, int32_t layer);
+  // The newest `window` rows of `width` floats, one per position: a ring of their own, whatever attention keeps, with which a
+  // sequence can go back a pass and kRewindRows. `name`: of the line in the plan.
+  int32_t Recent(const char* name, uint32_t width, uint32_t window, int32_t layer);
   // Takes the growing lines. Returns the slot's begin, null when measuring.
   uint8_t* Finish();
 
   uint32_t count() const { return count_; }
-  // Of the arena, after Finish().
+  // Of the arena, after Finish(): rows of attention.
   uint64_t bytes() const { return bytes_; }
   uint64_t ring_bytes() const { return ring_bytes_; }
   uint64_t newest_bytes() const { return newest_bytes_; }
@@ -78,6 +83,9 @@ size_t OldestQuery(const StateLine& line, size_t written);
 
 // Copies what is there of the line's rows [0, written) from one slot to another; both distances as for InSlot().
 void CopyRows(const StateLine& line, size_t written, size_t from, size_t to);
+
+// Writes rows [0, positions) with random numbers in [-1, 1), from *state on.
+void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint64_t* state);
 
 inline constexpr size_t kNoneWritten = SIZE_MAX;
 // Makes newest rows of `position` tokens anew, of the line's own: those that have been overwritten by tokens up to `written`,

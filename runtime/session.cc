@@ -107,26 +107,16 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
   if (tokens > capacity()) {
     return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
   }
-  uint64_t state = seed;
-  const auto randomise = [&state](float* x, size_t count) {
-    for (size_t i = 0; x != nullptr && i < count; ++i) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      x[i] = static_cast<float>(static_cast<int64_t>(state) >> 40) * 0x1p-23f;  // [-1, 1)
-    }
-  };
   const Network& n = network();
   {
     const TurnHolder turn(engine_->turns());
-    for (size_t t = 0, at = 0; at < tokens; at += t) {
-      t = std::min<size_t>(tokens - at, n.options.chunk_tokens);
-      for (size_t i = 0; i < n.block_count; ++i) {
-        if (!n.blocks[i].has_rows()) continue;
-        const AttentionOp& a = n.blocks[i].attention;
-        const size_t width = size_t{a.spec.kv_heads} * a.spec.head_width;
-        randomise(n.buffers.k, t * width);
-        if (!SharesKeyAndValue(a.spec.sharing)) randomise(n.buffers.v, t * width);
-        AppendRows(InSlot(a.cache, n.state, distance_), a.spec.kv_heads, a.spec.head_width, at, t, n.buffers.k, n.buffers.v);
-      }
+    uint64_t state = seed;
+    for (uint32_t i = 0; i < n.state_lines; ++i) {
+      if (n.state[i].newest_of == -1) FillRandomly(n.state[i], distance_, tokens, &state);
+    }
+    for (uint32_t i = 0; i < n.state_lines; ++i) {
+      const StateLine& line = n.state[i];
+      if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, tokens, kNoneWritten);
     }
   }
   has_logits_ = false;
@@ -141,8 +131,8 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   // Angles of keys that are rotated when read: passes fill in their own positions only.
   const TurnHolder turn(engine_->turns());
   for (uint32_t i = 0; i < network().block_count; ++i) {
-    const RopeTable& table = network().blocks[i].own_rope;
-    if (table.all_positions) FillRopeTable(table, 0, position, 0);
+    const AttentionOp* attention = std::get_if<AttentionOp>(&network().blocks[i].mixer);
+    if (attention != nullptr && attention->own_rope.all_positions) FillRopeTable(attention->own_rope, 0, position, 0);
   }
 }
 

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "format/mixers/attention/spec.h"
+#include "format/mixers/experts/spec.h"
 #include "format/mixers/feed_forward/spec.h"
+#include "format/mixers/short_conv/spec.h"
 
 namespace thimble {
 
@@ -24,18 +28,18 @@ enum class MixerKind : uint8_t {
 inline constexpr MixerKind kLastMixerKind = MixerKind::kPerLayerInput;
 
 // In the order of MixerKind.
-using MixerSpec = std::variant<AttentionSpec, FfnSpec>;
+using MixerSpec = std::variant<AttentionSpec, FfnSpec, ExpertsSpec, ShortConvSpec>;
 
 inline MixerKind KindOf(const MixerSpec& mixer) { return static_cast<MixerKind>(mixer.index()); }
 
-// fn(spec) with the kind's own struct. (std::visit could throw.)
-template <typename F, size_t... kIndex>
-void VisitMixer(const MixerSpec& mixer, F fn, std::index_sequence<kIndex...>) {
-  (void)((mixer.index() == kIndex && (fn(*std::get_if<kIndex>(&mixer)), true)) || ...);
+// fn(alternative) with the one that the variant holds. (std::visit could throw.)
+template <typename Variant, typename F, size_t... kIndex>
+void VisitAlternative(Variant&& variant, F& fn, std::index_sequence<kIndex...>) {
+  (void)((variant.index() == kIndex && (fn(*std::get_if<kIndex>(&variant)), true)) || ...);
 }
-template <typename F>
-void VisitMixer(const MixerSpec& mixer, F fn) {
-  VisitMixer(mixer, fn, std::make_index_sequence<std::variant_size_v<MixerSpec>>());
+template <typename Variant, typename F>
+void VisitAlternative(Variant&& variant, F fn) {
+  VisitAlternative(variant, fn, std::make_index_sequence<std::variant_size_v<std::remove_cvref_t<Variant>>>());
 }
 
 }  // namespace thimble

@@ -12,10 +12,14 @@ namespace thimble {
 struct MixerTables {
   std::vector<flatbuffers::Offset<fb::Attention>> attentions;
   std::vector<flatbuffers::Offset<fb::FeedForward>> feed_forwards;
+  std::vector<flatbuffers::Offset<fb::Experts>> experts;
+  std::vector<flatbuffers::Offset<fb::ShortConv>> short_convs;
 };
 
 // Return the index in the vector.
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const AttentionSpec& attention, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn, MixerTables* tables);
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ExpertsSpec& experts, MixerTables* tables);
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ShortConvSpec& conv, MixerTables* tables);
 
 }  // namespace thimble

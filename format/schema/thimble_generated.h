@@ -38,6 +38,12 @@ struct AttentionBuilder;
 struct FeedForward;
 struct FeedForwardBuilder;
 
+struct Experts;
+struct ExpertsBuilder;
+
+struct ShortConv;
+struct ShortConvBuilder;
+
 struct Mixer;
 
 struct Block;
@@ -983,6 +989,260 @@ inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
   return builder_.Finish();
 }
 
+struct Experts FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef ExpertsBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_EXPERTS = 4,
+    VT_CHOSEN = 6,
+    VT_SCORE = 8,
+    VT_NORMALISE = 10,
+    VT_NORMALISE_EPS = 12,
+    VT_SCALE = 14,
+    VT_ROUTER = 16,
+    VT_SELECTION_BIAS = 18,
+    VT_FFN = 20,
+    VT_SHARED = 22,
+    VT_SHARED_GATE = 24
+  };
+  uint32_t experts() const {
+    return GetField<uint32_t>(VT_EXPERTS, 0);
+  }
+  uint32_t chosen() const {
+    return GetField<uint32_t>(VT_CHOSEN, 0);
+  }
+  uint8_t score() const {
+    return GetField<uint8_t>(VT_SCORE, 0);
+  }
+  bool normalise() const {
+    return GetField<uint8_t>(VT_NORMALISE, 0) != 0;
+  }
+  float normalise_eps() const {
+    return GetField<float>(VT_NORMALISE_EPS, 0.0f);
+  }
+  float scale() const {
+    return GetField<float>(VT_SCALE, 1.0f);
+  }
+  const thimble::fb::Linear *router() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_ROUTER);
+  }
+  int32_t selection_bias() const {
+    return GetField<int32_t>(VT_SELECTION_BIAS, -1);
+  }
+  const thimble::fb::FeedForward *ffn() const {
+    return GetPointer<const thimble::fb::FeedForward *>(VT_FFN);
+  }
+  const thimble::fb::FeedForward *shared() const {
+    return GetPointer<const thimble::fb::FeedForward *>(VT_SHARED);
+  }
+  const thimble::fb::Linear *shared_gate() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_SHARED_GATE);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint32_t>(verifier, VT_EXPERTS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_CHOSEN, 4) &&
+           VerifyField<uint8_t>(verifier, VT_SCORE, 1) &&
+           VerifyField<uint8_t>(verifier, VT_NORMALISE, 1) &&
+           VerifyField<float>(verifier, VT_NORMALISE_EPS, 4) &&
+           VerifyField<float>(verifier, VT_SCALE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_ROUTER, 4) &&
+           VerifyField<int32_t>(verifier, VT_SELECTION_BIAS, 4) &&
+           VerifyOffset(verifier, VT_FFN) &&
+           verifier.VerifyTable(ffn()) &&
+           VerifyOffset(verifier, VT_SHARED) &&
+           verifier.VerifyTable(shared()) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_SHARED_GATE, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct ExpertsBuilder {
+  typedef Experts Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_experts(uint32_t experts) {
+    fbb_.AddElement<uint32_t>(Experts::VT_EXPERTS, experts, 0);
+  }
+  void add_chosen(uint32_t chosen) {
+    fbb_.AddElement<uint32_t>(Experts::VT_CHOSEN, chosen, 0);
+  }
+  void add_score(uint8_t score) {
+    fbb_.AddElement<uint8_t>(Experts::VT_SCORE, score, 0);
+  }
+  void add_normalise(bool normalise) {
+    fbb_.AddElement<uint8_t>(Experts::VT_NORMALISE, static_cast<uint8_t>(normalise), 0);
+  }
+  void add_normalise_eps(float normalise_eps) {
+    fbb_.AddElement<float>(Experts::VT_NORMALISE_EPS, normalise_eps, 0.0f);
+  }
+  void add_scale(float scale) {
+    fbb_.AddElement<float>(Experts::VT_SCALE, scale, 1.0f);
+  }
+  void add_router(const thimble::fb::Linear *router) {
+    fbb_.AddStruct(Experts::VT_ROUTER, router);
+  }
+  void add_selection_bias(int32_t selection_bias) {
+    fbb_.AddElement<int32_t>(Experts::VT_SELECTION_BIAS, selection_bias, -1);
+  }
+  void add_ffn(::flatbuffers::Offset<thimble::fb::FeedForward> ffn) {
+    fbb_.AddOffset(Experts::VT_FFN, ffn);
+  }
+  void add_shared(::flatbuffers::Offset<thimble::fb::FeedForward> shared) {
+    fbb_.AddOffset(Experts::VT_SHARED, shared);
+  }
+  void add_shared_gate(const thimble::fb::Linear *shared_gate) {
+    fbb_.AddStruct(Experts::VT_SHARED_GATE, shared_gate);
+  }
+  explicit ExpertsBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<Experts> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<Experts>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<Experts> CreateExperts(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint32_t experts = 0,
+    uint32_t chosen = 0,
+    uint8_t score = 0,
+    bool normalise = false,
+    float normalise_eps = 0.0f,
+    float scale = 1.0f,
+    const thimble::fb::Linear *router = nullptr,
+    int32_t selection_bias = -1,
+    ::flatbuffers::Offset<thimble::fb::FeedForward> ffn = 0,
+    ::flatbuffers::Offset<thimble::fb::FeedForward> shared = 0,
+    const thimble::fb::Linear *shared_gate = nullptr) {
+  ExpertsBuilder builder_(_fbb);
+  builder_.add_shared_gate(shared_gate);
+  builder_.add_shared(shared);
+  builder_.add_ffn(ffn);
+  builder_.add_selection_bias(selection_bias);
+  builder_.add_router(router);
+  builder_.add_scale(scale);
+  builder_.add_normalise_eps(normalise_eps);
+  builder_.add_chosen(chosen);
+  builder_.add_experts(experts);
+  builder_.add_normalise(normalise);
+  builder_.add_score(score);
+  return builder_.Finish();
+}
+
+struct ShortConv FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef ShortConvBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_TAPS = 4,
+    VT_CHANNELS = 6,
+    VT_BEFORE = 8,
+    VT_AFTER = 10,
+    VT_VALUE = 12,
+    VT_OUT = 14,
+    VT_WEIGHT = 16,
+    VT_BIAS = 18
+  };
+  uint32_t taps() const {
+    return GetField<uint32_t>(VT_TAPS, 0);
+  }
+  uint32_t channels() const {
+    return GetField<uint32_t>(VT_CHANNELS, 0);
+  }
+  const thimble::fb::Linear *before() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_BEFORE);
+  }
+  const thimble::fb::Linear *after() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_AFTER);
+  }
+  const thimble::fb::Linear *value() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_VALUE);
+  }
+  const thimble::fb::Linear *out() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_OUT);
+  }
+  int32_t weight() const {
+    return GetField<int32_t>(VT_WEIGHT, -1);
+  }
+  int32_t bias() const {
+    return GetField<int32_t>(VT_BIAS, -1);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint32_t>(verifier, VT_TAPS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_CHANNELS, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_BEFORE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_AFTER, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_VALUE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_OUT, 4) &&
+           VerifyField<int32_t>(verifier, VT_WEIGHT, 4) &&
+           VerifyField<int32_t>(verifier, VT_BIAS, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct ShortConvBuilder {
+  typedef ShortConv Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_taps(uint32_t taps) {
+    fbb_.AddElement<uint32_t>(ShortConv::VT_TAPS, taps, 0);
+  }
+  void add_channels(uint32_t channels) {
+    fbb_.AddElement<uint32_t>(ShortConv::VT_CHANNELS, channels, 0);
+  }
+  void add_before(const thimble::fb::Linear *before) {
+    fbb_.AddStruct(ShortConv::VT_BEFORE, before);
+  }
+  void add_after(const thimble::fb::Linear *after) {
+    fbb_.AddStruct(ShortConv::VT_AFTER, after);
+  }
+  void add_value(const thimble::fb::Linear *value) {
+    fbb_.AddStruct(ShortConv::VT_VALUE, value);
+  }
+  void add_out(const thimble::fb::Linear *out) {
+    fbb_.AddStruct(ShortConv::VT_OUT, out);
+  }
+  void add_weight(int32_t weight) {
+    fbb_.AddElement<int32_t>(ShortConv::VT_WEIGHT, weight, -1);
+  }
+  void add_bias(int32_t bias) {
+    fbb_.AddElement<int32_t>(ShortConv::VT_BIAS, bias, -1);
+  }
+  explicit ShortConvBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<ShortConv> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<ShortConv>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<ShortConv> CreateShortConv(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint32_t taps = 0,
+    uint32_t channels = 0,
+    const thimble::fb::Linear *before = nullptr,
+    const thimble::fb::Linear *after = nullptr,
+    const thimble::fb::Linear *value = nullptr,
+    const thimble::fb::Linear *out = nullptr,
+    int32_t weight = -1,
+    int32_t bias = -1) {
+  ShortConvBuilder builder_(_fbb);
+  builder_.add_bias(bias);
+  builder_.add_weight(weight);
+  builder_.add_out(out);
+  builder_.add_value(value);
+  builder_.add_after(after);
+  builder_.add_before(before);
+  builder_.add_channels(channels);
+  builder_.add_taps(taps);
+  return builder_.Finish();
+}
+
 struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef BlockBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -1509,12 +1769,14 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_BLOCKS = 14,
     VT_ATTENTIONS = 16,
     VT_FEED_FORWARDS = 18,
-    VT_TENSORS = 20,
-    VT_SEGMENTS = 22,
-    VT_REQUIRED_FEATURES = 24,
-    VT_TOKENIZER_SEGMENT = 26,
-    VT_CHAT_TEMPLATE = 28,
-    VT_METADATA = 30
+    VT_EXPERTS = 20,
+    VT_SHORT_CONVS = 22,
+    VT_TENSORS = 24,
+    VT_SEGMENTS = 26,
+    VT_REQUIRED_FEATURES = 28,
+    VT_TOKENIZER_SEGMENT = 30,
+    VT_CHAT_TEMPLATE = 32,
+    VT_METADATA = 34
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -1539,6 +1801,12 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *>(VT_FEED_FORWARDS);
+  }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *>(VT_EXPERTS);
+  }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *>(VT_SHORT_CONVS);
   }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *>(VT_TENSORS);
@@ -1579,6 +1847,12 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_FEED_FORWARDS) &&
            verifier.VerifyVector(feed_forwards()) &&
            verifier.VerifyVectorOfTables(feed_forwards()) &&
+           VerifyOffset(verifier, VT_EXPERTS) &&
+           verifier.VerifyVector(experts()) &&
+           verifier.VerifyVectorOfTables(experts()) &&
+           VerifyOffset(verifier, VT_SHORT_CONVS) &&
+           verifier.VerifyVector(short_convs()) &&
+           verifier.VerifyVectorOfTables(short_convs()) &&
            VerifyOffset(verifier, VT_TENSORS) &&
            verifier.VerifyVector(tensors()) &&
            verifier.VerifyVectorOfTables(tensors()) &&
@@ -1625,6 +1899,12 @@ struct HeaderBuilder {
   void add_feed_forwards(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards) {
     fbb_.AddOffset(Header::VT_FEED_FORWARDS, feed_forwards);
   }
+  void add_experts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts) {
+    fbb_.AddOffset(Header::VT_EXPERTS, experts);
+  }
+  void add_short_convs(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs) {
+    fbb_.AddOffset(Header::VT_SHORT_CONVS, short_convs);
+  }
   void add_tensors(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors) {
     fbb_.AddOffset(Header::VT_TENSORS, tensors);
   }
@@ -1664,6 +1944,8 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>>> blocks = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>>> attentions = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Segment *>> segments = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<::flatbuffers::String>>> required_features = 0,
@@ -1678,6 +1960,8 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
   builder_.add_required_features(required_features);
   builder_.add_segments(segments);
   builder_.add_tensors(tensors);
+  builder_.add_short_convs(short_convs);
+  builder_.add_experts(experts);
   builder_.add_feed_forwards(feed_forwards);
   builder_.add_attentions(attentions);
   builder_.add_blocks(blocks);
@@ -1698,6 +1982,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<::flatbuffers::Offset<thimble::fb::Block>> *blocks = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Attention>> *attentions = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors = nullptr,
     const std::vector<thimble::fb::Segment> *segments = nullptr,
     const std::vector<::flatbuffers::Offset<::flatbuffers::String>> *required_features = nullptr,
@@ -1711,6 +1997,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto blocks__ = blocks ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Block>>(*blocks) : 0;
   auto attentions__ = attentions ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Attention>>(*attentions) : 0;
   auto feed_forwards__ = feed_forwards ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::FeedForward>>(*feed_forwards) : 0;
+  auto experts__ = experts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Experts>>(*experts) : 0;
+  auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
   auto tensors__ = tensors ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Tensor>>(*tensors) : 0;
   auto segments__ = segments ? _fbb.CreateVectorOfStructs<thimble::fb::Segment>(*segments) : 0;
   auto required_features__ = required_features ? _fbb.CreateVector<::flatbuffers::Offset<::flatbuffers::String>>(*required_features) : 0;
@@ -1726,6 +2014,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       blocks__,
       attentions__,
       feed_forwards__,
+      experts__,
+      short_convs__,
       tensors__,
       segments__,
       required_features__,

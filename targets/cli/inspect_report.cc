@@ -55,7 +55,7 @@ class Inspector {
     Json out;
     if (block.form != BlockForm::kResidual) out["form"] = KindName(block.form);
     AddNorm(&out, "norm", block.norm);
-    VisitMixer(block.mixer, [&](const auto& mixer) { out[KindName(KindOf(block.mixer))] = Mixer(mixer); });
+    VisitAlternative(block.mixer, [&](const auto& mixer) { out[KindName(KindOf(block.mixer))] = Mixer(mixer); });
     AddNorm(&out, "post_norm", block.post_norm);
     if (block.scale != 1.0f) out["scale"] = block.scale;
     if (block.output_scale != 1.0f) out["output_scale"] = block.output_scale;
@@ -69,6 +69,30 @@ class Inspector {
     AddLinear(&out, "gate", f.gate);
     AddLinear(&out, "up", f.up);
     AddLinear(&out, "down", f.down);
+    return out;
+  }
+
+  Json Mixer(const ExpertsSpec& e) const {
+    Json out = {{"experts", e.experts}, {"chosen", e.chosen}, {"score", KindName(e.score)}};
+    if (e.normalise) out["normalised"] = true;
+    if (e.scale != 1.0f) out["scale"] = Short(e.scale);
+    if (e.selection_bias != kNoTensor) out["selection_bias"] = true;
+    AddLinear(&out, "router", e.router);
+    out.update(Mixer(e.ffn));
+    if (e.shared.width > 0) {
+      out["shared"] = Mixer(e.shared);
+      AddLinear(&out["shared"], "factor", e.shared_gate);
+    }
+    return out;
+  }
+
+  Json Mixer(const ShortConvSpec& c) const {
+    Json out = {{"taps", c.taps}, {"channels", c.channels}};
+    AddLinear(&out, "before", c.before);
+    AddLinear(&out, "after", c.after);
+    AddLinear(&out, "value", c.value);
+    AddLinear(&out, "out", c.out);
+    if (c.bias != kNoTensor) out["bias"] = true;
     return out;
   }
 

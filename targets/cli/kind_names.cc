@@ -88,6 +88,14 @@ const char* KindName(FfnKind kind) {
   return kNoKind;
 }
 
+const char* KindName(ExpertScore kind) {
+  switch (kind) {
+    case ExpertScore::kSoftmax: return "softmax";
+    case ExpertScore::kSigmoid: return "sigmoid";
+  }
+  return kNoKind;
+}
+
 const char* KindName(Activation kind) {
   switch (kind) {
     case Activation::kIdentity: return "identity";

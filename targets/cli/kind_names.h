@@ -15,6 +15,7 @@ const char* KindName(PartRole kind);
 const char* KindName(BlockForm kind);
 const char* KindName(MixerKind kind);
 const char* KindName(FfnKind kind);
+const char* KindName(ExpertScore kind);
 const char* KindName(Activation kind);
 const char* KindName(TokenizerKind kind);
 const char* KindName(SplitPattern kind);

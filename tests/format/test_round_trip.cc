@@ -33,7 +33,7 @@ class Dump {
     return *this;
   }
   Dump& Linear(const char* name, const LinearSpec& l) {
-    return Open(name).Field("weight", l.weight).Field("bias", l.bias).Close();
+    return Open(name).Field("weight", l.weight).Field("bias", l.bias).Field("stack", l.stack).Close();
   }
   Dump& Norm(const char* name, const NormSpec& n) {
     return Open(name)
@@ -90,9 +90,33 @@ class Dump {
         .Linear("down", f.down)
         .Close();
   }
+  Dump& Mixer(const ExpertsSpec& e) {
+    Open("experts")
+        .Field("experts", e.experts)
+        .Field("chosen", e.chosen)
+        .Field("score", e.score)
+        .Field("normalise", e.normalise)
+        .Field("normalise_eps", e.normalise_eps)
+        .Field("scale", e.scale)
+        .Linear("router", e.router)
+        .Field("selection_bias", e.selection_bias);
+    return Mixer(e.ffn).Mixer(e.shared).Linear("shared_gate", e.shared_gate).Close();
+  }
+  Dump& Mixer(const ShortConvSpec& c) {
+    return Open("short_conv")
+        .Field("taps", c.taps)
+        .Field("channels", c.channels)
+        .Linear("before", c.before)
+        .Linear("after", c.after)
+        .Linear("value", c.value)
+        .Linear("out", c.out)
+        .Field("weight", c.weight)
+        .Field("bias", c.bias)
+        .Close();
+  }
   Dump& Block(const BlockSpec& block) {
     Open("block").Field("form", block.form).Norm("norm", block.norm);
-    VisitMixer(block.mixer, [this](const auto& mixer) { Mixer(mixer); });
+    VisitAlternative(block.mixer, [this](const auto& mixer) { Mixer(mixer); });
     return Norm("post_norm", block.post_norm)
         .Field("scale", block.scale)
         .Field("output_scale", block.output_scale)
@@ -168,7 +192,7 @@ struct Distinct {
   int32_t I() { return next++; }
   uint32_t U() { return static_cast<uint32_t>(next++); }
   float F() { return static_cast<float>(next++) + 0.5f; }
-  LinearSpec Linear() { return {I(), I()}; }
+  LinearSpec Linear() { return {I(), I(), 1}; }
   NormSpec Norm() {
     NormSpec n;
     n.kind = I() % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
@@ -199,7 +223,20 @@ struct Distinct {
     ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
     ffn.post_norm = Norm();
     ffn.scale = F(), ffn.output_scale = F();
-    return {{attention, ffn}};
+    BlockSpec experts, conv;
+    ExpertsSpec e;
+    e.experts = U(), e.chosen = U();
+    e.score = ExpertScore::kSigmoid;
+    e.normalise = true, e.normalise_eps = F(), e.scale = F();
+    e.router = Linear();
+    e.selection_bias = I();
+    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear()};
+    for (LinearSpec* stacked : {&e.ffn.gate, &e.ffn.up, &e.ffn.down}) stacked->stack = e.experts;
+    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear()};
+    e.shared_gate = Linear();
+    experts.mixer = e;
+    conv.mixer = ShortConvSpec{U(), U(), Linear(), Linear(), Linear(), Linear(), I(), I()};
+    return {{attention, ffn, experts, conv}};
   }
 };
 
@@ -252,7 +289,7 @@ TEST_CASE("round trip: every field by itself, before its meaning is checked") {
   for (uint32_t i = 0; i < 3; ++i) {
     const LayerRange range = DecodeLayer(image.root(), i);
     CHECK(range.first_block == number);
-    CHECK(range.blocks == 2);
+    CHECK(range.blocks == 4);
     for (const BlockSpec& expected : d.layers[i].blocks) {
       BlockSpec block;
       REQUIRE(DecodeBlock(image.root(), number++, &block).ok());

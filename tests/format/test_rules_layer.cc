@@ -41,6 +41,9 @@ LinearSpec Matrix(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightTy
   return {static_cast<int32_t>(d.tensors.size()) - 1, kNoTensor};
 }
 
+ExpertsSpec& Experts(In c) { return std::get<ExpertsSpec>(c.l.blocks[1].mixer); }
+ShortConvSpec& Conv(In c) { return std::get<ShortConvSpec>(c.l.blocks[0].mixer); }
+
 // Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms:
 // "post_norms". One row, 4 heads over 1, rotated when read, half of the head interleaved: "gain_and_sinks".
 const Case kCases[] = {
@@ -182,6 +185,44 @@ const Case kCases[] = {
        c.l.ffn().down = Matrix(c.d, 16, kMaxQuantisedColumns + 1, WeightType::kQ8);
      },
      "ffn.down", Code::kUnsupported},
+    {"experts", "no experts", [](In c) { Experts(c).experts = 0; }, "experts.experts"},
+    {"experts", "too many experts", [](In c) { Experts(c).experts = kMaxExperts + 1; }, "experts.experts"},
+    {"experts", "none chosen", [](In c) { Experts(c).chosen = 0; }, "experts.chosen"},
+    {"experts", "more chosen than there are", [](In c) { Experts(c).chosen = 6; }, "experts.chosen"},
+    {"experts", "unknown score", [](In c) { Experts(c).score = static_cast<ExpertScore>(2); }, "experts.score",
+     Code::kUnsupported},
+    {"experts", "normalise eps negative", [](In c) { Experts(c).normalise_eps = -1; }, "experts.normalise_eps"},
+    {"experts", "experts' scale NaN", [](In c) { Experts(c).scale = kNan; }, "experts.scale"},
+    {"experts", "no router", [](In c) { Experts(c).router = {}; }, "experts.router"},
+    {"experts", "selection bias of another length", [](In c) { Experts(c).selection_bias = Vector(c.d, 6); },
+     "experts.selection_bias"},
+    {"experts", "experts without width", [](In c) { Experts(c).ffn.width = 0; }, "experts.ffn.width"},
+    {"experts", "experts of another width", [](In c) { Experts(c).ffn.width = 15; }, "experts.ffn.up"},
+    {"experts", "fewer experts than weights", [](In c) { Experts(c).ffn.up = Matrix(c.d, 4 * 16, 16); }, "experts.ffn.up"},
+    {"experts", "down of one expert", [](In c) { Experts(c).ffn.down = Matrix(c.d, 16, 16); }, "experts.ffn.down"},
+    {"experts", "gate where experts have none", [](In c) { Experts(c).ffn.gate = Experts(c).ffn.up; }, "experts.ffn.gate"},
+    {"experts", "shared gate of another shape", [](In c) { Experts(c).shared_gate = Matrix(c.d, 2, 16); },
+     "experts.shared_gate"},
+    {"experts", "shared expert of another width", [](In c) { ++Experts(c).shared.width; }, "experts.shared.up"},
+    {"experts", "shared gate without a shared expert", [](In c) { Experts(c).shared = {}; }, "experts.shared_gate"},
+    {"experts", "packed so that experts share a tile",
+     [](In c) {
+       TensorSpec& t = c.d.tensors[static_cast<size_t>(Experts(c).ffn.up.weight)].spec;
+       std::strcpy(t.packing.packer, "x");
+       t.packing.nr = 12;
+       t.packed_bytes = 640;
+     },
+     "experts.ffn.up"},
+    {"short_conv", "no taps", [](In c) { Conv(c).taps = 0; }, "short_conv.taps"},
+    {"short_conv", "too many taps", [](In c) { Conv(c).taps = kMaxTaps + 1; }, "short_conv.taps"},
+    {"short_conv", "no channels", [](In c) { Conv(c).channels = 0; }, "short_conv.channels"},
+    {"short_conv", "other channels", [](In c) { ++Conv(c).channels; }, "short_conv.before"},
+    {"short_conv", "after missing", [](In c) { Conv(c).after = {}; }, "short_conv.after"},
+    {"short_conv", "value missing", [](In c) { Conv(c).value = {}; }, "short_conv.value"},
+    {"short_conv", "out has the shape of value", [](In c) { Conv(c).out = Conv(c).value; }, "short_conv.out"},
+    {"short_conv", "taps of another number", [](In c) { Conv(c).weight = Vector(c.d, 12, 2); }, "short_conv.weight"},
+    {"short_conv", "conv bias of another length", [](In c) { Conv(c).bias = Vector(c.d, 13); }, "short_conv.bias"},
+
     {"post_norms", "value width", [](In c) { c.a.value_width = 8; }, "attention.value_width", Code::kUnsupported},
     {"post_norms", "norms behind the rotation", [](In c) { c.a.norm_order = NormOrder::kAfterRotation; },
      "attention.norm_order", Code::kUnsupported},
@@ -201,7 +242,9 @@ TEST_CASE("layer rules: each is broken once, and named") {
     INFO(c.base << ": " << c.name);
     D d = ZooEntry(c.base).description();
     REQUIRE(StatusOf(d).ok());
-    c.change({d, d.layers.back(), d.layers.back().attention()});
+    AttentionSpec none;
+    AttentionSpec* a = const_cast<AttentionSpec*>(d.layers.back().Find<AttentionSpec>());
+    c.change({d, d.layers.back(), a != nullptr ? *a : none});
     const Status status = StatusOf(d);
     CHECK(CodeName(status.code) == std::string(CodeName(c.code)));
     CHECK(PlaceOf(status) == "layer " + std::to_string(d.layers.size() - 1) + " " + c.field);

@@ -17,10 +17,12 @@ std::vector<Combination> Combinations() {
   for (ZooModel& z : ModelZoo()) {
     const ModelSpec spec = z.builder.description().spec;
     bool shared = false, limited = spec.input.positions != kNoTensor, causal = true;
-    for (LayerSpec& l : z.builder.description().layers) {
-      shared = shared || l.attention().sharing == Sharing::kKV || l.attention().sharing == Sharing::kQKV;
-      limited = limited || l.attention().score_bias != kNoTensor;
-      causal = l.attention().causal;
+    for (const LayerSpec& l : z.builder.description().layers) {
+      const AttentionSpec* a = l.Find<AttentionSpec>();
+      if (a == nullptr) continue;
+      shared = shared || SharesKeyAndValue(a->sharing);
+      limited = limited || a->score_bias != kNoTensor;
+      causal = a->causal;
     }
     ApiOptions o = ApiOptions();
     o.key_cache = static_cast<int32_t>(i % 4);

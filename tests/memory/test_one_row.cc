@@ -96,10 +96,10 @@ TEST_CASE("one row: shared keys and values are one row per token, layer and kv h
   size_t checked = 0;
   for (const ZooModel& z : ModelZoo()) {
     const ModelDescription d = ModelBuilder(z.builder).description();
-    const Sharing sharing = d.layers[0].attention().sharing;
     const bool all_same =
         z.name.substr(0, 4) == "k_v_" || z.name.substr(0, 6) == "q_k_v_" || z.name == "gain_and_sinks";
     if (!all_same) continue;
+    const Sharing sharing = d.layers[0].attention().sharing;
     REQUIRE((sharing == Sharing::kKV || sharing == Sharing::kQKV));
     const OpenModel model(z.builder.Bytes());
     for (int32_t cache = 0; cache < kCacheTypeCount; ++cache) {

@@ -69,8 +69,8 @@ void RunDecoder(thimble_session* session, const thimble_model_info& info, Emit& 
   Require(Call(thimble_rewind, session, 0));
   Require(Call(thimble_prefill_each, session, ids.data(), capacity, &Emit::Row, &emit));
   CHECK(emit.rows == capacity);
-  // Text.
-  Require(Call(thimble_rewind, session, 1));
+  // Text, from as far back as the state goes.
+  Require(Call(thimble_rewind, session, std::max<size_t>(1, thimble_rewind_limit(session))));
   int32_t out[16];
   size_t count = 0;
   Require(Call(thimble_tokenize, nullptr, session, "ab cd ab", 8, THIMBLE_PARSE_SPECIAL, out, 16, &count));

@@ -106,15 +106,18 @@ TEST_CASE("packed files: every model in every packing with every kernel table") 
         CHECK(SameBits(got.logits, expected.logits));
         const TablePacking &there = AllTablePackings()[i], &here = *FindTablePacking(table.c_str());
         const bool portable = i == 0, same = !portable && std::equal(std::begin(there.layouts), std::end(there.layouts), std::begin(here.layouts));
+        // Experts that fit no tile stay rows, which are packed at load.
+        const bool some_rows = z.name == "experts" || z.name == "short_conv";
         if (same) {
-          CHECK(got.plan.packed_weight_bytes == 0);
+          if (!some_rows) CHECK(got.plan.packed_weight_bytes == 0);
+          CHECK(got.plan.repacked_weight_bytes == 0);
           CHECK(got.plan.in_place_weight_bytes > 0);
-          CHECK(got.plan.file_packing == table);
+          CHECK((some_rows || got.plan.file_packing == table));
         } else if (portable) {
           CHECK(got.plan.repacked_weight_bytes == 0);
           CHECK(got.plan.arena_bytes >= expected.plan.arena_bytes);
         } else {
-          CHECK(got.plan.repacked_weight_bytes == got.plan.packed_weight_bytes);
+          if (!some_rows) CHECK(got.plan.repacked_weight_bytes == got.plan.packed_weight_bytes);
         }
       }
     }

@@ -1,5 +1,6 @@
 #include "tests/runtime/oracle.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -25,6 +26,8 @@ class Oracle {
         Rows y;
         if (const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer)) y = Attend(*a, h, keys.size() - 1, keys, values);
         if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = FeedForward(*f, h);
+        if (const ExpertsSpec* e = std::get_if<ExpertsSpec>(&block.mixer)) y = Mix(*e, h);
+        if (const ShortConvSpec* c = std::get_if<ShortConvSpec>(&block.mixer)) y = Convolve(*c, h);
         for (Row& r : y) for (double& v : r) v *= block.form == BlockForm::kPostNorm ? block.scale : 1;
         if (block.form == BlockForm::kPostNorm) {
           Add(x, y);
@@ -67,14 +70,16 @@ class Oracle {
     for (size_t i = 0; i < x.size(); ++i) for (size_t c = 0; c < x[i].size(); ++c) x[i][c] += y[i][c];
   }
 
-  Rows Apply(const LinearSpec& linear, const Rows& x) const {
+  // The `index`th of the stack.
+  Rows Apply(const LinearSpec& linear, const Rows& x, size_t index = 0) const {
     const TensorSpec& t = d_.tensors[static_cast<size_t>(linear.weight)].spec;
+    const size_t rows = t.rows / linear.stack, first = index * rows;
     Rows out;
     for (const Row& r : x) {
-      Row y(t.rows);
-      for (size_t n = 0; n < t.rows; ++n) {
-        y[n] = linear.bias == kNoTensor ? 0.0 : V(linear.bias)[n];
-        for (size_t k = 0; k < t.cols; ++k) y[n] += r[k] * V(linear.weight)[n * t.cols + k];
+      Row y(rows);
+      for (size_t n = 0; n < rows; ++n) {
+        y[n] = linear.bias == kNoTensor ? 0.0 : V(linear.bias)[first + n];
+        for (size_t k = 0; k < t.cols; ++k) y[n] += r[k] * V(linear.weight)[(first + n) * t.cols + k];
       }
       out.push_back(y);
     }
@@ -194,15 +199,63 @@ class Oracle {
     }
     return x;
   }
-  Rows FeedForward(const FfnSpec& f, const Rows& h) const {
-    Rows up = Apply(f.up, h);
-    const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h) : Rows();
+  Rows FeedForward(const FfnSpec& f, const Rows& h, size_t index = 0) const {
+    Rows up = Apply(f.up, h, index);
+    const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h, index) : Rows();
     for (size_t i = 0; i < up.size(); ++i) {
       for (size_t c = 0; c < up[i].size(); ++c) {
         up[i][c] = gate.empty() ? Act(f.activation, up[i][c]) : Act(f.activation, gate[i][c]) * up[i][c];
       }
     }
-    return Apply(f.down, up);
+    return Apply(f.down, up, index);
+  }
+
+  static double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+  Rows Mix(const ExpertsSpec& e, const Rows& h) const {
+    Rows y(h.size(), Row(d_.spec.width, 0.0));
+    const auto add = [](Row& to, const Row& from, double factor) {
+      for (size_t c = 0; c < to.size(); ++c) to[c] += factor * from[c];
+    };
+    for (size_t i = 0; i < h.size(); ++i) {
+      Row s = Apply(e.router, {h[i]})[0];
+      double sum = 0;
+      for (double& v : s) sum += v = e.score == ExpertScore::kSigmoid ? Sigmoid(v) : std::exp(v);
+      if (e.score == ExpertScore::kSoftmax) for (double& v : s) v /= sum;
+      std::vector<size_t> chosen;
+      for (uint32_t k = 0; k < e.chosen; ++k) {
+        const auto rank = [&](size_t x) { return s[x] + (e.selection_bias == kNoTensor ? 0.0 : V(e.selection_bias)[x]); };
+        size_t best = e.experts;
+        for (size_t x = 0; x < e.experts; ++x) {
+          if (std::find(chosen.begin(), chosen.end(), x) != chosen.end()) continue;
+          if (best == e.experts || rank(x) > rank(best)) best = x;
+        }
+        chosen.push_back(best);
+      }
+      sum = e.normalise_eps;
+      for (const size_t x : chosen) sum += s[x];
+      for (const size_t x : chosen) add(y[i], FeedForward(e.ffn, {h[i]}, x)[0], e.scale * s[x] / (e.normalise ? sum : 1.0));
+      if (e.shared.width == 0) continue;
+      const double factor = e.shared_gate.weight == kNoTensor ? 1.0 : Sigmoid(Apply(e.shared_gate, {h[i]})[0][0]);
+      add(y[i], FeedForward(e.shared, {h[i]})[0], factor);
+    }
+    return y;
+  }
+
+  Rows Convolve(const ShortConvSpec& c, const Rows& h) const {
+    Rows u = Apply(c.value, h), y = Apply(c.after, h);
+    const Rows before = Apply(c.before, h);
+    for (size_t i = 0; i < h.size(); ++i) for (size_t n = 0; n < c.channels; ++n) u[i][n] *= before[i][n];
+    for (size_t i = 0; i < h.size(); ++i) {
+      for (size_t n = 0; n < c.channels; ++n) {
+        double sum = c.bias == kNoTensor ? 0.0 : V(c.bias)[n];
+        for (size_t j = 0; j < c.taps; ++j) {
+          if (i + j + 1 >= c.taps) sum += V(c.weight)[j * c.channels + n] * u[i + j + 1 - c.taps][n];
+        }
+        y[i][n] *= sum;
+      }
+    }
+    return Apply(c.out, y);
   }
 
   const ModelBuilder& m_;

@@ -133,8 +133,7 @@ NormSpec ModelBuilder::AddNorm(NormKind kind, uint32_t width, NormScope scope, f
   return spec;
 }
 
-LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, std::optional<FfnKind> ffn, Activation activation, uint32_t ffn_width,
-                                  NormKind norm, bool bias) {
+AttentionSpec ModelBuilder::AddAttention(AttentionSpec a, bool bias) {
   const uint32_t D = description_.spec.width, q_width = a.heads * a.head_width, kv_width = a.kv_heads * a.head_width;
   const bool own_q = a.sharing == Sharing::kNone || a.sharing == Sharing::kKV;
   const bool own_v = a.sharing == Sharing::kNone || a.sharing == Sharing::kQK;
@@ -145,26 +144,90 @@ LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, std::optional<FfnKind> ffn, A
   }
   a.o = AddLinear("o", D, q_width, bias);
   if (a.scale == 0) a.scale = 1.0f / std::sqrt(static_cast<float>(a.head_width));
+  return a;
+}
+
+LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, std::optional<FfnKind> ffn, Activation activation, uint32_t ffn_width,
+                                  NormKind norm, bool bias) {
+  const uint32_t D = description_.spec.width;
   LayerSpec layer;
   BlockSpec attention;
+  attention.mixer = AddAttention(a, bias);
   attention.norm = AddNorm(norm, D);
-  attention.mixer = a;
   layer.blocks.push_back(attention);
   if (ffn) {
     BlockSpec block;
     block.norm = AddNorm(norm, D);
-    FfnSpec f;
-    f.kind = *ffn;
-    f.activation = activation;
-    f.width = ffn_width;
-    f.up = AddLinear("up", ffn_width, D, bias);
-    if (ffn == FfnKind::kGated) f.gate = AddLinear("gate", ffn_width, D, bias);
-    f.down = AddLinear("down", D, ffn_width, bias);
-    block.mixer = f;
+    block.mixer = AddFfn(*ffn, activation, ffn_width, bias);
     layer.blocks.push_back(block);
   }
   description_.layers.push_back(layer);
   return description_.layers.back();
+}
+
+LayerSpec& ModelBuilder::AddLayer(const MixerSpec& first, const MixerSpec& second) {
+  LayerSpec layer;
+  for (const MixerSpec* mixer : {&first, &second}) {
+    BlockSpec block;
+    block.norm = AddNorm(NormKind::kRmsNorm, description_.spec.width);
+    block.mixer = *mixer;
+    layer.blocks.push_back(block);
+  }
+  description_.layers.push_back(layer);
+  return description_.layers.back();
+}
+
+LinearSpec ModelBuilder::AddStack(const std::string& name, uint32_t count, uint32_t n, uint32_t k) {
+  LinearSpec spec;
+  spec.weight = AddMatrix(name + ".weight", count * n, k, 1.7f / std::sqrt(static_cast<float>(k)));
+  spec.bias = AddVector(name + ".bias", count * n, 0, 0.2f);
+  spec.stack = count;
+  return spec;
+}
+
+FfnSpec ModelBuilder::AddFfn(FfnKind kind, Activation activation, uint32_t width, bool bias) {
+  const uint32_t D = description_.spec.width;
+  FfnSpec f;
+  f.kind = kind;
+  f.activation = activation;
+  f.width = width;
+  f.up = AddLinear("up", width, D, bias);
+  if (kind == FfnKind::kGated) f.gate = AddLinear("gate", width, D, bias);
+  f.down = AddLinear("down", D, width, bias);
+  return f;
+}
+
+ExpertsSpec ModelBuilder::AddExperts(uint32_t experts, uint32_t chosen, uint32_t width, FfnKind kind) {
+  const uint32_t D = description_.spec.width;
+  ExpertsSpec e;
+  e.experts = experts;
+  e.chosen = chosen;
+  e.router = AddLinear("router", experts, D, false);
+  e.ffn.kind = kind;
+  e.ffn.activation = Activation::kSilu;
+  e.ffn.width = width;
+  if (kind == FfnKind::kGated) e.ffn.gate = AddStack("experts.gate", experts, width, D);
+  e.ffn.up = AddStack("experts.up", experts, width, D);
+  e.ffn.down = AddStack("experts.down", experts, D, width);
+  return e;
+}
+
+ShortConvSpec ModelBuilder::AddShortConv(uint32_t taps, uint32_t channels, bool bias) {
+  const uint32_t D = description_.spec.width;
+  ShortConvSpec c;
+  c.taps = taps;
+  c.channels = channels;
+  c.before = AddLinear("before", channels, D, bias);
+  c.after = AddLinear("after", channels, D, bias);
+  c.value = AddLinear("value", channels, D, bias);
+  c.out = AddLinear("out", D, channels, bias);
+  const WeightType type = type_;
+  const uint32_t block = block_;
+  Weights(WeightType::kF32);
+  c.weight = AddMatrix("taps", taps, channels, 1.0f);
+  Weights(type, block);
+  if (bias) c.bias = AddVector("conv.bias", channels, 0, 0.2f);
+  return c;
 }
 
 void ModelBuilder::Finish(bool learned_positions, bool tied, NormKind norm) {

@@ -127,6 +127,55 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add(cls ? "encoder_first_row" : "encoder_rows", std::move(m), true, !cls, NormKind::kLayerNorm);
   }
   {
+    // As BERT: a norm of the embedded rows, norms behind the sums, no head.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    AttentionSpec a = Heads(4, 2);
+    a.causal = false;
+    for (int layer = 0; layer < 2; ++layer) {
+      LayerSpec& l = m.AddLayer(a, FfnKind::kPlain, Activation::kGeluErf, 24, NormKind::kNone, true);
+      for (BlockSpec& block : l.blocks) {
+        block.form = BlockForm::kPostNorm;
+        block.post_norm = m.AddNorm(NormKind::kLayerNorm, kWidth);
+      }
+    }
+    ModelSpec& s = m.description().spec;
+    s.input.norm = m.AddNorm(NormKind::kLayerNorm, kWidth);
+    s.input.table = m.AddMatrix("embedding", kVocabulary, kWidth, 1.0f);
+    m.Weights(WeightType::kF32);
+    s.input.positions = m.AddMatrix("positions", kPositions, kWidth, 0.5f);
+    s.outputs = kWidth;
+    m.description().tokenizer = TinyTokenizer(kVocabulary);
+    zoo.AddFinished("encoder_post_norm", std::move(m));
+  }
+  {
+    // Experts of 14 fit no tile, those of 16 fit some.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    for (const uint32_t width : {14u, 16u}) {
+      const AttentionSpec a = m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), false);
+      ExpertsSpec e = m.AddExperts(5, 2, width, width == 14 ? FfnKind::kGated : FfnKind::kPlain);
+      e.normalise = width == 14;
+      e.scale = 1.5f;
+      if (width == 16) {
+        e.score = ExpertScore::kSigmoid;
+        e.selection_bias = m.AddVector("selection_bias", 5, 0, 0.5f);
+        e.shared = m.AddFfn(FfnKind::kGated, Activation::kSilu, 20, false);
+        e.shared_gate = m.AddLinear("shared_gate", 1, kWidth, false);
+      }
+      m.AddLayer(a, e);
+    }
+    zoo.Add("experts", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ4, 32);
+    m.AddLayer(m.AddShortConv(3, kWidth, false), m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+    m.AddLayer(m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false), m.AddShortConv(5, 2 * kWidth, true));
+    m.AddLayer(m.AddShortConv(1, 12, true), m.AddExperts(3, 3, 8));
+    zoo.Add("short_conv", std::move(m), false, false, NormKind::kRmsNorm);
+  }
+  {
     // The image is no multiple of the patch.
     ModelBuilder m(kWidth, 5, 13, 300);
     m.Weights(WeightType::kQ8);

@@ -50,10 +50,12 @@ ModelWork ReadModelWork(const std::string& path) {
   const ModelSpec& model = header.model();
   for (uint32_t i = model.first_block; i < model.first_block + model.blocks; ++i) {
     const BlockSpec block = header.block(i);
-    VisitMixer(block.mixer, [&](const auto& mixer) {
+    VisitAlternative(block.mixer, [&](const auto& mixer) {
       ForEachLinear(mixer, [&](const LinearSpec& linear) {
         const TensorSpec tensor = header.tensor(static_cast<uint32_t>(linear.weight));
-        work.layer_weights += static_cast<double>(tensor.rows) * tensor.cols;
+        const ExpertsSpec* experts = std::get_if<ExpertsSpec>(&block.mixer);
+        const double used = linear.stack == 1 || experts == nullptr ? 1 : static_cast<double>(experts->chosen) / linear.stack;
+        work.layer_weights += used * static_cast<double>(tensor.rows) * tensor.cols;
       });
     });
   }

@@ -1,4 +1,5 @@
-// Attention: projections, q/k/v norms, rotation, append to the cache, attention over all rows, output projection. The sharing and rotation modes of format/spec.h meet here and nowhere else.
+// Projections, q/k/v norms, rotation, append to the cache, attention over all rows, output projection. The sharing and
+// rotation modes of format/mixers/attention/spec.h meet here and nowhere else.
 #include <algorithm>
 #include <cstring>
 
@@ -42,25 +43,22 @@ void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
 void Project(const Step& step, const AttentionOp& a, const float* h) {
-  const Buffers& b = step.network->buffers;
+  const AttentionBuffers& b = step.network->buffers.mixers.attention;
   const size_t q_width = size_t{a.spec.heads} * a.spec.head_width, kv_width = size_t{a.spec.kv_heads} * a.spec.head_width;
   LinearJob jobs[3];
   size_t count = 0;
-  QuantiseRowFn quantise = nullptr;
   auto add = [&](const Linear& op, float* y, size_t width) {
-    if (op.kernel == nullptr) return;
-    jobs[count++] = {&op, y, width};
-    if (op.kernel->quantise_row != nullptr) quantise = op.kernel->quantise_row;
+    if (op.kernel != nullptr) jobs[count++] = {&op, y, width};
   };
   add(a.q, b.q, q_width);
   add(a.k, b.k, kv_width);
   add(a.v, b.v, kv_width);
-  RunLinears(jobs, count, PrepareRows(step, h, step.t, step.network->model.width, quantise), step.pool);
+  RunLinears(jobs, count, PrepareRows(step, h, step.t, step.network->model.width, WantedRows(jobs, count)), step.pool);
 }
 
 AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp& a, const SlotCache& cache) {
   const AttentionSpec& s = a.spec;
-  const Buffers& b = step.network->buffers;
+  const AttentionBuffers& b = step.network->buffers.mixers.attention;
   AttentionArgs args;
   args.t = span.count;
   args.heads = s.heads;
@@ -86,15 +84,15 @@ AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp
   args.sinks = a.sinks;
   args.position_bias = a.score_bias;
   args.key_gain = a.key_gain;
-  if (a.rope == nullptr) return args;
-  args.rope = a.rope->shape;
+  if (a.rope() == nullptr) return args;
+  args.rope = a.rope()->shape;
   if (s.rotation == KeyRotation::kOnRead) {
-    args.key_cos = a.rope->cos;
-    args.key_sin = a.rope->sin;
+    args.key_cos = a.rope()->cos;
+    args.key_sin = a.rope()->sin;
   } else if (s.rotation == KeyRotation::kOnWriteInverseOutput) {
-    const size_t angles = a.rope->Offset(span.position, span.first_row);
-    args.out_cos = a.rope->cos + angles;
-    args.out_sin = a.rope->sin + angles;
+    const size_t angles = a.rope()->Offset(span.position, span.first_row);
+    args.out_cos = a.rope()->cos + angles;
+    args.out_sin = a.rope()->sin + angles;
   }
   return args;
 }
@@ -115,9 +113,9 @@ uint64_t CacheBytesRead(const AttentionArgs& args) {
 
 }  // namespace
 
-void RunAttention(const Step& step, const AttentionOp& a, const float* h) {
+void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
   const Network& n = *step.network;
-  const Buffers& b = n.buffers;
+  const AttentionBuffers& b = n.buffers.mixers.attention;
   const AttentionSpec& s = a.spec;
   const size_t T = step.t, D = n.model.width, H = s.heads, G = s.kv_heads, d = s.head_width;
   {
@@ -134,12 +132,12 @@ void RunAttention(const Step& step, const AttentionOp& a, const float* h) {
       NormHeads(step, a.k_norm, b.k, G, d);
       NormHeads(step, a.v_norm, b.v, G, d);
     }
-    if (a.rope != nullptr) RotateHeads(step, *a.rope, H, d, b.q);
+    if (a.rope() != nullptr) RotateHeads(step, *a.rope(), H, d, b.q);
     if (rotate_rows) {
-      RotateHeads(step, *a.rope, G, d, b.k);
+      RotateHeads(step, *a.rope(), G, d, b.k);
       // Values that are turned back with the query's position carry their own; a shared row was just rotated.
       if (s.rotation == KeyRotation::kOnWriteInverseOutput && !SharesKeyAndValue(s.sharing)) {
-        RotateHeads(step, *a.rope, G, d, b.v);
+        RotateHeads(step, *a.rope(), G, d, b.v);
       }
     }
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
@@ -147,12 +145,12 @@ void RunAttention(const Step& step, const AttentionOp& a, const float* h) {
       const size_t rows = span->first_row * G * d;
       if (own_rows) AppendRows(cache, G, d, span->position, span->count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
       const AttentionArgs args = MakeArgs(step, *span, a, cache);
-      Attention(args, b.attention_scratch, step.pool);
+      Attention(args, b.tiles, step.pool);
       step.profile->kv_bytes_read += CacheBytesRead(args);
     }
   }
   const ScopedTimer timer(&step.profile->linear_ns);
-  RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), b.y, D, step.pool);
+  RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), n.buffers.y, D, step.pool);
 }
 
 }  // namespace thimble

@@ -1,0 +1,95 @@
+// What attention takes of the arena, and the lines of its state.
+#include "ops/attention/attention.h"
+#include "runtime/network_walk.h"
+#include "runtime/weights.h"
+
+namespace thimble {
+namespace {
+
+void Measure(const AttentionSpec& a, const EngineOptions& options, AttentionNeeds* needs) {
+  needs->q = Max(needs->q, uint64_t{a.heads} * a.head_width);
+  // A row that is key and value is projected once; a block that reads another's rows projects none.
+  if (a.k.weight != kNoTensor) needs->k = Max(needs->k, uint64_t{a.kv_heads} * a.head_width);
+  if (a.v.weight != kNoTensor) needs->v = Max(needs->v, uint64_t{a.kv_heads} * a.head_width);
+  const AttentionShape shape = {.heads = a.heads,
+                                .kv_heads = a.kv_heads,
+                                .d = a.head_width,
+                                .key_type = options.key_cache,
+                                .value_type = SharesKeyAndValue(a.sharing) ? options.key_cache : options.value_cache,
+                                .turned_keys = a.key_gain != kNoTensor || a.rotation == KeyRotation::kOnRead};
+  needs->tile_bytes = Max(needs->tile_bytes, AttentionScratchBytes(shape, options.threads));
+}
+
+void TakeRope(NetworkWalk& walk, const AttentionSpec& a, AttentionOp* op) {
+  if (a.rotation == KeyRotation::kNone) return;
+  const bool all = a.rotation == KeyRotation::kOnRead;
+  uint32_t same = walk.block();
+  ForEachAttention(walk.header(), walk.part(), [&](uint32_t i, const AttentionSpec& other) {
+    if (i < same && other.rotation != KeyRotation::kNone && (other.rotation == KeyRotation::kOnRead) == all &&
+        SameRope(a.rope, other.rope)) {
+      same = i;
+    }
+  });
+  if (same != walk.block()) {
+    if (const AttentionOp* first = walk.Earlier<AttentionOp>(same)) op->earlier_rope = &first->own_rope;
+    return;
+  }
+  op->own_rope = TakeRopeTable(walk.arena(), a.rope, walk.Vector(a.rope.freq_divisors), all,
+                               all ? walk.options().context_tokens : walk.options().chunk_tokens, walk.layer());
+}
+
+// Of the blocks that read the rows of this one; 0 = one of them sees all.
+uint32_t WidestWindow(const NetworkWalk& walk, const AttentionSpec& own) {
+  uint32_t widest = LayerWindow(own, walk.options());
+  ForEachAttention(walk.header(), walk.part(), [&](uint32_t, const AttentionSpec& other) {
+    if (widest == 0 || other.cache_source != static_cast<int32_t>(walk.block())) return;
+    const uint32_t window = LayerWindow(other, walk.options());
+    widest = window == 0 || window > widest ? window : widest;
+  });
+  return widest;
+}
+
+}  // namespace
+
+void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
+  op->spec = spec;
+  Measure(spec, walk.options(), &walk.needs().attention);
+  TakeRope(walk, spec, op);
+  op->window = LayerWindow(spec, walk.options());
+  op->sink_tokens = LayerSinks(spec, walk.options());
+  op->q = walk.MakeLinear(spec.q);
+  op->k = walk.MakeLinear(spec.k);
+  op->v = walk.MakeLinear(spec.v);
+  op->o = walk.MakeLinear(spec.o);
+  op->q_norm = walk.Norm(spec.q_norm);
+  op->k_norm = walk.Norm(spec.k_norm);
+  op->v_norm = walk.Norm(spec.v_norm);
+  op->key_gain = walk.Vector(spec.key_gain);
+  op->sinks = walk.Vector(spec.sinks);
+  op->score_bias = walk.Vector(spec.score_bias);
+}
+
+void DeclareMixer(const NetworkWalk& walk, StateWalk& state, const AttentionSpec& spec, AttentionOp* op) {
+  if (spec.cache_source == -1) {
+    op->cache = DeclareLayerCache(state, spec, walk.options(), WidestWindow(walk, spec), walk.layer());
+  } else if (const AttentionOp* source = walk.Earlier<AttentionOp>(static_cast<uint32_t>(spec.cache_source))) {
+    op->cache = source->cache;
+  }
+}
+
+void TakeScratch(Arena& arena, uint64_t t, const AttentionNeeds& needs, AttentionBuffers* b) {
+  b->q = arena.Take<float>("attention.q", t * needs.q);
+  b->k = arena.Take<float>("attention.k", t * needs.k);
+  b->v = arena.Take<float>("attention.v", t * needs.v);
+  b->heads = arena.Take<float>("attention.heads", t * needs.q);
+  b->tiles = arena.TakeBytes("attention.tiles", needs.tile_bytes, 1, -1);
+}
+
+void LoadMixer(const WeightLoader& loader, const AttentionOp& op) {
+  loader.Load(op.spec.q, op.q);
+  loader.Load(op.spec.k, op.k);
+  loader.Load(op.spec.v, op.v);
+  loader.Load(op.spec.o, op.o);
+}
+
+}  // namespace thimble

@@ -1,0 +1,79 @@
+// The rows of a pass are sorted by expert, so that the weights of an expert are read once, and not at all where nobody chose
+// it. Each row adds up its experts in rising order, whatever rows are beside it: cuts and threads change nothing.
+#include <cstring>
+
+#include "ops/lanes/double_math.h"
+#include "ops/pool/parallel_rows.h"
+#include "ops/rows/choose_experts.h"
+#include "ops/rows/elementwise.h"
+#include "runtime/forward.h"
+
+namespace thimble {
+namespace {
+
+// y = what all rows get, or 0. Its scratch is over before that of the experts begins.
+void RunShared(const Step& step, const ExpertsOp& op, const float* h) {
+  const Buffers& b = step.network->buffers;
+  const size_t D = step.network->model.width;
+  if (op.shared.up.kernel == nullptr) {
+    std::memset(b.y, 0, step.t * D * sizeof(float));
+    return;
+  }
+  RunMixer(step, op.shared, h);
+  if (op.shared_gate.kernel == nullptr) return;
+  float* gates = b.mixers.experts.row_weights;
+  RunLinear(op.shared_gate, PrepareRows(step, h, step.t, D, op.shared_gate.kernel->quantise_row), gates, 1, step.pool);
+  for (size_t i = 0; i < step.t; ++i) {
+    ScaleInPlace(b.y + i * D, static_cast<float>(1.0 / (1.0 + ExpDouble(-static_cast<double>(gates[i])))), D);
+  }
+}
+
+void Choose(const Step& step, const ExpertsOp& op, const float* h) {
+  const ExpertsBuffers& b = step.network->buffers.mixers.experts;
+  const size_t E = op.spec.experts, K = op.spec.chosen;
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    const RowBatch rows = PrepareRows(step, h, step.t, step.network->model.width, op.router.kernel->quantise_row);
+    RunLinear(op.router, rows, b.scores, E, step.pool);
+  }
+  const ScopedTimer timer(&step.profile->activation_ns);
+  const ExpertRule rule = {op.spec.experts,       op.spec.chosen, op.spec.score == ExpertScore::kSigmoid, op.spec.normalise,
+                           op.spec.normalise_eps, op.spec.scale,  op.selection_bias};
+  for (size_t i = 0; i < step.t; ++i) ChooseExperts(rule, b.scores + i * E, b.chosen + i * K, b.weights + i * K);
+}
+
+// The rows that chose the expert, into b.rows and b.row_weights.
+size_t RowsOf(const ExpertsBuffers& b, uint32_t expert, size_t t, size_t K) {
+  size_t count = 0;
+  for (size_t i = 0; i < t * K; ++i) {
+    if (b.chosen[i] != expert) continue;
+    b.rows[count] = static_cast<uint32_t>(i / K);
+    b.row_weights[count++] = b.weights[i];
+  }
+  return count;
+}
+
+}  // namespace
+
+void RunMixer(const Step& step, const ExpertsOp& op, const float* h) {
+  const ExpertsBuffers& b = step.network->buffers.mixers.experts;
+  const size_t D = step.network->model.width;
+  float* y = step.network->buffers.y;
+  RunShared(step, op, h);
+  Choose(step, op, h);
+  for (uint32_t e = 0; e < op.spec.experts; ++e) {
+    const size_t count = RowsOf(b, e, step.t, op.spec.chosen);
+    if (count == 0) continue;
+    for (size_t i = 0; i < count; ++i) std::memcpy(b.x + i * D, h + b.rows[i] * D, D * sizeof(float));
+    RunFfnRows(step, {op.spec.ffn.activation, op.spec.ffn.width, op.gate.At(e), op.up.At(e), op.down.At(e)}, b.x, count, b.ffn, b.y);
+    ForRows(step.pool, count, D, [&](size_t first, size_t n) {
+      for (size_t i = first; i < first + n; ++i) {
+        const float* from = b.y + i * D;
+        float *to = y + b.rows[i] * D, weight = b.row_weights[i];
+        for (size_t c = 0; c < D; ++c) to[c] += weight * from[c];
+      }
+    });
+  }
+}
+
+}  // namespace thimble

@@ -1,0 +1,33 @@
+// down(act(gate h) * up h), or down(act(up h)).
+#include "ops/pool/parallel_rows.h"
+#include "ops/tables/kernel_table.h"
+#include "runtime/forward.h"
+
+namespace thimble {
+
+void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows, const FfnBuffers& b, float* y) {
+  const Network& n = *step.network;
+  const size_t D = n.model.width, F = f.width;
+  const bool gated = f.gate.kernel != nullptr;
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
+    RunLinears(jobs, gated ? 2 : 1, PrepareRows(step, h, rows, D, WantedRows(jobs, gated ? 2 : 1)), step.pool);
+  }
+  {
+    const ScopedTimer timer(&step.profile->activation_ns);
+    ForRows(step.pool, rows, F, [&](size_t first, size_t count) {
+      float* up = b.up + first * F;
+      n.options.kernels->activate(f.activation, gated ? b.gate + first * F : up, gated ? up : nullptr, up, count * F);
+    });
+  }
+  const ScopedTimer timer(&step.profile->linear_ns);
+  RunLinear(f.down, PrepareRows(step, b.up, rows, F, f.down.kernel->quantise_row), y, D, step.pool);
+}
+
+void RunMixer(const Step& step, const FfnOp& op, const float* h) {
+  const Buffers& b = step.network->buffers;
+  RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down}, h, step.t, b.mixers.ffn, b.y);
+}
+
+}  // namespace thimble
