@@ -179,6 +179,27 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
   return numbers;
 }
 
+uint32_t Config::WholeNumber(const std::string& field) {
+  const Json* value = Find(field);
+  if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");
+  if (!value->is_number_unsigned() || value->get<uint64_t>() > INT32_MAX)
+    Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a whole number from 0 to 2147483647");
+  return static_cast<uint32_t>(value->get<uint64_t>());
+}
+
+std::vector<uint32_t> Config::WholeNumbers(const std::string& field) {
+  const Json* value = Find(field);
+  std::vector<uint32_t> numbers;
+  if (value == nullptr) return numbers;
+  if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of numbers");
+  for (const Json& item : *value) {
+    if (!item.is_number_unsigned() || item.get<uint64_t>() > INT32_MAX)
+      Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected whole numbers from 0 on");
+    numbers.push_back(static_cast<uint32_t>(item.get<uint64_t>()));
+  }
+  return numbers;
+}
+
 std::optional<std::vector<std::string>> Config::Texts(const std::string& field) {
   const Json* value = Find(field);
   if (value == nullptr) return std::nullopt;

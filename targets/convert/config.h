@@ -35,6 +35,9 @@ class Config {
   std::vector<double> PositiveNumbers(const std::string& field);
   // A list of `size` truth values, or nothing where the field is absent or no list.
   std::optional<std::vector<bool>> Flags(const std::string& field, uint32_t size);
+  // Whole numbers from 0 on, one or a list of them; required, and an absent list is empty.
+  uint32_t WholeNumber(const std::string& field);
+  std::vector<uint32_t> WholeNumbers(const std::string& field);
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
   // The field is written down, even if its value is null (which may differ from leaving it out).

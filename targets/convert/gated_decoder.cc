@@ -29,7 +29,7 @@ NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string
 void ReadProjections(PlanBuilder& b, const std::string& name, const std::string& source, const GatedLayer& l,
                      AttentionSpec& a) {
   const uint64_t q_rows = uint64_t{l.H} * l.d, kv_rows = uint64_t{l.G} * l.d;
-  a.o = b.Linear(name + "o", source + "o_proj", l.D, q_rows, l.o_bias);
+  a.o = b.Linear(name + "o", source + l.o_proj, l.D, q_rows, l.o_bias);
   if (l.fused_qkv) {
     const std::string fused = source + "qkv_proj";
     const uint64_t total = q_rows + 2 * kv_rows;
@@ -41,6 +41,50 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
   a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
   a.k = b.Linear(name + "k", source + "k_proj", kv_rows, l.D, l.qkv_bias);
   if (l.sharing != Sharing::kKV) a.v = b.Linear(name + "v", source + "v_proj", kv_rows, l.D, l.qkv_bias);
+}
+
+FfnSpec ReadFfn(PlanBuilder& b, const std::string& name, const std::string& h, const GatedLayer& l) {
+  FfnSpec f;
+  f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
+  f.activation = l.activation;
+  f.width = l.F;
+  if (l.fused_gate_up) {
+    f.gate = b.Linear(name + "gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
+    f.up = b.Linear(name + "up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
+  } else if (l.plain_ffn) {
+    f.up = b.Linear(name + "up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+  } else {
+    f.gate = b.Linear(name + "gate", h + l.ffn_gate, l.F, l.D, l.mlp_bias);
+    f.up = b.Linear(name + "up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+  }
+  f.down = b.Linear(name + "down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
+  return f;
+}
+
+ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::string& h, const GatedLayer& l) {
+  const GatedLayer::Experts& from = l.experts;
+  const auto stack = [&](const char* ours, const std::string& theirs, uint64_t n, uint64_t k) {
+    std::vector<std::string> sources;
+    for (uint32_t i = 0; i < from.E; ++i) sources.push_back(h + from.experts + std::to_string(i) + "." + theirs);
+    return b.Stack(name + ours, sources, n, k);
+  };
+  ExpertsSpec e;
+  e.experts = from.E;
+  e.chosen = from.K;
+  e.score = from.score;
+  e.normalise = from.normalise;
+  e.normalise_eps = static_cast<float>(from.normalise_eps);
+  e.scale = static_cast<float>(from.scale);
+  // Small, and which experts are chosen hangs on it: as it is.
+  e.router.weight = b.Matrix(name + "router.weight", h + from.router + ".weight", from.E, l.D, TensorRole::kExact);
+  if (!from.selection_bias.empty()) e.selection_bias = b.Vector(name + "selection_bias", h + from.selection_bias, from.E);
+  e.ffn.kind = FfnKind::kGated;
+  e.ffn.activation = l.activation;
+  e.ffn.width = from.F;
+  e.ffn.gate = stack("gate", from.gate, from.F, l.D);
+  e.ffn.up = stack("up", from.up, from.F, l.D);
+  e.ffn.down = stack("down", from.down, l.D, from.F);
+  return e;
 }
 
 }  // namespace
@@ -74,6 +118,10 @@ void CheckForeignFields(Config& config, const GatedLayer& l) {
   config.Only("rope_interleaved", false);
 }
 
+void IgnoreRouterTraining(Config& config) {
+  config.Ignore({"output_router_logits", "router_aux_loss_coef", "router_jitter_noise"});
+}
+
 uint32_t WindowOr(Config& config, uint32_t fallback) {
   if (config.Has("sliding_window")) return config.Count("sliding_window");
   return config.Mentions("sliding_window") ? 0 : fallback;
@@ -89,11 +137,11 @@ void RefuseSlidingWindow(Config& config, uint32_t layers) {
 
 std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.", "model.", "language_model."}; }
 
-LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
+BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
-  BlockSpec attention_block, ffn_block;
+  BlockSpec block;
   if (!l.attention_norm.empty())
-    attention_block.norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
+    block.norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
   AttentionSpec a;
   a.heads = l.H;
   a.kv_heads = l.G;
@@ -105,30 +153,31 @@ LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   a.scale = static_cast<float>(l.scale > 0 ? l.scale : 1.0 / std::sqrt(static_cast<double>(l.d)));
   a.softcap = static_cast<float>(l.softcap);
   ReadProjections(b, name + "attention.", h + "self_attn.", l, a);
-  a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + "self_attn.q_norm", l.H, l);
-  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + "self_attn.k_norm", l.G, l);
+  a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + "self_attn." + l.q_norm, l.H, l);
+  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + "self_attn." + l.k_norm, l.G, l);
   if (!l.attention_post_norm.empty()) {
-    attention_block.post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
+    block.post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
   }
-  if (!l.ffn_norm.empty()) ffn_block.norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
-  FfnSpec f;
-  f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
-  f.activation = l.activation;
-  f.width = l.F;
-  if (l.fused_gate_up) {
-    f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
-    f.up = b.Linear(name + "ffn.up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
-  } else if (l.plain_ffn) {
-    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+  block.mixer = a;
+  return block;
+}
+
+BlockSpec ReadFfnBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
+  const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+  BlockSpec block;
+  if (!l.ffn_norm.empty()) block.norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
+  if (l.experts.E > 0) {
+    block.mixer = ReadExperts(b, name + "experts.", h, l);
   } else {
-    f.gate = b.Linear(name + "ffn.gate", h + "mlp.gate_proj", l.F, l.D, l.mlp_bias);
-    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
+    block.mixer = ReadFfn(b, name + "ffn.", h, l);
   }
-  f.down = b.Linear(name + "ffn.down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
-  if (!l.ffn_post_norm.empty()) ffn_block.post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
-  attention_block.mixer = a;
-  ffn_block.mixer = f;
-  return {{attention_block, ffn_block}};
+  if (!l.ffn_post_norm.empty()) block.post_norm = ReadNorm(b, name + "ffn_post_norm", h + l.ffn_post_norm, l.D, l);
+  return block;
+}
+
+LayerSpec ReadGatedLayer(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
+  BlockSpec attention = ReadAttentionBlock(b, i, l);
+  return {{attention, ReadFfnBlock(b, i, l)}};
 }
 
 ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& shape, bool tied, ModelSpec spec,
@@ -140,7 +189,7 @@ ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& 
   spec.outputs = spec.vocabulary = shape.V;
   spec.max_positions = shape.positions;
   spec.input.table = b.Matrix("input.table", "embed_tokens.weight", shape.V, D, TensorRole::kTable);
-  spec.output.norm = ReadNorm(b, "output.norm", "norm", D, shape.layer);
+  spec.output.norm = ReadNorm(b, "output.norm", shape.final_norm, D, shape.layer);
   spec.output.tied = tied;
   if (tied) {
     b.DropDuplicate("lm_head.weight", "embed_tokens.weight");

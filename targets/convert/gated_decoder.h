@@ -25,7 +25,8 @@ struct GatedLayer {
   bool fused_qkv = false;                     // qkv_proj: rows of q, k, v
   bool fused_gate_up = false;                 // gate_up_proj: rows of gate, up
   bool plain_ffn = false;                     // down(act(up x)), no gate
-  std::string ffn_up = "mlp.up_proj", ffn_down = "mlp.down_proj";
+  std::string ffn_gate = "mlp.gate_proj", ffn_up = "mlp.up_proj", ffn_down = "mlp.down_proj";
+  std::string o_proj = "o_proj", q_norm = "q_norm", k_norm = "k_norm";
   HeadNorm qk_norm = HeadNorm::kNone;
   Sharing sharing = Sharing::kNone;           // kKV: there is no v_proj
   KeyRotation rotation = KeyRotation::kOnWrite;
@@ -34,11 +35,22 @@ struct GatedLayer {
   double scale = 0;                           // 0: 1 / sqrt(d)
   double softcap = 0;
   Activation activation = Activation::kSilu;
+  // A mixture of experts in place of the feed-forward network, where E > 0.
+  struct Experts {
+    uint32_t E = 0, K = 0, F = 0;
+    ExpertScore score = ExpertScore::kSoftmax;
+    bool normalise = false;
+    double normalise_eps = 0, scale = 1;
+    // Names in the checkpoint: `experts` + number + "." + gate; a bias that counts for choosing alone, or "".
+    std::string router = "mlp.gate", experts = "mlp.experts.", gate = "gate_proj", up = "up_proj", down = "down_proj",
+                selection_bias;
+  } experts;
 };
 
 // Dimensions as every Hugging Face configuration names them; V, L and positions beside them.
 struct DecoderShape {
   uint32_t V = 0, L = 0, positions = 0;
+  std::string final_norm = "norm";
   GatedLayer layer;
 };
 DecoderShape ReadDecoderShape(Config& config);
@@ -54,7 +66,12 @@ void RefuseSlidingWindow(Config& config, uint32_t layers);
 // The prefixes that Hugging Face puts before the names of a text model.
 std::vector<std::string> DecoderPrefixes();
 
-// Layer i of the checkpoint, names "layers.i.".
+// Fields of a mixture of experts that matter to training alone.
+void IgnoreRouterTraining(Config& config);
+
+// Layer i of the checkpoint, names "layers.i.", and its two halves.
+BlockSpec ReadAttentionBlock(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
+BlockSpec ReadFfnBlock(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
 LayerSpec ReadGatedLayer(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
 
 // Embedding, final norm and head around the layers. `spec` may come with scales and caps already set.

@@ -41,20 +41,24 @@ const PackedLayout* StoredLayoutOf(const ModelFile& file, uint32_t tensor, const
   return layout;
 }
 
-// Bias tensors (or kNoTensor) of the tensors that can be packed: weights of linear layers that have one bias and are
-// not looked up as rows.
-std::map<int32_t, int32_t> Packable(const Header& header) {
-  std::map<int32_t, int32_t> biases;
+// Tensors that can be packed: weights of linear layers that have one bias and are not looked up as rows.
+struct PackableTensor {
+  int32_t bias;    // or kNoTensor
+  uint32_t stack;  // matrices below each other, each of which begins with a tile
+};
+
+std::map<int32_t, PackableTensor> Packable(const Header& header) {
+  std::map<int32_t, PackableTensor> found;
   std::set<int32_t> ambiguous;
   ForEachLinear(header, [&](const LinearSpec& linear) {
-    const auto [at, is_new] = biases.emplace(linear.weight, linear.bias);
-    if (!is_new && at->second != linear.bias) ambiguous.insert(linear.weight);
+    const auto [at, is_new] = found.emplace(linear.weight, PackableTensor{linear.bias, linear.stack});
+    if (!is_new && (at->second.bias != linear.bias || at->second.stack != linear.stack)) ambiguous.insert(linear.weight);
   });
   for (uint32_t p = 0; p < header.parts(); ++p) {
     if (const ModelSpec part = header.part(p); !part.output.tied) ambiguous.insert(part.input.table);
   }
-  for (const int32_t tensor : ambiguous) biases.erase(tensor);
-  return biases;
+  for (const int32_t tensor : ambiguous) found.erase(tensor);
+  return found;
 }
 
 ModelDescription Describe(const ModelFile& file) {
@@ -233,12 +237,13 @@ PackReport PackUnguarded(const PackOptions& options) {
   if (!status.ok()) Throw(status, options.source);
 
   const Header& header = file.header();
-  const std::map<int32_t, int32_t> packable = Packable(header);
+  const std::map<int32_t, PackableTensor> packable = Packable(header);
   ModelDescription description = Describe(file);
   std::vector<const PackedLayout*> wanted(header.tensors(), nullptr);
-  for (const auto& [tensor, bias] : packable) {
-    TensorSpec& t = description.tensors[static_cast<size_t>(tensor)].spec;
-    wanted[static_cast<size_t>(tensor)] = table->Layout(t.type);
+  for (const auto& [tensor, how] : packable) {
+    const TensorSpec& t = description.tensors[static_cast<size_t>(tensor)].spec;
+    const PackedLayout* layout = table->Layout(t.type);
+    if (layout == nullptr || how.stack == 1 || t.rows / how.stack % layout->key.nr == 0) wanted[static_cast<size_t>(tensor)] = layout;
   }
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     TensorSpec& t = description.tensors[i].spec;
@@ -253,7 +258,7 @@ PackReport PackUnguarded(const PackOptions& options) {
   Packing packing(options, file, writer, report);
   for (uint32_t i = 0; i < header.tensors(); ++i) {
     const auto at = packable.find(static_cast<int32_t>(i));
-    const int32_t bias = at == packable.end() ? kNoTensor : at->second;
+    const int32_t bias = at == packable.end() ? kNoTensor : at->second.bias;
     packing.Write(i, wanted[i],
                   bias == kNoTensor
                       ? nullptr

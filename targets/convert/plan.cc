@@ -115,6 +115,21 @@ LinearSpec PlanBuilder::Linear(const std::string& name, const std::string& sourc
   return linear;
 }
 
+LinearSpec PlanBuilder::Stack(const std::string& name, const std::vector<std::string>& sources, uint64_t n, uint64_t k) {
+  Recipe recipe{TensorRole::kLinear, {}, {}};
+  for (const std::string& source : sources) recipe.pieces.push_back({Take(source + ".weight", {n, k}), 0, n, k, k, 1});
+  LinearSpec linear;
+  linear.stack = static_cast<uint32_t>(sources.size());
+  linear.weight = AddTensor(name + ".weight", n * sources.size(), k, std::move(recipe));
+  return linear;
+}
+
+int32_t PlanBuilder::Transposed(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape,
+                                uint64_t rows, uint64_t cols) {
+  const size_t tensor = Take(source, source_shape);
+  return AddTensor(name, rows, cols, {TensorRole::kExact, {{tensor, 0, rows, cols, 1, rows}}, {}});
+}
+
 NormSpec PlanBuilder::RmsNorm(const std::string& name, const std::string& source, uint64_t n, double eps) {
   NormSpec norm;
   norm.kind = NormKind::kRmsNorm;

@@ -75,6 +75,11 @@ class PlanBuilder {
   // source + ".weight", and ".bias" where there is one.
   LinearSpec Linear(const std::string& name, const std::string& source, uint64_t n, uint64_t k, Bias bias,
                     Split split = {});
+  // One matrix below the other, each of shape [n, k]; without biases.
+  LinearSpec Stack(const std::string& name, const std::vector<std::string>& sources, uint64_t n, uint64_t k);
+  // The same numbers with rows and columns changed over: [cols, 1..., rows] in the source.
+  int32_t Transposed(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t rows,
+                     uint64_t cols);
   NormSpec RmsNorm(const std::string& name, const std::string& source, uint64_t n, double eps);
   NormSpec LayerNorm(const std::string& name, const std::string& source, uint64_t n, double eps, Bias bias);
 
