@@ -1769,14 +1769,14 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_BLOCKS = 14,
     VT_ATTENTIONS = 16,
     VT_FEED_FORWARDS = 18,
-    VT_EXPERTS = 20,
-    VT_SHORT_CONVS = 22,
-    VT_TENSORS = 24,
-    VT_SEGMENTS = 26,
-    VT_REQUIRED_FEATURES = 28,
-    VT_TOKENIZER_SEGMENT = 30,
-    VT_CHAT_TEMPLATE = 32,
-    VT_METADATA = 34
+    VT_TENSORS = 20,
+    VT_SEGMENTS = 22,
+    VT_REQUIRED_FEATURES = 24,
+    VT_TOKENIZER_SEGMENT = 26,
+    VT_CHAT_TEMPLATE = 28,
+    VT_METADATA = 30,
+    VT_EXPERTS = 32,
+    VT_SHORT_CONVS = 34
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -1802,12 +1802,6 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *>(VT_FEED_FORWARDS);
   }
-  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts() const {
-    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *>(VT_EXPERTS);
-  }
-  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs() const {
-    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *>(VT_SHORT_CONVS);
-  }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>> *>(VT_TENSORS);
   }
@@ -1825,6 +1819,12 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>> *>(VT_METADATA);
+  }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>> *>(VT_EXPERTS);
+  }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *>(VT_SHORT_CONVS);
   }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
@@ -1847,12 +1847,6 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_FEED_FORWARDS) &&
            verifier.VerifyVector(feed_forwards()) &&
            verifier.VerifyVectorOfTables(feed_forwards()) &&
-           VerifyOffset(verifier, VT_EXPERTS) &&
-           verifier.VerifyVector(experts()) &&
-           verifier.VerifyVectorOfTables(experts()) &&
-           VerifyOffset(verifier, VT_SHORT_CONVS) &&
-           verifier.VerifyVector(short_convs()) &&
-           verifier.VerifyVectorOfTables(short_convs()) &&
            VerifyOffset(verifier, VT_TENSORS) &&
            verifier.VerifyVector(tensors()) &&
            verifier.VerifyVectorOfTables(tensors()) &&
@@ -1867,6 +1861,12 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_METADATA) &&
            verifier.VerifyVector(metadata()) &&
            verifier.VerifyVectorOfTables(metadata()) &&
+           VerifyOffset(verifier, VT_EXPERTS) &&
+           verifier.VerifyVector(experts()) &&
+           verifier.VerifyVectorOfTables(experts()) &&
+           VerifyOffset(verifier, VT_SHORT_CONVS) &&
+           verifier.VerifyVector(short_convs()) &&
+           verifier.VerifyVectorOfTables(short_convs()) &&
            verifier.EndTable();
   }
 };
@@ -1899,12 +1899,6 @@ struct HeaderBuilder {
   void add_feed_forwards(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards) {
     fbb_.AddOffset(Header::VT_FEED_FORWARDS, feed_forwards);
   }
-  void add_experts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts) {
-    fbb_.AddOffset(Header::VT_EXPERTS, experts);
-  }
-  void add_short_convs(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs) {
-    fbb_.AddOffset(Header::VT_SHORT_CONVS, short_convs);
-  }
   void add_tensors(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors) {
     fbb_.AddOffset(Header::VT_TENSORS, tensors);
   }
@@ -1922,6 +1916,12 @@ struct HeaderBuilder {
   }
   void add_metadata(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata) {
     fbb_.AddOffset(Header::VT_METADATA, metadata);
+  }
+  void add_experts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts) {
+    fbb_.AddOffset(Header::VT_EXPERTS, experts);
+  }
+  void add_short_convs(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs) {
+    fbb_.AddOffset(Header::VT_SHORT_CONVS, short_convs);
   }
   explicit HeaderBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
@@ -1944,24 +1944,24 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Block>>> blocks = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Attention>>> attentions = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::FeedForward>>> feed_forwards = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Tensor>>> tensors = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Segment *>> segments = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<::flatbuffers::String>>> required_features = 0,
     int32_t tokenizer_segment = -1,
     ::flatbuffers::Offset<::flatbuffers::String> chat_template = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata = 0) {
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0) {
   HeaderBuilder builder_(_fbb);
   builder_.add_content_id(content_id);
+  builder_.add_short_convs(short_convs);
+  builder_.add_experts(experts);
   builder_.add_metadata(metadata);
   builder_.add_chat_template(chat_template);
   builder_.add_tokenizer_segment(tokenizer_segment);
   builder_.add_required_features(required_features);
   builder_.add_segments(segments);
   builder_.add_tensors(tensors);
-  builder_.add_short_convs(short_convs);
-  builder_.add_experts(experts);
   builder_.add_feed_forwards(feed_forwards);
   builder_.add_attentions(attentions);
   builder_.add_blocks(blocks);
@@ -1982,14 +1982,14 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<::flatbuffers::Offset<thimble::fb::Block>> *blocks = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Attention>> *attentions = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::FeedForward>> *feed_forwards = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Tensor>> *tensors = nullptr,
     const std::vector<thimble::fb::Segment> *segments = nullptr,
     const std::vector<::flatbuffers::Offset<::flatbuffers::String>> *required_features = nullptr,
     int32_t tokenizer_segment = -1,
     const char *chat_template = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata = nullptr) {
+    const std::vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
   auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
@@ -1997,13 +1997,13 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto blocks__ = blocks ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Block>>(*blocks) : 0;
   auto attentions__ = attentions ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Attention>>(*attentions) : 0;
   auto feed_forwards__ = feed_forwards ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::FeedForward>>(*feed_forwards) : 0;
-  auto experts__ = experts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Experts>>(*experts) : 0;
-  auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
   auto tensors__ = tensors ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Tensor>>(*tensors) : 0;
   auto segments__ = segments ? _fbb.CreateVectorOfStructs<thimble::fb::Segment>(*segments) : 0;
   auto required_features__ = required_features ? _fbb.CreateVector<::flatbuffers::Offset<::flatbuffers::String>>(*required_features) : 0;
   auto chat_template__ = chat_template ? _fbb.CreateString(chat_template) : 0;
   auto metadata__ = metadata ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Metadata>>(*metadata) : 0;
+  auto experts__ = experts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Experts>>(*experts) : 0;
+  auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
   return thimble::fb::CreateHeader(
       _fbb,
       name__,
@@ -2014,14 +2014,14 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       blocks__,
       attentions__,
       feed_forwards__,
-      experts__,
-      short_convs__,
       tensors__,
       segments__,
       required_features__,
       tokenizer_segment,
       chat_template__,
-      metadata__);
+      metadata__,
+      experts__,
+      short_convs__);
 }
 
 inline const thimble::fb::Header *GetHeader(const void *buf) {
