@@ -9,12 +9,11 @@
 #include <cstdio>
 #include <filesystem>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -173,8 +172,8 @@ void Chat::Run(thimble_session* session, const std::string* first, bool single, 
 }
 
 Json Chat::Messages() const {
-  Json list = Json::array();
-  for (const Message& m : messages_) list.push_back({{"role", m.role}, {"text", m.text}});
+  Json list = Json::Array();
+  for (const Message& m : messages_) list.Push({{"role", m.role}, {"text", m.text}});
   return list;
 }
 

@@ -3,11 +3,10 @@
 
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "targets/cli/generation.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 

@@ -7,8 +7,6 @@
 #include <optional>
 #include <span>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/convert/convert.h"
 #include "targets/convert/family.h"
 #include "targets/convert/family_gguf.h"
@@ -24,6 +22,7 @@
 #include "targets/cli/output.h"
 #include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -125,31 +124,31 @@ constexpr FileKind kTokenizers[] = {
 
 // One row each in `text`, and the same as JSON.
 Json AppendKinds(const char* title, std::span<const FileKind> kinds, std::string* text) {
-  Json list = Json::array();
+  Json list = Json::Array();
   *text += std::string("\n") + title + "\n";
   for (const FileKind& kind : kinds) {
-    list.push_back({{"name", kind.name}, {"summary", kind.summary}});
+    list.Push({{"name", kind.name}, {"summary", kind.summary}});
     *text += Format("%-16s %s\n", kind.name, kind.summary);
   }
   return list;
 }
 
 int List(bool json) {
-  Json list = Json::array();
+  Json list = Json::Array();
   std::string text = Format("%-12s %-15s %s\n", "family", "model_type", "what");
   for (const Family& family : Families()) {
-    list.push_back({{"family", family.name}, {"model_type", family.model_type}, {"summary", family.summary}});
+    list.Push({{"family", family.name}, {"model_type", family.model_type}, {"summary", family.summary}});
     text += Format("%-12s %-15s %s\n", family.name, family.model_type, family.summary);
   }
   for (const GgufFamily& family : GgufFamilies()) {
     const std::string type = std::string("GGUF ") + family.architecture;
-    list.push_back({{"family", family.architecture}, {"model_type", type}, {"summary", family.summary}});
+    list.Push({{"family", family.architecture}, {"model_type", type}, {"summary", family.summary}});
     text += Format("%-12s %-15s %s\n", family.architecture, type.c_str(), family.summary);
   }
-  list.push_back({{"family", "llama2c"}, {"model_type", nullptr}, {"summary", "llama2.c .bin files"}});
+  list.Push({{"family", "llama2c"}, {"model_type", nullptr}, {"summary", "llama2.c .bin files"}});
   text += Format("%-12s %-15s %s\n", "llama2c", "-", "llama2.c .bin files");
   for (const SyntheticShape& shape : SyntheticShapes()) {
-    list.push_back({{"family", "synthetic"}, {"model_type", shape.name}, {"summary", shape.summary}});
+    list.Push({{"family", "synthetic"}, {"model_type", shape.name}, {"summary", shape.summary}});
     text += Format("%-12s %-15s %s\n", "--shape", shape.name, shape.summary);
   }
   text += "types in GGUF files: " + ReadableGgufTypes() + "\n";

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/error.h"
 #include "targets/cli/progress.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -45,18 +44,18 @@ std::string ConversionText(const ConversionFacts& facts) {
 
 Json ConversionJson(const ConversionFacts& facts) {
   const ConvertReport& report = facts.report;
-  Json tensors = Json::array();
+  Json tensors = Json::Array();
   double worst = 0;
   for (const ConvertedTensor& tensor : report.tensors) {
     worst = std::max(worst, tensor.relative_error);
-    tensors.push_back({{"name", tensor.name},
-                       {"source_type", tensor.source_type},
-                       {"type", WeightTypeName(tensor.type)},
-                       {"shape", {tensor.rows, tensor.cols}},
-                       {"source_bytes", tensor.source_bytes},
-                       {"bytes", tensor.bytes},
-                       {"relative_error", tensor.relative_error},
-                       {"largest_error", tensor.largest_error}});
+    tensors.Push({{"name", tensor.name},
+                  {"source_type", tensor.source_type},
+                  {"type", WeightTypeName(tensor.type)},
+                  {"shape", Json::Array({tensor.rows, tensor.cols})},
+                  {"source_bytes", tensor.source_bytes},
+                  {"bytes", tensor.bytes},
+                  {"relative_error", tensor.relative_error},
+                  {"largest_error", tensor.largest_error}});
   }
   return {{"report", "thimble conversion"},
           {"output", facts.output},
@@ -84,7 +83,7 @@ OutputKind ConversionReportKind(const std::string& path) {
 
 void WriteConversionReport(const OutputFile& file, const ConversionFacts& facts) {
   file.Write(file.kind() == OutputKind::kConversionPage ? ConversionHtml(facts)
-                                                        : DumpJson(ConversionJson(facts), 2) + "\n");
+                                                        : JsonText(ConversionJson(facts), 2) + "\n");
 }
 
 }  // namespace thimble::cli

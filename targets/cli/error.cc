@@ -4,9 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 

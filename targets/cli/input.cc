@@ -9,11 +9,10 @@
 #include <cstdio>
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -33,18 +32,19 @@ int HexDigit(char c) {
 
 bool IsSeparator(char c) { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-nlohmann::json ReadJson(const std::string& path) {
-  const std::string text = ReadFile(path);
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
-  if (value.is_discarded()) throw Error(kInvalidArgument, path + ": is not JSON");
-  return value;
+Json Parse(const std::string& text, const std::string& path) {
+  try {
+    return ParseJson(text);
+  } catch (const JsonError& error) {
+    throw Error(kInvalidArgument, path + ": is not JSON: " + error.what());
+  }
 }
 
-void Flatten(const nlohmann::json& value, const std::string& path, int depth, std::vector<float>* out) {
+void Flatten(const Json& value, const std::string& path, int depth, std::vector<float>* out) {
   if (value.is_number()) {
-    out->push_back(value.get<float>());
+    out->push_back(static_cast<float>(value.as_double()));
   } else if (value.is_array() && depth < 8) {
-    for (const nlohmann::json& item : value) Flatten(item, path, depth + 1, out);
+    for (const Json& item : value.items()) Flatten(item, path, depth + 1, out);
   } else {
     throw Error(kInvalidArgument, path + ": must hold nothing but numbers in lists");
   }
@@ -163,34 +163,29 @@ std::vector<int32_t> ReadIds(const std::string& path) {
   const std::string text = ReadFile(path);
   const size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string::npos || (text[start] != '[' && text[start] != '{')) return ParseIds(text, path);
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
-  if (value.is_object() && value.contains("ids")) {
-    nlohmann::json list = std::move(value["ids"]);
-    value = std::move(list);
-  }
+  const Json whole = Parse(text, path);
+  const Json* list = whole.Find("ids");
+  const Json& value = list != nullptr ? *list : whole;
   if (!value.is_array()) throw Error(kInvalidArgument, path + ": must be a JSON list of ids");
   std::vector<int32_t> ids;
   ids.reserve(value.size());
-  for (const nlohmann::json& item : value) {
-    if (!item.is_number_integer())
+  for (const Json& item : value.items()) {
+    if (!item.is_whole())
       throw Error(kInvalidArgument, path + ": must hold nothing but whole numbers");
-    const int64_t id = item.get<int64_t>();
-    if (id < 0 || id > INT32_MAX) throw Error(kOutOfRange, path + ": " + item.dump() + " is not an id");
-    ids.push_back(static_cast<int32_t>(id));
+    if (!item.is_unsigned() || item.as_unsigned() > INT32_MAX)
+      throw Error(kOutOfRange, path + ": " + JsonText(item) + " is not an id");
+    ids.push_back(static_cast<int32_t>(item.as_unsigned()));
   }
   return ids;
 }
 
 std::vector<float> ReadNumbers(const std::string& path) {
-  nlohmann::json value = ReadJson(path);
-  if (value.is_object()) {
-    const char* key = value.contains("images") ? "images" : "pixels";
-    if (!value.contains(key)) throw Error(kInvalidArgument, path + ": has neither \"images\" nor \"pixels\"");
-    nlohmann::json list = std::move(value[key]);
-    value = std::move(list);
-  }
+  const Json whole = Parse(ReadFile(path), path);
+  const Json* list = whole.is_object() ? whole.Find("images") : &whole;
+  if (list == nullptr) list = whole.Find("pixels");
+  if (list == nullptr) throw Error(kInvalidArgument, path + ": has neither \"images\" nor \"pixels\"");
   std::vector<float> numbers;
-  Flatten(value, path, 0, &numbers);
+  Flatten(*list, path, 0, &numbers);
   return numbers;
 }
 

@@ -2,12 +2,11 @@
 // weights.
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/commands.h"
 #include "targets/cli/input.h"
 #include "targets/cli/inspect_report.h"
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {

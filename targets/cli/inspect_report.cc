@@ -1,13 +1,12 @@
 // What `thimble inspect` shows. Kinds are written by name; a part that a model does not have is left out.
 #include "targets/cli/inspect_report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "format/container.h"
 #include "format/model_file.h"
 #include "format/tokenizer_data.h"
 #include "targets/cli/error.h"
 #include "targets/cli/kind_names.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -46,8 +45,8 @@ class Inspector {
   }
 
   Json Layer(const LayerRange& layer) const {
-    Json out = Json::array();
-    for (uint32_t i = 0; i < layer.blocks; ++i) out.push_back(Block(header_.block(layer.first_block + i)));
+    Json out = Json::Array();
+    for (uint32_t i = 0; i < layer.blocks; ++i) out.Push(Block(header_.block(layer.first_block + i)));
     return out;
   }
 
@@ -78,7 +77,7 @@ class Inspector {
     if (e.scale != 1.0f) out["scale"] = Short(e.scale);
     if (e.selection_bias != kNoTensor) out["selection_bias"] = true;
     AddLinear(&out, "router", e.router);
-    out.update(Mixer(e.ffn));
+    out.Update(Mixer(e.ffn));
     if (e.shared.width > 0) {
       out["shared"] = Mixer(e.shared);
       AddLinear(&out["shared"], "factor", e.shared_gate);
@@ -135,7 +134,7 @@ class Inspector {
   Json Input(const InputSpec& input) const {
     if (input.kind == InputKind::kPatches) {
       Json out = {{"kind", "patches"},
-                  {"image", {input.image_channels, input.image_height, input.image_width}},
+                  {"image", Json::Array({input.image_channels, input.image_height, input.image_width})},
                   {"patch", input.patch}};
       AddLinear(&out, "patch_projection", input.patch_projection);
       out["cls"] = input.cls != kNoTensor;
@@ -172,14 +171,14 @@ class Inspector {
                 {"input", Input(part.input)},
                 {"output", Output(part.output)}};
     if (part.role != PartRole::kMain) out["role"] = KindName(part.role);
-    Json layers = Json::array();
-    for (uint32_t i = 0; i < part.layers; ++i) layers.push_back(Layer(header_.layer(part.first_layer + i)));
+    Json layers = Json::Array();
+    for (uint32_t i = 0; i < part.layers; ++i) layers.Push(Layer(header_.layer(part.first_layer + i)));
     out["layers"] = std::move(layers);
     return out;
   }
 
   Json Tensors() const {
-    Json out = Json::array();
+    Json out = Json::Array();
     for (uint32_t i = 0; i < header_.tensors(); ++i) {
       const TensorSpec tensor = header_.tensor(i);
       uint64_t data_bytes = 0, scale_bytes = 0;
@@ -189,7 +188,7 @@ class Inspector {
         scale_bytes = header_.segment(static_cast<uint32_t>(tensor.scale_segment)).bytes;
       Json entry = {{"name", std::string(header_.tensor_name(i))},
                     {"type", WeightTypeName(tensor.type)},
-                    {"shape", {tensor.rows, tensor.cols}},
+                    {"shape", Json::Array({tensor.rows, tensor.cols})},
                     {"bytes", data_bytes + scale_bytes},
                     {"data_segment", tensor.data_segment}};
       if (tensor.block != 0) entry["block"] = tensor.block;
@@ -198,18 +197,18 @@ class Inspector {
         entry["packing"] = {{"packer", p.packer}, {"version", p.version}, {"nr", p.nr},
                             {"kr", p.kr},         {"sr", p.sr},           {"planes", p.planes}};
       }
-      out.push_back(std::move(entry));
+      out.Push(std::move(entry));
     }
     return out;
   }
 
   Json Segments() const {
-    Json out = Json::array();
+    Json out = Json::Array();
     for (uint32_t i = 0; i < header_.segments(); ++i) {
       const SegmentSpec segment = header_.segment(i);
       char checksum[20];
       std::snprintf(checksum, sizeof checksum, "%016llx", static_cast<unsigned long long>(segment.checksum));
-      out.push_back({{"offset", segment.offset}, {"bytes", segment.bytes}, {"checksum", checksum}});
+      out.Push({{"offset", segment.offset}, {"bytes", segment.bytes}, {"checksum", checksum}});
     }
     return out;
   }
@@ -234,8 +233,8 @@ Json Tokenizer(const ModelFile& file, const std::string& path) {
   if (!parsed.ok()) Throw(parsed.status(), path);
   const TokenizerData& data = parsed.value();
   const auto id = [](uint32_t value) { return value == kNoToken ? Json(nullptr) : Json(value); };
-  Json ends = Json::array();
-  for (uint32_t i = 0; i < data.eog_count; ++i) ends.push_back(data.eog_ids[i]);
+  Json ends = Json::Array();
+  for (uint32_t i = 0; i < data.eog_count; ++i) ends.Push(data.eog_ids[i]);
   return {{"kind", KindName(data.kind)},
           {"split", KindName(data.split)},
           {"pieces", data.piece_count},
@@ -271,20 +270,20 @@ Json InspectJson(const std::string& path) {
                    {"segments", header.segments()},
                    {"tensors", header.tensors()},
                    {"content_id", content_id}}}};
-  report.update(inspector.Part(header.model()));
+  report.Update(inspector.Part(header.model()));
   if (header.parts() > 1) {
-    Json others = Json::array();
-    for (uint32_t i = 1; i < header.parts(); ++i) others.push_back(inspector.Part(header.part(i)));
+    Json others = Json::Array();
+    for (uint32_t i = 1; i < header.parts(); ++i) others.Push(inspector.Part(header.part(i)));
     report["other_parts"] = std::move(others);
   }
   report["tensors"] = inspector.Tensors();
   report["segments"] = inspector.Segments();
   report["tokenizer"] = Tokenizer(file, path);
   report["chat_template"] = std::string(header.chat_template());
-  Json metadata = Json::object();
+  std::vector<Json::Member> metadata;
   for (uint32_t i = 0; i < header.metadata(); ++i)
-    metadata[std::string(header.metadata_key(i))] = std::string(header.metadata_value(i));
-  report["metadata"] = std::move(metadata);
+    metadata.push_back({std::string(header.metadata_key(i)), header.metadata_value(i)});
+  report["metadata"] = Json::Object(std::move(metadata), Json::Repeated::kLastCounts);
   return report;
 }
 

@@ -4,8 +4,6 @@
 #include <memory>
 #include <numeric>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -14,6 +12,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -90,10 +89,10 @@ void PrintRows(const Arguments& arguments, const Model& model, const std::vector
       Print(RowText(model, i, rows.values.data() + i * rows.outputs, rows.outputs));
     return;
   }
-  // Written by hand: the JSON library would print the doubles behind the floats, with twice the digits.
+  // Written by hand: JsonText would print the doubles behind the floats, with twice the digits.
   Json head = {{"model", model.path()}, {"outputs", rows.outputs}};
   if (!ids.empty()) head["ids"] = ids;
-  std::string text = DumpJson(head);
+  std::string text = JsonText(head);
   text.back() = ',';
   text += "\"logits\":[";
   for (size_t i = 0; i < rows.size(); ++i) {

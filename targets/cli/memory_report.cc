@@ -1,11 +1,10 @@
 // What a run planned beside what it took.
 #include "targets/cli/memory_report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/error.h"
 #include "targets/cli/output.h"
 #include "targets/cli/plan_report.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -53,9 +52,9 @@ void WriteMemoryReport(const OutputFile& file, const Model& model, const EngineO
   std::string text;
   if (file.kind() == OutputKind::kMemoryJson) {
     Json report = {{"report", "thimble memory"}};
-    report.update(PlanJson(model, options, plan));
+    report.Update(PlanJson(model, options, plan));
     report["measured"] = MemoryJson(use);
-    text = DumpJson(report, 1) + "\n";
+    text = JsonText(report, 1) + "\n";
   } else {
     text = "thimble memory report: " + PlanText(model, options, plan);
     text += "\nmeasured, in bytes\n";

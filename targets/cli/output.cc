@@ -8,9 +8,8 @@
 #include <cstdarg>
 #include <cstdio>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/error.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 
@@ -22,11 +21,7 @@ void Print(std::string_view text) {
   throw IoError("standard output", "cannot be written", error_number);
 }
 
-std::string DumpJson(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
-void PrintJson(const Json& value) { Print(DumpJson(value) + "\n"); }
+void PrintJson(const Json& value) { Print(JsonText(value) + "\n"); }
 
 std::string Format(const char* format, ...) {
   va_list arguments;
@@ -76,8 +71,7 @@ void AppendFloat(std::string* out, float value) {
 }
 
 std::string Quoted(std::string_view text) {
-  const std::string value(text);
-  return DumpJson(value);
+  return JsonText(text);
 }
 
 bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }

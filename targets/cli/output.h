@@ -5,12 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json_fwd.hpp>
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 
-// Keys stay in the order in which they were written.
-using Json = nlohmann::ordered_json;
 
 // The reader of our standard output has gone (`thimble run ... | head`): not an error, the program ends
 // quietly.
@@ -20,7 +18,6 @@ struct PipeClosed {};
 void Print(std::string_view text);
 // One line. Bytes that are not UTF-8 become U+FFFD.
 void PrintJson(const Json& value);
-std::string DumpJson(const Json& value, int indent = -1);
 
 // printf into a string.
 std::string Format(const char* format, ...) __attribute__((format(printf, 1, 2)));

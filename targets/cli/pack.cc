@@ -4,8 +4,6 @@
 #include <memory>
 
 #include <thimble/thimble.hpp>
-#include <nlohmann/json.hpp>
-
 #include "targets/convert/pack_file.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -13,6 +11,7 @@
 #include "targets/cli/output.h"
 #include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {

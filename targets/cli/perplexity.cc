@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -16,6 +14,7 @@
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/perplexity_table.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {

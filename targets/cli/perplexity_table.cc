@@ -1,8 +1,7 @@
 #include "targets/cli/perplexity_table.h"
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/error.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -33,22 +32,22 @@ std::string Csv(const std::vector<CacheScore>& scores) {
   return text;
 }
 
-std::string JsonText(const std::vector<CacheScore>& scores, const Json& head) {
+std::string CacheJson(const std::vector<CacheScore>& scores, const Json& head) {
   Json json = head;
-  Json& rows = json["caches"] = Json::array();
+  Json& rows = json["caches"] = Json::Array();
   for (const CacheScore& s : scores) {
-    rows.push_back({{"cache", s.name},
-                    {"perplexity", s.perplexity},
-                    {"perplexity_standard_error", s.uncertainty},
-                    {"change_percent", Change(s, scores[0])},
-                    {"kv_bytes_per_token", s.plan.kv_bytes_per_token},
-                    {"baseline_kv_bytes_per_token", s.plan.baseline_kv_bytes_per_token},
-                    {"cut_percent", s.cut_percent},
-                    {"nll_sum", s.nll},
-                    {"nll_count", s.count},
-                    {"tokens_per_second", s.tokens_per_second}});
+    rows.Push({{"cache", s.name},
+               {"perplexity", s.perplexity},
+               {"perplexity_standard_error", s.uncertainty},
+               {"change_percent", Change(s, scores[0])},
+               {"kv_bytes_per_token", s.plan.kv_bytes_per_token},
+               {"baseline_kv_bytes_per_token", s.plan.baseline_kv_bytes_per_token},
+               {"cut_percent", s.cut_percent},
+               {"nll_sum", s.nll},
+               {"nll_count", s.count},
+               {"tokens_per_second", s.tokens_per_second}});
   }
-  return DumpJson(json) + "\n";
+  return JsonText(json) + "\n";
 }
 
 }  // namespace
@@ -70,7 +69,7 @@ std::vector<CacheChoice> ParseCacheChoices(const std::string& text) {
 }
 
 std::string CacheTable(const std::vector<CacheScore>& scores, const Json& head, const std::string& format) {
-  return format == "json" ? JsonText(scores, head) : format == "csv" ? Csv(scores) : Markdown(scores);
+  return format == "json" ? CacheJson(scores, head) : format == "csv" ? Csv(scores) : Markdown(scores);
 }
 
 }  // namespace thimble::cli

@@ -2,12 +2,11 @@
 // only.
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/commands.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/plan_report.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {

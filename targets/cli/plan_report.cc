@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -168,14 +167,14 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
 
 Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan) {
   const thimble_plan& totals = plan.totals;
-  Json lines = Json::array();
+  Json lines = Json::Array();
   for (const thimble_plan_line& line : plan.lines) {
-    lines.push_back({{"lifetime", kLifetimes[std::clamp(line.lifetime, 0, 2)]},
-                     {"name", line.name},
-                     {"index", line.index},
-                     {"offset", line.offset},
-                     {"bytes", line.bytes},
-                     {"scratch", line.scratch != 0}});
+    lines.Push({{"lifetime", kLifetimes[std::clamp(line.lifetime, 0, 2)]},
+                {"name", line.name},
+                {"index", line.index},
+                {"offset", line.offset},
+                {"bytes", line.bytes},
+                {"scratch", line.scratch != 0}});
   }
   return {{"model", model.path()},
           {"arena_bytes", totals.arena_bytes},

@@ -6,8 +6,6 @@
 #include <optional>
 #include <random>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/chat.h"
 #include "targets/cli/commands.h"
@@ -20,6 +18,7 @@
 #include "targets/cli/output_file.h"
 #include "targets/cli/plan_report.h"
 #include "targets/cli/state_file.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -182,7 +181,7 @@ int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& 
   if (chat.stop() == StopReason::kPipeClosed) return 0;
   if (arguments.json) {
     Json json = {{"chat_template", chat.template_name()}, {"messages", chat.Messages()}, {"stop", StopName(chat.stop())}};
-    json.update(FiguresJson(chat.total(), plan, options.sampling.seed, use));
+    json.Update(FiguresJson(chat.total(), plan, options.sampling.seed, use));
     PrintJson(json);
   } else {
     std::fputs(StatisticsText(arguments, options.sampling, chat.total(), plan, use, chat.total().prompt_tokens_done).c_str(),
@@ -269,7 +268,7 @@ int Run(const Arguments& arguments) {
                  {"ids", result.ids},
                  {"stop", StopName(result.stop)},
                  {"position", thimble_position(session.handle())}};
-    json.update(FiguresJson(result, plan, options.sampling.seed, use));
+    json.Update(FiguresJson(result, plan, options.sampling.seed, use));
     PrintJson(json);
   } else {
     Print("\n");

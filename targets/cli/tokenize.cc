@@ -3,8 +3,6 @@
 #include <memory>
 #include <optional>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -12,6 +10,7 @@
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/tokenizer_only.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -53,8 +52,8 @@ void PrintIds(const Arguments& arguments, const Model& model) {
   if (arguments.special) flags |= THIMBLE_PARSE_SPECIAL;
   const std::vector<int32_t> ids = model.Tokenize(arguments.text.Read(), flags);
   if (arguments.json) {
-    Json pieces = Json::array();
-    for (int32_t id : ids) pieces.push_back(model.Piece(id));
+    Json pieces = Json::Array();
+    for (int32_t id : ids) pieces.Push(model.Piece(id));
     PrintJson({{"count", ids.size()}, {"ids", ids}, {"pieces", std::move(pieces)}});
     return;
   }

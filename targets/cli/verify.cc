@@ -1,14 +1,13 @@
 // `thimble verify`: reads every byte of a model file and says whether it is sound.
 #include <memory>
 
-#include <nlohmann/json.hpp>
-
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {

@@ -69,12 +69,6 @@ const std::vector<Neutral>& NeutralFields() {
   return fields;
 }
 
-std::string Shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
-}
-
 }  // namespace
 
 Config::Config(const Json& object, std::string file, std::string prefix)
@@ -85,13 +79,13 @@ void Config::Refuse(Code code, const std::string& field, const std::string& text
 }
 
 bool Config::Has(const std::string& field) const {
-  const auto it = json_.find(field);
-  return it != json_.end() && !it->is_null();
+  const Json* value = json_.Find(field);
+  return value != nullptr && !value->is_null();
 }
 
 const Json* Config::Find(const std::string& field) {
   known_.insert(field);
-  return Has(field) ? &json_[field] : nullptr;
+  return Has(field) ? json_.Find(field) : nullptr;
 }
 
 uint32_t Config::Count(const std::string& field, std::optional<uint32_t> fallback, uint32_t most) {
@@ -104,11 +98,11 @@ uint32_t Config::Count(const std::string& field, std::optional<uint32_t> fallbac
 }
 
 uint32_t Config::CountOf(const Json& value, const std::string& field, uint32_t most) const {
-  if (!value.is_number_unsigned() || value.get<uint64_t>() == 0 || value.get<uint64_t>() > most) {
+  if (!value.is_unsigned() || value.as_unsigned() == 0 || value.as_unsigned() > most) {
     Refuse(Code::kInvalidModel, field,
            "found " + Shown(value) + ", expected a whole number from 1 to " + std::to_string(most));
   }
-  return static_cast<uint32_t>(value.get<uint64_t>());
+  return static_cast<uint32_t>(value.as_unsigned());
 }
 
 std::vector<uint32_t> Config::Counts(const std::string& field, uint32_t size, std::optional<uint32_t> fallback,
@@ -120,7 +114,7 @@ std::vector<uint32_t> Config::Counts(const std::string& field, uint32_t size, st
            "has " + std::to_string(value->size()) + " numbers, expected one for each of " + std::to_string(size) + " layers");
   }
   std::vector<uint32_t> counts;
-  for (const Json& item : *value) counts.push_back(CountOf(item, field, most));
+  for (const Json& item : value->items()) counts.push_back(CountOf(item, field, most));
   return counts;
 }
 
@@ -128,9 +122,9 @@ std::optional<std::vector<bool>> Config::Flags(const std::string& field, uint32_
   const Json* value = Find(field);
   if (value == nullptr || !value->is_array()) return std::nullopt;
   std::vector<bool> flags;
-  for (const Json& item : *value) {
-    if (!item.is_boolean()) Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected true or false");
-    flags.push_back(item.get<bool>());
+  for (const Json& item : value->items()) {
+    if (!item.is_bool()) Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected true or false");
+    flags.push_back(item.as_bool());
   }
   if (flags.size() != size) {
     Refuse(Code::kInvalidModel, field,
@@ -145,25 +139,25 @@ double Config::Positive(const std::string& field, std::optional<double> fallback
     if (fallback) return *fallback;
     Refuse(Code::kInvalidModel, field, "is missing");
   }
-  if (!value->is_number() || !std::isfinite(value->get<double>()) || !(value->get<double>() > 0)) {
+  if (!value->is_number() || !std::isfinite(value->as_double()) || !(value->as_double() > 0)) {
     Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a finite number above 0");
   }
-  return value->get<double>();
+  return value->as_double();
 }
 
 bool Config::Flag(const std::string& field, bool fallback) {
   const Json* value = Find(field);
   if (value == nullptr) return fallback;
-  if (!value->is_boolean())
+  if (!value->is_bool())
     Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected true or false");
-  return value->get<bool>();
+  return value->as_bool();
 }
 
 std::string Config::Text(const std::string& field, const std::string& fallback) {
   const Json* value = Find(field);
   if (value == nullptr) return fallback;
-  if (!value->is_string()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a text");
-  return value->get<std::string>();
+  if (!value->is_text()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a text");
+  return value->as_text();
 }
 
 std::vector<double> Config::PositiveNumbers(const std::string& field) {
@@ -171,10 +165,10 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
   if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");
   std::vector<double> numbers;
   if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of numbers");
-  for (const Json& item : *value) {
-    if (!item.is_number() || !std::isfinite(item.get<double>()) || !(item.get<double>() > 0))
+  for (const Json& item : value->items()) {
+    if (!item.is_number() || !std::isfinite(item.as_double()) || !(item.as_double() > 0))
       Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected numbers above 0");
-    numbers.push_back(item.get<double>());
+    numbers.push_back(item.as_double());
   }
   return numbers;
 }
@@ -182,9 +176,9 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
 uint32_t Config::WholeNumber(const std::string& field) {
   const Json* value = Find(field);
   if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");
-  if (!value->is_number_unsigned() || value->get<uint64_t>() > INT32_MAX)
+  if (!value->is_unsigned() || value->as_unsigned() > INT32_MAX)
     Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a whole number from 0 to 2147483647");
-  return static_cast<uint32_t>(value->get<uint64_t>());
+  return static_cast<uint32_t>(value->as_unsigned());
 }
 
 std::vector<uint32_t> Config::WholeNumbers(const std::string& field) {
@@ -192,10 +186,10 @@ std::vector<uint32_t> Config::WholeNumbers(const std::string& field) {
   std::vector<uint32_t> numbers;
   if (value == nullptr) return numbers;
   if (!value->is_array()) Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of numbers");
-  for (const Json& item : *value) {
-    if (!item.is_number_unsigned() || item.get<uint64_t>() > INT32_MAX)
+  for (const Json& item : value->items()) {
+    if (!item.is_unsigned() || item.as_unsigned() > INT32_MAX)
       Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected whole numbers from 0 on");
-    numbers.push_back(static_cast<uint32_t>(item.get<uint64_t>()));
+    numbers.push_back(static_cast<uint32_t>(item.as_unsigned()));
   }
   return numbers;
 }
@@ -204,10 +198,11 @@ std::optional<std::vector<std::string>> Config::Texts(const std::string& field) 
   const Json* value = Find(field);
   if (value == nullptr) return std::nullopt;
   std::vector<std::string> texts;
-  for (const Json& entry : value->is_array() ? *value : Json::array({*value})) {
-    if (!value->is_array() || !entry.is_string())
-      Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of texts");
-    texts.push_back(entry.get<std::string>());
+  const auto refuse = [&] { Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a list of texts"); };
+  if (!value->is_array()) refuse();
+  for (const Json& entry : value->items()) {
+    if (!entry.is_text()) refuse();
+    texts.push_back(entry.as_text());
   }
   return texts;
 }
@@ -248,7 +243,7 @@ void Config::IgnoreCommon() {
   for (const auto& [field, value] : NeutralFields()) {
     if (Has(field) && json_[field] == value) known_.insert(field);
   }
-  Only("pruned_heads", Json::object());
+  Only("pruned_heads", Json::Object());
   Ignore({"is_decoder", "cross_attention_hidden_size"});
   if (Has("quantization_config")) {
     Refuse(Code::kUnsupported, "quantization_config",
@@ -258,7 +253,7 @@ void Config::IgnoreCommon() {
 }
 
 void Config::Finish() const {
-  for (const auto& [field, value] : json_.items()) {
+  for (const auto& [field, value] : json_.members()) {
     if (value.is_null() || known_.contains(field)) continue;
     Refuse(
         Code::kUnsupported, field,

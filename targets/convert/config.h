@@ -41,7 +41,7 @@ class Config {
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
   // The field is written down, even if its value is null (which may differ from leaving it out).
-  bool Mentions(const std::string& field) const { return json_.contains(field); }
+  bool Mentions(const std::string& field) const { return json_.Has(field); }
   // A nested object, or nothing. The caller finishes it.
   std::optional<Config> Object(const std::string& field);
 

@@ -44,21 +44,21 @@ std::string KnownTypes() {
 std::span<const Family> Families() { return kFamilies; }
 
 const Family& FindFamily(const Json& config, const std::string& file) {
-  const auto type = config.find("model_type");
-  if (type == config.end() || type->is_null()) {
+  const Json* type = config.Find("model_type");
+  if (type == nullptr || type->is_null()) {
     // The paper's own configurations carry no type; n_embd is how that code (and GPT-2's) calls the width.
-    if (config.contains("n_embd") && config.contains("n_head") && config.contains("n_layer"))
+    if (config.Has("n_embd") && config.Has("n_head") && config.Has("n_layer"))
       return kFamilies[0];
-    if (config.contains("config") && config.contains("variant") && config.contains("model")) return kFamilies[1];
+    if (config.Has("config") && config.Has("variant") && config.Has("model")) return kFamilies[1];
     throw ImportError(Code::kInvalidModel, "field 'model_type': is missing, expected one of: " + KnownTypes(),
                       file);
   }
-  if (!type->is_string()) throw ImportError(Code::kInvalidModel, "field 'model_type': must be a text", file);
+  if (!type->is_text()) throw ImportError(Code::kInvalidModel, "field 'model_type': must be a text", file);
   for (const Family& family : kFamilies) {
-    if (type->get<std::string>() == family.model_type) return family;
+    if (type->as_text() == family.model_type) return family;
   }
   throw ImportError(Code::kUnsupported,
-                    "field 'model_type': '" + type->get<std::string>() +
+                    "field 'model_type': '" + type->as_text() +
                         "' is not supported, expected one of: " + KnownTypes(),
                     file);
 }

@@ -159,22 +159,16 @@ std::string TheirsFused(const std::string& name) { return Translated(name, 1, 0,
   throw ImportError(Code::kUnsupported, "field '" + field + "': " + text, checkpoint.file());
 }
 
-std::string Shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
-}
-
 const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
   const Json& metadata = checkpoint.metadata();
-  const auto type = metadata.find("general.type");
-  if (type != metadata.end() && *type != "model") {
+  const Json* type = metadata.Find("general.type");
+  if (type != nullptr && *type != "model") {
     Refuse(checkpoint, "general.type", "found " + Shown(*type) + ", expected \"model\"");
   }
   std::string known;
   for (const Architecture& a : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(a.name);
-  const auto name = metadata.find("general.architecture");
-  if (name == metadata.end() || !name->is_string()) {
+  const Json* name = metadata.Find("general.architecture");
+  if (name == nullptr || !name->is_text()) {
     throw ImportError(Code::kInvalidModel,
                       "field 'general.architecture': is missing, expected one of: " + known,
                       checkpoint.file());
@@ -183,16 +177,21 @@ const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
     if (*name == a.name) return a;
   }
   Refuse(checkpoint, "general.architecture",
-         "'" + name->get<std::string>().substr(0, 80) + "' is not supported, expected one of: " + known);
+         "'" + name->as_text().substr(0, 80) + "' is not supported, expected one of: " + known);
 }
 
 // The architecture's own values without their prefix. Others are known not to matter, or refused.
 Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
                const std::vector<std::string>& ignored) {
-  Json fields = Json::object();
-  for (const auto& [key, value] : checkpoint.metadata().items()) {
+  // Zeros that mean "none".
+  static constexpr const char* kNone[] = {"attention.sliding_window", "rope.scaling.factor", "rope.scale_linear",
+                                          "rope.freq_base"};
+  std::vector<Json::Member> fields;
+  for (const auto& [key, value] : checkpoint.metadata().members()) {
     if (key.starts_with(prefix)) {
-      fields[key.substr(prefix.size())] = value;
+      const std::string own = key.substr(prefix.size());
+      const bool none = value == 0 && std::find(std::begin(kNone), std::end(kNone), own) != std::end(kNone);
+      fields.push_back({own, none ? Json() : value});
     } else if (key == "general.quantization_version") {
       if (value != 2) Refuse(checkpoint, key, "found " + Shown(value) + ", expected 2");
     } else if (key == "split.count") {
@@ -204,12 +203,7 @@ Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
       Refuse(checkpoint, key, "is unknown; it may change the mathematics, so it is not ignored");
     }
   }
-  // Zeros that mean "none".
-  for (const char* key :
-       {"attention.sliding_window", "rope.scaling.factor", "rope.scale_linear", "rope.freq_base"}) {
-    if (const auto it = fields.find(key); it != fields.end() && *it == 0) fields[key] = nullptr;
-  }
-  return fields;
+  return Json::Object(std::move(fields));
 }
 
 // What a file may say of all layers at once or of each.
@@ -353,7 +347,7 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   if (a.sliding_theta && window == 0)
     config.Refuse(Code::kInvalidModel, "attention.sliding_window", "is missing");
   const auto cap = [&](const char* field, double fallback) {
-    if (fields.contains(field) && fields[field] == 0) {
+    if (fields.Has(field) && fields[field] == 0) {
       config.Ignore({field});
       return 0.0;
     }
@@ -385,8 +379,8 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
 }
 
 std::string GgufChatTemplate(const GgufCheckpoint& checkpoint) {
-  const auto it = checkpoint.metadata().find("tokenizer.chat_template");
-  return it != checkpoint.metadata().end() && it->is_string() ? it->get<std::string>() : std::string();
+  const Json* text = checkpoint.metadata().Find("tokenizer.chat_template");
+  return text != nullptr && text->is_text() ? text->as_text() : std::string();
 }
 
 }  // namespace thimble

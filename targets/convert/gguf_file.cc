@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "targets/convert/import_error.h"
@@ -129,6 +130,7 @@ class GgufCheckpoint::Parser {
                  "found " + std::to_string(pairs) + ", expected at most " + std::to_string(kMaxPairs));
     }
     for (uint64_t i = 0; i < pairs; ++i) ReadPair(i);
+    out_.metadata_ = Json::Object(std::move(pairs_));
     CheckCount("header tensor count", tensors, 8 + 4 + 8 + 4 + 8);
     for (uint64_t i = 0; i < tensors; ++i) ReadTensor(i);
     PlaceTensors(Alignment());
@@ -146,9 +148,9 @@ class GgufCheckpoint::Parser {
     const std::string key = in_.Text(kMaxNameBytes, "key " + std::to_string(index));
     if (key.empty()) in_.Refuse(Code::kInvalidModel, "key " + std::to_string(index), "is empty");
     const std::string what = "field '" + key + "'";
-    if (out_.metadata_.contains(key)) in_.Refuse(Code::kInvalidModel, what, "is there twice");
+    if (!keys_.insert(key).second) in_.Refuse(Code::kInvalidModel, what, "is there twice");
     const uint32_t type = in_.Number<uint32_t>(what);
-    out_.metadata_[key] = type == kArray ? Array(what) : Scalar(type, what);
+    pairs_.push_back({key, type == kArray ? Array(what) : Scalar(type, what)});
   }
 
   Json Scalar(uint32_t type, const std::string& what) {
@@ -156,21 +158,21 @@ class GgufCheckpoint::Parser {
       case kU8:
         return in_.Number<uint8_t>(what);
       case kI8:
-        return Signed(in_.Number<int8_t>(what));
+        return in_.Number<int8_t>(what);
       case kU16:
         return in_.Number<uint16_t>(what);
       case kI16:
-        return Signed(in_.Number<int16_t>(what));
+        return in_.Number<int16_t>(what);
       case kU32:
         return in_.Number<uint32_t>(what);
       case kI32:
-        return Signed(in_.Number<int32_t>(what));
+        return in_.Number<int32_t>(what);
       case kF32:
         return static_cast<double>(in_.Number<float>(what));
       case kU64:
         return in_.Number<uint64_t>(what);
       case kI64:
-        return Signed(in_.Number<int64_t>(what));
+        return in_.Number<int64_t>(what);
       case kF64:
         return in_.Number<double>(what);
       case kString:
@@ -185,9 +187,6 @@ class GgufCheckpoint::Parser {
         in_.Refuse(Code::kInvalidModel, what, "unknown type " + std::to_string(type) + ", expected 0 to 12");
     }
   }
-
-  // Writers differ in whether they give counts a sign.
-  static Json Signed(int64_t value) { return value < 0 ? Json(value) : Json(static_cast<uint64_t>(value)); }
 
   Json Array(const std::string& what) {
     const uint32_t type = in_.Number<uint32_t>(what);
@@ -205,7 +204,7 @@ class GgufCheckpoint::Parser {
       in_.Refuse(Code::kInvalidModel, what,
                  "more than " + std::to_string(kMaxArrayElements) + " elements in all arrays up to this one");
     }
-    Json::array_t values;
+    std::vector<Json> values;
     values.reserve(static_cast<size_t>(count));
     for (uint64_t i = 0; i < count; ++i) values.push_back(Scalar(type, what));
     return Json(std::move(values));
@@ -249,9 +248,9 @@ class GgufCheckpoint::Parser {
   }
 
   uint64_t Alignment() const {
-    const auto it = out_.metadata_.find("general.alignment");
-    if (it == out_.metadata_.end()) return 32;
-    const uint64_t value = it->is_number_unsigned() ? it->get<uint64_t>() : 0;
+    const Json* stated = out_.metadata_.Find("general.alignment");
+    if (stated == nullptr) return 32;
+    const uint64_t value = stated->is_unsigned() ? stated->as_unsigned() : 0;
     // The format asks for a multiple of 8; writers take powers of two.
     if (value == 0 || value > kMaxAlignment || (value % 8 != 0 && !std::has_single_bit(value))) {
       in_.Refuse(Code::kInvalidModel, "field 'general.alignment'",
@@ -307,6 +306,8 @@ class GgufCheckpoint::Parser {
 
   GgufCheckpoint& out_;
   Cursor in_;
+  std::vector<Json::Member> pairs_;
+  std::set<std::string> keys_;
   uint64_t array_elements_ = 0;
 };
 

@@ -43,7 +43,7 @@ class GgufCheckpoint : public Checkpoint {
   class Parser;
 
   std::unique_ptr<SourceFile> file_;
-  Json metadata_ = Json::object();
+  Json metadata_ = Json::Object();
   std::vector<Place> places_;
 };
 

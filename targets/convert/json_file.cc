@@ -1,30 +1,16 @@
 #include "targets/convert/json_file.h"
 
-#include <set>
-#include <vector>
-
 #include "targets/convert/import_error.h"
 #include "targets/convert/source_file.h"
 
 namespace thimble {
 
-Json ParseJsonObject(std::string_view text, const std::string& file) {
-  // The library keeps the last of two equal keys; for us two answers to one question are an error.
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
-      throw ImportError(Code::kInvalidModel, "duplicate key '" + parsed.get<std::string>() + "' in JSON",
-                        file);
-    }
-    return true;
-  };
+Json ParseJsonObject(std::string_view text, const std::string& file, JsonRules rules) {
   Json json;
   try {
-    json = Json::parse(text.begin(), text.end(), check);
-  } catch (const Json::exception& e) {
-    throw ImportError(Code::kInvalidModel, std::string("not valid JSON: ") + e.what(), file);
+    json = ParseJson(text, rules);
+  } catch (const JsonError& error) {
+    throw ImportError(Code::kInvalidModel, std::string("not valid JSON: ") + error.what(), file);
   }
   if (!json.is_object()) throw ImportError(Code::kInvalidModel, "expected a JSON object", file);
   return json;
@@ -45,6 +31,12 @@ std::string ReadSmallFile(const std::filesystem::path& path, uint64_t limit_byte
 
 Json ReadJsonObject(const std::filesystem::path& path, uint64_t limit_bytes) {
   return ParseJsonObject(ReadSmallFile(path, limit_bytes), path.string());
+}
+
+std::string Shown(const Json& value) {
+  std::string text = JsonText(value, -1, true);
+  if (text.size() > 80) text = text.substr(0, 77) + "...";
+  return text;
 }
 
 }  // namespace thimble

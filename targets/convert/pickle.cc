@@ -14,7 +14,6 @@
 namespace thimble {
 namespace {
 
-using Json = nlohmann::json;
 
 constexpr size_t kMaxRank = 16;
 constexpr size_t kMaxKeyBytes = 200;
@@ -406,25 +405,24 @@ class JsonWriter {
       case Pickle::Kind::kNone: return nullptr;
       case Pickle::Kind::kBool: return value.number != 0;
       case Pickle::Kind::kInt:
-        if (value.number >= 0) return static_cast<uint64_t>(value.number);
         return value.number;
       case Pickle::Kind::kFloat: return std::bit_cast<double>(value.number);
       case Pickle::Kind::kText: return pickle_.Text(ref);
       case Pickle::Kind::kTuple:
       case Pickle::Kind::kList: {
-        Json array = Json::array();
-        for (const Pickle::Ref item : pickle_.Items(ref)) array.push_back(Write(item, name + "[]", depth + 1));
+        Json array = Json::Array();
+        for (const Pickle::Ref item : pickle_.Items(ref)) array.Push(Write(item, name + "[]", depth + 1));
         return array;
       }
       case Pickle::Kind::kDict: {
-        Json object = Json::object();
+        std::vector<Json::Member> members;
         const std::vector<Pickle::Ref>& items = pickle_.Items(ref);
         for (size_t i = 0; i + 1 < items.size(); i += 2) {
           const std::string& key = pickle_.Text(items[i]);
           if (pickle_[items[i]].kind != Pickle::Kind::kText) fail("has a key that is no text");
-          object[key] = Write(items[i + 1], name + "." + key.substr(0, 80), depth + 1);
+          members.push_back({key, Write(items[i + 1], name + "." + key.substr(0, 80), depth + 1)});
         }
-        return object;
+        return Json::Object(std::move(members), Json::Repeated::kLastCounts);
       }
       default: fail("is no plain value");
     }
@@ -461,7 +459,7 @@ std::optional<Pickle::Ref> Pickle::Find(Ref dict, std::string_view key) const {
   return std::nullopt;
 }
 
-nlohmann::json Pickle::ToJson(Ref ref, const std::string& name) const {
+Json Pickle::ToJson(Ref ref, const std::string& name) const {
   return JsonWriter(*this).Write(ref, name, 0);
 }
 

@@ -5,12 +5,13 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "targets/json/json.h"
 
 namespace thimble {
 
@@ -52,7 +53,7 @@ class Pickle {
 
   // Plain values as JSON. Throws ImportError, naming the place below `name`, for tensors, for keys that are no
   // texts, and for what is nested too deep or repeats itself without end.
-  nlohmann::json ToJson(Ref ref, const std::string& name) const;
+  Json ToJson(Ref ref, const std::string& name) const;
 
  private:
   friend class PickleMachine;

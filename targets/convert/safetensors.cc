@@ -25,11 +25,11 @@ constexpr size_t kReadChunkElements = 1u << 16;
 }
 
 uint64_t Unsigned(const Json& value, const std::string& tensor, const char* field, const std::string& file) {
-  if (!value.is_number_unsigned()) {
+  if (!value.is_unsigned()) {
     Refuse(Code::kInvalidModel, tensor,
-           std::string(field) + " must hold whole numbers of at least 0, found " + value.dump(), file);
+           std::string(field) + " must hold whole numbers of at least 0, found " + Shown(value), file);
   }
-  return value.get<uint64_t>();
+  return value.as_unsigned();
 }
 
 struct Range {
@@ -99,23 +99,23 @@ std::vector<size_t> SafetensorsCheckpoint::AddFile(const std::filesystem::path& 
 
   std::vector<size_t> added;
   std::vector<Range> ranges;
-  for (const auto& [name, entry] : header.items()) {
+  for (const auto& [name, entry] : header.members()) {
     if (name == "__metadata__") continue;
-    if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
-        !entry.contains("data_offsets")) {
+    if (!entry.is_object() || entry.size() != 3 || !entry.Has("dtype") || !entry.Has("shape") ||
+        !entry.Has("data_offsets")) {
       Refuse(Code::kInvalidModel, name, "expected exactly dtype, shape and data_offsets", file.name());
     }
     SourceTensor tensor;
     tensor.name = name;
-    if (!entry["dtype"].is_string()) Refuse(Code::kInvalidModel, name, "dtype must be a string", file.name());
-    tensor.dtype = entry["dtype"].get<std::string>();
+    if (!entry["dtype"].is_text()) Refuse(Code::kInvalidModel, name, "dtype must be a string", file.name());
+    tensor.dtype = entry["dtype"].as_text();
     const size_t element_bytes = PlainElementBytes(tensor.dtype);
     if (element_bytes == 0)
       Refuse(Code::kUnsupported, name, "unknown dtype '" + tensor.dtype + "'", file.name());
 
     if (!entry["shape"].is_array()) Refuse(Code::kInvalidModel, name, "shape must be a list", file.name());
     tensor.elements = 1;
-    for (const Json& dimension : entry["shape"]) {
+    for (const Json& dimension : entry["shape"].items()) {
       tensor.shape.push_back(Unsigned(dimension, name, "shape", file.name()));
       if (!CheckedMul(tensor.elements, tensor.shape.back(), &tensor.elements)) {
         Refuse(Code::kInvalidModel, name, "shape " + ShapeText(tensor.shape) + " overflows", file.name());
@@ -165,19 +165,19 @@ std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenFile(const std
 
 std::unique_ptr<SafetensorsCheckpoint> SafetensorsCheckpoint::OpenIndex(const std::filesystem::path& path) {
   const Json index = ReadJsonObject(path);
-  if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
+  if (!index.Has("weight_map") || !index["weight_map"].is_object()) {
     throw ImportError(Code::kInvalidModel, "field 'weight_map' must be an object", path.string());
   }
   // Shard name -> the tensors that the index expects in it.
   std::map<std::string, std::set<std::string>> shards;
-  for (const auto& [tensor, shard] : index["weight_map"].items()) {
-    const std::string name = shard.is_string() ? shard.get<std::string>() : std::string();
+  for (const auto& [tensor, shard] : index["weight_map"].members()) {
+    const std::string name = shard.is_text() ? shard.as_text() : std::string();
     // A shard lies beside its index; anything that could name another place is refused.
     if (name.empty() || name == "." || name == ".." ||
         name.find_first_of(std::string("/\\\0", 3)) != std::string::npos) {
       throw ImportError(
           Code::kInvalidModel,
-          "weight_map of tensor '" + tensor + "': " + shard.dump() + " is not a plain file name",
+          "weight_map of tensor '" + tensor + "': " + Shown(shard) + " is not a plain file name",
           path.string());
     }
     shards[name].insert(tensor);

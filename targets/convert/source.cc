@@ -20,17 +20,17 @@ constexpr size_t kMaxChatTemplateBytes = 1u << 20;
 
 // An id, or a list of ids; anything else is not one.
 void ReadIds(const Json& config, const char* field, std::vector<uint32_t>* ids) {
-  const auto it = config.find(field);
-  if (it == config.end()) return;
+  const Json* found = config.Find(field);
+  if (found == nullptr) return;
   const auto add = [ids](const Json& value) {
-    if (!value.is_number_unsigned() || value.get<uint64_t>() >= kNoToken) return;
-    const uint32_t id = static_cast<uint32_t>(value.get<uint64_t>());
+    if (!value.is_unsigned() || value.as_unsigned() >= kNoToken) return;
+    const uint32_t id = static_cast<uint32_t>(value.as_unsigned());
     if (std::find(ids->begin(), ids->end(), id) == ids->end()) ids->push_back(id);
   };
-  if (it->is_array()) {
-    for (const Json& value : *it) add(value);
+  if (found->is_array()) {
+    for (const Json& value : found->items()) add(value);
   } else {
-    add(*it);
+    add(*found);
   }
 }
 
@@ -41,9 +41,9 @@ std::string ReadChatTemplate(const fs::path& directory) {
   const fs::path config = directory / "tokenizer_config.json";
   if (!fs::exists(config)) return {};
   const Json json = ReadJsonObject(config);
-  const auto text = json.find("chat_template");
-  if (text == json.end() || !text->is_string()) return {};
-  const std::string value = text->get<std::string>();
+  const Json* text = json.Find("chat_template");
+  if (text == nullptr || !text->is_text()) return {};
+  const std::string value = text->as_text();
   if (value.size() > kMaxChatTemplateBytes) {
     throw ImportError(Code::kInvalidModel,
                       "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +

@@ -88,7 +88,7 @@ void TorchCheckpoint::ReadConfig(const Pickle& pickle) {
   };
   const auto model = pickle.Find(top, "model"), config = pickle.Find(top, "config");
   if (is(model, Pickle::Kind::kText) && is(config, Pickle::Kind::kDict)) {
-    Json json = Json::object();
+    Json json = Json::Object();
     for (const char* key : {"task", "model", "variant", "config"}) {
       if (const auto value = pickle.Find(top, key)) json[key] = pickle.ToJson(*value, key);
     }

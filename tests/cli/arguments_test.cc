@@ -1,20 +1,19 @@
 // Arguments that every command shares: help, versions, numbers, files that are not there, exit codes.
 #include <catch2/catch_test_macros.hpp>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
-using Json = nlohmann::json;
 
 TEST_CASE("the licences of what is linked in are printed, each whole") {
   const Finished licenses = RunThimble({"--licenses"});
   CHECK(licenses.exit_code == 0);
-  for (const char* text : {"XNNPACK", "pthreadpool", "FXdiv", "FlatBuffers", "Unicode, Inc.", "nlohmann", "CLI11", "zlib",
+  for (const char* text : {"XNNPACK", "pthreadpool", "FXdiv", "FlatBuffers", "Unicode, Inc.", "yyjson", "CLI11", "zlib",
                            "Georgia Institute of Technology", "Apache License", "University of Cincinnati",
-                           "Niels Lohmann", "Jean-loup Gailly"}) {
+                           "YaoYuan", "Jean-loup Gailly"}) {
     INFO(text);
     CHECK(licenses.out.find(text) != std::string::npos);
   }
@@ -113,12 +112,12 @@ TEST_CASE("files that are no models end with 3") {
 TEST_CASE("with --json an error is an object on standard output, too") {
   const Finished finished = RunThimble({"plan", "/no/such/model.thimble", "--json"});
   CHECK(finished.exit_code == 6);
-  const Json error = Json::parse(finished.out).at("error");
-  CHECK(error.at("name") == "io");
-  CHECK(error.at("code") == 500);
-  CHECK(error.at("message").get<std::string>().find("/no/such/model.thimble") != std::string::npos);
+  const Json error = ParseJson(finished.out)["error"];
+  CHECK(error["name"] == "io");
+  CHECK(error["code"] == 500);
+  CHECK(error["message"].as_text().find("/no/such/model.thimble") != std::string::npos);
   CHECK(finished.err.find("thimble: error: ") == 0);
-  CHECK(Json::parse(RunThimble({"plan", "--json"}).out).at("error").at("code") == 100);
+  CHECK(ParseJson(RunThimble({"plan", "--json"}).out)["error"]["code"] == 100);
 }
 
 }  // namespace

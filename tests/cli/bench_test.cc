@@ -4,15 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
-
-using Json = nlohmann::json;
 
 Finished Bench(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"bench", "--shape", "tiny", "--no-limits"});
@@ -24,7 +22,7 @@ Json BenchJson(std::vector<std::string> arguments) {
   const Finished finished = Bench(arguments);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
-  return Json::parse(finished.out);
+  return ParseJson(finished.out);
 }
 
 TEST_CASE("run takes ids where there is no tokenizer, and answers with ids") {
@@ -41,7 +39,7 @@ TEST_CASE("run takes ids where there is no tokenizer, and answers with ids") {
 TEST_CASE("bench has llama-bench's fields and ours") {
   const Json rows = BenchJson({"-p", "20", "-n", "6", "-pg", "5,3", "-d", "0,11", "-r", "2", "-t", "1"});
   REQUIRE(rows.size() == 6);
-  for (const Json& row : rows) {
+  for (const Json& row : rows.items()) {
     for (const char* name :
          {"build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size",
           "model_n_params", "n_batch", "n_ubatch", "n_threads", "cpu_mask", "cpu_strict", "type_k", "type_v", "n_prompt",
@@ -50,28 +48,29 @@ TEST_CASE("bench has llama-bench's fields and ours") {
           "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s",
           "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token"}) {
       INFO(name);
-      CHECK(row.contains(name));
+      CHECK(row.Has(name));
     }
-    CHECK(row.at("samples_ns").size() == 2);
-    CHECK(row.at("avg_ts").get<double>() > 0);
-    const double tokens = row.at("n_prompt").get<double>() + row.at("n_gen").get<double>();
-    const double rate = tokens * 1e9 / row.at("samples_ns")[0].get<double>();
-    CHECK(std::abs(row.at("samples_ts")[0].get<double>() / rate - 1) < 1e-6);
-    if (!row.at("allocations_after_load").is_null()) CHECK(row.at("allocations_after_load") == 0);
-    CHECK(row.at("ids_checksum").get<std::string>().size() == 16);
+    CHECK(row["samples_ns"].size() == 2);
+    CHECK(row["avg_ts"].as_double() > 0);
+    const double tokens = row["n_prompt"].as_double() + row["n_gen"].as_double();
+    const double rate = tokens * 1e9 / row["samples_ns"][0].as_double();
+    CHECK(std::abs(row["samples_ts"][0].as_double() / rate - 1) < 1e-6);
+    if (!row["allocations_after_load"].is_null()) CHECK(row["allocations_after_load"] == 0);
+    CHECK(row["ids_checksum"].as_text().size() == 16);
   }
-  CHECK(rows[0].at("n_prompt") == 20);
-  CHECK(rows[1].at("n_gen") == 6);
-  CHECK(rows[2].at("n_prompt") == 5);
-  CHECK(rows[2].at("n_gen") == 3);
-  CHECK(rows[5].at("n_depth") == 11);
-  CHECK(rows[5].at("n_ctx") == 11 + 20);
+  CHECK(rows[0]["n_prompt"] == 20);
+  CHECK(rows[1]["n_gen"] == 6);
+  CHECK(rows[2]["n_prompt"] == 5);
+  CHECK(rows[2]["n_gen"] == 3);
+  CHECK(rows[5]["n_depth"] == 11);
+  CHECK(rows[5]["n_ctx"] == 11 + 20);
 }
 
 TEST_CASE("bench chooses the same ids for every number of threads, and others for another model") {
   const auto checksums = [](std::vector<std::string> arguments) {
     std::set<std::string> seen;
-    for (const Json& row : BenchJson(std::move(arguments))) seen.insert(row.at("ids_checksum").get<std::string>());
+    const Json rows = BenchJson(std::move(arguments));
+    for (const Json& row : rows.items()) seen.insert(row["ids_checksum"].as_text());
     return seen;
   };
   const std::vector<std::string> test = {"-p", "0", "-n", "12", "-d", "9", "-r", "2"};
@@ -89,10 +88,10 @@ TEST_CASE("bench packs its random models, and chooses the same ids without") {
   std::vector<std::string> rows = test;
   rows.insert(rows.end(), {"--pack", "portable"});
   const Json packed = BenchJson(test), portable = BenchJson(rows);
-  CHECK(packed[0].at("ids_checksum") == portable[0].at("ids_checksum"));
-  if (packed[0].at("kernels") == "scalar") return;
-  CHECK(packed[0].at("packed_weight_bytes") == 0);
-  CHECK(portable[0].at("packed_weight_bytes").get<uint64_t>() > 0);
+  CHECK(packed[0]["ids_checksum"] == portable[0]["ids_checksum"]);
+  if (packed[0]["kernels"] == "scalar") return;
+  CHECK(packed[0]["packed_weight_bytes"] == 0);
+  CHECK(portable[0]["packed_weight_bytes"].as_unsigned() > 0);
 }
 
 TEST_CASE("bench fills a depth with random rows") {
@@ -102,9 +101,9 @@ TEST_CASE("bench fills a depth with random rows") {
   const Json read = BenchJson(test), random = BenchJson(filled);
   REQUIRE(random.size() == 2);
   for (size_t i = 0; i < 2; ++i) {
-    CHECK(random[i].at("n_depth") == 300);
-    CHECK(random[i].at("kv_bytes_read_per_token") == read[i].at("kv_bytes_read_per_token"));
-    CHECK(random[i].at("attention_ms").get<double>() > 0);
+    CHECK(random[i]["n_depth"] == 300);
+    CHECK(random[i]["kv_bytes_read_per_token"] == read[i]["kv_bytes_read_per_token"]);
+    CHECK(random[i]["attention_ms"].as_double() > 0);
   }
 }
 
@@ -121,7 +120,7 @@ TEST_CASE("bench writes md, csv and jsonl") {
   const Finished lines = Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "1", "--kv", "f32,q8,q4", "-o", "jsonl"});
   REQUIRE(lines.exit_code == 0);
   CHECK(std::count(lines.out.begin(), lines.out.end(), '\n') == 3);
-  CHECK(Json::parse(lines.out.substr(0, lines.out.find('\n'))).at("type_k") == "f32");
+  CHECK(ParseJson(lines.out.substr(0, lines.out.find('\n')))["type_k"] == "f32");
 }
 
 TEST_CASE("bench measures the machine and the first token") {
@@ -129,14 +128,14 @@ TEST_CASE("bench measures the machine and the first token") {
   const Finished finished = RunThimble({"bench", ShippedModel(), "-p", "16", "-n", "4", "-r", "1", "-t", "1", "-o", "json"});
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
-  const Json rows = Json::parse(finished.out);
-  CHECK(rows.at(0).at("read_bandwidth_gb_per_s").get<double>() > 0);
-  CHECK(rows.at(0).at("bandwidth_fraction").is_null());
-  CHECK(rows.at(1).at("bandwidth_fraction").get<double>() > 0);
-  CHECK(rows.at(1).at("peak_fraction").is_null());
-  CHECK(rows.at(1).at("attention_fraction").get<double>() > 0);
-  CHECK(rows.at(1).at("attention_limit").is_string());
-  CHECK(rows.at(0).at("first_token_ms").get<double>() > 0);
+  const Json rows = ParseJson(finished.out);
+  CHECK(rows[0]["read_bandwidth_gb_per_s"].as_double() > 0);
+  CHECK(rows[0]["bandwidth_fraction"].is_null());
+  CHECK(rows[1]["bandwidth_fraction"].as_double() > 0);
+  CHECK(rows[1]["peak_fraction"].is_null());
+  CHECK(rows[1]["attention_fraction"].as_double() > 0);
+  CHECK(rows[1]["attention_limit"].is_text());
+  CHECK(rows[0]["first_token_ms"].as_double() > 0);
 }
 
 TEST_CASE("bench refuses arguments that make no sense, by name") {

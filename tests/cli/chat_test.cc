@@ -1,14 +1,12 @@
 // `thimble run --chat`: turns from standard input, templates by name and by file, and how it ends.
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
-
-using Json = nlohmann::json;
 
 TEST_CASE("chat without a template says how to give one") {
   const Finished finished = RunThimble({"run", ShippedModel(), "--chat"}, "Hi\n");
@@ -33,19 +31,19 @@ TEST_CASE("chat answers each line, and -p once") {
                                     "Once upon a time\n\nLily had a dog.\r\n");
   INFO(lines.err);
   REQUIRE(lines.exit_code == 0);
-  const Json said = Json::parse(lines.out);
-  CHECK(said.at("chat_template") == "zephyr");
-  REQUIRE(said.at("messages").size() == 5);
-  CHECK(said.at("messages")[0] == Json({{"role", "system"}, {"text", "Be kind."}}));
-  CHECK(said.at("messages")[3] == Json({{"role", "user"}, {"text", "Lily had a dog."}}));
-  CHECK(said.at("generated_tokens") <= 8);
+  const Json said = ParseJson(lines.out);
+  CHECK(said["chat_template"] == "zephyr");
+  REQUIRE(said["messages"].size() == 5);
+  CHECK(said["messages"][0] == Json({{"role", "system"}, {"text", "Be kind."}}));
+  CHECK(said["messages"][3] == Json({{"role", "user"}, {"text", "Lily had a dog."}}));
+  CHECK(said["generated_tokens"].as_unsigned() <= 8);
 
   const Finished one = RunThimble({"run", ShippedModel(), "-cnv", "-p", "Once upon\\na time",
                                    "--chat-template", "zephyr", "-n", "4", "--temp", "0", "--json"},
                                   "not read\n");
   REQUIRE(one.exit_code == 0);
-  CHECK(Json::parse(one.out).at("messages").size() == 2);
-  CHECK(Json::parse(one.out).at("messages")[0].at("text") == "Once upon\na time");
+  CHECK(ParseJson(one.out)["messages"].size() == 2);
+  CHECK(ParseJson(one.out)["messages"][0]["text"] == "Once upon\na time");
 }
 
 TEST_CASE("a conversation that outgrows the context says so") {

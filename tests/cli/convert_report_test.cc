@@ -5,19 +5,18 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
-using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 std::string TypeOf(const Json& report, const std::string& name) {
-  for (const Json& tensor : report.at("tensors")) {
-    if (tensor.at("name") == name) return tensor.at("type");
+  for (const Json& tensor : report["tensors"].items()) {
+    if (tensor["name"] == name) return tensor["type"].as_text();
   }
   return "none";
 }
@@ -38,16 +37,16 @@ TEST_CASE("a report has error and bytes of every tensor, as a page and as JSON")
 
   REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--report", json, "-q"})
               .exit_code == 0);
-  const Json report = Json::parse(ReadFile(json));
+  const Json report = ParseJson(ReadFile(json));
   uint64_t source = 0;
-  for (const Json& tensor : report.at("tensors")) {
-    CHECK(html.find(tensor.at("name").get<std::string>()) != std::string::npos);
-    source += tensor.at("source_bytes").get<uint64_t>();
-    CHECK((tensor.at("relative_error") == 0) == (tensor.at("type") == "f32"));
-    CHECK((tensor.at("largest_error") == 0) == (tensor.at("type") == "f32"));
+  for (const Json& tensor : report["tensors"].items()) {
+    CHECK(html.find(tensor["name"].as_text()) != std::string::npos);
+    source += tensor["source_bytes"].as_unsigned();
+    CHECK((tensor["relative_error"] == 0) == (tensor["type"] == "f32"));
+    CHECK((tensor["largest_error"] == 0) == (tensor["type"] == "f32"));
   }
-  CHECK(source <= report.at("source_bytes"));
-  CHECK(source * 10 >= report.at("source_bytes").get<uint64_t>() * 5);
+  CHECK(source <= report["source_bytes"].as_unsigned());
+  CHECK(source * 10 >= report["source_bytes"].as_unsigned() * 5);
 
   const Finished other = RunThimble({"convert", Golden("smollm2"), "-o", out, "--report", folder + "/r.pdf"});
   CHECK(other.exit_code == 2);
@@ -75,7 +74,7 @@ TEST_CASE("q4 keeps keys, values and the head in 8 bits; recipes say so by name"
     const Finished done = RunThimble(arguments);
     INFO(row.arguments[1] << " " << done.err);
     REQUIRE(done.exit_code == 0);
-    const Json report = Json::parse(done.out);
+    const Json report = ParseJson(done.out);
     CHECK(TypeOf(report, "layer.0.attention.q.weight") == row.query);
     CHECK(TypeOf(report, "layer.0.attention.k.weight") == row.key);
     CHECK(TypeOf(report, "layer.0.attention.v.weight") == row.value);

@@ -5,14 +5,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
-using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 // Skips the test when the fixture is not committed.
@@ -27,27 +26,27 @@ TEST_CASE("convert, verify, inspect and logits agree with a fixture") {
   const Finished converted = RunThimble({"convert", source, "-o", out, "--weights", "f32", "--json"});
   INFO(converted.err);
   REQUIRE(converted.exit_code == 0);
-  const Json report = Json::parse(converted.out);
-  CHECK(report.at("family") == "paper");
-  CHECK(report.at("file_bytes") == fs::file_size(out));
-  CHECK(report.at("worst_relative_error") == 0);
+  const Json report = ParseJson(converted.out);
+  CHECK(report["family"] == "paper");
+  CHECK(report["file_bytes"] == fs::file_size(out));
+  CHECK(report["worst_relative_error"] == 0);
   CHECK(RunThimble({"verify", out}).exit_code == 0);
 
-  const Json expected = Json::parse(ReadFile(source + "/expected.json"));
-  const Json& sequence = expected.at("ids");
+  const Json expected = ParseJson(ReadFile(source + "/expected.json"));
+  const Json& sequence = expected["ids"];
   const Json& ids = sequence[0].is_array() ? sequence[0] : sequence;
-  const Json& rows = sequence[0].is_array() ? expected.at("logits")[0] : expected.at("logits");
+  const Json& rows = sequence[0].is_array() ? expected["logits"][0] : expected["logits"];
   std::string list;
-  for (const Json& id : ids) list += (list.empty() ? "" : ",") + id.dump();
+  for (const Json& id : ids.items()) list += (list.empty() ? "" : ",") + JsonText(id);
   const Finished logits = RunThimble({"logits", out, "--ids", list, "--kv", "f32", "--json"});
   REQUIRE(logits.exit_code == 0);
-  const Json got = Json::parse(logits.out).at("logits");
+  const Json got = ParseJson(logits.out)["logits"];
   REQUIRE(got.size() == rows.size());
   double worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     REQUIRE(got[i].size() == rows[i].size());
     for (size_t j = 0; j < got[i].size(); ++j)
-      worst = std::max(worst, std::abs(got[i][j].get<double>() - rows[i][j].get<double>()));
+      worst = std::max(worst, std::abs(got[i][j].as_double() - rows[i][j].as_double()));
   }
   CHECK(worst < 2e-4);
 }
@@ -67,7 +66,7 @@ TEST_CASE("convert --shape writes a model that runs, and takes no source") {
   const Finished written = RunThimble({"convert", "--shape", "tiny", "-o", out, "--weights", "q4", "--json"});
   INFO(written.err);
   REQUIRE(written.exit_code == 0);
-  CHECK(Json::parse(written.out).at("name") == "synthetic tiny");
+  CHECK(ParseJson(written.out)["name"] == "synthetic tiny");
   CHECK(RunThimble({"verify", out}).exit_code == 0);
   CHECK(RunThimble({"logits", out, "--ids", "1,2"}).exit_code == 0);
   const Finished both = RunThimble({"convert", "source", "--shape", "tiny", "-o", out});
@@ -106,9 +105,9 @@ TEST_CASE("convert names what it does not understand") {
   CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q4", "--block", "48"}).exit_code == 2);
   CHECK(RunThimble({"convert", source}).exit_code == 2);
   fs::copy(source, copy);
-  Json config = Json::parse(ReadFile(copy + "/config.json"));
+  Json config = ParseJson(ReadFile(copy + "/config.json"));
   config["model_type"] = "mamba";
-  WriteFile(copy + "/config.json", config.dump());
+  WriteFile(copy + "/config.json", JsonText(config));
   const Finished unknown = RunThimble({"convert", copy, "-o", out});
   CHECK(unknown.exit_code == 4);
   CHECK(unknown.err.find("mamba") != std::string::npos);
@@ -136,10 +135,10 @@ TEST_CASE("convert lists what it can bring in") {
     INFO(listed);
     CHECK(text.out.find(listed) != std::string::npos);
   }
-  const Json json = Json::parse(RunThimble({"convert", "--list", "--json"}).out);
-  CHECK(json.at("families").size() >= 20);
-  CHECK(json.at("model_files").size() == 4);
-  CHECK(json.at("tokenizers").size() == 6);
+  const Json json = ParseJson(RunThimble({"convert", "--list", "--json"}).out);
+  CHECK(json["families"].size() >= 20);
+  CHECK(json["model_files"].size() == 4);
+  CHECK(json["tokenizers"].size() == 6);
   CHECK(RunThimble({"convert", "--help"}).out.find(".pt") != std::string::npos);
 }
 

@@ -5,16 +5,15 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "tests/cli/process.h"
 #include "tests/convert/gguf_testing.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
-using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 struct Refused {
@@ -43,11 +42,11 @@ struct Safetensors {
     const std::string bytes = ReadFile(path);
     uint64_t size = 0;
     std::memcpy(&size, bytes.data(), 8);
-    header = Json::parse(bytes.substr(8, size));
+    header = ParseJson(bytes.substr(8, size));
     data = bytes.substr(8 + size);
   }
   std::string Bytes(int64_t longer = 0) const {
-    const std::string text = header.dump();
+    const std::string text = JsonText(header);
     const uint64_t size = text.size() + static_cast<uint64_t>(longer);
     return std::string(reinterpret_cast<const char*>(&size), 8) + text + data;
   }
@@ -62,13 +61,13 @@ TEST_CASE("malformed safetensors are refused by file, tensor and field") {
   };
   const auto with = [](std::function<void(Json&)> change) {
     return [change](Safetensors& s) {
-      change(s.header.at(kTensor));
+      change(s.header[kTensor]);
       return s.Bytes();
     };
   };
   const auto put = [](float value) {
     return [value](Safetensors& s) {
-      const size_t at = s.header.at(kTensor).at("data_offsets")[0].get<size_t>();
+      const size_t at = As<size_t>(s.header[kTensor]["data_offsets"][0]);
       std::memcpy(s.data.data() + at + 12, &value, sizeof value);
       return s.Bytes();
     };
@@ -80,21 +79,21 @@ TEST_CASE("malformed safetensors are refused by file, tensor and field") {
       {{"data cut", {"model"}}, [](Safetensors& s) { return s.Bytes().substr(0, s.Bytes().size() - 4); }},
       {{"bytes behind", {}}, [](Safetensors& s) { return s.Bytes() + "1234"; }},
       {{"overlapping ranges", {"overlap"}}, [](Safetensors& s) {
-         Json& offsets = s.header.at(kTensor).at("data_offsets");
-         for (Json& offset : offsets) offset = offset.get<int64_t>() - 4;
+         Json& offsets = s.header[kTensor]["data_offsets"];
+         for (Json& offset : offsets.items()) offset = offset.as_signed() - 4;
          return s.Bytes();
        }},
-      {{"shape times dtype", {kTensor, "shape"}}, with([](Json& t) { t["shape"] = {3, 5}; })},
+      {{"shape times dtype", {kTensor, "shape"}}, with([](Json& t) { t["shape"] = Json::Array({3, 5}); })},
       {{"counts that wrap", {kTensor, "overflows"}},
-       with([](Json& t) { t["shape"] = {uint64_t{1} << 33, uint64_t{1} << 33}; })},
-      {{"negative shape", {kTensor, "shape"}}, with([](Json& t) { t["shape"] = {-1, 4}; })},
+       with([](Json& t) { t["shape"] = Json::Array({uint64_t{1} << 33, uint64_t{1} << 33}); })},
+      {{"negative shape", {kTensor, "shape"}}, with([](Json& t) { t["shape"] = Json::Array({-1, 4}); })},
       {{"unknown type", {kTensor, "dtype", "Q9"}}, with([](Json& t) { t["dtype"] = "Q9"; })},
       {{"a type that is no float", {kTensor, "I32"}}, with([](Json& t) { t["dtype"] = "I32"; })},
-      {{"end before begin", {kTensor, "begin"}}, with([](Json& t) { t["data_offsets"] = {64, 0}; })},
-      {{"offsets missing", {kTensor, "data_offsets"}}, with([](Json& t) { t.erase("data_offsets"); })},
+      {{"end before begin", {kTensor, "begin"}}, with([](Json& t) { t["data_offsets"] = Json::Array({64, 0}); })},
+      {{"offsets missing", {kTensor, "data_offsets"}}, with([](Json& t) { t.Erase("data_offsets"); })},
       {{"missing tensor", {"layers.0.mlp.down_proj.weight", "missing"}}, [](Safetensors& s) {
-         Json tensor = s.header.at(kTensor);
-         s.header.erase(kTensor);
+         Json tensor = s.header[kTensor];
+         s.header.Erase(kTensor);
          s.header["other"] = tensor;
          return s.Bytes();
        }},
@@ -114,14 +113,14 @@ TEST_CASE("malformed safetensors are refused by file, tensor and field") {
 TEST_CASE("malformed shards and configurations are refused by file and field") {
   const std::string folder = TemporaryFolder() + "/model", index_path = folder + "/model.safetensors.index.json";
   fs::copy(Golden("mistral_swa_sharded"), folder);
-  const Json index = Json::parse(ReadFile(index_path));
-  const std::string first = index.at("weight_map").begin().key();
+  const Json index = ParseJson(ReadFile(index_path));
+  const std::string first = index["weight_map"].members()[0].key;
   const std::pair<Refused, std::function<void(Json&)>> cases[] = {
       {{"missing shard", {"model-00009-of-00002.safetensors", "missing", first}},
        [&](Json& j) {
          const Json shard = j["weight_map"][first];
-         for (Json& name : j["weight_map"])
-           if (name == shard) name = "model-00009-of-00002.safetensors";
+         for (const auto& [tensor, name] : index["weight_map"].members())
+           if (name == shard) j["weight_map"][tensor] = "model-00009-of-00002.safetensors";
        }},
       {{"a way out of the folder", {"../model.safetensors", first}},
        [&](Json& j) { j["weight_map"][first] = "../model.safetensors"; }},
@@ -133,11 +132,11 @@ TEST_CASE("malformed shards and configurations are refused by file and field") {
   for (const auto& [refused, change] : cases) {
     Json changed = index;
     change(changed);
-    WriteFile(index_path, changed.dump());
+    WriteFile(index_path, JsonText(changed));
     CheckRefused(refused, folder, "index.json");
   }
-  WriteFile(index_path, index.dump());
-  const Json config = Json::parse(ReadFile(folder + "/config.json"));
+  WriteFile(index_path, JsonText(index));
+  const Json config = ParseJson(ReadFile(folder + "/config.json"));
   const std::tuple<const char*, Json, const char*> fields[] = {
       {"hidden_size", 7, "hidden_size"},          {"hidden_size", "big", "hidden_size"},
       {"num_hidden_layers", -1, "num_hidden_layers"}, {"num_attention_heads", 1e30, "num_attention_heads"},
@@ -149,7 +148,7 @@ TEST_CASE("malformed shards and configurations are refused by file and field") {
   for (const auto& [field, value, named] : fields) {
     Json changed = config;
     changed[field] = value;
-    WriteFile(folder + "/config.json", changed.dump());
+    WriteFile(folder + "/config.json", JsonText(changed));
     // A width that fits nothing shows at the first tensor.
     CheckRefused({field, {std::string(field) == "hidden_size" && value.is_number() ? "model" : named}},
                  folder, "model");

@@ -1,14 +1,12 @@
 // `thimble pack` and `convert --pack`: files that load in place, run alike, and come back as they were.
 #include <catch2/catch_test_macros.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
-
-using Json = nlohmann::json;
 
 Finished Ok(const std::vector<std::string>& arguments) {
   const Finished finished = RunThimble(arguments);
@@ -20,35 +18,35 @@ Finished Ok(const std::vector<std::string>& arguments) {
 Json Plan(const std::string& model, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments = {"plan", model, "--json", "-c", "64"};
   arguments.insert(arguments.end(), more.begin(), more.end());
-  return Json::parse(Ok(arguments).out);
+  return ParseJson(Ok(arguments).out);
 }
 
 }  // namespace
 
 TEST_CASE("pack: for this machine the arena holds no weights, and the text is the same") {
   const std::string folder = TemporaryFolder(), packed = folder + "/packed.thimble";
-  const Json report = Json::parse(Ok({"pack", ShippedModel(), "-o", packed, "--json"}).out);
-  CHECK(report.at("packed_tensors") > 10);
-  CHECK(report.at("file_bytes") == std::filesystem::file_size(packed));
+  const Json report = ParseJson(Ok({"pack", ShippedModel(), "-o", packed, "--json"}).out);
+  CHECK(report["packed_tensors"].as_unsigned() > 10);
+  CHECK(report["file_bytes"] == std::filesystem::file_size(packed));
   const Json before = Plan(ShippedModel()), plan = Plan(packed);
-  CHECK(plan.at("file_packing") == report.at("packing"));
-  CHECK(plan.at("kernels") == before.at("kernels"));
-  CHECK(plan.at("packed_weight_bytes") == 0);
-  CHECK(plan.at("in_place_weight_bytes") == report.at("packed_bytes"));
-  CHECK(before.at("file_packing") == "portable");
-  CHECK(before.at("packed_weight_bytes") == report.at("packed_bytes"));
-  CHECK(plan.at("arena_bytes").get<uint64_t>() + report.at("packed_bytes").get<uint64_t>() <=
-        before.at("arena_bytes").get<uint64_t>() + 64);
+  CHECK(plan["file_packing"] == report["packing"]);
+  CHECK(plan["kernels"] == before["kernels"]);
+  CHECK(plan["packed_weight_bytes"] == 0);
+  CHECK(plan["in_place_weight_bytes"] == report["packed_bytes"]);
+  CHECK(before["file_packing"] == "portable");
+  CHECK(before["packed_weight_bytes"] == report["packed_bytes"]);
+  CHECK(plan["arena_bytes"].as_unsigned() + report["packed_bytes"].as_unsigned() <=
+        before["arena_bytes"].as_unsigned() + 64);
   const std::vector<std::string> run = {"-p", "Once upon a time", "-n", "20", "-c", "64", "--temp", "0"};
   std::vector<std::string> a = {"run", ShippedModel()}, b = {"run", packed};
   a.insert(a.end(), run.begin(), run.end());
   b.insert(b.end(), run.begin(), run.end());
   CHECK(Ok(a).out == Ok(b).out);
   Ok({"verify", packed});
-  const Json inspected = Json::parse(Ok({"inspect", packed, "--json"}).out);
+  const Json inspected = ParseJson(Ok({"inspect", packed, "--json"}).out);
   size_t shown = 0;
-  for (const Json& tensor : inspected.at("tensors")) shown += tensor.contains("packing");
-  CHECK(shown == report.at("packed_tensors"));
+  for (const Json& tensor : inspected["tensors"].items()) shown += tensor.Has("packing");
+  CHECK(shown == report["packed_tensors"]);
   CHECK(Ok({"inspect", packed}).out.find("packed xnn_") != std::string::npos);
 }
 
@@ -62,11 +60,11 @@ TEST_CASE("pack: a file for another machine is repacked, says so, and comes back
 #endif
   Ok({"pack", ShippedModel(), "--for", table, "-o", other});
   const Json plan = Plan(other);
-  CHECK(plan.at("file_packing") == table);
-  CHECK(plan.at("repacked_weight_bytes") > 0);
+  CHECK(plan["file_packing"] == table);
+  CHECK(plan["repacked_weight_bytes"].as_unsigned() > 0);
   CHECK(Ok({"plan", other}).out.find("file packing " + table) != std::string::npos);
   CHECK(Ok({"plan", other}).out.find("repacked into the arena") != std::string::npos);
-  CHECK(Plan(other, {"--kernels", here}).at("kernels") == here);
+  CHECK(Plan(other, {"--kernels", here})["kernels"] == here);
   // In place: the file itself, back to rows.
   Ok({"pack", other, "--for", "portable"});
   CHECK(ReadFile(other) == ReadFile(ShippedModel()));

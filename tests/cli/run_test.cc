@@ -3,14 +3,12 @@
 #include <sys/stat.h>
 
 #include <catch2/catch_test_macros.hpp>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr const char* kPrompt = "Once upon a time";
 
@@ -25,7 +23,7 @@ Json RunJson(std::vector<std::string> arguments) {
   const Finished finished = RunThimble(arguments);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
-  return Json::parse(finished.out);
+  return ParseJson(finished.out);
 }
 
 TEST_CASE("run writes the prompt and a story to standard output, statistics to standard error") {
@@ -44,12 +42,12 @@ TEST_CASE("run writes the prompt and a story to standard output, statistics to s
 
 TEST_CASE("run gives the same text for 1, 2 and 4 threads, and with one step at a time") {
   const Json one = RunJson(Greedy({"-t", "1"}));
-  CHECK(one.at("ids").size() == 40);
-  CHECK(RunJson(Greedy({"-t", "2"})).at("ids") == one.at("ids"));
+  CHECK(one["ids"].size() == 40);
+  CHECK(RunJson(Greedy({"-t", "2"}))["ids"] == one["ids"]);
   if (Emulated()) return;
-  CHECK(RunJson(Greedy({"-t", "4"})).at("ids") == one.at("ids"));
-  CHECK(RunJson(Greedy({"-b", "1"})).at("ids") == one.at("ids"));
-  CHECK(RunJson(Greedy({"-c", "64"})).at("ids") == one.at("ids"));
+  CHECK(RunJson(Greedy({"-t", "4"}))["ids"] == one["ids"]);
+  CHECK(RunJson(Greedy({"-b", "1"}))["ids"] == one["ids"]);
+  CHECK(RunJson(Greedy({"-c", "64"}))["ids"] == one["ids"]);
 }
 
 TEST_CASE("run with a seed repeats itself, and without one it does not") {
@@ -58,44 +56,44 @@ TEST_CASE("run with a seed repeats itself, and without one it does not") {
     more.insert(more.begin(), base.begin(), base.end());
     return RunJson(more);
   };
-  CHECK(with({"-s", "7"}).at("ids") == with({"-s", "7"}).at("ids"));
+  CHECK(with({"-s", "7"})["ids"] == with({"-s", "7"})["ids"]);
   if (Emulated()) return;
-  CHECK(with({"-s", "7"}).at("ids") != with({"-s", "8"}).at("ids"));
+  CHECK(with({"-s", "7"})["ids"] != with({"-s", "8"})["ids"]);
   const Json random = with({});
-  CHECK(with({"-s", std::to_string(random.at("seed").get<uint64_t>())}).at("ids") == random.at("ids"));
+  CHECK(with({"-s", std::to_string(random["seed"].as_unsigned())})["ids"] == random["ids"]);
 }
 
 TEST_CASE("run reads its prompt from a file or standard input, and escapes in -p") {
   const std::string file = WriteFile(TemporaryFolder() + "/prompt.txt", std::string(kPrompt) + "\n");
   const Json direct = RunJson(Greedy());
-  CHECK(RunJson({"run", ShippedModel(), "-f", file, "--temp", "0", "-n", "40"}).at("ids") ==
-        direct.at("ids"));
+  CHECK(RunJson({"run", ShippedModel(), "-f", file, "--temp", "0", "-n", "40"})["ids"] ==
+        direct["ids"]);
   const Finished piped =
       RunThimble({"run", ShippedModel(), "-f", "-", "--temp", "0", "-n", "40", "--json"}, kPrompt);
-  CHECK(Json::parse(piped.out).at("ids") == direct.at("ids"));
-  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0"}).at("prompt") == "A\nB");
-  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0", "--no-escape"}).at("prompt") == "A\\nB");
-  CHECK(RunJson({"run", ShippedModel(), "-p", "-n is no option here", "-n", "0"}).at("prompt") ==
+  CHECK(ParseJson(piped.out)["ids"] == direct["ids"]);
+  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0"})["prompt"] == "A\nB");
+  CHECK(RunJson({"run", ShippedModel(), "-p", "A\\nB", "-n", "0", "--no-escape"})["prompt"] == "A\\nB");
+  CHECK(RunJson({"run", ShippedModel(), "-p", "-n is no option here", "-n", "0"})["prompt"] ==
         "-n is no option here");
 }
 
 TEST_CASE("run stops at the limit, at the context's end, and at the text's end") {
-  CHECK(RunJson({"run", ShippedModel(), "-p", kPrompt, "-n", "3"}).at("stop") == "limit");
+  CHECK(RunJson({"run", ShippedModel(), "-p", kPrompt, "-n", "3"})["stop"] == "limit");
   const Json none = RunJson({"run", ShippedModel(), "-p", kPrompt, "-n", "0"});
-  CHECK(none.at("ids").empty());
+  CHECK(none["ids"].size() == 0);
   const Json full = RunJson({"run", ShippedModel(), "-p", kPrompt, "--temp", "0", "-c", "16"});
-  CHECK(full.at("stop") == "context");
+  CHECK(full["stop"] == "context");
   // The context holds the prompt and all generated tokens but the last, which nobody had to read.
-  CHECK(full.at("prompt_tokens").get<int>() + full.at("generated_tokens").get<int>() == 17);
+  CHECK(As<int>(full["prompt_tokens"]) + As<int>(full["generated_tokens"]) == 17);
   if (Emulated()) return;
   const Json end = RunJson({"run", ShippedModel(), "-p", kPrompt, "--temp", "0"});
-  CHECK(end.at("stop") == "end");
+  CHECK(end["stop"] == "end");
 }
 
 TEST_CASE("run takes an empty prompt and any bytes") {
   const Json empty = RunJson({"run", ShippedModel(), "-p", "", "--temp", "0", "-n", "8"});
-  CHECK(empty.at("prompt_tokens") == 1);
-  CHECK_FALSE(empty.at("text").get<std::string>().starts_with(" "));
+  CHECK(empty["prompt_tokens"] == 1);
+  CHECK_FALSE(empty["text"].as_text().starts_with(" "));
   CHECK(
       RunThimble({"run", ShippedModel(), "-p", "\\xff\\xfe caf\\xc3\\xa9 \\xe2\\x82", "-n", "4"}).exit_code ==
       0);
@@ -106,7 +104,7 @@ TEST_CASE("a prompt that does not fit the context ends with 7") {
   for (int i = 0; i < 400; ++i) text += "Lily and Tom ";
   const Finished finished = RunThimble({"run", ShippedModel(), "-f", "-", "--json"}, text);
   CHECK(finished.exit_code == 7);
-  CHECK(Json::parse(finished.out).at("error").at("name") == "context-full");
+  CHECK(ParseJson(finished.out)["error"]["name"] == "context-full");
   CHECK(finished.err.find("512") != std::string::npos);
 }
 
@@ -159,7 +157,7 @@ TEST_CASE("a reader that goes away is no error") {
 TEST_CASE("the memory report holds the plan and the measurements") {
   const std::string folder = TemporaryFolder();
   const Json plan =
-      Json::parse(RunThimble({"plan", ShippedModel(), "-c", "128", "--kv", "q8", "-t", "1", "--json"}).out);
+      ParseJson(RunThimble({"plan", ShippedModel(), "-c", "128", "--kv", "q8", "-t", "1", "--json"}).out);
   const Finished text =
       RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.txt"}));
   REQUIRE(text.exit_code == 0);
@@ -172,11 +170,11 @@ TEST_CASE("the memory report holds the plan and the measurements") {
   }
   REQUIRE(RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.json"}))
               .exit_code == 0);
-  Json measured = Json::parse(ReadFile(folder + "/m.json"));
-  CHECK(measured.at("measured").at("arena_used_bytes") == plan.at("arena_bytes"));
-  CHECK(measured.at("report") == "thimble memory");
-  measured.erase("measured");
-  measured.erase("report");
+  Json measured = ParseJson(ReadFile(folder + "/m.json"));
+  CHECK(measured["measured"]["arena_used_bytes"] == plan["arena_bytes"]);
+  CHECK(measured["report"] == "thimble memory");
+  measured.Erase("measured");
+  measured.Erase("report");
   CHECK(measured == plan);
 }
 

@@ -4,15 +4,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
 using Catch::Approx;
-using Json = nlohmann::json;
 
 std::string SharedData() {
   const char* folder = std::getenv("THIMBLE_SHARED_DATA");
@@ -23,21 +22,21 @@ Json JsonOf(const std::vector<std::string>& arguments) {
   const Finished finished = RunThimble(arguments);
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
-  return Json::parse(finished.out);
+  return ParseJson(finished.out);
 }
 
 TEST_CASE("logits give a row per position, however the ids come") {
   const std::string ids = "1,405,408,261,382";
   const Json json = JsonOf({"logits", ShippedModel(), "--ids", ids, "--kv", "f32", "--json"});
-  REQUIRE(json.at("logits").size() == 5);
-  CHECK(json.at("outputs") == 1024);
-  CHECK(json.at("ids") == Json({1, 405, 408, 261, 382}));
-  for (const Json& row : json.at("logits")) CHECK(row.size() == 1024);
+  REQUIRE(json["logits"].size() == 5);
+  CHECK(json["outputs"] == 1024);
+  CHECK(json["ids"] == Json::Array({1, 405, 408, 261, 382}));
+  for (const Json& row : json["logits"].items()) CHECK(row.size() == 1024);
   const Json text = JsonOf({"logits", ShippedModel(), "-p", "Once upon a time", "--kv", "f32", "--json"});
-  CHECK(text.at("logits") == json.at("logits"));
+  CHECK(text["logits"] == json["logits"]);
   const std::string file = WriteFile(TemporaryFolder() + "/ids.json", "[" + ids + "]");
-  CHECK(JsonOf({"logits", ShippedModel(), "--ids-file", file, "--kv", "f32", "--json"}).at("logits") ==
-        json.at("logits"));
+  CHECK(JsonOf({"logits", ShippedModel(), "--ids-file", file, "--kv", "f32", "--json"})["logits"] ==
+        json["logits"]);
 
   const Finished table = RunThimble({"logits", ShippedModel(), "--ids", ids});
   CHECK(table.exit_code == 0);
@@ -63,20 +62,20 @@ TEST_CASE("perplexity is the mean over windows, each from position 0") {
   const std::vector<int> ids = {1, 405, 408, 261, 382, 987};
   const auto nll = [](const Json& row, int target) {
     double sum = 0;
-    for (const Json& value : row) sum += std::exp(value.get<double>());
-    return std::log(sum) - row[static_cast<size_t>(target)].get<double>();
+    for (const Json& value : row.items()) sum += std::exp(value.as_double());
+    return std::log(sum) - row[static_cast<size_t>(target)].as_double();
   };
   const Json first =
-      JsonOf({"logits", ShippedModel(), "--ids", "1,405,408,261", "--json", "--kv", "f32"}).at("logits");
+      JsonOf({"logits", ShippedModel(), "--ids", "1,405,408,261", "--json", "--kv", "f32"})["logits"];
   const Json second =
-      JsonOf({"logits", ShippedModel(), "--ids", "382", "--json", "--kv", "f32"}).at("logits");
+      JsonOf({"logits", ShippedModel(), "--ids", "382", "--json", "--kv", "f32"})["logits"];
   double expected = nll(second[0], ids[5]);
   for (size_t i = 0; i < 4; ++i) expected += nll(first[i], ids[i + 1]);
-  CHECK(score.at("nll_count") == 5);
-  CHECK(score.at("nll_sum").get<double>() == Approx(expected).epsilon(1e-5));
-  CHECK(score.at("perplexity").get<double>() == Approx(std::exp(expected / 5)).epsilon(1e-5));
-  CHECK(score.at("full_windows_count") == 4);
-  CHECK(score.at("window_nll").size() == 2);
+  CHECK(score["nll_count"] == 5);
+  CHECK(score["nll_sum"].as_double() == Approx(expected).epsilon(1e-5));
+  CHECK(score["perplexity"].as_double() == Approx(std::exp(expected / 5)).epsilon(1e-5));
+  CHECK(score["full_windows_count"] == 4);
+  CHECK(score["window_nll"].size() == 2);
 
   const Finished text =
       RunThimble({"perplexity", ShippedModel(), "-f", "-", "--window", "8"}, "Once upon a time, Lily ran.");
@@ -106,20 +105,20 @@ TEST_CASE("perplexity compares cache types with f32 rows") {
     return more;
   };
   const Json json = JsonOf(with({"--kv", "q8,q4,f32", "-o", "json"}));
-  const Json& caches = json.at("caches");
+  const Json& caches = json["caches"];
   REQUIRE(caches.size() == 3);
-  CHECK(caches[0].at("cache") == "f32");
-  CHECK(caches[0].at("change_percent") == 0.0);
-  CHECK(caches[1].at("cache") == "q8");
-  CHECK(caches[1].at("kv_bytes_per_token") == 80);
-  CHECK(caches[1].at("cut_percent").get<double>() == Approx(98.046875));
-  CHECK(caches[2].at("nll_count") == 9);
-  for (const Json& cache : caches) {
+  CHECK(caches[0]["cache"] == "f32");
+  CHECK(caches[0]["change_percent"] == 0.0);
+  CHECK(caches[1]["cache"] == "q8");
+  CHECK(caches[1]["kv_bytes_per_token"] == 80);
+  CHECK(caches[1]["cut_percent"].as_double() == Approx(98.046875));
+  CHECK(caches[2]["nll_count"] == 9);
+  for (const Json& cache : caches.items()) {
     // The same numbers as one by one.
-    const Json alone = JsonOf(with({"--kv", cache.at("cache").get<std::string>(), "--json"}));
-    CHECK(alone.at("nll_sum") == cache.at("nll_sum"));
-    CHECK(cache.at("change_percent").get<double>() ==
-          Approx(100 * (cache.at("perplexity").get<double>() / caches[0].at("perplexity").get<double>() - 1)).margin(1e-9));
+    const Json alone = JsonOf(with({"--kv", cache["cache"].as_text(), "--json"}));
+    CHECK(alone["nll_sum"] == cache["nll_sum"]);
+    CHECK(cache["change_percent"].as_double() ==
+          Approx(100 * (cache["perplexity"].as_double() / caches[0]["perplexity"].as_double() - 1)).margin(1e-9));
   }
   CHECK(RunThimble(with({"--kv", "f16", "-o", "csv"})).out.starts_with("cache,perplexity,"));
   CHECK(RunThimble(with({"--kv", "f16,q8"})).out.starts_with("| cache |"));
@@ -130,9 +129,9 @@ TEST_CASE("perplexity compares cache types with f32 rows") {
   REQUIRE(RunThimble({"convert", Golden("paper_qkv"), "-o", model, "--weights", "f32"}).exit_code == 0);
   const std::string few = WriteFile(folder + "/few.txt", "1 2 3 4 5 6");
   const Json pairs = JsonOf({"perplexity", model, "--ids", few, "--window", "4", "--kv", "q8/q4,q4/q8", "-o", "json"});
-  REQUIRE(pairs.at("caches").size() == 3);
-  CHECK(pairs.at("caches")[1].at("cache") == "q8/q4");
-  CHECK(pairs.at("caches")[1].at("kv_bytes_per_token") == pairs.at("caches")[2].at("kv_bytes_per_token"));
+  REQUIRE(pairs["caches"].size() == 3);
+  CHECK(pairs["caches"][1]["cache"] == "q8/q4");
+  CHECK(pairs["caches"][1]["kv_bytes_per_token"] == pairs["caches"][2]["kv_bytes_per_token"]);
 
   for (const char* bad : {"q8,", ",q8", "q8/", "/q8", "q9,q8"}) {
     CHECK(RunThimble(with({"--kv", bad})).exit_code == 2);
@@ -146,12 +145,12 @@ TEST_CASE("int8 weights keep the perplexity of the training's own figure within 
   if (!std::filesystem::exists(ids))
     SKIP("needs models/stories-qmqa of the shared data (THIMBLE_SHARED_DATA)");
   if (Emulated()) SKIP("too slow under an emulator");
-  const Json trained = Json::parse(ReadFile(SharedData() + "/models/stories-qmqa/fixture.json"));
+  const Json trained = ParseJson(ReadFile(SharedData() + "/models/stories-qmqa/fixture.json"));
   const Json score =
       JsonOf({"perplexity", ShippedModel(), "--ids", ids, "--window", "256", "--kv", "q8", "--json"});
-  CHECK(score.at("nll_count") == trained.at("nll_count"));
-  CHECK(score.at("window_nll").size() == trained.at("window_nll").size());
-  CHECK(score.at("perplexity").get<double>() == Approx(trained.at("perplexity").get<double>()).epsilon(0.01));
+  CHECK(score["nll_count"] == trained["nll_count"]);
+  CHECK(score["window_nll"].size() == trained["window_nll"].size());
+  CHECK(score["perplexity"].as_double() == Approx(trained["perplexity"].as_double()).epsilon(0.01));
 }
 
 }  // namespace

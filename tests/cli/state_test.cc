@@ -1,14 +1,13 @@
 // `thimble run --save-state` and `--load-state`: the text goes on as if it had never stopped; and `--window`, `--sinks`.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
 
-using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
 Words Run(Words more) {
@@ -23,10 +22,10 @@ Json RunJson(Words more) {
   const Finished finished = RunThimble(Run(more));
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
-  return Json::parse(finished.out);
+  return ParseJson(finished.out);
 }
 
-std::vector<int32_t> Ids(const Json& result) { return result.at("ids").get<std::vector<int32_t>>(); }
+std::vector<int32_t> Ids(const Json& result) { return As<std::vector<int32_t>>(result["ids"]); }
 
 TEST_CASE("a run that is saved and loaded goes on with the same text") {
   const std::string state = TemporaryFolder() + "/story.state";
@@ -41,9 +40,9 @@ TEST_CASE("a run that is saved and loaded goes on with the same text") {
     std::vector<int32_t> ids = Ids(begun);
     for (const int32_t id : Ids(ended)) ids.push_back(id);
     CHECK(ids == Ids(whole));
-    CHECK(begun.at("text").get<std::string>() + ended.at("text").get<std::string>() == whole.at("text").get<std::string>());
+    CHECK(begun["text"].as_text() + ended["text"].as_text() == whole["text"].as_text());
     // What was shown is in the state; what goes on from it counts from there.
-    CHECK(ended.at("position") == begun.at("position").get<size_t>() + 24);
+    CHECK(ended["position"] == As<size_t>(begun["position"]) + 24);
     if (Emulated()) break;
   }
 }
@@ -52,9 +51,9 @@ TEST_CASE("a state takes another prompt, over and over, whatever the threads and
   const std::string state = TemporaryFolder() + "/prompt.state";
   RunJson({"-p", "Lily had a dog.", "-n", "0", "--save-state", state});
   const Json again = RunJson({"-p", " The dog", "-n", "20", "--temp", "0", "--load-state", state, "-t", "2", "-c", "120"});
-  CHECK(again.at("ids").size() == 20);
+  CHECK(again["ids"].size() == 20);
   if (Emulated()) return;
-  CHECK(RunJson({"-p", " The dog", "-n", "20", "--temp", "0", "--load-state", state}).at("ids") == again.at("ids"));
+  CHECK(RunJson({"-p", " The dog", "-n", "20", "--temp", "0", "--load-state", state})["ids"] == again["ids"]);
   const Finished text = RunThimble(Run({"-n", "3", "--temp", "0", "--load-state", state, "--save-state", state}));
   INFO(text.err);
   CHECK(text.exit_code == 0);
@@ -92,15 +91,15 @@ TEST_CASE("a window bounds the cache, and the plan says so") {
     const Finished finished = RunThimble(more);
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
-    return Json::parse(finished.out);
+    return ParseJson(finished.out);
   };
   // The model has learned positions for 512 tokens: no more can be asked for.
   const Json all = plan({"-c", "512"}), bounded = plan({"-c", "512", "--window", "64", "--sinks", "4"});
-  CHECK(all.at("kv_ring_bytes") == 0);
-  CHECK(all.at("kv_bytes_per_context_token") == all.at("kv_bytes_per_token"));
-  CHECK(bounded.at("kv_bytes_per_context_token") == 0);
-  CHECK(bounded.at("kv_ring_bytes") == bounded.at("kv_bytes"));
-  CHECK(bounded.at("kv_bytes") == (256 + 16) * bounded.at("kv_bytes_per_token").get<uint64_t>());
+  CHECK(all["kv_ring_bytes"] == 0);
+  CHECK(all["kv_bytes_per_context_token"] == all["kv_bytes_per_token"]);
+  CHECK(bounded["kv_bytes_per_context_token"] == 0);
+  CHECK(bounded["kv_ring_bytes"] == bounded["kv_bytes"]);
+  CHECK(bounded["kv_bytes"] == (256 + 16) * bounded["kv_bytes_per_token"].as_unsigned());
   if (Emulated()) return;
   const Finished text = RunThimble({"plan", ShippedModel(), "-c", "512", "--window", "64"});
   CHECK(text.out.find("in rings that do not grow") != std::string::npos);

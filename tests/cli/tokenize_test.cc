@@ -1,13 +1,11 @@
 // `thimble tokenize`: text to ids and back.
 #include <catch2/catch_test_macros.hpp>
-#include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 namespace {
-
-using Json = nlohmann::json;
 
 TEST_CASE("tokenize gives ids with commas, and text for ids") {
   const Finished ids = RunThimble({"tokenize", ShippedModel(), "-p", "Once upon a time"});
@@ -17,7 +15,7 @@ TEST_CASE("tokenize gives ids with commas, and text for ids") {
         "405,408,261,382\n");
   CHECK(RunThimble({"tokenize", ShippedModel(), "--ids", "1,405,408,261,382"}).out == "Once upon a time\n");
   const Finished json = RunThimble({"tokenize", ShippedModel(), "-f", "-", "--json"}, "Once upon a time");
-  CHECK(Json::parse(json.out).at("ids") == Json({1, 405, 408, 261, 382}));
+  CHECK(ParseJson(json.out)["ids"] == Json::Array({1, 405, 408, 261, 382}));
 }
 
 TEST_CASE("tokenize brings back any bytes") {

@@ -40,14 +40,14 @@ std::string SafetensorsBytes(const std::string& header, const std::string& data)
 }
 
 std::string SafetensorsBytes(const std::vector<TestTensor>& tensors) {
-  nlohmann::json header = {{"__metadata__", {{"format", "pt"}}}};
+  Json header = {{"__metadata__", {{"format", "pt"}}}};
   std::string data;
   for (const TestTensor& t : tensors) {
     const size_t begin = data.size();
     data.append(reinterpret_cast<const char*>(t.values.data()), t.values.size() * sizeof(float));
-    header[t.name] = {{"dtype", "F32"}, {"shape", t.shape}, {"data_offsets", {begin, data.size()}}};
+    header[t.name] = {{"dtype", "F32"}, {"shape", t.shape}, {"data_offsets", Json::Array({begin, data.size()})}};
   }
-  return SafetensorsBytes(header.dump(), data);
+  return SafetensorsBytes(JsonText(header), data);
 }
 
 fs::path FreshFolder(const std::string& name) {
@@ -57,15 +57,15 @@ fs::path FreshFolder(const std::string& name) {
   return folder;
 }
 
-fs::path WriteModel(const std::string& name, const nlohmann::json& config,
+fs::path WriteModel(const std::string& name, const Json& config,
                     const std::vector<TestTensor>& tensors) {
   const fs::path folder = FreshFolder(name);
-  WriteFile(folder / "config.json", config.dump());
+  WriteFile(folder / "config.json", JsonText(config));
   WriteFile(folder / "model.safetensors", SafetensorsBytes(tensors));
   return folder;
 }
 
-nlohmann::json PaperModel::Config() const {
+Json PaperModel::Config() const {
   return {{"vocab_size", vocabulary},
           {"n_positions", positions},
           {"n_layer", 2},
@@ -105,26 +105,28 @@ std::vector<TestTensor> PaperModel::Tensors() const {
   return tensors;
 }
 
-nlohmann::json LlamaConfig() {
+Json LlamaConfig() {
   return {{"model_type", "llama"},         {"vocab_size", 29},         {"hidden_size", 24},
           {"num_hidden_layers", 2},        {"num_attention_heads", 4}, {"num_key_value_heads", 2},
           {"intermediate_size", 20},       {"rms_norm_eps", 1e-5},     {"hidden_act", "silu"},
           {"max_position_embeddings", 64}, {"rope_theta", 10000.0},    {"tie_word_embeddings", false}};
 }
 
-std::vector<TestTensor> LlamaTensors(const nlohmann::json& c) {
-  const uint64_t D = c.at("hidden_size"), H = c.at("num_attention_heads"), G = c.at("num_key_value_heads");
-  const uint64_t d = c.value("head_dim", D / H), F = c.at("intermediate_size"), V = c.at("vocab_size");
-  const uint64_t L = c.at("num_hidden_layers");
+std::vector<TestTensor> LlamaTensors(const Json& c) {
+  const uint64_t D = As<uint64_t>(c["hidden_size"]), H = As<uint64_t>(c["num_attention_heads"]),
+                 G = As<uint64_t>(c["num_key_value_heads"]);
+  const uint64_t d = MemberOr(c, "head_dim", D / H), F = As<uint64_t>(c["intermediate_size"]),
+                 V = As<uint64_t>(c["vocab_size"]);
+  const uint64_t L = As<uint64_t>(c["num_hidden_layers"]);
   std::vector<TestTensor> t = {RandomTensor("model.embed_tokens.weight", {V, D}),
                                RandomTensor("model.norm.weight", {D})};
-  if (!c.value("tie_word_embeddings", false)) t.push_back(RandomTensor("lm_head.weight", {V, D}));
+  if (!MemberOr(c, "tie_word_embeddings", false)) t.push_back(RandomTensor("lm_head.weight", {V, D}));
   for (uint64_t i = 0; i < L; ++i) {
     const std::string h = "model.layers." + std::to_string(i) + ".";
     t.push_back(RandomTensor(h + "input_layernorm.weight", {D}));
     t.push_back(RandomTensor(h + "self_attn.q_proj.weight", {H * d, D}));
     t.push_back(RandomTensor(h + "self_attn.k_proj.weight", {G * d, D}));
-    if (c.value("kv_sharing", "") != "k_v")
+    if (MemberOr(c, "kv_sharing", std::string()) != "k_v")
       t.push_back(RandomTensor(h + "self_attn.v_proj.weight", {G * d, D}));
     t.push_back(RandomTensor(h + "self_attn.o_proj.weight", {D, H * d}));
     t.push_back(RandomTensor(h + "post_attention_layernorm.weight", {D}));

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "targets/convert/import_error.h"
 #include "format/model_file.h"
 #include "format/writer.h"
+#include "targets/convert/import_error.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::test {
 
@@ -37,7 +37,7 @@ std::string SafetensorsBytes(const std::vector<TestTensor>& tensors);
 fs::path FreshFolder(const std::string& name);
 
 // A model directory.
-fs::path WriteModel(const std::string& name, const nlohmann::json& config,
+fs::path WriteModel(const std::string& name, const Json& config,
                     const std::vector<TestTensor>& tensors);
 
 // A GPT-2-like checkpoint of the paper with the attention tensors given as (name, rows), two layers.
@@ -47,12 +47,12 @@ struct PaperModel {
   bool bias = true;
   std::string prefix;
 
-  nlohmann::json Config() const;
+  Json Config() const;
   std::vector<TestTensor> Tensors() const;
 };
 
-nlohmann::json LlamaConfig();
-std::vector<TestTensor> LlamaTensors(const nlohmann::json& config);
+Json LlamaConfig();
+std::vector<TestTensor> LlamaTensors(const Json& config);
 
 struct Outcome {
   Code code = Code::kOk;

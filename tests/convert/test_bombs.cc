@@ -156,12 +156,12 @@ TEST_CASE("GGUF: more keys and more elements than any model") {
 }
 
 TEST_CASE("configurations that ask for tables before there are tensors") {
-  const auto plan = [](const char* fixture, const nlohmann::json& changes) {
+  const auto plan = [](const char* fixture, const Json& changes) {
     const fs::path folder = FreshFolder("bombs");
     fs::copy(fs::path(THIMBLE_GOLDEN_DIR) / fixture, folder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-    nlohmann::json config = nlohmann::json::parse(ReadFile(folder / "config.json"));
-    config.update(changes);
-    WriteFile(folder / "config.json", config.dump());
+    Json config = ParseJson(ReadFile(folder / "config.json"));
+    config.Update(changes);
+    WriteFile(folder / "config.json", JsonText(config));
     return ConvertOutcome(folder);
   };
   const uint32_t most = 2147483646;

@@ -20,9 +20,9 @@ Outcome With(const char* json, const std::function<void(Config&)>& read) {
   });
 }
 
-Outcome Llama(const nlohmann::json& changes) {
-  nlohmann::json config = LlamaConfig();
-  if (!changes.empty()) config.update(changes);
+Outcome Llama(const Json& changes) {
+  Json config = LlamaConfig();
+  if (!changes.is_null()) config.Update(changes);
   return ConvertOutcome(WriteModel("config_case", config, LlamaTensors(config)));
 }
 
@@ -63,7 +63,7 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
                {"use_cache", true}})
             .code == Code::kOk);
   struct Case {
-    nlohmann::json change;
+    Json change;
     const char* field;
   };
   const Case cases[] = {
@@ -99,12 +99,12 @@ TEST_CASE("llama: fields that change the mathematics are refused by name") {
       {{{"vocab_size", nullptr}}, "vocab_size"},
       {{{"is_encoder_decoder", true}}, "is_encoder_decoder"},
   };
-  nlohmann::json plain = LlamaConfig();
+  Json plain = LlamaConfig();
   const std::vector<TestTensor> tensors = LlamaTensors(plain);
   for (const Case& c : cases) {
-    nlohmann::json config = plain;
-    config.update(c.change);
-    INFO(c.change.dump());
+    Json config = plain;
+    config.Update(c.change);
+    INFO(JsonText(c.change));
     const Outcome outcome = ConvertOutcome(WriteModel("config_case", config, tensors));
     INFO(outcome.message);
     CHECK(outcome.code != Code::kOk);

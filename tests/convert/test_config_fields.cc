@@ -56,9 +56,9 @@ const Names kAllFamilies;
 
 struct Field {
   const char* name;
-  nlohmann::json value;
+  Json value;
   Names except;                      // families that implement it
-  nlohmann::json neutral = nullptr;  // null is taken by all
+  Json neutral = nullptr;  // null is taken by all
   Names neutral_in = kCommon;
 };
 
@@ -73,15 +73,15 @@ Names Joined(Names all, const Names& more) {
 }
 
 std::vector<Field> Fields() {
-  const nlohmann::json dynamic = {{"rope_type", "dynamic"}, {"factor", 2.0}};
-  const nlohmann::json gptq = {{"quant_method", "gptq"}, {"bits", 4}};
+  const Json dynamic = {{"rope_type", "dynamic"}, {"factor", 2.0}};
+  const Json gptq = {{"quant_method", "gptq"}, {"bits", 4}};
   return {
       {"rope_scaling", dynamic, {}, {{"rope_type", "default"}}, Without(kGated, {"gemma4"})},
       {"rope_scaling", {{"type", "ntk"}, {"factor", 2.0}}, {}},
       {"partial_rotary_factor", 0.5, {"phi3", "stablelm"}, 1.0, Without(kGated, {"gemma4"})},
       {"rope_interleaved", true, {}, false, kGated},
       {"rope_local_base_freq", 5.0, {"gemma3", "gemma4"}},
-      {"no_rope_layers", {1, 0}, {}},
+      {"no_rope_layers", Json::Array({1, 0}), {}},
       {"use_mrope", true, {}, false},
       {"alibi", true, {}, false},
       {"use_alibi", true, {}, false},
@@ -102,11 +102,11 @@ std::vector<Field> Fields() {
        true,
        {"mistral", "phi3", "gemma2", "gemma3"}},
       {"max_window_layers", 1, {"qwen2", "qwen3"}},
-      {"layer_types", {"linear_attention", "full_attention"}, {}},
+      {"layer_types", Json::Array({"linear_attention", "full_attention"}), {}},
       {"layer_types",
-       {"sliding_attention", "full_attention"},
+       Json::Array({"sliding_attention", "full_attention"}),
        {"qwen2", "qwen3"},
-       {"full_attention", "full_attention"},
+       Json::Array({"full_attention", "full_attention"}),
        {"llama", "olmo2", "stablelm", "gemma"}},
       {"attention_chunk_size", 8192, {}},
       {"is_causal", false, {}, true},
@@ -151,12 +151,12 @@ class Subject {
   explicit Subject(const Sample& sample) : sample_(sample) {
     if (sample.fixture[0] != 0) {
       folder_ = fs::path(THIMBLE_GOLDEN_DIR) / sample.fixture;
-      config_ = nlohmann::json::parse(ReadFile(folder_ / "config.json"));
+      config_ = ParseJson(ReadFile(folder_ / "config.json"));
     } else {
       config_ = LlamaConfig();
       folder_ = WriteModel("fields_case", config_, LlamaTensors(config_));
       config_["model_type"] = sample.family;
-      config_.erase("rms_norm_eps");
+      config_.Erase("rms_norm_eps");
       config_["hidden_act"] = "gelu_pytorch_tanh";
       config_["sliding_window"] = 8;
     }
@@ -165,25 +165,25 @@ class Subject {
 
   bool IsOf(const Names& families) const {
     // The text model's words mean nothing in the wrapper around it.
-    if (config_.contains("text_config") && sample_.inside[0] == 0) return false;
+    if (config_.Has("text_config") && sample_.inside[0] == 0) return false;
     return std::count(families.begin(), families.end(), sample_.family) > 0;
   }
   bool has_tensors() const { return sample_.fixture[0] != 0; }
 
-  Outcome With(const std::string& field, const nlohmann::json& value) const {
-    nlohmann::json changed = config_;
-    nlohmann::json& inside = sample_.inside[0] == 0 ? changed : changed[sample_.inside];
-    if (field == "layer_types" && value.is_array() && inside.contains("num_hidden_layers")) {
+  Outcome With(const std::string& field, const Json& value) const {
+    Json changed = config_;
+    Json& inside = sample_.inside[0] == 0 ? changed : changed[sample_.inside];
+    if (field == "layer_types" && value.is_array() && inside.Has("num_hidden_layers")) {
       // As many as there are layers: the first entry, then the second one.
-      nlohmann::json types = nlohmann::json::array();
-      for (uint32_t i = 0; i < inside.at("num_hidden_layers").get<uint32_t>(); ++i)
-        types.push_back(value.at(i == 0 ? 0 : 1));
+      Json types = Json::Array();
+      for (uint32_t i = 0; i < As<uint32_t>(inside["num_hidden_layers"]); ++i)
+        types.Push(value[i == 0 ? 0 : 1]);
       inside[field] = types;
     } else {
       inside[field] = value;
     }
     return OutcomeOf([&] {
-      const Json json = ParseJsonObject(changed.dump(), "config.json");
+      const Json json = ParseJsonObject(JsonText(changed), "config.json");
       const Family& family = FindFamily(json, "config.json");
       CHECK(family.name == std::string(sample_.family));
       Config config(json, "config.json");
@@ -194,7 +194,7 @@ class Subject {
  private:
   const Sample& sample_;
   fs::path folder_;
-  nlohmann::json config_;
+  Json config_;
   std::unique_ptr<SafetensorsCheckpoint> checkpoint_;
 };
 
@@ -206,9 +206,9 @@ TEST_CASE("every family: what it does not implement is refused by name, what doe
     const Subject subject(sample);
     for (const Field& field : fields) {
       INFO(sample.family << " " << sample.fixture << " " << sample.inside << ": " << field.name << " = "
-                         << field.value.dump());
+                         << JsonText(field.value));
       const std::string name = field.name;
-      const bool sliding_layers = name == "layer_types" && field.value.at(0) == "sliding_attention";
+      const bool sliding_layers = name == "layer_types" && field.value[0] == "sliding_attention";
       if (!subject.IsOf(field.except) && !(sliding_layers && subject.IsOf(kWindow))) {
         const Outcome outcome = subject.With(name, field.value);
         INFO(outcome.message);
@@ -220,7 +220,7 @@ TEST_CASE("every family: what it does not implement is refused by name, what doe
       const bool absent = field.neutral.is_null() && !subject.IsOf(field.except) && !own;
       if (absent || (!field.neutral.is_null() && subject.IsOf(field.neutral_in))) {
         const Outcome outcome = subject.With(name, field.neutral);
-        INFO("neutral " << field.neutral.dump() << ": " << outcome.message);
+        INFO("neutral " << JsonText(field.neutral) << ": " << outcome.message);
         if (subject.has_tensors()) CHECK(outcome.code == Code::kOk);
         CHECK_FALSE(outcome.Names("field '"));
       }
@@ -230,7 +230,7 @@ TEST_CASE("every family: what it does not implement is refused by name, what doe
 
 TEST_CASE("Phi-3 as it is published: fields of its own code that say nothing new") {
   const fs::path folder = fs::path(THIMBLE_GOLDEN_DIR) / "phi3";
-  nlohmann::json config = nlohmann::json::parse(ReadFile(folder / "config.json"));
+  Json config = ParseJson(ReadFile(folder / "config.json"));
   config["auto_map"] = {{"AutoConfig", "configuration_phi3.Phi3Config"},
                         {"AutoModelForCausalLM", "modeling_phi3.Phi3ForCausalLM"}};
   config["auto_map"]["AutoTokenizer"] = "Xenova/gpt-4o";
@@ -240,7 +240,7 @@ TEST_CASE("Phi-3 as it is published: fields of its own code that say nothing new
   const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(folder);
   const auto plan = [&] {
     return OutcomeOf([&] {
-      const Json json = ParseJsonObject(config.dump(), "config.json");
+      const Json json = ParseJsonObject(JsonText(config), "config.json");
       Config fields(json, "config.json");
       PlanPhi3(fields, *checkpoint);
     });
@@ -251,35 +251,35 @@ TEST_CASE("Phi-3 as it is published: fields of its own code that say nothing new
   CHECK(plan().code == Code::kOk);
   config["auto_map"]["AutoModelForCausalLM"] = "modeling_mine.MyForCausalLM";
   CHECK(plan().Names("field 'auto_map.AutoModelForCausalLM': 'modeling_mine.MyForCausalLM'"));
-  config["auto_map"].erase("AutoModelForCausalLM");
+  config["auto_map"].Erase("AutoModelForCausalLM");
   config["auto_map"]["AutoSomething"] = "modeling_phi3.Something";
   CHECK(plan().Names("field 'auto_map.AutoSomething'"));
 }
 
 TEST_CASE("Gemma 3 as newer versions write it: the pattern with an underscore, and drop_path everywhere") {
   for (const bool with_types : {true, false}) {
-    nlohmann::json config =
-        nlohmann::json::parse(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
-    const nlohmann::json pattern = config["sliding_window_pattern"];
-    config.erase("sliding_window_pattern");
+    Json config =
+        ParseJson(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
+    const Json pattern = config["sliding_window_pattern"];
+    config.Erase("sliding_window_pattern");
     config["_sliding_window_pattern"] = pattern;
     config["drop_path"] = 0.1;
     if (with_types) {
-      config["layer_types"] = nlohmann::json::array();
-      for (uint32_t i = 0; i < config["num_hidden_layers"].get<uint32_t>(); ++i)
-        config["layer_types"].push_back((i + 1) % pattern.get<uint32_t>() != 0 ? "sliding_attention" : "full_attention");
+      config["layer_types"] = Json::Array();
+      for (uint32_t i = 0; i < As<uint32_t>(config["num_hidden_layers"]); ++i)
+        config["layer_types"].Push((i + 1) % As<uint32_t>(pattern) != 0 ? "sliding_attention" : "full_attention");
     }
     const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3");
-    const auto windows = [&](const nlohmann::json& fields_json) {
-      const Json json = ParseJsonObject(fields_json.dump(), "config.json");
+    const auto windows = [&](const Json& fields_json) {
+      const Json json = ParseJsonObject(JsonText(fields_json), "config.json");
       Config fields(json, "config.json");
       std::vector<bool> slides;
       for (const LayerSpec& layer : PlanGemma3(fields, *checkpoint).model.layers)
         slides.push_back(layer.attention().window != 0);
       return slides;
     };
-    const nlohmann::json original =
-        nlohmann::json::parse(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
+    const Json original =
+        ParseJson(ReadFile(fs::path(THIMBLE_GOLDEN_DIR) / "gemma3" / "config.json"));
     CHECK(windows(config) == windows(original));
   }
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 
 #include "targets/convert/convert.h"
 #include "tests/convert/convert_fixture.h"
@@ -22,16 +23,16 @@ ConvertOptions Options(const fs::path& source, const std::string& name) {
   return options;
 }
 
-fs::path SmallLlama(const std::string& name, const nlohmann::json& changes = {}) {
-  nlohmann::json config = LlamaConfig();
-  if (!changes.is_null()) config.update(changes);
+fs::path SmallLlama(const std::string& name, const Json& changes = {}) {
+  Json config = LlamaConfig();
+  if (!changes.is_null()) config.Update(changes);
   return WriteModel(name, config, LlamaTensors(config));
 }
 
 }  // namespace
 
 TEST_CASE("weights that are not finite are refused with tensor and element") {
-  const nlohmann::json config = LlamaConfig();
+  const Json config = LlamaConfig();
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                           -std::numeric_limits<float>::infinity()}) {
     std::vector<TestTensor> tensors = LlamaTensors(config);
@@ -51,12 +52,12 @@ TEST_CASE("the element is named in the source's own order where it is read trans
   std::string bytes = ReadFile(fixture / "model.safetensors");
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
-  const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, header_bytes));
-  const nlohmann::json& tensor = header.at("h.1.attn.c_attn.weight");
+  const Json header = ParseJson(bytes.substr(8, header_bytes));
+  const Json& tensor = header["h.1.attn.c_attn.weight"];
   const size_t element =
-      tensor.at("shape").at(1).get<size_t>() * 3 + 50;  // row 3 of [in, out]: in the key's part
+      As<size_t>(tensor["shape"][1]) * 3 + 50;  // row 3 of [in, out]: in the key's part
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  std::memcpy(bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>() + element * 4,
+  std::memcpy(bytes.data() + 8 + header_bytes + As<size_t>(tensor["data_offsets"][0]) + element * 4,
               &nan, 4);
   const fs::path folder = FreshFolder("nan_gpt2");
   fs::copy_file(fixture / "config.json", folder / "config.json");
@@ -120,7 +121,7 @@ TEST_CASE("converting twice gives the same bytes, wherever the source lies") {
 }
 
 TEST_CASE("types: linears and tables follow the choice, vectors stay f32, the head can differ") {
-  const auto types = [](const nlohmann::json& changes, WeightType weights, std::optional<WeightType> head) {
+  const auto types = [](const Json& changes, WeightType weights, std::optional<WeightType> head) {
     ConvertOptions options = Options(SmallLlama("types", changes), "types.thimble");
     options.weights = weights;
     options.head = head;
@@ -159,11 +160,10 @@ TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
   const std::string bytes = ReadFile(fixture / "model.safetensors");
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
-  const nlohmann::json tensor =
-      nlohmann::json::parse(bytes.substr(8, header_bytes)).at("h.0.attn.c_attn.weight");
-  const size_t in = tensor.at("shape").at(0), out = tensor.at("shape").at(1);
+  const Json tensor = ParseJson(bytes.substr(8, header_bytes))["h.0.attn.c_attn.weight"];
+  const size_t in = As<size_t>(tensor["shape"][0]), out = As<size_t>(tensor["shape"][1]);
   std::vector<float> source(in * out);
-  std::memcpy(source.data(), bytes.data() + 8 + header_bytes + tensor.at("data_offsets").at(0).get<size_t>(),
+  std::memcpy(source.data(), bytes.data() + 8 + header_bytes + As<size_t>(tensor["data_offsets"][0]),
               source.size() * 4);
 
   ModelFile file;
@@ -181,8 +181,8 @@ TEST_CASE("f32 conversion keeps every number, split and transposed ones too") {
 }
 
 TEST_CASE("memory stays bounded by a block of rows") {
-  nlohmann::json config = LlamaConfig();
-  config.update(
+  Json config = LlamaConfig();
+  config.Update(
       {{"vocab_size", 60000}, {"hidden_size", 64}, {"num_hidden_layers", 1}, {"tie_word_embeddings", true}});
   ConvertOptions options = Options(WriteModel("wide", config, LlamaTensors(config)), "wide.thimble");
   options.weights = WeightType::kQ8;
@@ -194,7 +194,7 @@ TEST_CASE("memory stays bounded by a block of rows") {
 TEST_CASE("tokenizers: real ids, end ids, too many ids, none") {
   const std::string tokenizer = SharedDataPath("models/stories-qmqa/tokenizer.model");
   if (tokenizer.empty()) SKIP("the shared data is not there (THIMBLE_SHARED_DATA)");
-  ConvertOptions options = Options(SmallLlama("vocabulary", {{"vocab_size", 1100}, {"eos_token_id", {2, 5}}}),
+  ConvertOptions options = Options(SmallLlama("vocabulary", {{"vocab_size", 1100}, {"eos_token_id", Json::Array({2, 5})}}),
                                    "tokenizer.thimble");
   options.tokenizer = tokenizer;
   ConvertReport report = Convert(options);
@@ -247,14 +247,14 @@ TEST_CASE("arguments: sources and outputs that cannot be") {
 }
 
 TEST_CASE("sharded checkpoints convert like whole ones") {
-  const nlohmann::json config = LlamaConfig();
+  const Json config = LlamaConfig();
   const std::vector<TestTensor> tensors = LlamaTensors(config);
   const fs::path whole = WriteModel("sharded", config, tensors);
   ConvertOptions options = Options(whole, "sharded.thimble");
   Convert(options);
   const std::string expected = ReadFile(options.output);
   fs::remove(whole / "model.safetensors");
-  nlohmann::json map;
+  Json map;
   std::vector<TestTensor> parts[3];
   for (size_t i = 0; i < tensors.size(); ++i) {
     parts[i % 3].push_back(tensors[i]);
@@ -262,7 +262,7 @@ TEST_CASE("sharded checkpoints convert like whole ones") {
   }
   for (int i = 0; i < 3; ++i)
     WriteFile(whole / ("part-" + std::to_string(i) + ".safetensors"), SafetensorsBytes(parts[i]));
-  WriteFile(whole / "model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  WriteFile(whole / "model.safetensors.index.json", JsonText({{"weight_map", map}}));
   Convert(options);
   CHECK(ReadFile(options.output) == expected);
   fs::remove(whole / "part-1.safetensors");

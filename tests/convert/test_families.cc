@@ -15,13 +15,13 @@ namespace {
 using Attention = std::vector<std::pair<std::string, uint32_t>>;
 
 // D 24, H 6, d 4.
-fs::path Paper(const Attention& attention, const nlohmann::json& changes = {},
+fs::path Paper(const Attention& attention, const Json& changes = {},
                const std::string& prefix = "") {
   PaperModel model;
   model.attention = attention;
   model.prefix = prefix;
-  nlohmann::json config = model.Config();
-  if (!changes.is_null()) config.update(changes);
+  Json config = model.Config();
+  if (!changes.is_null()) config.Update(changes);
   return WriteModel("paper_case", config, model.Tensors());
 }
 
@@ -30,7 +30,7 @@ fs::path Paper(const Attention& attention, const nlohmann::json& changes = {},
 TEST_CASE("the paper's eight layouts, with and without prefixes") {
   struct Case {
     Attention attention;
-    nlohmann::json changes;
+    Json changes;
     Sharing sharing;
     uint32_t kv_heads;
     const char* layout;
@@ -77,7 +77,7 @@ TEST_CASE("the paper's eight layouts, with and without prefixes") {
 TEST_CASE("attention tensors that fit no layout of the paper, or two, are refused by name") {
   struct Case {
     Attention attention;
-    nlohmann::json changes;
+    Json changes;
     const char* named;
   };
   const Case cases[] = {
@@ -145,12 +145,12 @@ TEST_CASE("50304 rows are the GPT-2 vocabulary with padding") {
 
 TEST_CASE("gpt2: fields that change the mathematics") {
   const fs::path fixture = fs::path(THIMBLE_GOLDEN_DIR) / "gpt2";
-  const nlohmann::json config = nlohmann::json::parse(ReadFile(fixture / "config.json"));
-  const auto outcome = [&](const nlohmann::json& changes) {
+  const Json config = ParseJson(ReadFile(fixture / "config.json"));
+  const auto outcome = [&](const Json& changes) {
     const fs::path folder = FreshFolder("gpt2_case");
-    nlohmann::json changed = config;
-    changed.update(changes);
-    WriteFile(folder / "config.json", changed.dump());
+    Json changed = config;
+    changed.Update(changes);
+    WriteFile(folder / "config.json", JsonText(changed));
     fs::copy_file(fixture / "model.safetensors", folder / "model.safetensors");
     return ConvertOutcome(folder);
   };
@@ -162,12 +162,11 @@ TEST_CASE("gpt2: fields that change the mathematics") {
   // The paper's linears are [out, in]: without the type the same tensors are refused, not read the wrong way
   // round.
   const fs::path untyped = FreshFolder("gpt2_untyped");
-  WriteFile(untyped / "config.json", nlohmann::json{{"vocab_size", config["vocab_size"]},
-                                                    {"n_positions", config["n_positions"]},
-                                                    {"n_layer", config["n_layer"]},
-                                                    {"n_embd", config["n_embd"]},
-                                                    {"n_head", config["n_head"]}}
-                                         .dump());
+  WriteFile(untyped / "config.json", JsonText({{"vocab_size", config["vocab_size"]},
+                                                {"n_positions", config["n_positions"]},
+                                                {"n_layer", config["n_layer"]},
+                                                {"n_embd", config["n_embd"]},
+                                                {"n_head", config["n_head"]}}));
   fs::copy_file(fixture / "model.safetensors", untyped / "model.safetensors");
   const Outcome wrong_way = ConvertOutcome(untyped);
   INFO(wrong_way.message);
@@ -181,7 +180,7 @@ TEST_CASE("llama: K=V with each rotation") {
       {"on_write_inverse_output", KeyRotation::kOnWriteInverseOutput},
       {"none", KeyRotation::kNone}};
   for (const auto& [name, rotation] : cases) {
-    nlohmann::json config = LlamaConfig();
+    Json config = LlamaConfig();
     config["kv_sharing"] = "k_v";
     config["key_rotation"] = name;
     const std::string path =
@@ -193,17 +192,17 @@ TEST_CASE("llama: K=V with each rotation") {
     CHECK(a.v.weight == kNoTensor);
   }
   // With v_proj in the file the configuration is wrong, one way or the other.
-  nlohmann::json config = LlamaConfig();
+  Json config = LlamaConfig();
   const std::vector<TestTensor> tensors = LlamaTensors(config);
   config["kv_sharing"] = "k_v";
   CHECK(ConvertOutcome(WriteModel("llama_kv", config, tensors)).Names("self_attn.v_proj.weight'"));
 }
 
 TEST_CASE("llama: rotary positions in both styles, scaled and not") {
-  const auto rope = [](const nlohmann::json& changes) {
-    nlohmann::json config = LlamaConfig();
+  const auto rope = [](const Json& changes) {
+    Json config = LlamaConfig();
     config["head_dim"] = 8;
-    config.update(changes);
+    config.Update(changes);
     return LayersOf(ConvertForTest(WriteModel("llama_rope", config, LlamaTensors(config)), WeightType::kF32))
         .at(1)
         .attention().rope;
@@ -234,12 +233,13 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
 }
 
 TEST_CASE("longrope: the factors of short texts, and no more positions than they are for") {
-  nlohmann::json config = LlamaConfig();
+  Json config = LlamaConfig();
   config["head_dim"] = 8;
   config["max_position_embeddings"] = 131072;
   config["original_max_position_embeddings"] = 4096;
-  config["rope_scaling"] = {
-      {"type", "longrope"}, {"short_factor", {1.0, 1.25, 2.0, 4.0}}, {"long_factor", {1.0, 2.0, 8.0, 32.0}}};
+  config["rope_scaling"] = {{"type", "longrope"},
+                            {"short_factor", Json::Array({1.0, 1.25, 2.0, 4.0})},
+                            {"long_factor", Json::Array({1.0, 2.0, 8.0, 32.0})}};
   const std::string path = ConvertForTest(WriteModel("longrope", config, LlamaTensors(config)), WeightType::kF32);
   CHECK(SpecOf(path).max_positions == 4096);
   const RopeSpec rope = LayersOf(path).at(0).attention().rope;
@@ -249,13 +249,13 @@ TEST_CASE("longrope: the factors of short texts, and no more positions than they
 
 TEST_CASE("whole heads turn in Mistral, Qwen and OLMo 2, and nothing else is taken") {
   for (const char* type : {"mistral", "qwen2", "qwen3", "olmo2"}) {
-    for (const nlohmann::json& change :
-         {nlohmann::json{{"partial_rotary_factor", 0.5}},
-          nlohmann::json{{"rope_parameters", {{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.5}}}}}) {
-      nlohmann::json config = LlamaConfig();
+    for (const Json& change :
+         {Json{{"partial_rotary_factor", 0.5}},
+          Json{{"rope_parameters", {{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.5}}}}}) {
+      Json config = LlamaConfig();
       config["model_type"] = type;
-      config.erase("rope_theta");
-      config.update(change);
+      config.Erase("rope_theta");
+      config.Update(change);
       const Outcome outcome = ConvertOutcome(WriteModel("partial", config, LlamaTensors(config)));
       INFO(type << " " << outcome.message);
       CHECK(outcome.code == Code::kUnsupported);
@@ -266,13 +266,13 @@ TEST_CASE("whole heads turn in Mistral, Qwen and OLMo 2, and nothing else is tak
 
 TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
   const uint32_t D = 24, F = 40, V = 31, kv = 12;
-  nlohmann::json config = {{"model_type", "starcoder2"}, {"vocab_size", V},          {"hidden_size", D},
+  Json config = {{"model_type", "starcoder2"}, {"vocab_size", V},          {"hidden_size", D},
                            {"num_hidden_layers", 1},     {"num_attention_heads", 4}, {"num_key_value_heads", 2},
                            {"intermediate_size", F},     {"norm_epsilon", 1e-5},     {"sliding_window", 8},
                            {"hidden_act", "gelu_pytorch_tanh"}, {"use_bias", true},  {"max_position_embeddings", 64},
                            {"rope_theta", 999999.0},     {"residual_dropout", 0.1},  {"mlp_type", "default"}};
   // As the first published configurations have it: the fields of an older family beside its own.
-  config.update({{"activation_function", "gelu"},
+  config.Update({{"activation_function", "gelu"},
                  {"layer_norm_epsilon", 1e-5},
                  {"scale_attn_weights", true},
                  {"attention_softmax_in_fp32", true},
@@ -306,7 +306,7 @@ TEST_CASE("starcoder2: LayerNorm, biases, no gate, a window") {
 }
 
 TEST_CASE("llama: a tied head that is stored all the same must be the table") {
-  nlohmann::json config = LlamaConfig();
+  Json config = LlamaConfig();
   std::vector<TestTensor> tensors = LlamaTensors(config);
   config["tie_word_embeddings"] = true;
   const Outcome other = ConvertOutcome(WriteModel("llama_tied", config, tensors));

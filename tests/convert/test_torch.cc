@@ -60,7 +60,7 @@ TEST_CASE("a torch.save checkpoint gives the same file as safetensors, in all ei
   for (const Case& c : cases) {
     PaperModel model;
     model.attention = c.attention;
-    nlohmann::json config = model.Config();
+    Json config = model.Config();
     if (c.groups > 0) config["n_kv_groups"] = c.groups;
     ConvertOptions options;
     options.name = "same";
@@ -233,7 +233,7 @@ TEST_CASE("a torch.save file needs a configuration, in it or beside it") {
   Outcome outcome = ConvertOutcome(path);
   CHECK(outcome.code == Code::kInvalidModel);
   CHECK(outcome.Names("no configuration"));
-  WriteFile(path.parent_path() / "config.json", model.Config().dump());
+  WriteFile(path.parent_path() / "config.json", JsonText(model.Config()));
   CHECK(ConvertOutcome(path).code == Code::kOk);
   CHECK(ConvertOutcome(path.parent_path()).code == Code::kOk);
   WriteFile(path.parent_path() / "other.pth", bytes);

@@ -97,18 +97,20 @@ PickleWriter& PickleWriter::Ints(const std::vector<uint64_t>& numbers) {
   for (const uint64_t n : numbers) Int(static_cast<int64_t>(n));
   return Raw("t");
 }
-PickleWriter& PickleWriter::Json(const nlohmann::json& value) {
+PickleWriter& PickleWriter::Plain(const Json& value) {
   if (value.is_null()) return Raw("N");
-  if (value.is_boolean()) return Raw(value.get<bool>() ? "\x88" : "\x89");
-  if (value.is_number_integer()) return Int(value.get<int64_t>());
-  if (value.is_number()) return Float(value.get<double>());
-  if (value.is_string()) return Text(value.get<std::string>());
-  Raw(value.is_array() ? "](" : "}(");
-  for (const auto& [key, item] : value.items()) {
-    if (value.is_object()) Text(key);
-    Json(item);
+  if (value.is_bool()) return Raw(value.as_bool() ? "\x88" : "\x89");
+  if (value.is_whole()) return Int(value.as_signed());
+  if (value.is_number()) return Float(value.as_double());
+  if (value.is_text()) return Text(value.as_text());
+  if (value.is_array()) {
+    Raw("](");
+    for (const Json& item : value.items()) Plain(item);
+    return Raw("e");
   }
-  return Raw(value.is_array() ? "e" : "u");
+  Raw("}(");
+  for (const auto& [key, item] : value.members()) Text(key).Plain(item);
+  return Raw("u");
 }
 PickleWriter& PickleWriter::Storage(const std::string& type, const std::string& key, uint64_t elements) {
   return Raw("(")
@@ -146,7 +148,7 @@ std::string TorchArchive(const std::string& pickle, const std::vector<std::pair<
   return zip.Bytes();
 }
 
-std::string TorchBytes(const std::vector<TestTensor>& tensors, const nlohmann::json& config,
+std::string TorchBytes(const std::vector<TestTensor>& tensors, const Json& config,
                        const std::string& prefix) {
   PickleWriter pickle;
   std::vector<std::pair<std::string, std::string>> storages;
@@ -160,7 +162,7 @@ std::string TorchBytes(const std::vector<TestTensor>& tensors, const nlohmann::j
   }
   // A state_dict's attribute _metadata comes as BUILD.
   pickle.Raw("u}").Text("_metadata").Raw("}sb");
-  pickle.Text("model_config").Json(config).Text("step").Int(7).Raw("u");
+  pickle.Text("model_config").Plain(config).Text("step").Int(7).Raw("u");
   return TorchArchive(pickle.Done(), storages);
 }
 

@@ -36,7 +36,7 @@ class PickleWriter {
   PickleWriter& Int(int64_t number);
   PickleWriter& Float(double number);
   PickleWriter& Ints(const std::vector<uint64_t>& numbers);  // a tuple
-  PickleWriter& Json(const nlohmann::json& value);           // objects as dictionaries
+  PickleWriter& Plain(const Json& value);         // objects as dictionaries
   // ('storage', torch.TYPE, key, 'cpu', elements) as a persistent id
   PickleWriter& Storage(const std::string& type, const std::string& key, uint64_t elements);
   PickleWriter& Tensor(const std::string& type, const std::string& key, uint64_t elements, uint64_t offset,
@@ -53,7 +53,7 @@ std::vector<uint64_t> RowMajorStrides(const std::vector<uint64_t>& shape);
 std::string TorchArchive(const std::string& pickle, const std::vector<std::pair<std::string, std::string>>& storages,
                          bool deflated = false);
 // {"model_state_dict": OrderedDict of the tensors, "model_config": config, "step": 7}, as the paper's code saves it.
-std::string TorchBytes(const std::vector<TestTensor>& tensors, const nlohmann::json& config,
+std::string TorchBytes(const std::vector<TestTensor>& tensors, const Json& config,
                        const std::string& prefix = "");
 
 }  // namespace thimble::test

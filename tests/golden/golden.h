@@ -5,20 +5,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "targets/convert/convert.h"
 #include "tests/runtime/runner.h"
+#include "tests/support/json_values.h"
 
 namespace thimble::test {
-
-inline nlohmann::json ReadJson(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  if (!in) throw std::runtime_error("cannot read " + path.string());
-  return nlohmann::json::parse(in);
-}
 
 // Emulated and instrumented runs do the same checks over less text.
 inline bool IsSlowRun() {
@@ -84,8 +78,8 @@ class NegativeLogLikelihood {
 
 // A JSON list of ids, or an object that has one.
 inline std::vector<int32_t> ReadIds(const std::filesystem::path& path) {
-  const nlohmann::json ids = ReadJson(path);
-  return (ids.is_array() ? ids : ids.at("ids")).get<std::vector<int32_t>>();
+  const Json ids = ReadJson(path);
+  return As<std::vector<int32_t>>(ids.is_array() ? ids : ids["ids"]);
 }
 
 // Over windows of options.context_tokens ids from position 0, each position scoring the id that comes next, also where that

@@ -25,9 +25,9 @@ std::vector<Family> Families(std::initializer_list<const char*> names, const cha
   for (const char* name : names) {
     const std::string folder = SharedDataPath(std::string("golden/families/") + name);
     if (folder.empty()) continue;
-    const nlohmann::json expected = ReadJson(folder + "/expected.json");
-    found.push_back({name, ConvertTo(name, folder, WeightType::kF32), expected.at("ids").get<std::vector<int32_t>>(),
-                     expected.at(rows).get<Expected>()});
+    const Json expected = ReadJson(folder + "/expected.json");
+    found.push_back({name, ConvertTo(name, folder, WeightType::kF32), As<std::vector<int32_t>>(expected["ids"]),
+                     As<Expected>(expected[rows])});
   }
   return found;
 }

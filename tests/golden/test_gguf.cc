@@ -17,7 +17,6 @@ using namespace thimble::test;
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 // Parts of names, longest first where one holds another.
 const std::vector<std::pair<std::string, std::string>> kNames = {
@@ -107,69 +106,69 @@ struct Dimensions {
   uint32_t D, H, G, d;
 };
 
-Dimensions WriteFields(const json& c, const std::string& architecture, GgufWriter& gguf) {
+Dimensions WriteFields(const Json& c, const std::string& architecture, GgufWriter& gguf) {
   const std::string a = architecture + ".";
   const auto first = [&](const char* one, const char* other) {
-    return c.contains(one) ? c.at(one) : c.at(other);
+    return c.Has(one) ? c[one] : c[other];
   };
   Dimensions n{};
-  n.D = first("hidden_size", "n_embd");
-  n.H = first("num_attention_heads", "n_head");
-  n.G = c.value("num_key_value_heads", n.H);
-  n.d = c.contains("head_dim") ? c.at("head_dim").get<uint32_t>() : n.D / n.H;
+  n.D = As<uint32_t>(first("hidden_size", "n_embd"));
+  n.H = As<uint32_t>(first("num_attention_heads", "n_head"));
+  n.G = MemberOr(c, "num_key_value_heads", n.H);
+  n.d = c.Has("head_dim") ? As<uint32_t>(c["head_dim"]) : n.D / n.H;
   gguf.String("general.architecture", architecture);
   gguf.U32("general.quantization_version", 2);
   gguf.U32(a + "embedding_length", n.D);
-  gguf.U32(a + "block_count", first("num_hidden_layers", "n_layer"));
-  gguf.U32(a + "context_length", first("max_position_embeddings", "n_positions"));
-  gguf.U32(a + "feed_forward_length", c.value("intermediate_size", 4 * n.D));
+  gguf.U32(a + "block_count", As<uint32_t>(first("num_hidden_layers", "n_layer")));
+  gguf.U32(a + "context_length", As<uint32_t>(first("max_position_embeddings", "n_positions")));
+  gguf.U32(a + "feed_forward_length", MemberOr(c, "intermediate_size", 4 * n.D));
   gguf.U32(a + "attention.head_count", n.H);
   gguf.U32(a + "attention.head_count_kv", n.G);
-  if (c.contains("head_dim")) {
+  if (c.Has("head_dim")) {
     gguf.U32(a + "attention.key_length", n.d);
     gguf.U32(a + "attention.value_length", n.d);
   }
   if (architecture == "gpt2") {
-    gguf.F32(a + "attention.layer_norm_epsilon", c.at("layer_norm_epsilon"));
+    gguf.F32(a + "attention.layer_norm_epsilon", As<float>(c["layer_norm_epsilon"]));
     return n;
   }
-  gguf.F32(a + "attention.layer_norm_rms_epsilon", c.at("rms_norm_eps"));
-  gguf.F32(a + "rope.freq_base", c.at("rope_theta"));
-  gguf.U32(a + "rope.dimension_count", static_cast<uint32_t>(n.d * c.value("partial_rotary_factor", 1.0)));
-  gguf.U32(a + "vocab_size", c.at("vocab_size"));
-  if (architecture != "qwen2" && c.contains("sliding_window")) {
+  gguf.F32(a + "attention.layer_norm_rms_epsilon", As<float>(c["rms_norm_eps"]));
+  gguf.F32(a + "rope.freq_base", As<float>(c["rope_theta"]));
+  gguf.U32(a + "rope.dimension_count", static_cast<uint32_t>(n.d * MemberOr(c, "partial_rotary_factor", 1.0)));
+  gguf.U32(a + "vocab_size", As<uint32_t>(c["vocab_size"]));
+  if (architecture != "qwen2" && c.Has("sliding_window")) {
     gguf.U32(a + "attention.sliding_window",
-             c.at("sliding_window").is_null() ? 0u : c.at("sliding_window").get<uint32_t>());
+             c["sliding_window"].is_null() ? 0u : As<uint32_t>(c["sliding_window"]));
   }
-  if (c.contains("sliding_window_pattern")) {
-    gguf.U32(a + "attention.sliding_window_pattern", c.at("sliding_window_pattern"));
+  if (c.Has("sliding_window_pattern")) {
+    gguf.U32(a + "attention.sliding_window_pattern", As<uint32_t>(c["sliding_window_pattern"]));
   }
   for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"}) {
-    if (c.contains(cap) && !c.at(cap).is_null()) gguf.F32(a + cap, c.at(cap));
+    if (c.Has(cap) && !c[cap].is_null()) gguf.F32(a + cap, As<float>(c[cap]));
   }
-  const json scaling = c.value("rope_scaling", json());
-  if (scaling.is_object() && scaling.at("rope_type") == "linear") {
+  const Json scaling = c.Has("rope_scaling") ? c["rope_scaling"] : Json();
+  if (scaling.is_object() && scaling["rope_type"] == "linear") {
     gguf.String(a + "rope.scaling.type", "linear");
-    gguf.F32(a + "rope.scaling.factor", scaling.at("factor"));
+    gguf.F32(a + "rope.scaling.factor", As<float>(scaling["factor"]));
   }
-  if (scaling.is_object() && scaling.at("rope_type") == "llama3") {
+  if (scaling.is_object() && scaling["rope_type"] == "llama3") {
     gguf.Floats(
         "rope_freqs.weight", {n.d / 2},
-        Llama3Divisors(n.d, c.at("rope_theta"), scaling.at("factor"), scaling.at("low_freq_factor"),
-                       scaling.at("high_freq_factor"), scaling.at("original_max_position_embeddings")));
+        Llama3Divisors(n.d, As<double>(c["rope_theta"]), As<double>(scaling["factor"]), As<double>(scaling["low_freq_factor"]),
+                       As<double>(scaling["high_freq_factor"]), As<double>(scaling["original_max_position_embeddings"])));
   }
   return n;
 }
 
 std::string AsGguf(const Fixture& fixture) {
   const fs::path folder = fs::path(THIMBLE_GOLDEN_DIR) / fixture.name;
-  const json config = ReadJson(folder / "config.json");
+  const Json config = ReadJson(folder / "config.json");
   const std::string architecture = fixture.architecture;
   GgufWriter gguf;
   const Dimensions n = WriteFields(config, architecture, gguf);
   const bool gemma = architecture.starts_with("gemma"), four_norms = gemma && architecture != "gemma";
   // The format has no field for gemma's own attention scale, 1 / sqrt(d) but for one size; q takes the rest.
-  const double q_factor = four_norms ? std::sqrt(n.d / config.at("query_pre_attn_scalar").get<double>()) : 1;
+  const double q_factor = four_norms ? std::sqrt(n.d / config["query_pre_attn_scalar"].as_double()) : 1;
   const auto checkpoint = SafetensorsCheckpoint::OpenDirectory(folder);
   for (size_t i = 0; i < checkpoint->tensors().size(); ++i) {
     const SourceTensor& tensor = checkpoint->tensors()[i];
@@ -200,9 +199,9 @@ TEST_CASE("GGUF files of the fixtures' numbers give the fixtures' logits") {
     INFO(fixture.name);
     const std::string path = TemporaryPath(std::string(fixture.name) + ".gguf");
     std::ofstream(path, std::ios::binary) << AsGguf(fixture);
-    const json expected = ReadJson(fs::path(THIMBLE_GOLDEN_DIR) / fixture.name / "expected.json");
-    const auto ids = expected.at("ids").get<std::vector<int32_t>>();
-    const auto logits = expected.at("logits").get<std::vector<std::vector<double>>>();
+    const Json expected = ReadJson(fs::path(THIMBLE_GOLDEN_DIR) / fixture.name / "expected.json");
+    const auto ids = As<std::vector<int32_t>>(expected["ids"]);
+    const auto logits = As<std::vector<std::vector<double>>>(expected["logits"]);
     Runner runner(ConvertTo(std::string(fixture.name) + "-gguf", path, WeightType::kF32),
                   CacheOptions(THIMBLE_CACHE_F32));
     CHECK(MaxDifference(runner.Prefill(ids), logits) < 2e-4);

@@ -17,8 +17,8 @@ std::vector<std::filesystem::path> Fixtures(bool encoders = false) {
   for (const auto& entry : std::filesystem::directory_iterator(THIMBLE_GOLDEN_DIR)) {
     if (!std::filesystem::exists(entry.path() / "expected.json")) continue;
     // The paper's encoders take images, or several rows of ids.
-    const nlohmann::json expected = ReadJson(entry.path() / "expected.json");
-    const bool encoder = expected.contains("images") || expected.at("ids").at(0).is_array();
+    const Json expected = ReadJson(entry.path() / "expected.json");
+    const bool encoder = expected.Has("images") || expected["ids"][0].is_array();
     if (encoder == encoders) folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
@@ -35,9 +35,9 @@ TEST_CASE("the fixtures of this build's families are there") {
 TEST_CASE("logits of every fixture, in one pass and token by token") {
   for (const std::filesystem::path& folder : Fixtures()) {
     INFO(folder.filename().string());
-    const nlohmann::json expected = ReadJson(folder / "expected.json");
-    const auto ids = expected.at("ids").get<std::vector<int32_t>>();
-    const auto logits = expected.at("logits").get<std::vector<std::vector<double>>>();
+    const Json expected = ReadJson(folder / "expected.json");
+    const auto ids = As<std::vector<int32_t>>(expected["ids"]);
+    const auto logits = As<std::vector<std::vector<double>>>(expected["logits"]);
     const std::string path = ConvertTo(folder.filename().string(), folder, WeightType::kF32);
 
     ApiOptions options = CacheOptions(THIMBLE_CACHE_F32);
@@ -58,9 +58,9 @@ TEST_CASE("logits of every fixture, in one pass and token by token") {
 TEST_CASE("quantised fixtures stay near their logits") {
   for (const std::filesystem::path& folder : Fixtures()) {
     INFO(folder.filename().string());
-    const nlohmann::json expected = ReadJson(folder / "expected.json");
-    const auto ids = expected.at("ids").get<std::vector<int32_t>>();
-    const auto logits = expected.at("logits").get<std::vector<std::vector<double>>>();
+    const Json expected = ReadJson(folder / "expected.json");
+    const auto ids = As<std::vector<int32_t>>(expected["ids"]);
+    const auto logits = As<std::vector<std::vector<double>>>(expected["logits"]);
     double square = 0, count = 0;
     for (const auto& row : logits) for (double v : row) square += v * v, ++count;
     const double rms = std::sqrt(square / count);
@@ -78,25 +78,25 @@ TEST_CASE("quantised fixtures stay near their logits") {
 TEST_CASE("logits of every encoder fixture, of images and of token rows") {
   for (const std::filesystem::path& folder : Fixtures(true)) {
     INFO(folder.filename().string());
-    const nlohmann::json expected = ReadJson(folder / "expected.json");
+    const Json expected = ReadJson(folder / "expected.json");
     const std::string path = ConvertTo(folder.filename().string(), folder, WeightType::kF32);
     for (const char* kernels : {static_cast<const char*>(nullptr), "scalar"}) {
       ApiOptions options = CacheOptions(THIMBLE_CACHE_F32);
       options.kernels = kernels;
       Runner runner(path, options);
-      if (expected.contains("images")) {
-        for (size_t i = 0; i < expected.at("images").size(); ++i) {
-          const auto image = expected.at("images")[i].get<std::vector<std::vector<std::vector<float>>>>();
+      if (expected.Has("images")) {
+        for (size_t i = 0; i < expected["images"].size(); ++i) {
+          const auto image = As<std::vector<std::vector<std::vector<float>>>>(expected["images"][i]);
           std::vector<float> pixels;
           for (const auto& channel : image) for (const auto& row : channel) pixels.insert(pixels.end(), row.begin(), row.end());
-          const std::vector<std::vector<double>> logits = {expected.at("logits")[i].get<std::vector<double>>()};
+          const std::vector<std::vector<double>> logits = {As<std::vector<double>>(expected["logits"][i])};
           CHECK(MaxDifference(runner.EncodeImage(pixels), logits) < kTolerance);
         }
         continue;
       }
-      for (size_t i = 0; i < expected.at("ids").size(); ++i) {
-        const auto logits = expected.at("logits")[i].get<std::vector<std::vector<double>>>();
-        CHECK(MaxDifference(runner.EncodeRows(expected.at("ids")[i].get<std::vector<int32_t>>()), logits) < kTolerance);
+      for (size_t i = 0; i < expected["ids"].size(); ++i) {
+        const auto logits = As<std::vector<std::vector<double>>>(expected["logits"][i]);
+        CHECK(MaxDifference(runner.EncodeRows(As<std::vector<int32_t>>(expected["ids"][i])), logits) < kTolerance);
       }
     }
   }

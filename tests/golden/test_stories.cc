@@ -14,7 +14,7 @@ namespace {
 struct Stories {
   std::string name;
   std::filesystem::path source, tokenizer;
-  nlohmann::json expected;
+  Json expected;
   std::vector<int32_t> ids;
   // What 8 and 4 bit weights (the program's --weights) with int8 rows may cost, in percent of the perplexity in fp32:
   // about 1.5 times what README.md says that they do.
@@ -32,10 +32,10 @@ std::vector<int32_t> Greedy(Runner& runner, const std::vector<int32_t>& prompt, 
 // The reference value over as many windows as a slow run takes, and all of them otherwise. What int8 and int4 cost exactly is
 // checked against README.md by quality_tables; over two windows it is anybody's guess, but not more than three times that.
 void CheckPerplexity(const Stories& s) {
-  const size_t windows = IsSlowRun() ? 2 : s.expected.at("window_nll").size();
-  double reference = s.expected.at("perplexity").get<double>(), slack = 1.0;
+  const size_t windows = IsSlowRun() ? 2 : s.expected["window_nll"].size();
+  double reference = s.expected["perplexity"].as_double(), slack = 1.0;
   if (IsSlowRun()) {
-    const auto nll = s.expected.at("window_nll").get<std::vector<double>>();
+    const auto nll = As<std::vector<double>>(s.expected["window_nll"]);
     reference = std::exp((nll[0] + nll[1]) / static_cast<double>(2 * kWindow));
     slack = 3.0;
   }
@@ -61,11 +61,11 @@ TEST_CASE("stories260K: logits, 256 greedy ids, perplexity") {
   const Stories s{"stories260K", model, tokenizer, ReadJson(folder + "/expected.json"), ReadIds(folder + "/ids.json"), 0.35, 7.1};
 
   const std::string path = ConvertTo("stories260K", model, WeightType::kF32, tokenizer);
-  const auto logits = s.expected.at("logits").get<std::vector<std::vector<double>>>();
-  const auto logit_ids = s.expected.at("ids").get<std::vector<int32_t>>();
+  const auto logits = As<std::vector<std::vector<double>>>(s.expected["logits"]);
+  const auto logit_ids = As<std::vector<int32_t>>(s.expected["ids"]);
   Runner runner(path, CacheOptions(THIMBLE_CACHE_F32));
   CHECK(MaxDifference(runner.Prefill(logit_ids), logits) < 2e-4);
-  CHECK(Greedy(runner, s.expected.at("greedy_prompt"), 256) == s.expected.at("greedy").get<std::vector<int32_t>>());
+  CHECK(Greedy(runner, As<std::vector<int32_t>>(s.expected["greedy_prompt"]), 256) == As<std::vector<int32_t>>(s.expected["greedy"]));
   CheckPerplexity(s);
 }
 
@@ -78,9 +78,9 @@ TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity
     if (IsSlowRun() && !qmqa) continue;
     const Stories s{name, source, {}, ReadJson(source + "/fixture.json"), ReadIds(SharedDataPath("models/stories-qmqa/ids.json")),
                     qmqa ? 0.13 : 0.09, qmqa ? 1.2 : 0.5};
-    const auto logits = s.expected.at("logits").get<std::vector<std::vector<double>>>();
-    const auto greedy = s.expected.at("greedy").get<std::vector<int32_t>>();
-    const auto prompt = s.expected.at("prompt_ids").get<std::vector<int32_t>>();
+    const auto logits = As<std::vector<std::vector<double>>>(s.expected["logits"]);
+    const auto greedy = As<std::vector<int32_t>>(s.expected["greedy"]);
+    const auto prompt = As<std::vector<int32_t>>(s.expected["prompt_ids"]);
     Runner runner(ConvertTo(name, source, WeightType::kF32), CacheOptions(THIMBLE_CACHE_F32));
     CHECK(MaxDifference(runner.Prefill({greedy.begin(), greedy.begin() + static_cast<long>(logits.size())}), logits) < 2e-4);
     std::vector<int32_t> text = prompt;
@@ -95,8 +95,8 @@ TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity
 TEST_CASE("the shipped model writes the same greedy text on every machine and for every number of threads") {
   const std::string path = std::string(THIMBLE_GOLDEN_DIR) + "/../../targets/cli/models/stories-qmqa.thimble";
   const auto expected = ReadJson(std::string(THIMBLE_GOLDEN_DIR) + "/stories-qmqa/shipped_greedy.json");
-  const auto prompt = expected.at("prompt").get<std::vector<int32_t>>();
-  const auto greedy = expected.at("greedy").get<std::vector<int32_t>>();
+  const auto prompt = As<std::vector<int32_t>>(expected["prompt"]);
+  const auto greedy = As<std::vector<int32_t>>(expected["greedy"]);
   for (const char* kernels : {"scalar", static_cast<const char*>(nullptr)}) {
     std::vector<int32_t> first;
     for (const uint32_t threads : {1u, 2u, 4u}) {
@@ -116,12 +116,12 @@ TEST_CASE("the shipped model writes the same greedy text on every machine and fo
 TEST_CASE("thimble_generate streams the shipped model's greedy text") {
   const std::string path = std::string(THIMBLE_GOLDEN_DIR) + "/../../targets/cli/models/stories-qmqa.thimble";
   const auto expected = ReadJson(std::string(THIMBLE_GOLDEN_DIR) + "/stories-qmqa/shipped_greedy.json");
-  const auto prompt = expected.at("prompt_text").get<std::string>(), text = expected.at("text").get<std::string>();
-  const size_t tokens = expected.at("greedy").size(), prompt_tokens = expected.at("prompt").size();
+  const auto prompt = expected["prompt_text"].as_text(), text = expected["text"].as_text();
+  const size_t tokens = expected["greedy"].size(), prompt_tokens = expected["prompt"].size();
   ApiOptions options = CacheOptions(THIMBLE_CACHE_Q8, 128);
   options.kernels = "scalar";
   Runner runner(path, options);
-  CHECK(runner.Tokenize(prompt, true) == expected.at("prompt").get<std::vector<int32_t>>());
+  CHECK(runner.Tokenize(prompt, true) == As<std::vector<int32_t>>(expected["prompt"]));
   const Runner::Generated generated = runner.Generate(prompt, tokens);
   CHECK(generated.Text() == text);
   CHECK(generated.prompt_tokens == prompt_tokens);

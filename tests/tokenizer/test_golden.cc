@@ -1,10 +1,10 @@
 // Known texts and ids of real tokenizers. The vocabularies are not ours: they are read from the shared data.
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "tests/support/json_testing.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
@@ -81,7 +81,7 @@ class GgufStrings {
   std::string bytes_;
 };
 
-std::vector<int32_t> ReadIds(const nlohmann::json& json) { return json.get<std::vector<int32_t>>(); }
+std::vector<int32_t> ReadIds(const Json& json) { return test::As<std::vector<int32_t>>(json); }
 
 }  // namespace
 
@@ -105,15 +105,15 @@ TEST_CASE("GPT-2's vectors") {
 
 TEST_CASE("StarCoder's vectors: digits one by one") {
   const GgufStrings gguf(SharedFile("tokenizers/ggml_vocab/ggml-vocab-starcoder.gguf"));
-  nlohmann::json json = nlohmann::json::parse(SharedFile("tokenizers/hf_tokenizer.json"));
+  Json json = ParseJson(SharedFile("tokenizers/hf_tokenizer.json"));
   // SmolLM2 splits like StarCoder; with StarCoder's vocabulary in its file the vectors apply.
-  nlohmann::json vocab = nlohmann::json::object();
+  Json vocab = Json::Object();
   const std::vector<std::string> pieces = gguf.Array("tokenizer.ggml.tokens");
   for (size_t id = 0; id < pieces.size(); ++id) vocab[pieces[id]] = id;
   json["model"]["vocab"] = vocab;
   json["model"]["merges"] = gguf.Array("tokenizer.ggml.merges");
-  json["added_tokens"] = nlohmann::json::array();
-  const LoadedTokenizer tokenizer(ReadTokenizerJson(json.dump()));
+  json["added_tokens"] = Json::Array();
+  const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(json)));
   CheckCases(tokenizer, ReadCases("starcoder"));
 }
 
@@ -141,8 +141,8 @@ TEST_CASE("SmolLM2's tokenizer.json") {
 
 TEST_CASE("stories260K: 20000 ids of a text") {
   const LoadedTokenizer tokenizer(LoadTokenizer(SharedPath("tokenizers/tok512.bin")));
-  const nlohmann::json json = nlohmann::json::parse(SharedFile("golden/public/stories260K/ids.json"));
-  const std::vector<int32_t> ids = ReadIds(json.is_array() ? json : json.at("ids"));
+  const Json json = ParseJson(SharedFile("golden/public/stories260K/ids.json"));
+  const std::vector<int32_t> ids = ReadIds(json.is_array() ? json : json["ids"]);
   REQUIRE(ids.size() >= 20000);
   std::string text = SharedFile("corpora/tinystories_smallGPT.txt");
   const std::string decoded = tokenizer.Decode(ids);
@@ -155,11 +155,11 @@ TEST_CASE("stories260K: 20000 ids of a text") {
 
 TEST_CASE("stories-qmqa: the ids of its held-out text and of its prompt") {
   const LoadedTokenizer tokenizer(LoadTokenizer(SharedPath("models/stories-qmqa/tokenizer.model")));
-  const nlohmann::json fixture = nlohmann::json::parse(SharedFile("models/stories-qmqa/fixture.json"));
-  CHECK(tokenizer.Encode(fixture.at("prompt_text").get<std::string>()) == ReadIds(fixture.at("prompt_ids")));
-  CHECK(tokenizer.Decode(ReadIds(fixture.at("greedy"))) == fixture.at("greedy_text").get<std::string>());
+  const Json fixture = ParseJson(SharedFile("models/stories-qmqa/fixture.json"));
+  CHECK(tokenizer.Encode(fixture["prompt_text"].as_text()) == ReadIds(fixture["prompt_ids"]));
+  CHECK(tokenizer.Decode(ReadIds(fixture["greedy"])) == fixture["greedy_text"].as_text());
 
-  std::vector<int32_t> ids = ReadIds(nlohmann::json::parse(SharedFile("models/stories-qmqa/ids.json")));
+  std::vector<int32_t> ids = ReadIds(ParseJson(SharedFile("models/stories-qmqa/ids.json")));
   // The text is a sequence of stories, each between bos and eos.
   std::vector<int32_t> again;
   for (size_t begin = 0; begin < ids.size();) {

@@ -5,16 +5,15 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "tests/support/json_testing.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
 using namespace thimble::testing;
-using nlohmann::json;
 
 namespace {
 
@@ -96,8 +95,8 @@ struct SpmFile {
   }
 };
 
-json SmallTokenizerJson() {
-  json vocab;
+Json SmallTokenizerJson() {
+  Json vocab;
   int id = 0;
   for (int byte = 0; byte < 256; ++byte) {
     const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
@@ -112,7 +111,7 @@ json SmallTokenizerJson() {
       ["\xc4\xa0"
        "ab"] = id++;
   return {{"version", "1.0"},
-          {"added_tokens", json::array({{{"id", 258}, {"content", "<|end|>"}, {"special", true}},
+          {"added_tokens", Json::Array({{{"id", 258}, {"content", "<|end|>"}, {"special", true}},
                                         {{"id", 259}, {"content", "<tool>"}, {"special", false}}})},
           {"normalizer", nullptr},
           {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
@@ -121,7 +120,7 @@ json SmallTokenizerJson() {
           {"model",
            {{"type", "BPE"},
             {"vocab", vocab},
-            {"merges", json::array({"a b", json::array({"\xc4\xa0", "ab"})})}}}};
+            {"merges", Json::Array({"a b", Json::Array({"\xc4\xa0", "ab"})})}}}};
 }
 
 }  // namespace
@@ -190,27 +189,27 @@ TEST_CASE("SentencePiece model: any damage ends in an error or a model") {
 }
 
 TEST_CASE("tokenizer.json: a small one") {
-  const LoadedTokenizer tokenizer(ReadTokenizerJson(SmallTokenizerJson().dump()));
+  const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(SmallTokenizerJson())));
   CHECK(tokenizer.Encode("ab ab") == std::vector<int32_t>{256, 257});
   CHECK(tokenizer.Encode("\n") == std::vector<int32_t>{'\n'});
   CHECK(tokenizer.Encode("ab<tool>ab<|end|>", {.parse_special = true}) ==
         std::vector<int32_t>{256, 259, 256, 258});
-  json with_bos = SmallTokenizerJson();
+  Json with_bos = SmallTokenizerJson();
   with_bos["post_processor"] = {
       {"type", "Sequence"},
       {"processors",
-       json::array({{{"type", "ByteLevel"}},
+       Json::Array({{{"type", "ByteLevel"}},
                     {{"type", "TemplateProcessing"},
-                     {"single", json::array({{{"SpecialToken", {{"id", "<|end|>"}, {"type_id", 0}}}},
+                     {"single", Json::Array({{{"SpecialToken", {{"id", "<|end|>"}, {"type_id", 0}}}},
                                              {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}})}}})}};
-  const LoadedTokenizer adding(ReadTokenizerJson(with_bos.dump()));
+  const LoadedTokenizer adding(ReadTokenizerJson(JsonText(with_bos)));
   CHECK(adding.Encode("ab") == std::vector<int32_t>{258, 256});
   CHECK(adding.EncodePlain("ab") == std::vector<int32_t>{256});
-  json split = SmallTokenizerJson();
+  Json split = SmallTokenizerJson();
   split["pre_tokenizer"] = {
       {"type", "Sequence"},
       {"pretokenizers",
-       json::array({{{"type", "Split"},
+       Json::Array({{{"type", "Split"},
                      {"pattern",
                       {{"Regex",
                         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|"
@@ -218,14 +217,16 @@ TEST_CASE("tokenizer.json: a small one") {
                      {"behavior", "Isolated"},
                      {"invert", false}},
                     {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}})}};
-  CHECK(LoadedTokenizer(ReadTokenizerJson(split.dump())).Encode("ab ab") == tokenizer.Encode("ab ab"));
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(split))).Encode("ab ab") == tokenizer.Encode("ab ab"));
 }
 
 TEST_CASE("tokenizer.json: the first line of a merges.txt among the merges") {
-  json file = SmallTokenizerJson();
-  file["model"]["merges"].insert(file["model"]["merges"].begin(), "#version: 0.2");
-  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode("ab ab") ==
-        LoadedTokenizer(ReadTokenizerJson(SmallTokenizerJson().dump())).Encode("ab ab"));
+  Json file = SmallTokenizerJson();
+  std::vector<Json> merges = {"#version: 0.2"};
+  for (const Json& merge : file["model"]["merges"].items()) merges.push_back(merge);
+  file["model"]["merges"] = merges;
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode("ab ab") ==
+        LoadedTokenizer(ReadTokenizerJson(JsonText(SmallTokenizerJson()))).Encode("ab ab"));
 }
 
 TEST_CASE("a long piece of U+2581 takes as long as it is") {
@@ -245,16 +246,16 @@ TEST_CASE("a tokenizer file that is too large is not read") {
 
 TEST_CASE("tokenizer.json: the split patterns") {
   const auto split = [](const std::string& regex) {
-    return json{
+    return Json{
         {"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
   };
-  const json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
-  const json gpt2 = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
-  const auto digits = [](bool each) { return json{{"type", "Digits"}, {"individual_digits", each}}; };
-  const auto pattern = [&](const json& steps) {
-    json file = SmallTokenizerJson();
-    file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", steps}};
-    return ReadTokenizerJson(file.dump()).split;
+  const Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const Json gpt2 = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
+  const auto digits = [](bool each) { return Json{{"type", "Digits"}, {"individual_digits", each}}; };
+  const auto pattern = [&](std::vector<Json> steps) {
+    Json file = SmallTokenizerJson();
+    file["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", Json::Array(std::move(steps))}};
+    return ReadTokenizerJson(JsonText(file)).split;
   };
   const std::string head = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)";
   const std::string tail = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -282,56 +283,56 @@ TEST_CASE("tokenizer.json: the split patterns") {
 }
 
 TEST_CASE("tokenizer.json: what it refuses, by name") {
-  const auto refusal = [](const std::function<void(json&)>& change, Code code) {
-    json file = SmallTokenizerJson();
+  const auto refusal = [](const std::function<void(Json&)>& change, Code code) {
+    Json file = SmallTokenizerJson();
     change(file);
-    return Refusal([&] { WriteTokenizerSegment(ReadTokenizerJson(file.dump())); }, code);
+    return Refusal([&] { WriteTokenizerSegment(ReadTokenizerJson(JsonText(file))); }, code);
   };
   const Code unsupported = Code::kUnsupported;
   CHECK(Contains(refusal(
-                     [](json& f) {
+                     [](Json& f) {
                        f["normalizer"] = {{"type", "NFKC"}};
                      },
                      unsupported),
                  "normalizer NFKC"));
-  CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"] = nullptr; }, unsupported), "pre_tokenizer"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"] = nullptr; }, unsupported), "pre_tokenizer"));
   CHECK(
-      Contains(refusal([](json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }, unsupported), "Metaspace"));
-  CHECK(Contains(refusal([](json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }, unsupported),
+      Contains(refusal([](Json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }, unsupported), "Metaspace"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }, unsupported),
                  "add_prefix_space"));
   CHECK(
-      Contains(refusal([](json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
+      Contains(refusal([](Json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
   CHECK(Contains(refusal(
-                     [](json& f) {
+                     [](Json& f) {
                        f["pre_tokenizer"] = {
                            {"type", "Sequence"},
-                           {"pretokenizers", json::array({{{"type", "Split"},
+                           {"pretokenizers", Json::Array({{{"type", "Split"},
                                                            {"pattern", {{"Regex", "\\d{1,3}"}}},
                                                            {"behavior", "Isolated"}}})}};
                      },
                      unsupported),
                  "pattern"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["type"] = "Unigram"; }, unsupported), "Unigram"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "ByteLevel"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["dropout"] = 0.1; }, unsupported), "dropout"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, unsupported), "suffix"));
-  CHECK(Contains(refusal([](json& f) { f["post_processor"] = {{"type", "Bert"}}; }, unsupported), "Bert"));
-  CHECK(Contains(refusal([](json& f) { f["added_tokens"][0]["single_word"] = true; }, unsupported),
+  CHECK(Contains(refusal([](Json& f) { f["model"]["type"] = "Unigram"; }, unsupported), "Unigram"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "ByteLevel"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["dropout"] = 0.1; }, unsupported), "dropout"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, unsupported), "suffix"));
+  CHECK(Contains(refusal([](Json& f) { f["post_processor"] = {{"type", "Bert"}}; }, unsupported), "Bert"));
+  CHECK(Contains(refusal([](Json& f) { f["added_tokens"][0]["single_word"] = true; }, unsupported),
                  "single_word"));
   const Code invalid = Code::kInvalidModel;
-  CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["x y"] = -1; }, invalid), "vocab"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["xy"] = 5; }, invalid), "two pieces"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["xy"] = 9999999; }, invalid), "too high"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["vocab"]["xy"] = 1e30; }, invalid), "must be an id"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["vocab"] = 1; }, invalid), "vocab"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["merges"].push_back("q z"); }, invalid), "merges[2]"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["merges"].push_back("qz"); }, invalid), "merges[2]"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["merges"].push_back(7); }, invalid), "merges[2]"));
-  CHECK(Contains(refusal([](json& f) { f["model"]["merges"].push_back("a b"); }, invalid), "merges[2]"));
-  CHECK(Contains(refusal([](json& f) { f["model"] = "x"; }, invalid), "model"));
-  CHECK(Contains(refusal([](json& f) { f["added_tokens"][0]["id"] = "x"; }, invalid), "added_tokens[0].id"));
-  CHECK(Contains(refusal([](json& f) { f["added_tokens"][0].erase("content"); }, invalid), "content"));
-  CHECK(Contains(refusal([](json& f) { f["added_tokens"] = 3; }, invalid), "added_tokens"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["x y"] = -1; }, invalid), "vocab"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["xy"] = 5; }, invalid), "two pieces"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["xy"] = 9999999; }, invalid), "too high"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["xy"] = 1e30; }, invalid), "must be an id"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"] = 1; }, invalid), "vocab"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["merges"].Push("q z"); }, invalid), "merges[2]"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["merges"].Push("qz"); }, invalid), "merges[2]"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["merges"].Push(7); }, invalid), "merges[2]"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["merges"].Push("a b"); }, invalid), "merges[2]"));
+  CHECK(Contains(refusal([](Json& f) { f["model"] = "x"; }, invalid), "model"));
+  CHECK(Contains(refusal([](Json& f) { f["added_tokens"][0]["id"] = "x"; }, invalid), "added_tokens[0].id"));
+  CHECK(Contains(refusal([](Json& f) { f["added_tokens"][0].Erase("content"); }, invalid), "content"));
+  CHECK(Contains(refusal([](Json& f) { f["added_tokens"] = 3; }, invalid), "added_tokens"));
   Refusal([] { ReadTokenizerJson("{"); }, invalid);
   Refusal([] { ReadTokenizerJson("[]"); }, invalid);
   Refusal([] { ReadTokenizerJson(std::string(100000, '[')); }, invalid);
@@ -371,8 +372,8 @@ TEST_CASE("llama2.c tokenizer.bin: a small one, cut and damaged") {
 
 TEST_CASE("LoadTokenizer recognises files and directories, and names what is ambiguous") {
   const std::string spm = SpmFile().Bytes();
-  const std::string whole = SmallTokenizerJson().dump();
-  const std::string vocab = SmallTokenizerJson()["model"]["vocab"].dump();
+  const std::string whole = JsonText(SmallTokenizerJson());
+  const std::string vocab = JsonText(SmallTokenizerJson()["model"]["vocab"]);
   const std::string merges = "#version: 0.2\na b\n\xc4\xa0 ab\n";
   {
     Directory directory;

@@ -2,16 +2,15 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "runtime/core/unicode/unicode.h"
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/tokenizers.h"
-#include "runtime/core/unicode/unicode.h"
+#include "tests/support/json_testing.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
 using namespace thimble::testing;
-using nlohmann::json;
 
 namespace {
 
@@ -19,14 +18,14 @@ using Ids = std::vector<int32_t>;
 
 constexpr char kMeta[] = "\u2581";
 
-json Replace() { return {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMeta}}; }
-json Metaspace(const char* scheme) {
+Json Replace() { return {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMeta}}; }
+Json Metaspace(const char* scheme) {
   return {{"type", "Metaspace"}, {"replacement", kMeta}, {"prepend_scheme", scheme}, {"split", false}};
 }
 
 // <unk>, <s>, the bytes, letters, and merges whose order is not the order of the ids.
-json SmallFile() {
-  json vocab = {{"<unk>", 0}, {"<s>", 1}};
+Json SmallFile() {
+  Json vocab = {{"<unk>", 0}, {"<s>", 1}};
   int id = 2;
   for (int byte = 0; byte < 256; ++byte) {
     char name[8];
@@ -38,7 +37,7 @@ json SmallFile() {
     vocab[piece] = id++;
   }
   return {{"added_tokens",
-           json::array({{{"id", 0}, {"content", "<unk>"}, {"special", true}},
+           Json::Array({{{"id", 0}, {"content", "<unk>"}, {"special", true}},
                         {{"id", 1}, {"content", "<s>"}, {"special", true}},
                         {{"id", 300}, {"content", "<x>"}, {"normalized", false}},
                         {{"id", 301}, {"content", "<l>"}, {"normalized", false}, {"lstrip", true}},
@@ -51,16 +50,16 @@ json SmallFile() {
             {"byte_fallback", true},
             {"unk_token", "<unk>"},
             {"vocab", vocab},
-            {"merges", json::array({"b c", "a b", "\u2581 a", "\u2581 \u2581", "a a", "a bc", "\u2581a b",
+            {"merges", Json::Array({"b c", "a b", "\u2581 a", "\u2581 \u2581", "a a", "a bc", "\u2581a b",
                                     "\u2581 ab", "b \u00e9"})}}}};
 }
 
 // Characters, then the pair with the lowest rank, the first of equals, until there is none.
-Ids SlowEncode(const json& file, std::string_view text) {
-  const json& vocab = file["model"]["vocab"];
+Ids SlowEncode(const Json& file, std::string_view text) {
+  const Json& vocab = file["model"]["vocab"];
   std::map<std::pair<std::string, std::string>, size_t> ranks;
-  for (const json& merge : file["model"]["merges"]) {
-    const std::string line = merge;
+  for (const Json& merge : file["model"]["merges"].items()) {
+    const std::string& line = merge.as_text();
     const size_t space = line.find(' ');
     ranks.emplace(std::pair(line.substr(0, space), line.substr(space + 1)), ranks.size());
   }
@@ -85,9 +84,8 @@ Ids SlowEncode(const json& file, std::string_view text) {
   }
   Ids ids;
   for (const std::string& symbol : symbols) {
-    const auto found = vocab.find(symbol);
-    if (found != vocab.end()) {
-      ids.push_back(found->get<int32_t>());
+    if (const Json* found = vocab.Find(symbol)) {
+      ids.push_back(static_cast<int32_t>(found->as_unsigned()));
       continue;
     }
     for (const char c : symbol) ids.push_back(2 + static_cast<uint8_t>(c));
@@ -95,9 +93,9 @@ Ids SlowEncode(const json& file, std::string_view text) {
   return ids;
 }
 
-std::string Refusal(const json& file) {
+std::string Refusal(const Json& file) {
   try {
-    WriteTokenizerSegment(ReadTokenizerJson(file.dump()));
+    WriteTokenizerSegment(ReadTokenizerJson(JsonText(file)));
   } catch (const ImportError& error) {
     CHECK(error.code() == Code::kUnsupported);
     return error.what();
@@ -113,8 +111,8 @@ bool Contains(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("Byte-fallback BPE equals the slow rule, and any bytes come back") {
-  const json file = SmallFile();
-  const LoadedTokenizer tokenizer(ReadTokenizerJson(file.dump()));
+  const Json file = SmallFile();
+  const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(file)));
   CHECK(tokenizer.Encode("abc") == Ids{tokenizer.Id("abc")});
   CHECK(tokenizer.Encode("ab\n") == Ids{tokenizer.Id("ab"), 2 + '\n'});
   Pcg32 random(23);
@@ -130,10 +128,10 @@ TEST_CASE("Byte-fallback BPE equals the slow rule, and any bytes come back") {
 }
 
 TEST_CASE("Byte-fallback BPE: where a space is put in front") {
-  json file = SmallFile();
+  Json file = SmallFile();
   file["normalizer"] = {{"type", "Sequence"},
-                        {"normalizers", json::array({{{"type", "Prepend"}, {"prepend", kMeta}}, Replace()})}};
-  const LoadedTokenizer prepend(ReadTokenizerJson(file.dump()));
+                        {"normalizers", Json::Array({{{"type", "Prepend"}, {"prepend", kMeta}}, Replace()})}};
+  const LoadedTokenizer prepend(ReadTokenizerJson(JsonText(file)));
   const int32_t a = prepend.Id("a");
   const int32_t space_a = prepend.Id(" a");
   const int32_t space = prepend.Id(" ");
@@ -143,29 +141,29 @@ TEST_CASE("Byte-fallback BPE: where a space is put in front") {
   CHECK(prepend.Decode(prepend.Encode(" a")) == " a");
   file["normalizer"] = nullptr;
   file["pre_tokenizer"] = Metaspace("always");
-  const LoadedTokenizer always(ReadTokenizerJson(file.dump()));
+  const LoadedTokenizer always(ReadTokenizerJson(JsonText(file)));
   CHECK(always.Encode("a") == Ids{space_a});
   CHECK(always.Encode(" a") == Ids{space_a});
   CHECK(always.Encode("a<x>a") == Ids{space_a, 300, space_a});
   file["pre_tokenizer"] = Metaspace("first");
-  const LoadedTokenizer first(ReadTokenizerJson(file.dump()));
+  const LoadedTokenizer first(ReadTokenizerJson(JsonText(file)));
   CHECK(first.Encode(" a") == Ids{space_a});
   CHECK(first.Encode("a<x>a") == Ids{space_a, 300, a});
   CHECK(first.Encode("<x>a") == Ids{300, a});
   CHECK(first.Encode("<s>a", {.parse_special = true}) == Ids{1, a});
   file["pre_tokenizer"] = Metaspace("never");
-  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode("a") == Ids{a});
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode("a") == Ids{a});
   // What the normalizer leaves for Split is nothing.
   file["normalizer"] = Replace();
   file["pre_tokenizer"] = {{"type", "Split"},
                            {"pattern", {{"String", " "}}},
                            {"behavior", "MergedWithPrevious"},
                            {"invert", false}};
-  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode(" a") == Ids{space_a});
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode(" a") == Ids{space_a});
 }
 
 TEST_CASE("Added tokens take the white space beside them") {
-  const LoadedTokenizer tokenizer(ReadTokenizerJson(SmallFile().dump()));
+  const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(SmallFile())));
   const int32_t a = tokenizer.Id("a");
   CHECK(tokenizer.Encode("a \t\u3000<l>a") == Ids{a, 301, a});
   CHECK(tokenizer.Encode("a<r> \n\u00a0a") == Ids{a, 302, a});
@@ -176,15 +174,15 @@ TEST_CASE("Added tokens take the white space beside them") {
 }
 
 TEST_CASE("Byte-fallback BPE: ignore_merges takes a text that is a piece whole") {
-  json file = SmallFile();
-  file["model"]["merges"] = json::array({"b c"});
-  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode("ab").size() == 2);
+  Json file = SmallFile();
+  file["model"]["merges"] = Json::Array({"b c"});
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode("ab").size() == 2);
   file["model"]["ignore_merges"] = true;
-  CHECK(LoadedTokenizer(ReadTokenizerJson(file.dump())).Encode("ab").size() == 1);
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode("ab").size() == 1);
 }
 
 TEST_CASE("Byte-fallback BPE: what it refuses, by name") {
-  json file = SmallFile();
+  Json file = SmallFile();
   file["normalizer"] = {{"type", "NFKC"}};
   CHECK(Contains(Refusal(file), "NFKC"));
   file["normalizer"] = nullptr;
@@ -211,8 +209,8 @@ TEST_CASE("Byte-fallback BPE: what it refuses, by name") {
 TEST_CASE("Llama 2's vocabulary as a merge list gives the ids of its scores") {
   const TokenizerModel original = LoadTokenizer(SharedPath("tokenizers/llama2_tokenizer.model"));
   std::map<std::string, uint32_t> ids;
-  json vocab = json::object();
-  json added = json::array();
+  Json vocab = Json::Object();
+  Json added = Json::Array();
   const auto meta = [](const std::string& piece) {
     std::string text;
     for (const char c : piece) text += c == ' ' ? std::string(kMeta) : std::string(1, c);
@@ -230,26 +228,26 @@ TEST_CASE("Llama 2's vocabulary as a merge list gives the ids of its scores") {
     if (original.types[id] == PieceType::kNormal) {
       ids[piece] = id;
     } else {
-      added.push_back({{"id", id}, {"content", piece}, {"special", true}});
+      added.Push({{"id", id}, {"content", piece}, {"special", true}});
     }
   }
   // Every way to make a piece of two, the best piece first.
-  std::vector<std::pair<float, json>> merges;
+  std::vector<std::pair<float, Json>> merges;
   for (const auto& [piece, id] : ids) {
     for (size_t cut = 1; cut < piece.size(); ++cut) {
       if (ids.contains(piece.substr(0, cut)) && ids.contains(piece.substr(cut)))
         merges.push_back(
-            {original.scores[id], json::array({meta(piece.substr(0, cut)), meta(piece.substr(cut))})});
+            {original.scores[id], Json::Array({meta(piece.substr(0, cut)), meta(piece.substr(cut))})});
     }
   }
   std::stable_sort(merges.begin(), merges.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
-  json list = json::array();
-  for (const auto& [score, merge] : merges) list.push_back(merge);
-  const json file = {{"added_tokens", added},
+  Json list = Json::Array();
+  for (const auto& [score, merge] : merges) list.Push(merge);
+  const Json file = {{"added_tokens", added},
                      {"normalizer",
                       {{"type", "Sequence"},
-                       {"normalizers", json::array({{{"type", "Prepend"}, {"prepend", kMeta}}, Replace()})}}},
+                       {"normalizers", Json::Array({{{"type", "Prepend"}, {"prepend", kMeta}}, Replace()})}}},
                      {"pre_tokenizer", nullptr},
                      {"model",
                       {{"type", "BPE"},
@@ -257,7 +255,7 @@ TEST_CASE("Llama 2's vocabulary as a merge list gives the ids of its scores") {
                        {"unk_token", "<unk>"},
                        {"vocab", vocab},
                        {"merges", list}}}};
-  const LoadedTokenizer converted(ReadTokenizerJson(file.dump()));
+  const LoadedTokenizer converted(ReadTokenizerJson(JsonText(file)));
   const LoadedTokenizer tokenizer(original);
   const std::string text = SharedFile("corpora/tinyshakespeare.txt").substr(0, 200000);
   CHECK(converted.EncodePlain(text) == tokenizer.EncodePlain(text));

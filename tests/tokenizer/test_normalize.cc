@@ -6,11 +6,11 @@
 #include <ctime>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "targets/convert/tokenizers/tokenizers.h"
 #include "runtime/core/unicode/nfc.h"
+#include "targets/convert/tokenizers/tokenizers.h"
+#include "tests/support/json_testing.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
@@ -171,13 +171,12 @@ TEST_CASE("Character maps: the ids of SentencePiece") {
   for (const char* name : {"bpe", "unigram"}) {
     const LoadedTokenizer tokenizer(LoadTokenizer(directory + name + ".model"));
     CHECK(tokenizer.data().charsmap_units > 0);
-    std::ifstream stream(directory + name + ".json");
-    const nlohmann::json cases = nlohmann::json::parse(stream);
+    const Json cases = test::ReadJson(directory + name + ".json");
     REQUIRE(cases.size() > 100);
-    for (const nlohmann::json& one : cases) {
-      const std::string text = one.at("text");
+    for (const Json& one : cases.items()) {
+      const std::string& text = one["text"].as_text();
       INFO(name << ", text: " << text);
-      CHECK(tokenizer.EncodePlain(text) == one.at("ids").get<Ids>());
+      CHECK(tokenizer.EncodePlain(text) == test::As<Ids>(one["ids"]));
     }
   }
 }

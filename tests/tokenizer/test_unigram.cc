@@ -2,11 +2,10 @@
 // it.
 #include <catch2/catch_test_macros.hpp>
 #include <ctime>
-#include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "tests/support/json_testing.h"
 #include "tests/tokenizer/tokenizer_testing.h"
 
 using namespace thimble;
@@ -32,13 +31,12 @@ TEST_CASE("Unigram: the ids of SentencePiece") {
   for (const char* name : {"bytes", "unknown"}) {
     const LoadedTokenizer tokenizer(LoadTokenizer(directory + name + ".model"));
     CHECK(tokenizer.data().kind == TokenizerKind::kUnigram);
-    std::ifstream stream(directory + name + ".json");
-    const nlohmann::json cases = nlohmann::json::parse(stream);
+    const Json cases = test::ReadJson(directory + name + ".json");
     REQUIRE(cases.size() > 100);
-    for (const nlohmann::json& one : cases) {
-      const std::string text = one.at("text");
+    for (const Json& one : cases.items()) {
+      const std::string& text = one["text"].as_text();
       INFO(name << ", text: " << text);
-      CHECK(tokenizer.EncodePlain(text) == one.at("ids").get<Ids>());
+      CHECK(tokenizer.EncodePlain(text) == test::As<Ids>(one["ids"]));
     }
   }
 }

@@ -62,14 +62,15 @@ const std::vector<Layer> kLayers = {
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/convert/",
-     {"runtime/core/", "format/", "ops/linear/packing/layouts.h", "targets/convert/"},
-     {"nlohmann/", "minizip/"}},
-    {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "format/"}, {"CLI/", "nlohmann/"}},
+     {"runtime/core/", "format/", "ops/linear/packing/layouts.h", "targets/convert/", "targets/json/"},
+     {"minizip/"}},
+    {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
+    {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "format/"}, {"CLI/"}},
 };
 
 // Headers of outside libraries; whatever is not here and not ours is the standard library's or the system's.
 const std::vector<std::string_view> kForeign = {"xnnpack/",     "xnnpack.h", "pthreadpool.h", "fxdiv.h",
-                                                "flatbuffers/", "nlohmann/", "CLI/",      "minizip/", "catch2/"};
+                                                "flatbuffers/", "yyjson.h",  "CLI/",      "minizip/", "catch2/"};
 
 // What the library's layers do without.
 const std::set<std::string_view> kHeavy = {"iostream",   "fstream", "sstream", "regex",

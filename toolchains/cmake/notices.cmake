@@ -21,7 +21,7 @@ thimble_notice("FlatBuffers" "${THIMBLE_FLATBUFFERS_DIR}/LICENSE" "the library: 
 thimble_notice("Unicode Character Database 15.0.0" "${PROJECT_SOURCE_DIR}/runtime/core/unicode/LICENSE.unicode"
                "the library: tables of the tokenizer")
 if(THIMBLE_BUILD_CLI)
-  thimble_notice("nlohmann-json" "${THIMBLE_JSON_DIR}/LICENSE.MIT" "the program thimble")
+  thimble_notice("yyjson" "${THIMBLE_YYJSON_DIR}/LICENSE" "the program thimble")
   thimble_notice("CLI11" "${THIMBLE_CLI11_DIR}/LICENSE" "the program thimble")
   thimble_notice("zlib and minizip" "${THIMBLE_ZLIB_DIR}/LICENSE" "the program thimble")
 endif()

@@ -1,6 +1,6 @@
 #include "targets/cli/bench/report.h"
 
-#include <nlohmann/json.hpp>
+#include "targets/json/json.h"
 
 namespace thimble::cli {
 namespace {
@@ -105,7 +105,7 @@ Json RowJson(const BenchRow& row) {
 
 std::string CsvValue(const Json& value) {
   if (value.is_null()) return "\"\"";
-  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  std::string text = value.is_text() ? value.as_text() : JsonText(value);
   for (size_t at = text.find('"'); at != std::string::npos; at = text.find('"', at + 2)) text.insert(at, 1, '"');
   return '"' + text + '"';
 }
@@ -113,7 +113,7 @@ std::string CsvValue(const Json& value) {
 // One line of names or of values; lists have no place in it.
 std::string CsvLine(const Json& row, bool names) {
   std::string line;
-  for (const auto& [name, value] : row.items()) {
+  for (const auto& [name, value] : row.members()) {
     if (value.is_array()) continue;
     line += (line.empty() ? "" : ",") + (names ? name : CsvValue(value));
   }
@@ -167,9 +167,9 @@ void BenchReport::Add(const BenchRow& row) {
     case BenchFormat::kMarkdown:
       return Print((first ? kHead : "") + MarkdownLine(row));
     case BenchFormat::kJson:
-      return Print((first ? "[\n" : ",\n") + DumpJson(RowJson(row), 2));
+      return Print((first ? "[\n" : ",\n") + JsonText(RowJson(row), 2));
     case BenchFormat::kJsonLines:
-      return Print(DumpJson(RowJson(row)) + "\n");
+      return Print(JsonText(RowJson(row)) + "\n");
     case BenchFormat::kCsv: {
       const Json json = RowJson(row);
       return Print((first ? CsvLine(json, true) : "") + CsvLine(json, false));

@@ -3,7 +3,6 @@
 // name.
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "targets/convert/import_error.h"
@@ -11,11 +10,10 @@
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
-
-using nlohmann::json;
 
 constexpr char kPrefix[] = "tokenizer.ggml.";
 
@@ -47,31 +45,30 @@ constexpr Split kSplits[] = {
 // Reads keys by their name without the prefix.
 class Fields {
  public:
-  explicit Fields(const json& metadata) : metadata_(metadata) {}
+  explicit Fields(const Json& metadata) : metadata_(metadata) {}
 
   [[noreturn]] void Fail(Code code, const std::string& key, const std::string& text) const {
     throw ImportError(code, "field '" + (kPrefix + key) + "': " + text);
   }
   // Null when absent.
-  const json* Find(const std::string& key) const {
-    const auto it = metadata_.find(kPrefix + key);
-    return it == metadata_.end() ? nullptr : &*it;
+  const Json* Find(const std::string& key) const {
+    return metadata_.Find(kPrefix + key);
   }
   std::string Text(const std::string& key) const {
-    const json* value = Find(key);
+    const Json* value = Find(key);
     if (value == nullptr) return {};
-    if (!value->is_string()) Fail(Code::kInvalidModel, key, "must be a text");
-    return value->get<std::string>();
+    if (!value->is_text()) Fail(Code::kInvalidModel, key, "must be a text");
+    return value->as_text();
   }
   bool Flag(const std::string& key, bool absent) const {
-    const json* value = Find(key);
+    const Json* value = Find(key);
     if (value == nullptr) return absent;
-    if (!value->is_boolean()) Fail(Code::kInvalidModel, key, "must be a truth value");
-    return value->get<bool>();
+    if (!value->is_bool()) Fail(Code::kInvalidModel, key, "must be a truth value");
+    return value->as_bool();
   }
   // An array of `size` elements (0: of any size), or null when absent.
-  const json* Array(const std::string& key, size_t size) const {
-    const json* value = Find(key);
+  const Json* Array(const std::string& key, size_t size) const {
+    const Json* value = Find(key);
     if (value == nullptr) return nullptr;
     if (!value->is_array()) Fail(Code::kInvalidModel, key, "must be an array");
     if (size != 0 && value->size() != size) {
@@ -81,43 +78,43 @@ class Fields {
     return value;
   }
   uint32_t Id(const std::string& key, size_t pieces) const {
-    const json* value = Find(key);
+    const Json* value = Find(key);
     if (value == nullptr) return kNoToken;
     // All ones stand for "none".
-    if (value->is_number_unsigned() && value->get<uint64_t>() == kNoToken) return kNoToken;
-    if (value->is_number_integer() && *value == -1) return kNoToken;
-    if (!value->is_number_unsigned() || value->get<uint64_t>() >= pieces) {
+    if (value->is_unsigned() && value->as_unsigned() == kNoToken) return kNoToken;
+    if (value->is_whole() && *value == -1) return kNoToken;
+    if (!value->is_unsigned() || value->as_unsigned() >= pieces) {
       Fail(Code::kInvalidModel, key, "must be an id below " + std::to_string(pieces));
     }
-    return value->get<uint32_t>();
+    return static_cast<uint32_t>(value->as_unsigned());
   }
 
  private:
-  const json& metadata_;
+  const Json& metadata_;
 };
 
 std::vector<std::string> ReadTexts(const Fields& fields, const std::string& key) {
-  const json* array = fields.Array(key, 0);
+  const Json* array = fields.Array(key, 0);
   if (array == nullptr) fields.Fail(Code::kInvalidModel, key, "is missing");
   std::vector<std::string> texts;
   texts.reserve(array->size());
-  for (const json& text : *array) {
-    if (!text.is_string()) fields.Fail(Code::kInvalidModel, key, "must be an array of texts");
-    texts.push_back(text.get<std::string>());
+  for (const Json& text : array->items()) {
+    if (!text.is_text()) fields.Fail(Code::kInvalidModel, key, "must be an array of texts");
+    texts.push_back(text.as_text());
   }
   return texts;
 }
 
 std::vector<PieceType> ReadTypes(const Fields& fields, size_t pieces) {
-  const json* array = fields.Array("token_type", pieces);
+  const Json* array = fields.Array("token_type", pieces);
   if (array == nullptr) return std::vector<PieceType>(pieces, PieceType::kNormal);
   std::vector<PieceType> types;
-  for (const json& type : *array) {
-    if (!type.is_number_unsigned() || type.get<uint64_t>() < 1 || type.get<uint64_t>() > 6) {
+  for (const Json& type : array->items()) {
+    if (!type.is_unsigned() || type.as_unsigned() < 1 || type.as_unsigned() > 6) {
       fields.Fail(Code::kInvalidModel, "token_type",
                   "element " + std::to_string(types.size()) + " must be a number from 1 to 6");
     }
-    types.push_back(static_cast<PieceType>(type.get<uint64_t>()));
+    types.push_back(static_cast<PieceType>(type.as_unsigned()));
   }
   return types;
 }
@@ -131,14 +128,14 @@ TokenizerModel ReadSentencePieces(const Fields& fields) {
   if (fields.Find("precompiled_charsmap") != nullptr) {
     fields.Fail(Code::kUnsupported, "precompiled_charsmap", "is not supported");
   }
-  const json* scores = fields.Array("scores", n);
+  const Json* scores = fields.Array("scores", n);
   if (scores == nullptr) fields.Fail(Code::kInvalidModel, "scores", "is missing");
-  for (const json& score : *scores) {
-    if (!score.is_number() || !std::isfinite(score.get<double>())) {
+  for (const Json& score : scores->items()) {
+    if (!score.is_number() || !std::isfinite(score.as_double())) {
       fields.Fail(Code::kInvalidModel, "scores",
                   "element " + std::to_string(model.scores.size()) + " is not a finite number");
     }
-    model.scores.push_back(score.get<float>());
+    model.scores.push_back(static_cast<float>(score.as_double()));
   }
   for (size_t i = 0; i < n; ++i) {
     std::string& piece = model.pieces[i];
@@ -200,12 +197,12 @@ TokenizerModel ReadByteLevel(const Fields& fields) {
 
 }  // namespace
 
-bool HasGgufVocabulary(const json& metadata) {
-  const auto it = metadata.find("tokenizer.ggml.model");
-  return it != metadata.end() && *it != "none" && *it != "no_vocab";
+bool HasGgufVocabulary(const Json& metadata) {
+  const Json* model = metadata.Find("tokenizer.ggml.model");
+  return model != nullptr && *model != "none" && *model != "no_vocab";
 }
 
-TokenizerModel ReadGgufVocabulary(const json& metadata) {
+TokenizerModel ReadGgufVocabulary(const Json& metadata) {
   const Fields fields(metadata);
   const std::string kind = fields.Text("model");
   if (kind != "llama" && kind != "gpt2") {

@@ -1,11 +1,11 @@
 // Reads GPT-2's pair of files: vocab.json (piece to id) and merges.txt (one merge per line, best first).
-#include <nlohmann/json.hpp>
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/byte_level.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
@@ -26,7 +26,7 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(std::string_view tex
 }  // namespace
 
 TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text) {
-  const nlohmann::json vocab = ParseJson(vocab_json, "vocab.json");
+  const Json vocab = ParseTokenizerFile(vocab_json);
   TokenizerModel model =
       MakeByteLevelModel(ReadVocabulary(vocab, "vocab.json"), ReadMerges(merges_text), vocab_json.size());
   // The only special piece of GPT-2 is bos, eos and unk in one; the pair of files does not say so. As unk

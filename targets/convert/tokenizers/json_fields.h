@@ -1,60 +1,58 @@
 // Reading JSON strictly: every access checks the type and names the field. Host only.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "targets/convert/import_error.h"
+#include "targets/convert/json_file.h"
 #include "targets/convert/tokenizers/byte_level.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 
-inline nlohmann::json ParseJson(std::string_view text, const std::string& name) {
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw ImportError(Code::kInvalidModel, name + ": " + error.what());
-  }
+// The files of tokenizers, whose own library takes the last of two equal keys.
+inline Json ParseTokenizerFile(std::string_view text) {
+  return ParseJsonObject(text, {}, {.repeated = Json::Repeated::kLastCounts});
 }
 
 // The member, or null when it is absent. `object` must be an object, or the field named `name` is at fault.
-inline const nlohmann::json& Member(const nlohmann::json& object, const char* key, const std::string& name) {
-  static const nlohmann::json null;
+inline const Json& Member(const Json& object, const char* key, const std::string& name) {
+  static const Json null;
   if (!object.is_object()) throw ImportError(Code::kInvalidModel, name + " must be an object");
-  const auto found = object.find(key);
-  return found == object.end() ? null : *found;
+  const Json* found = object.Find(key);
+  return found == nullptr ? null : *found;
 }
 
-inline bool BoolMember(const nlohmann::json& object, const char* key, bool absent, const std::string& name) {
-  const nlohmann::json& value = Member(object, key, name);
+inline bool BoolMember(const Json& object, const char* key, bool absent, const std::string& name) {
+  const Json& value = Member(object, key, name);
   if (value.is_null()) return absent;
-  if (!value.is_boolean())
+  if (!value.is_bool())
     throw ImportError(Code::kInvalidModel, name + "." + key + " must be true or false");
-  return value.get<bool>();
+  return value.as_bool();
 }
 
 // Empty when absent or null.
-inline std::string StringMember(const nlohmann::json& object, const char* key, const std::string& name) {
-  const nlohmann::json& value = Member(object, key, name);
+inline std::string StringMember(const Json& object, const char* key, const std::string& name) {
+  const Json& value = Member(object, key, name);
   if (value.is_null()) return {};
-  if (!value.is_string()) throw ImportError(Code::kInvalidModel, name + "." + key + " must be a string");
-  return value.get<std::string>();
+  if (!value.is_text()) throw ImportError(Code::kInvalidModel, name + "." + key + " must be a string");
+  return value.as_text();
 }
 
-inline uint32_t IdValue(const nlohmann::json& value, const std::string& name) {
-  if (!value.is_number_unsigned() || value.get<uint64_t>() >= kMaxTokenizerPieces) {
+inline uint32_t IdValue(const Json& value, const std::string& name) {
+  if (!value.is_unsigned() || value.as_unsigned() >= kMaxTokenizerPieces) {
     throw ImportError(Code::kInvalidModel, name + " must be an id");
   }
-  return static_cast<uint32_t>(value.get<uint64_t>());
+  return static_cast<uint32_t>(value.as_unsigned());
 }
 
-inline ByteLevelVocabulary ReadVocabulary(const nlohmann::json& vocab, const std::string& name) {
+inline ByteLevelVocabulary ReadVocabulary(const Json& vocab, const std::string& name) {
   if (!vocab.is_object()) throw ImportError(Code::kInvalidModel, name + " must be an object");
   ByteLevelVocabulary vocabulary;
-  for (const auto& [piece, id] : vocab.items()) vocabulary[piece] = IdValue(id, name + "[\"" + piece + "\"]");
+  for (const auto& [piece, id] : vocab.members()) vocabulary[piece] = IdValue(id, name + "[\"" + piece + "\"]");
   return vocabulary;
 }
 
@@ -69,18 +67,18 @@ inline std::pair<std::string, std::string> SplitMerge(std::string_view line, con
 }
 
 // ["a b", ["c", "d"], ...]; the first line of a merges.txt may have come along.
-inline std::vector<std::pair<std::string, std::string>> ReadMerges(const nlohmann::json& merges) {
+inline std::vector<std::pair<std::string, std::string>> ReadMerges(const Json& merges) {
   if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
   std::vector<std::pair<std::string, std::string>> pairs;
   pairs.reserve(merges.size());
   for (size_t i = 0; i < merges.size(); ++i) {
     const std::string name = "model.merges[" + std::to_string(i) + "]";
-    const nlohmann::json& merge = merges[i];
-    if (merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version")) continue;
-    if (merge.is_string()) {
-      pairs.push_back(SplitMerge(merge.get_ref<const std::string&>(), name));
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      pairs.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+    const Json& merge = merges[i];
+    if (merge.is_text() && merge.as_text().starts_with("#version")) continue;
+    if (merge.is_text()) {
+      pairs.push_back(SplitMerge(merge.as_text(), name));
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_text() && merge[1].is_text()) {
+      pairs.emplace_back(merge[0].as_text(), merge[1].as_text());
     } else {
       throw ImportError(Code::kInvalidModel, name + " must be a string or a pair of strings");
     }

@@ -1,6 +1,5 @@
 // Finds out what kind of tokenizer a path is, and reads it.
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "targets/convert/gguf_file.h"
@@ -9,12 +8,12 @@
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 // The largest tokenizer.json in use have 35 MB.
 constexpr uint64_t kMaxTokenizerFileBytes = 128u << 20;
@@ -28,7 +27,7 @@ auto Named(const fs::path& path, Read read) {
     return read();
   } catch (const ImportError& error) {
     throw error.In(path.string());
-  } catch (const json::exception& error) {
+  } catch (const JsonError& error) {
     throw ImportError(Code::kInvalidModel, error.what(), path.string());
   }
 }
@@ -86,9 +85,10 @@ TokenizerModel LoadFile(const fs::path& path) {
     return Named(path, [&] { return ReadSentencePieceModel(bytes); });
   }
   // A vocabulary maps pieces to numbers; a tokenizer.json has an object called model.
-  const bool whole =
-      Named(path, [&] { return Member(ParseJson(bytes, "JSON"), "model", "JSON").is_object(); });
-  if (whole) return Named(path, [&] { return ReadTokenizerJson(bytes); });
+  const Json root = Named(path, [&] { return ParseTokenizerFile(bytes); });
+  if (Member(root, "model", "JSON").is_object()) {
+    return Named(path, [&] { return ReadTokenizerJson(root, bytes.size()); });
+  }
   const fs::path merges = Beside(path, {"merges.txt", "vocab.bpe"}, ".bpe");
   if (merges.empty()) {
     throw ImportError(Code::kInvalidArgument, "has no \"model\", and no merges.txt is beside it",
@@ -98,8 +98,8 @@ TokenizerModel LoadFile(const fs::path& path) {
 }
 
 // "</s>" or {"content": "</s>", ...} -> its id. nullopt when absent.
-std::optional<uint32_t> NamedToken(const json& config, const char* key, const TokenizerModel& model) {
-  const json& value = Member(config, key, "tokenizer_config");
+std::optional<uint32_t> NamedToken(const Json& config, const char* key, const TokenizerModel& model) {
+  const Json& value = Member(config, key, "tokenizer_config");
   if (value.is_null()) return std::nullopt;
   const std::string name =
       value.is_object() ? StringMember(value, "content", key) : StringMember(config, key, "tokenizer_config");
@@ -113,7 +113,7 @@ void SetFlag(TokenizerModel* model, TokenizerFlag flag, bool on) {
 }
 
 // tokenizer_config.json: the names of bos, eos, unk and pad, and whether the first two are added to a text.
-void ApplyConfig(const json& config, TokenizerModel* model) {
+void ApplyConfig(const Json& config, TokenizerModel* model) {
   if (const auto id = NamedToken(config, "bos_token", *model)) model->bos = *id;
   if (const auto id = NamedToken(config, "eos_token", *model)) model->eos = *id;
   if (const auto id = NamedToken(config, "pad_token", *model)) model->pad = *id;
@@ -163,7 +163,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
     if (model.kind != TokenizerKind::kByteLevelBpe && Exists(tokenizer_json)) {
       const std::string bytes = ReadFile(tokenizer_json);
       Named(tokenizer_json, [&] {
-        const json root = ParseJson(bytes, "tokenizer.json");
+        const Json root = ParseTokenizerFile(bytes);
         AddTokens(Member(root, "added_tokens", "tokenizer.json"), model.pieces.size() + bytes.size(), &model);
         return 0;
       });
@@ -186,7 +186,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
   if (Exists(config)) {
     const std::string bytes = ReadFile(config);
     Named(config, [&] {
-      const json root = ParseJson(bytes, "tokenizer_config");
+      const Json root = ParseTokenizerFile(bytes);
       const std::string kind = StringMember(root, "tokenizer_class", "tokenizer_config");
       // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's
       // pattern.

@@ -2,16 +2,13 @@
 // get one in front, and what has no piece becomes the pieces of its bytes.
 #include "targets/convert/tokenizers/metaspace_bpe.h"
 
-#include <nlohmann/json.hpp>
-
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
-
-using nlohmann::json;
 
 constexpr char kMeta[] = "\xe2\x96\x81";  // U+2581
 
@@ -24,13 +21,13 @@ struct Spaces {
   uint32_t flags = 0;
 };
 
-void ReadNormalizer(const json& normalizer, const std::string& name, Spaces* spaces) {
+void ReadNormalizer(const Json& normalizer, const std::string& name, Spaces* spaces) {
   if (normalizer.is_null()) return;
   const std::string type = StringMember(normalizer, "type", name);
   if (type == "Sequence") {
-    const json& steps = Member(normalizer, "normalizers", name);
+    const Json& steps = Member(normalizer, "normalizers", name);
     if (!steps.is_array()) throw ImportError(Code::kInvalidModel, name + ".normalizers must be an array");
-    for (const json& step : steps) {
+    for (const Json& step : steps.items()) {
       if (StringMember(step, "type", name) == "Sequence") Refuse(name + " in itself");
       ReadNormalizer(step, name, spaces);
     }
@@ -48,14 +45,14 @@ void ReadNormalizer(const json& normalizer, const std::string& name, Spaces* spa
   }
 }
 
-void ReadPreTokenizerOfSpaces(const json& step, Spaces* spaces) {
+void ReadPreTokenizerOfSpaces(const Json& step, Spaces* spaces) {
   if (step.is_null()) return;
   const std::string name = "pre_tokenizer";
   const std::string type = StringMember(step, "type", name);
   if (type == "Split" && spaces->replaced) {
     // Cuts at spaces, of which the normalizer has left none.
     if (StringMember(Member(step, "pattern", name), "String", name + ".pattern") == " ") return;
-    Refuse(name + ".pattern " + Member(step, "pattern", name).dump());
+    Refuse(name + ".pattern " + Shown(Member(step, "pattern", name)));
   }
   if (type != "Metaspace" || spaces->replaced) Refuse(name + ".type " + type);
   if (StringMember(step, "replacement", name) != kMeta) Refuse(name + ".replacement other than U+2581");
@@ -78,13 +75,13 @@ bool LooksLikeByte(std::string_view piece) {
 
 }  // namespace
 
-TokenizerModel ReadMetaspaceBpe(const json& root, uint64_t max_id) {
+TokenizerModel ReadMetaspaceBpe(const Json& root, uint64_t max_id) {
   Spaces spaces;
   ReadNormalizer(Member(root, "normalizer", "tokenizer.json"), "normalizer", &spaces);
   ReadPreTokenizerOfSpaces(Member(root, "pre_tokenizer", "tokenizer.json"), &spaces);
   if (!spaces.replaced) Refuse("model.byte_fallback true without U+2581 for spaces");
 
-  const json& model_json = Member(root, "model", "tokenizer.json");
+  const Json& model_json = Member(root, "model", "tokenizer.json");
   const ByteLevelVocabulary vocabulary = ReadVocabulary(Member(model_json, "vocab", "model"), "model.vocab");
   const std::vector<std::pair<std::string, std::string>> merges =
       ReadMerges(Member(model_json, "merges", "model"));

@@ -3,15 +3,15 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 
 #include "targets/convert/tokenizers/tokenizer_writer.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 
 // Kind, flags, pieces, types and merges from "normalizer", "pre_tokenizer" and "model" of the file, whose
 // model.byte_fallback is true. No id may be above max_id. Throws ImportError, naming the field, for what
 // would change ids.
-TokenizerModel ReadMetaspaceBpe(const nlohmann::json& root, uint64_t max_id);
+TokenizerModel ReadMetaspaceBpe(const Json& root, uint64_t max_id);
 
 }  // namespace thimble

@@ -3,15 +3,14 @@
 #include "targets/convert/tokenizers/pre_tokenizer.h"
 
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/json_fields.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
 
-using nlohmann::json;
 using Steps = std::vector<std::string>;
 
 // Line ends are written as escapes.
@@ -89,7 +88,7 @@ const std::vector<Known>& KnownSteps() {
   throw ImportError(Code::kUnsupported, text + " is not supported");
 }
 
-std::string Describe(const json& step, const std::string& name) {
+std::string Describe(const Json& step, const std::string& name) {
   const std::string type = StringMember(step, "type", name);
   if (type == "ByteLevel") {
     if (BoolMember(step, "add_prefix_space", true, name)) Refuse(name + ".add_prefix_space true");
@@ -100,9 +99,9 @@ std::string Describe(const json& step, const std::string& name) {
   }
   if (type == "Punctuation") return "Punctuation.behavior " + StringMember(step, "behavior", name);
   if (type != "Split") Refuse(name + ".type " + type);
-  const json& pattern = Member(step, "pattern", name);
+  const Json& pattern = Member(step, "pattern", name);
   const std::string regex = StringMember(pattern, "Regex", name + ".pattern");
-  if (regex.empty()) Refuse(name + ".pattern " + pattern.dump());
+  if (regex.empty()) Refuse(name + ".pattern " + Shown(pattern));
   if (StringMember(step, "behavior", name) != "Isolated") Refuse(name + ".behavior other than Isolated");
   if (BoolMember(step, "invert", false, name)) Refuse(name + ".invert true");
   std::string line = "Split ";
@@ -120,9 +119,9 @@ std::string Describe(const json& step, const std::string& name) {
 
 }  // namespace
 
-void ReadPreTokenizer(const json& pre_tokenizer, TokenizerModel* model) {
+void ReadPreTokenizer(const Json& pre_tokenizer, TokenizerModel* model) {
   if (pre_tokenizer.is_null()) Refuse("pre_tokenizer null");
-  json steps = json::array({pre_tokenizer});
+  Json steps = Json::Array({pre_tokenizer});
   std::string name = "pre_tokenizer";
   if (StringMember(pre_tokenizer, "type", name) == "Sequence") {
     steps = Member(pre_tokenizer, "pretokenizers", name);

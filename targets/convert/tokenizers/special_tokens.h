@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
 #include "targets/convert/tokenizers/tokenizer_writer.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 
@@ -25,6 +25,6 @@ void AddEndOfGenerationByName(TokenizerModel* model);
 
 // The array "added_tokens" of a tokenizer.json (null is legal): new or renamed pieces, control where
 // "special" is true, user-defined elsewhere.
-void AddTokens(const nlohmann::json& added, uint64_t max_id, TokenizerModel* model);
+void AddTokens(const Json& added, uint64_t max_id, TokenizerModel* model);
 
 }  // namespace thimble

@@ -1,7 +1,7 @@
 // Reads tokenizer.json of the Hugging Face tokenizers library: BPE. Every part of the pipeline
 // (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
-#include <nlohmann/json.hpp>
 
+#include "runtime/core/unicode/unicode.h"
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/byte_level.h"
 #include "targets/convert/tokenizers/json_fields.h"
@@ -9,25 +9,23 @@
 #include "targets/convert/tokenizers/pre_tokenizer.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
-#include "runtime/core/unicode/unicode.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 namespace {
-
-using nlohmann::json;
 
 [[noreturn]] void Refuse(const std::string& text) {
   throw ImportError(Code::kUnsupported, text + " is not supported");
 }
 
 // NFC, alone or in a sequence.
-void ReadNormalizer(const json& normalizer, TokenizerModel* model) {
+void ReadNormalizer(const Json& normalizer, TokenizerModel* model) {
   if (normalizer.is_null()) return;
   const std::string type = StringMember(normalizer, "type", "normalizer");
   if (type == "Sequence") {
-    const json& steps = Member(normalizer, "normalizers", "normalizer");
+    const Json& steps = Member(normalizer, "normalizers", "normalizer");
     if (!steps.is_array()) throw ImportError(Code::kInvalidModel, "normalizer.normalizers must be an array");
-    for (const json& step : steps) {
+    for (const Json& step : steps.items()) {
       if (StringMember(step, "type", "normalizer.normalizers") == "Sequence") Refuse("normalizer in itself");
       ReadNormalizer(step, model);
     }
@@ -47,8 +45,8 @@ bool IsSurelyNormal(std::string_view text) {
   return true;
 }
 
-TokenizerModel ReadModel(const json& root, uint64_t max_id) {
-  const json& model = Member(root, "model", "tokenizer.json");
+TokenizerModel ReadModel(const Json& root, uint64_t max_id) {
+  const Json& model = Member(root, "model", "tokenizer.json");
   const std::string type = StringMember(model, "type", "model");
   if (type != "BPE") Refuse("model.type \"" + type + "\"");
   if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
@@ -70,15 +68,15 @@ TokenizerModel ReadModel(const json& root, uint64_t max_id) {
 
 // {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
 // alone or in a sequence; ByteLevel beside it only trims offsets.
-void ReadPostProcessor(const json& processor, TokenizerModel* model) {
+void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
   if (processor.is_null()) return;
   const std::string type = StringMember(processor, "type", "post_processor");
   if (type == "ByteLevel") return;
   if (type == "Sequence") {
-    const json& steps = Member(processor, "processors", "post_processor");
+    const Json& steps = Member(processor, "processors", "post_processor");
     if (!steps.is_array())
       throw ImportError(Code::kInvalidModel, "post_processor.processors must be an array");
-    for (const json& step : steps) {
+    for (const Json& step : steps.items()) {
       if (StringMember(step, "type", "post_processor.processors") == "Sequence")
         Refuse("post_processor in itself");
       ReadPostProcessor(step, model);
@@ -86,11 +84,11 @@ void ReadPostProcessor(const json& processor, TokenizerModel* model) {
     return;
   }
   if (type != "TemplateProcessing") Refuse("post_processor.type " + type);
-  const json& single = Member(processor, "single", "post_processor");
+  const Json& single = Member(processor, "single", "post_processor");
   if (!single.is_array()) throw ImportError(Code::kInvalidModel, "post_processor.single must be an array");
   bool after_text = false;
-  for (const json& part : single) {
-    const json& special = Member(part, "SpecialToken", "post_processor.single");
+  for (const Json& part : single.items()) {
+    const Json& special = Member(part, "SpecialToken", "post_processor.single");
     if (special.is_null()) {
       if (after_text) Refuse("post_processor.single with two sequences");
       after_text = true;
@@ -109,7 +107,7 @@ void ReadPostProcessor(const json& processor, TokenizerModel* model) {
   }
 }
 
-void NameSpecials(const json& model_json, TokenizerModel* model) {
+void NameSpecials(const Json& model_json, TokenizerModel* model) {
   if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
     model->unk = FindSpecialPiece(*model, unk);
   }
@@ -122,12 +120,12 @@ void NameSpecials(const json& model_json, TokenizerModel* model) {
 
 }  // namespace
 
-void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
+void AddTokens(const Json& added, uint64_t max_id, TokenizerModel* model) {
   if (added.is_null()) return;
   if (!added.is_array()) throw ImportError(Code::kInvalidModel, "added_tokens must be an array");
   for (size_t i = 0; i < added.size(); ++i) {
     const std::string name = "added_tokens[" + std::to_string(i) + "]";
-    const json& token = added[i];
+    const Json& token = added[i];
     const uint32_t id = IdValue(Member(token, "id", name), name + ".id");
     if (id > max_id) throw ImportError(Code::kInvalidModel, name + ".id is too high for this file");
     const std::string content = StringMember(token, "content", name);
@@ -166,10 +164,13 @@ void AddTokens(const json& added, uint64_t max_id, TokenizerModel* model) {
 }
 
 TokenizerModel ReadTokenizerJson(std::string_view text) {
-  const json root = ParseJson(text, "tokenizer.json");
-  TokenizerModel model = ReadModel(root, text.size());
-  const json& model_json = Member(root, "model", "tokenizer.json");
-  AddTokens(Member(root, "added_tokens", "tokenizer.json"), text.size(), &model);
+  return ReadTokenizerJson(ParseTokenizerFile(text), text.size());
+}
+
+TokenizerModel ReadTokenizerJson(const Json& root, uint64_t file_bytes) {
+  TokenizerModel model = ReadModel(root, file_bytes);
+  const Json& model_json = Member(root, "model", "tokenizer.json");
+  AddTokens(Member(root, "added_tokens", "tokenizer.json"), file_bytes, &model);
   ReadPostProcessor(Member(root, "post_processor", "tokenizer.json"), &model);
   NameSpecials(model_json, &model);
   return model;

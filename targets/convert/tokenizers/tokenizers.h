@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
 #include "targets/convert/tokenizers/tokenizer_writer.h"
+#include "targets/json/json.h"
 
 namespace thimble {
 
@@ -22,12 +22,14 @@ TokenizerModel LoadTokenizer(const std::filesystem::path& path);
 // SentencePiece .model (BPE or unigram).
 TokenizerModel ReadSentencePieceModel(std::string_view bytes);
 // tokenizer.json of the Hugging Face tokenizers library (byte-level BPE, or BPE with byte fallback).
-TokenizerModel ReadTokenizerJson(std::string_view json);
+TokenizerModel ReadTokenizerJson(std::string_view text);
+// The same of a file that was parsed, of so many bytes: no id can be higher.
+TokenizerModel ReadTokenizerJson(const Json& root, uint64_t file_bytes);
 // GPT-2: vocab.json and merges.txt (also called vocab.bpe).
 TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text);
 // The key-value pairs of a GGUF file ("llama" and "gpt2" vocabularies), which may have no tensors.
-TokenizerModel ReadGgufVocabulary(const nlohmann::json& metadata);
-bool HasGgufVocabulary(const nlohmann::json& metadata);
+TokenizerModel ReadGgufVocabulary(const Json& metadata);
+bool HasGgufVocabulary(const Json& metadata);
 // tiktoken: pieces in base64 with their ranks. What the file does not say (how text is split, special pieces) follows
 // from its number of ranks; with `known_file` ("cl100k_base", "o200k_base", "Llama", "r50k_base", ...) it is taken
 // from that file whatever the number is.
