@@ -178,6 +178,9 @@ constexpr int64_t kFirstCredit_ns = 3 * 1000000;
 
 constinit std::atomic<PoolUse> pool_use{PoolUse::kWhereItPays};
 constinit std::atomic<uint64_t> tasks_of_others{0};
+// Since pools are always used nobody but a calling thread has worked: it waits in its first task, or a busy machine
+// would let it do everything before another thread wakes.
+constinit std::atomic<bool> others_must_come{false};
 
 bool AlwaysShared() { return pool_use.load(std::memory_order_relaxed) == PoolUse::kAlways; }
 
@@ -248,6 +251,11 @@ void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_
       pool->pool,
       [](void* argument, size_t worker, size_t task) {
         Call* c = static_cast<Call*>(argument);
+        if (worker == 0) {
+          while (others_must_come.load(std::memory_order_relaxed)) sched_yield();
+        } else if (others_must_come.load(std::memory_order_relaxed)) {
+          others_must_come.store(false, std::memory_order_relaxed);
+        }
         c->fn(c->context, task, worker);
         if (worker != 0) return;
         ++c->own_tasks;
@@ -266,7 +274,10 @@ ThreadPool* PoolFor(ThreadPool* pool, size_t work, size_t worth_sharing) {
   return work < worth_sharing && !AlwaysShared() ? nullptr : pool;
 }
 
-void SetPoolUse(PoolUse use) { pool_use.store(use, std::memory_order_relaxed); }
+void SetPoolUse(PoolUse use) {
+  pool_use.store(use, std::memory_order_relaxed);
+  others_must_come.store(use == PoolUse::kAlways, std::memory_order_relaxed);
+}
 
 uint64_t TasksOfOtherWorkers() { return tasks_of_others.load(std::memory_order_relaxed); }
 

@@ -41,7 +41,8 @@ size_t WorkerCount(const ThreadPool* pool);
 ThreadPool* PoolFor(ThreadPool* pool, size_t work, size_t worth_sharing);
 
 // For tests, which look for races in small models and on busy machines: kAlways takes every region to the pool, however
-// little there is to do and however slow other processes make it. For all pools of the process.
+// little there is to do and however slow other processes make it, and its first region waits for another worker to come. For
+// all pools of the process.
 enum class PoolUse : uint8_t { kWhereItPays, kAlways };
 void SetPoolUse(PoolUse use);
 // How many tasks ran on workers other than the calling thread, in all pools of the process since it began.
