@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -64,7 +65,7 @@ void Decode(thimble_session* session, Work& work) {
       if (!work.Ok(Call(thimble_sample, session, &id)) || !work.Ok(DecodeId(session, id))) return;
       ++work.tokens;
     }
-    work.Ok(Call(thimble_rewind, session, 2));
+    work.Ok(Call(thimble_rewind, session, std::max<size_t>(2, thimble_rewind_limit(session))));
     int32_t out[64];
     size_t count = 0;
     work.Ok(Call(thimble_tokenize, nullptr, session, "abc \xc3\xa4 de", 9, THIMBLE_ADD_BOS | THIMBLE_PARSE_SPECIAL, out, 64,
