@@ -60,7 +60,8 @@ Status CheckHeaderChecksum(const Prefix& prefix, const void* header) {
 Status ModelFile::Open(const char* path) {
   Close();
   if (path == nullptr || path[0] == 0) return Status::Error(Code::kInvalidArgument, "no path given").Field("path");
-  const Descriptor file{open(path, O_RDONLY | O_CLOEXEC)};
+  // A FIFO without a writer must not stop us before we can see what it is; to a regular file it is all the same.
+  const Descriptor file{open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return IoError("cannot open the model file (got is errno)");
   return OpenFd(file.fd, 0, 0);
 }

@@ -3,6 +3,7 @@
 // before use.
 #include "format/tokenizer_data.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -278,12 +279,24 @@ const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) co
 }
 
 uint32_t TokenizerData::FindSpecial(std::string_view text, bool control, SpecialStage stage) const {
-  // specials[low, high) start with text[0, depth). Each step narrows them by one more byte; the shortest
-  // one, which sorts first, is a match when nothing of it is left.
+  // specials[low, high) start with text[0, depth). What the first and the last of them have in common all of them have, so
+  // that is compared once, however many there are; where they part, the next byte of the text narrows them. One of which
+  // nothing is left is a match, and sorts first.
   uint32_t low = 0;
   uint32_t high = special_count;
   uint32_t best = kNoToken;
-  for (size_t depth = 0; depth < text.size() && low < high; ++depth) {
+  for (size_t depth = 0; low < high;) {
+    const std::string_view first = Piece(specials[low]), last = Piece(specials[high - 1]);
+    const size_t end = std::min({first.size(), last.size(), text.size()});
+    while (depth < end && first[depth] == last[depth] && first[depth] == text[depth]) ++depth;
+    if (depth >= first.size()) {
+      const uint32_t id = specials[low++];
+      if (first.empty()) continue;
+      if (stage != SpecialStage::kAny && IsLate(id) != (stage == SpecialStage::kLate)) continue;
+      if (control || Type(id) == PieceType::kUserDefined) best = id;
+      continue;
+    }
+    if (depth >= text.size()) break;
     const uint8_t byte = static_cast<uint8_t>(text[depth]);
     // First entry whose byte at `depth` is not below `bound`; one that has already ended counts as lowest.
     const auto first_not_below = [&](uint32_t from, uint32_t to, uint32_t bound) {
@@ -300,13 +313,10 @@ uint32_t TokenizerData::FindSpecial(std::string_view text, bool control, Special
     };
     low = first_not_below(low, high, byte);
     high = first_not_below(low, high, uint32_t{byte} + 1);
-    if (low == high) break;
-    // In the wrong order that a damaged file may have a match is missed, but none is made up.
-    const uint32_t id = specials[low];
-    if (stage != SpecialStage::kAny && IsLate(id) != (stage == SpecialStage::kLate)) continue;
-    if (Piece(id) == text.substr(0, depth + 1) && (control || Type(id) == PieceType::kUserDefined)) best = id;
+    ++depth;
   }
-  return best;
+  // In the wrong order that a damaged file may have a match is missed, but none is made up.
+  return best != kNoToken && text.starts_with(Piece(best)) ? best : kNoToken;
 }
 
 // The double array of Darts-clone (Yata 2008): unit bits 0 to 7 and 31 are the label, 8 says that a value hangs

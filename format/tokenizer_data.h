@@ -102,8 +102,9 @@ inline constexpr uint32_t kNoToken = 0xffffffffu;
 inline constexpr uint32_t kTokenizerVersion = 1;
 inline constexpr size_t kTokenizerHeaderBytes = 64;
 inline constexpr uint32_t kMaxTokenizerPieces = 1u << 24;
-// Longest piece; bounds the memory of a detokenizer.
-inline constexpr uint32_t kMaxPieceBytes = 1u << 16;
+// Longest piece; bounds the memory of a detokenizer, and how long looking for pieces takes at one place of a text. Real
+// vocabularies stay below 200.
+inline constexpr uint32_t kMaxPieceBytes = 1u << 10;
 inline constexpr uint32_t kMaxCharsmapBytes = 1u << 26;
 
 // Which special pieces are looked for.

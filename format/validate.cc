@@ -50,6 +50,27 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
   return Status::Ok();
 }
 
+// Tensors may share a segment, but if 65,536 of them did, a small file could ask for 65,536 times its size of work.
+Status CheckSharing(const fb::Header& header, uint32_t tensors) {
+  constexpr uint64_t kMostSharers = 16;  // on average, by bytes
+  uint64_t stored = 0;  // segments lie one behind the other in the file, so this cannot wrap
+  for (uint32_t i = 0; i < CountOf(header.segments()); ++i) stored += DecodeSegment(header, i).bytes;
+  uint64_t left = stored > UINT64_MAX / kMostSharers ? UINT64_MAX : stored * kMostSharers;
+  for (uint32_t i = 0; i < tensors; ++i) {
+    TensorSpec t;
+    THIMBLE_RETURN_IF_ERROR(DecodeTensor(header, i, &t));
+    for (const int32_t segment : {t.data_segment, t.scale_segment}) {
+      const uint64_t bytes = segment < 0 ? 0 : DecodeSegment(header, static_cast<uint32_t>(segment)).bytes;
+      if (bytes > left) {
+        return Status::Error(Code::kInvalidModel, "too many tensors share segments: all together are 16 times larger than these")
+            .At("tensor", i).Field("data_segment");
+      }
+      left -= bytes;
+    }
+  }
+  return Status::Ok();
+}
+
 // What belongs to the other kind of input must be absent: what is not validated must not be there to be used.
 Status CheckAbsentInput(const Rules& rules, const InputSpec& in) {
   if (in.kind == InputKind::kPatches) {
@@ -177,6 +198,7 @@ Status ValidateModel(const fb::Header& header) {
   const Rules rules(header, tensors);
   THIMBLE_RETURN_IF_ERROR(rules.Range(tensors, 1, kMaxTensors, "tensors"));
   for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i));
+  THIMBLE_RETURN_IF_ERROR(CheckSharing(header, tensors));
   if (header.tokenizer_segment() < -1 || header.tokenizer_segment() >= static_cast<int64_t>(segments)) {
     return rules.Bad("no such segment", "tokenizer_segment").Wanted(segments);
   }

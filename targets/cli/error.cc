@@ -20,15 +20,20 @@ Error IoError(const std::string& path, const std::string& what, int error_number
   return Error(kIo, path + ": " + what + ": " + std::strerror(error_number));
 }
 
+std::string ErrorLine(const Error& error) { return std::string("thimble: error: ") + error.what() + "\n"; }
+
+std::string ErrorObject(const Error& error) {
+  Json object;
+  object["error"] = {{"code", error.code}, {"name", thimble_code_name(error.code)}, {"message", error.what()}};
+  return JsonText(object) + "\n";
+}
+
 int Report(const Error& error, bool json) {
   std::fflush(stdout);
-  std::fprintf(stderr, "thimble: error: %s\n", error.what());
+  std::fputs(ErrorLine(error).c_str(), stderr);
   if (json) {
-    Json object;
-    object["error"] = {
-        {"code", error.code}, {"name", thimble_code_name(error.code)}, {"message", error.what()}};
     try {
-      PrintJson(object);
+      Print(ErrorObject(error));
     } catch (const Error&) {
       // Standard output is what failed; stderr has said so.
     }

@@ -36,6 +36,9 @@ void Check(const thimble_error& status, const std::string& about = {});
 // "PATH: cannot be opened: No such file or directory", code kIo.
 Error IoError(const std::string& path, const std::string& what, int error_number);
 
+// "thimble: error: ...", and {"error":{code,name,message}}: each a line.
+std::string ErrorLine(const Error& error);
+std::string ErrorObject(const Error& error);
 // "thimble: error: ..." on stderr; with json also {"error":{code,name,message}} on stdout. Returns the exit
 // code.
 int Report(const Error& error, bool json);

@@ -30,6 +30,10 @@ int HexDigit(char c) {
   return -1;
 }
 
+Error TooLarge(const std::string& path, size_t most_bytes) {
+  return Error(kOutOfRange, Format("%s: is larger than the %zu MiB that are read at most", path.c_str(), most_bytes >> 20));
+}
+
 bool IsSeparator(char c) { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 Json Parse(const std::string& text, const std::string& path) {
@@ -56,12 +60,14 @@ void CheckReadable(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) throw IoError(path, "cannot be opened", errno);
   if (S_ISDIR(info.st_mode)) throw IoError(path, "cannot be read", EISDIR);
+  // Opening a pipe would wait for a writer, and a device may never end.
+  if (!S_ISREG(info.st_mode)) throw Error(kIo, path + ": is not a regular file");
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) throw IoError(path, "cannot be opened", errno);
   std::fclose(file);
 }
 
-std::string ReadFile(const std::string& path) {
+std::string ReadFile(const std::string& path, size_t most_bytes) {
   std::unique_ptr<std::FILE, CloseFile> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   const int open_error = errno;
   if (Interrupted()) throw Error(kCancelled, "cancelled");  // opening a pipe waits for its writer
@@ -72,6 +78,7 @@ std::string ReadFile(const std::string& path) {
     errno = 0;
     const size_t n = std::fread(buffer, 1, sizeof buffer, file.get());
     text.append(buffer, n);
+    if (text.size() > most_bytes) throw TooLarge(path == "-" ? "standard input" : path, most_bytes);
     if (Interrupted()) throw Error(kCancelled, "cancelled");
     if (n < sizeof buffer) {
       if (std::ferror(file.get()))

@@ -8,8 +8,12 @@
 
 namespace thimble::cli {
 
-// The whole file; "-" is standard input. Throws Error(kIo) with the path and the system's reason.
-std::string ReadFile(const std::string& path);
+// Texts, ids and numbers that are read into memory whole.
+inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
+
+// The whole file; "-" is standard input. Waits for what comes through a pipe. Throws Error(kIo) with the path and the
+// system's reason, kOutOfRange where there is more than `most_bytes`: a device may never end.
+std::string ReadFile(const std::string& path, size_t most_bytes = kMaxInputBytes);
 
 // Throws Error(kIo) when `path` is not a readable regular file (a directory, a missing file).
 void CheckReadable(const std::string& path);

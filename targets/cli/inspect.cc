@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "targets/cli/commands.h"
+#include "targets/cli/cut_file.h"
 #include "targets/cli/input.h"
 #include "targets/cli/inspect_report.h"
 #include "targets/cli/output.h"
@@ -22,6 +23,7 @@ struct Arguments {
 
 int Run(const Arguments& arguments) {
   CheckReadable(arguments.model);
+  NameMappedFile(arguments.model);
   const Json report = InspectJson(arguments.model);
   if (arguments.json) {
     PrintJson(report);

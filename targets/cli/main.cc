@@ -13,6 +13,7 @@
 #include "targets/convert/import_error.h"
 #include "format/writer.h"
 #include "targets/cli/commands.h"
+#include "targets/cli/cut_file.h"
 #include "targets/cli/error.h"
 #include "targets/cli/help.h"
 #include "targets/cli/interrupt.h"
@@ -57,6 +58,8 @@ int Main(int argc, char** argv) {
     arguments.push_back(Translate(argv[i]));
     json = json || arguments.back() == "--json";
   }
+
+  SetJsonErrors(json);
 
   CLI::App program("Transformer language models inside one memory block whose size is known before loading.",
                    "thimble");

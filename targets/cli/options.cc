@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "targets/cli/call.h"
+#include "targets/cli/cut_file.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
@@ -58,6 +59,7 @@ CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, dou
 
 Model::Model(const std::string& path) : path_(path) {
   CheckReadable(path);
+  NameMappedFile(path);
   Check(Call(thimble_model_open, path.c_str(), &model_), path);
   Check(Call(thimble_model_get_info, model_, &info_));
 }
@@ -101,7 +103,7 @@ void TextArguments::Add(CLI::App* app) {
   app->add_option_function<std::string>(
          "-p,--prompt", [this](const std::string& value) { prompt = value, has_prompt = true; }, "The text")
       ->type_name("TEXT");
-  app->add_option("-f,--file", file, "Read the text from a file, - is standard input")->type_name("FILE");
+  app->add_option("-f,--file", file, "Read the text from a file of at most 64 MiB, - is standard input")->type_name("FILE");
 }
 
 void TextArguments::AddEscapes(CLI::App* app) {

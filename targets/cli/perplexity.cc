@@ -286,7 +286,7 @@ Command AddPerplexity(CLI::App* program) {
   Arguments* a = arguments.get();
   CLI::App* app = program->add_subcommand("perplexity", "Measure how well a model predicts a text");
   app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
-  app->add_option("-f,--file", a->file, "A text, - is standard input")->type_name("FILE");
+  app->add_option("-f,--file", a->file, "A text of at most 64 MiB, - is standard input")->type_name("FILE");
   app->add_option("--ids", a->ids, "Token ids: a JSON list, or numbers with commas or spaces")
       ->type_name("FILE");
   AddInteger(app, "--window", &a->window, 0, 1 << 30, "Ids per window; 0 = the context")->default_str("0");

@@ -7,6 +7,7 @@
 
 #include "targets/cli/call.h"
 #include "targets/cli/error.h"
+#include "targets/cli/input.h"
 
 namespace thimble::cli {
 
@@ -22,6 +23,7 @@ uint64_t WriteStateFile(thimble_session* session, const OutputFile& file) {
 }
 
 void ReadStateFile(thimble_session* session, const std::string& path) {
+  CheckReadable(path);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw IoError(path, "cannot be opened", errno);
   const thimble_error loaded = Call(thimble_state_load_fd, session, fd, uint64_t{0}, uint64_t{0});

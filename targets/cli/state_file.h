@@ -13,7 +13,7 @@ namespace thimble::cli {
 
 // Returns the bytes written. Throws Error.
 uint64_t WriteStateFile(thimble_session* session, const OutputFile& file);
-// Throws Error with the path in front, the session unchanged.
+// Throws Error with the path in front, the session unchanged. A regular file.
 void ReadStateFile(thimble_session* session, const std::string& path);
 
 }  // namespace thimble::cli

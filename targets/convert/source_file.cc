@@ -13,13 +13,14 @@
 namespace thimble {
 
 SourceFile::SourceFile(const std::filesystem::path& path) : name_(path.string()) {
-  fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A FIFO without a writer must not stop us before we can see what it is.
+  fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw ImportError(Code::kIo, std::string("cannot be opened: ") + std::strerror(errno), name_);
   struct stat info;
   const bool known = fstat(fd_, &info) == 0;
   if (!known || !S_ISREG(info.st_mode)) {
     const std::string text =
-        known ? "not a regular file" : std::string("cannot be read: ") + std::strerror(errno);
+        known ? "is not a regular file" : std::string("cannot be read: ") + std::strerror(errno);
     close(fd_);
     throw ImportError(Code::kIo, text, name_);
   }

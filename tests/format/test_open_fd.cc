@@ -1,10 +1,14 @@
 // A model as a part of another file: where it may start, what is mapped, and which error names a range that cannot be.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 #include "format/model_file.h"
 #include "runtime/core/checked.h"
@@ -104,4 +108,25 @@ TEST_CASE("descriptor: what is refused, and by which name") {
   CHECK(file.OpenFd(ends[0], 0, 0).code == Code::kNotAModel);
   close(ends[0]);
   close(ends[1]);
+}
+
+TEST_CASE("open: a pipe is refused, not waited for") {
+  const std::string path = TemporaryPath("fifo");
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  std::atomic<bool> opened = false;
+  std::atomic<bool> waited = false;
+  // Lets go who waits for a writer.
+  std::thread writer([&] {
+    for (int i = 0; i < 500 && !opened; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (opened) return;
+    waited = true;
+    const int fd = open(path.c_str(), O_WRONLY | O_NONBLOCK);
+    if (fd >= 0) close(fd);
+  });
+  ModelFile file;
+  const Status status = file.Open(path.c_str());
+  opened = true;
+  writer.join();
+  CHECK(status.code == Code::kNotAModel);
+  CHECK(!waited);
 }

@@ -117,3 +117,24 @@ TEST_CASE("segments: several tensors may be one segment") {
                      before.value().tensor(static_cast<uint32_t>(first)).data_segment);
   CHECK(image.Parse().ok());
 }
+
+TEST_CASE("segments: many tensors over one segment would be work without end, and are refused") {
+  for (const uint32_t sharers : {10u, 40u, 60000u}) {
+    ModelDescription d = ZooEntry("none_unrotated").description();
+    const uint32_t big = static_cast<uint32_t>(d.tensors.size());
+    for (uint32_t i = 0; i <= sharers; ++i) {
+      d.tensors.push_back({"extra", {.type = WeightType::kF32, .rows = 1, .cols = i == 0 ? 1u << 22 : 1u}});
+    }
+    HeaderImage image(d);
+    const fb::Tensor* first = image.root().tensors()->Get(big);
+    for (uint32_t i = 1; i <= sharers; ++i) {
+      const fb::Tensor* t = image.root().tensors()->Get(big + i);
+      image.Set<int32_t>(t, fb::Tensor::VT_DATA_SEGMENT, first->data_segment());
+      image.Set<uint32_t>(t, fb::Tensor::VT_COLS, first->cols());
+    }
+    INFO(sharers << " sharers");
+    const Status status = image.Parse().status();
+    CHECK(status.ok() == (sharers < 16));
+    if (!status.ok()) CHECK(PlaceOf(status) == "tensor " + std::to_string(big + 16) + " data_segment");
+  }
+}
