@@ -14,6 +14,7 @@ namespace {
 constexpr char kFooter[] = R"(Examples:
   thimble plan stories-qmqa.thimble
   thimble plan stories-qmqa.thimble -c 256 --kv q8 -t 4
+  thimble plan stories-qmqa.thimble --sessions 8
   thimble plan stories-qmqa.thimble --json | jq .arena_bytes
 
 The arena is exact: `thimble run` with the same options takes this many bytes, not one more or
@@ -45,6 +46,8 @@ Command AddPlan(CLI::App* program) {
   CLI::App* app = program->add_subcommand("plan", "Print every byte a run will use, before it runs");
   app->add_option("MODEL", arguments->model, "A .thimble file")->required()->type_name("");
   arguments->context.Add(app);
+  AddInteger(app, "--sessions", &arguments->context.sessions, 1, 4096, "Sequences at once, each with a cache of its own")
+      ->default_str("1");
   app->add_flag("--json", arguments->json, "One JSON object on standard output");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};

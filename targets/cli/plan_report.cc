@@ -13,10 +13,10 @@ namespace {
 constexpr int kBarCells = 64;
 constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
 
-// Lines of one name, lifetime and kind, in order of first appearance.
+// Lines of one name, lifetime and kind, in order of first appearance; those of the sessions apart.
 struct Group {
   int32_t lifetime;
-  bool scratch;
+  bool scratch, of_session;
   std::string name;
   uint64_t bytes = 0;
   uint64_t largest = 0;
@@ -28,9 +28,9 @@ std::vector<Group> GroupLines(const Plan& plan) {
   for (const thimble_plan_line& line : plan.lines) {
     auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
       return group.lifetime == line.lifetime && group.scratch == (line.scratch != 0) &&
-             group.name == line.name;
+             group.of_session == (line.session >= 0) && group.name == line.name;
     });
-    if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, line.name});
+    if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, line.session >= 0, line.name});
     at->bytes += line.bytes;
     at->largest = std::max(at->largest, line.bytes);
     ++at->count;
@@ -114,9 +114,10 @@ std::string CacheText(const Plan& plan) {
   const thimble_plan& totals = plan.totals;
   if (totals.kv_bytes == 0 || totals.baseline_kv_bytes_per_token == 0)
     return "cache    none: this model keeps nothing\n";
-  std::string text = Format("cache    %s bytes per token, all layers; %s bytes for %s tokens\n",
+  const std::string sessions = totals.max_sessions > 1 ? Format("%u sessions of ", totals.max_sessions) : "";
+  std::string text = Format("cache    %s bytes per token, all layers; %s bytes for %s%s tokens\n",
                             Thousands(totals.kv_bytes_per_token).c_str(), Thousands(totals.kv_bytes).c_str(),
-                            Thousands(totals.context_tokens).c_str());
+                            sessions.c_str(), Thousands(totals.context_tokens).c_str());
   if (totals.kv_ring_bytes > 0) {
     text += Format("         of them %s in rings that do not grow: windows; each further token takes %s bytes\n",
                    Thousands(totals.kv_ring_bytes).c_str(), Thousands(totals.kv_bytes_per_context_token).c_str());
@@ -141,15 +142,28 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
                  Thousands(totals.context_tokens).c_str(), cache.c_str(), totals.threads,
                  totals.threads == 1 ? "" : "s", totals.chunk_tokens, totals.kernels);
 
+  const bool sessions_apart = totals.max_sessions > 1;
   const auto lines = [&](int32_t lifetime, bool scratch, uint64_t total) {
     std::string out;
-    for (const Group& group : groups)
-      if (group.lifetime == lifetime && group.scratch == scratch) out += GroupText(group, total);
+    for (const Group& group : groups) {
+      const bool apart = sessions_apart && group.of_session;
+      if (group.lifetime == lifetime && group.scratch == scratch && !apart) out += GroupText(group, total);
+    }
     return out;
   };
   text += Title("arena", totals.arena_bytes, "one block, exact to the byte");
   text += Picture(plan, groups);
   text += lines(THIMBLE_ARENA, false, totals.arena_bytes);
+  if (sessions_apart) {
+    text += Format("  %u sessions, %s bytes each:\n", totals.max_sessions, Thousands(totals.session_bytes).c_str());
+    for (Group group : groups) {
+      if (!group.of_session) continue;
+      // All slots are alike.
+      group.bytes /= totals.max_sessions;
+      group.count /= totals.max_sessions;
+      text += GroupText(group, totals.arena_bytes);
+    }
+  }
   const std::string scratch = lines(THIMBLE_ARENA, true, 0);
   if (!scratch.empty()) {
     uint64_t persistent = 0;
@@ -172,6 +186,7 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
     lines.Push({{"lifetime", kLifetimes[std::clamp(line.lifetime, 0, 2)]},
                 {"name", line.name},
                 {"index", line.index},
+                {"session", line.session},
                 {"offset", line.offset},
                 {"bytes", line.bytes},
                 {"scratch", line.scratch != 0}});
@@ -192,6 +207,8 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"baseline_kv_bytes_per_token", totals.baseline_kv_bytes_per_token},
           {"cut_percent", plan.CutPercent()},
           {"context_tokens", totals.context_tokens},
+          {"sessions", totals.max_sessions},
+          {"session_bytes", totals.session_bytes},
           {"chunk_tokens", totals.chunk_tokens},
           {"threads", totals.threads},
           {"kernels", totals.kernels},

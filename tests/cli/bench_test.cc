@@ -83,6 +83,26 @@ TEST_CASE("bench chooses the same ids for every number of threads, and others fo
   CHECK(checksums(other) != checksums(one));
 }
 
+TEST_CASE("bench decodes several sequences at once, against one, and the first chooses what it chooses alone") {
+  const Json rows = BenchJson({"-p", "5", "-n", "12", "-d", "9", "-r", "2", "-t", "1", "--sessions", "4"});
+  REQUIRE(rows.size() == 4);
+  for (size_t i = 0; i < 2; ++i) {
+    const Json &one = rows[i], &four = rows[i + 2];
+    CHECK(one["n_sessions"] == 1);
+    CHECK(one["times_one_session"].is_null());
+    CHECK(four["n_sessions"] == 4);
+    CHECK(four["ids_checksum"] == one["ids_checksum"]);
+    const double times = four["avg_ts"].as_double() / one["avg_ts"].as_double();
+    CHECK(std::abs(four["times_one_session"].as_double() / times - 1) < 1e-6);
+    const double tokens = 4 * (four["n_prompt"].as_double() + four["n_gen"].as_double());
+    CHECK(std::abs(four["samples_ts"][0].as_double() / (tokens * 1e9 / four["samples_ns"][0].as_double()) - 1) < 1e-6);
+    if (!four["allocations_after_load"].is_null()) CHECK(four["allocations_after_load"] == 0);
+    CHECK(four["arena_bytes"].as_unsigned() > one["arena_bytes"].as_unsigned());
+  }
+  const Finished table = Bench({"-p", "0", "-n", "3", "-r", "1", "-t", "1", "--sessions", "2"});
+  CHECK(table.out.find(" tg3 x 2 |") != std::string::npos);
+}
+
 TEST_CASE("bench packs its random models, and chooses the same ids without") {
   const std::vector<std::string> test = {"-p", "8", "-n", "0", "-r", "1", "-t", "1", "--weights", "q8"};
   std::vector<std::string> rows = test;
@@ -151,6 +171,7 @@ TEST_CASE("bench refuses arguments that make no sense, by name") {
       {{"-t", "0"}, 2, "-t"},
       {{"-r", "0"}, 2, "-r"},
       {{"-o", "xml"}, 2, "-o"},
+      {{"--sessions", "0"}, 2, "--sessions"},
       {{"-pg", "5"}, 2, "-pg"},
       {{"--kv", "q5"}, 2, "--kv"},
       {{"--kv", "q8", "-ctk", "q8"}, 2, "--kv"},

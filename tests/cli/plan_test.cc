@@ -36,6 +36,26 @@ TEST_CASE("plan's lines lie inside its sums") {
   CHECK(plan["kv_bytes"].as_unsigned() >= 256 * plan["kv_bytes_per_token"].as_unsigned());
 }
 
+TEST_CASE("plan for several sessions: what each more costs, its lines apart") {
+  const Json one = PlanJson({}), five = PlanJson({"--sessions", "5"});
+  const uint64_t slot = one["session_bytes"].as_unsigned();
+  CHECK(one["sessions"] == 1);
+  CHECK(five["sessions"] == 5);
+  CHECK(five["session_bytes"].as_unsigned() == slot);
+  CHECK(five["arena_bytes"].as_unsigned() == one["arena_bytes"].as_unsigned() + 4 * slot);
+  uint64_t bytes[5] = {};
+  for (const Json& line : five["lines"].items()) {
+    const int64_t session = line["session"].as_signed();
+    REQUIRE(session < 5);
+    if (session >= 0) bytes[session] += line["bytes"].as_unsigned();
+  }
+  for (const uint64_t b : bytes) CHECK(b == slot);
+  const Finished text = RunThimble({"plan", ShippedModel(), "--sessions", "5"});
+  CHECK(text.out.find("  5 sessions, ") != std::string::npos);
+  CHECK(RunThimble({"plan", ShippedModel()}).out.find("sessions") == std::string::npos);
+  CHECK(RunThimble({"plan", ShippedModel(), "--sessions", "0"}).exit_code == 2);
+}
+
 TEST_CASE("one f16 row for keys and values of all heads cuts the cache by 1 - 1/(2H)") {
   const Json plan = PlanJson({"--kv", "f16"});
   CHECK(plan["kv_bytes_per_token"] == 4 * 16 * 2);                // L * d * two bytes

@@ -24,6 +24,7 @@ constexpr char kFooter[] = R"(Examples:
   thimble bench --shape tinyllama-1.1b -p 512 -n 128 -t 1,2
   thimble bench -m model.thimble -p 0 -n 64 -d 0,4096 --kv f16,q8,q4 -r 3 -o json
   thimble bench --shape smollm2-135m -p 0 -n 8 -d 0,65536 --random-fill --kv q8
+  thimble bench --shape tinyllama-1.1b -p 0 -n 32 --sessions 8 --kv q8
 
 Options that take lists take commas, and ranges as llama-bench does: 1-4, 1-8+2, 1-8*2. The machine's limits
 (read bandwidth, int8 peak) are measured in the same run; what the columns mean stands in
@@ -33,7 +34,7 @@ constexpr int64_t kMaxTokens = 1 << 24;
 
 struct Arguments {
   std::string model, model_option, shape, weights = "q4", head, output = "md", kernels, packing;
-  std::vector<std::string> prompts, generated, pairs, depths, threads, caches, key_caches, value_caches, chunks;
+  std::vector<std::string> prompts, generated, pairs, depths, threads, caches, key_caches, value_caches, chunks, sessions;
   int64_t repetitions = 5, seed = 1;
   float delay_seconds = 0;
   PlacementOptions placement;
@@ -202,6 +203,10 @@ int Run(const Arguments& a) {
   for (const BenchTest& test : tests) longest = std::max(longest, test.n_prompt + test.n_gen);
   const std::vector<uint32_t> depths = Numbers(a.depths, 0, 0, kMaxTokens, "-d");
   const std::vector<uint32_t> chunks = Numbers(a.chunks, 0, 0, 1 << 20, "-b");
+  // Several sessions are shown against one.
+  std::vector<uint32_t> sessions = Numbers(a.sessions, 1, 1, 4096, "--sessions");
+  std::erase(sessions, 1u);
+  sessions.insert(sessions.begin(), 1);
   std::vector<uint32_t> threads;
   if (!a.threads.empty()) threads = Numbers(a.threads, 1, 1, 256, "-t");
   const auto caches = Caches(a);
@@ -239,25 +244,35 @@ int Run(const Arguments& a) {
           } else {
             context.cache = keys;
           }
-          BenchSetup setup;
-          setup.options = context.ForModel(model);
-          setup.options.sampling.temperature = 0;
-          setup.options.sampling.top_k = setup.options.sampling.repeat_last_n = 0;
-          setup.options.sampling.top_p = 1;
-          setup.options.sampling.min_p = 0;
-          setup.depth = depth;
-          setup.repetitions = static_cast<uint32_t>(a.repetitions);
-          setup.warm_up = !a.no_warm_up;
-          setup.random_rows = a.random_fill;
-          setup.delay_seconds = a.delay_seconds;
-          setup.progress = a.progress;
-          const BenchSession session = Measure(model, setup, tests);
-          if (!first_token_ms && !a.no_limits) first_token_ms = FirstTokenMs(path, setup.options);
-          for (const BenchResult& result : session.results) {
-            report.Add({&work, shape != nullptr ? work.name : path, setup.options, session.plan, session.load_ms,
-                        first_token_ms, session.before, result, limits[count],
-                        Format("0x%llx", static_cast<unsigned long long>(setup.options.cpu_mask)),
-                        setup.options.cpu_strict != 0});
+          std::vector<double> one;  // tokens a second, of each test
+          for (const uint32_t at_once : sessions) {
+            context.sessions = at_once;
+            BenchSetup setup;
+            setup.options = context.ForModel(model);
+            setup.options.sampling.temperature = 0;
+            setup.options.sampling.top_k = setup.options.sampling.repeat_last_n = 0;
+            setup.options.sampling.top_p = 1;
+            setup.options.sampling.min_p = 0;
+            setup.depth = depth;
+            setup.repetitions = static_cast<uint32_t>(a.repetitions);
+            setup.warm_up = !a.no_warm_up;
+            setup.random_rows = a.random_fill;
+            setup.delay_seconds = a.delay_seconds;
+            setup.progress = a.progress;
+            BenchSession session = Measure(model, setup, tests);
+            if (!first_token_ms && !a.no_limits) first_token_ms = FirstTokenMs(path, setup.options);
+            for (size_t i = 0; i < session.results.size(); ++i) {
+              BenchResult& result = session.results[i];
+              if (at_once == 1) {
+                one.push_back(result.avg_ts);
+              } else {
+                result.times_one = result.avg_ts / one[i];
+              }
+              report.Add({&work, shape != nullptr ? work.name : path, setup.options, session.plan, session.load_ms,
+                          first_token_ms, session.before, result, limits[count],
+                          Format("0x%llx", static_cast<unsigned long long>(setup.options.cpu_mask)),
+                          setup.options.cpu_strict != 0});
+            }
           }
         }
       }
@@ -300,6 +315,7 @@ Command AddBench(CLI::App* program) {
   AddList(app, "--cache-type-k", &a->key_caches, "The keys alone; also -ctk", "")->group(kTests);
   AddList(app, "--cache-type-v", &a->value_caches, "The values alone; also -ctv", "")->group(kTests);
   AddList(app, "-b,--batch-size,--ubatch-size", &a->chunks, "Prompt tokens per pass; 0 = as thimble run", "0")->group(kTests);
+  AddList(app, "--sessions", &a->sessions, "Sequences at once, in common passes; shown against one", "1")->group(kTests);
   a->placement.Add(app, kTests);
   app->add_option("--kernels", a->kernels, "Kernel table instead of the best one")->type_name("NAME")->group(kTests);
 

@@ -65,73 +65,89 @@ void ResetPeak() {
   close(fd);
 }
 
+using Prompts = std::vector<std::vector<int32_t>>;  // of each session
+
 class Runner {
  public:
+  // `session` is the first of max_sessions; the others are forks of it.
   Runner(thimble_session* session, const Model& model, const BenchSetup& setup)
-      : session_(session), vocabulary_(model.info().vocabulary), setup_(setup) {}
+      : vocabulary_(model.info().vocabulary), setup_(setup), sessions_(setup.options.max_sessions), spans_(sessions_.size()) {
+    sessions_[0] = session;
+    for (size_t i = 0; i < sessions_.size(); ++i) first_ids_.push_back(PromptIds(1, vocabulary_, 2 + i)[0]);
+    ids_ = first_ids_;
+  }
+  ~Runner() { CloseForks(); }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
 
-  // The context up to the depth. Every repetition goes back to here.
-  void Fill() const {
-    if (setup_.depth == 0) return;
-    Check(setup_.random_rows ? Call(thimble_fill_context, session_, setup_.depth, 1)
-                             : Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
+  // The context of all up to the depth. Every repetition goes back to here.
+  void Fill() {
+    Check(Call(thimble_rewind, sessions_[0], 0));
+    if (setup_.depth > 0) {
+      Check(setup_.random_rows ? Call(thimble_fill_context, sessions_[0], setup_.depth, 1)
+                               : Prefill(PromptIds(setup_.depth, vocabulary_, 1)));
+    }
+    CloseForks();
+    for (size_t i = 1; i < sessions_.size(); ++i) Check(Call(thimble_session_fork, sessions_[0], &sessions_[i]));
   }
 
-  // One repetition: nanoseconds, and the ids that were chosen into `checksum`.
-  uint64_t Once(const BenchTest& test, const std::vector<int32_t>& prompt, Checksum* checksum) const {
-    if (setup_.depth < thimble_rewind_limit(session_)) {
-      // A ring has lost what the depth sees.
-      Check(Call(thimble_rewind, session_, 0));
-      Fill();
+  // One repetition: nanoseconds, and the ids that were chosen: the first session's into `checksum`, everybody's into `all`.
+  uint64_t Once(const BenchTest& test, const Prompts& prompts, Checksum* checksum, Checksum* all) {
+    // A ring has lost what the depth sees.
+    if (setup_.depth < thimble_rewind_limit(sessions_[0])) Fill();
+    for (thimble_session* session : sessions_) {
+      Check(Call(thimble_rewind, session, setup_.depth));
+      thimble_sampling sampling = setup_.options.sampling;
+      Check(Call(thimble_set_sampling, session, &sampling));
     }
-    Check(Call(thimble_rewind, session_, setup_.depth));
-    thimble_sampling sampling = setup_.options.sampling;
-    Check(Call(thimble_set_sampling, session_, &sampling));
-    int32_t id = prompt[0];
+    ids_ = first_ids_;
     const uint64_t start = NowNs();
     if (test.n_prompt > 0) {
-      Check(Call(thimble_prefill, session_, prompt.data(), test.n_prompt));
-      Check(Call(thimble_sample, session_, &id));
-      checksum->Add(id);
+      for (size_t i = 0; i < sessions_.size(); ++i) spans_[i] = Span(sessions_[i], prompts[i]);
+      Step(checksum, all);
     }
-    for (uint32_t i = 0; i < test.n_gen; ++i) {
+    for (uint32_t n = 0; n < test.n_gen; ++n) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
-      Check(Append(session_, id));
-      Check(Call(thimble_sample, session_, &id));
-      checksum->Add(id);
+      for (size_t i = 0; i < sessions_.size(); ++i) spans_[i] = Span(sessions_[i], {&ids_[i], 1});
+      Step(checksum, all);
     }
     return NowNs() - start;
   }
 
-  BenchResult Run(const BenchTest& test) const {
+  BenchResult Run(const BenchTest& test) {
     BenchResult result;
     result.test = test;
     result.depth = setup_.depth;
+    result.sessions = static_cast<uint32_t>(sessions_.size());
     result.samples_ns.reserve(setup_.repetitions);
-    const std::vector<int32_t> prompt = PromptIds(std::max(test.n_prompt, 1u), vocabulary_, 2);
+    Prompts prompts;
+    for (size_t i = 0; i < sessions_.size(); ++i) prompts.push_back(PromptIds(test.n_prompt, vocabulary_, 2 + i));
+    uint64_t all_checksum = 0;
     if (setup_.delay_seconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(setup_.delay_seconds));
     if (setup_.warm_up) {
-      Checksum ignored;
-      Once({test.n_prompt, std::min(test.n_gen, 1u)}, prompt, &ignored);
+      Checksum ignored, all;
+      Once({test.n_prompt, std::min(test.n_gen, 1u)}, prompts, &ignored, &all);
     }
     result.test_time = TimeText();
     Profile(1);
     const std::optional<uint64_t> calls_before = AllocationCalls();
     for (uint32_t r = 0; r < setup_.repetitions; ++r) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
-      Checksum checksum;
-      result.samples_ns.push_back(Once(test, prompt, &checksum));
-      if (r > 0 && checksum.value != result.ids_checksum)
+      Checksum checksum, all;
+      result.samples_ns.push_back(Once(test, prompts, &checksum, &all));
+      if (r > 0 && all.value != all_checksum)
         throw Error(kNotFinite, "two repetitions of the same test chose different ids");
       result.ids_checksum = checksum.value;
+      all_checksum = all.value;
     }
     if (const std::optional<uint64_t> calls = AllocationCalls()) result.allocations_after_load = *calls - *calls_before;
     const thimble_profile profile = Profile(0);
     result.bytes_read = profile.weight_bytes_read + profile.kv_bytes_read;
-    const double tokens = static_cast<double>(test.n_prompt + test.n_gen) * setup_.repetitions;
+    const uint32_t tokens_at_once = (test.n_prompt + test.n_gen) * result.sessions;
+    const double tokens = static_cast<double>(tokens_at_once) * setup_.repetitions;
     result.attention_ns = static_cast<double>(profile.attention_ns) / tokens;
     result.kv_bytes_per_token = static_cast<double>(profile.kv_bytes_read) / tokens;
-    Statistics(test.n_prompt + test.n_gen, &result);
+    Statistics(tokens_at_once, &result);
     return result;
   }
 
@@ -141,7 +157,7 @@ class Runner {
     for (size_t done = 0; done < ids.size();) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
       const size_t n = std::min<size_t>(ids.size() - done, 512);
-      const thimble_error status = Call(thimble_prefill, session_, ids.data() + done, n);
+      const thimble_error status = Call(thimble_prefill, sessions_[0], ids.data() + done, n);
       if (status.code != 0) return status;
       done += n;
     }
@@ -150,7 +166,7 @@ class Runner {
 
   thimble_profile Profile(int32_t reset) const {
     thimble_profile profile = Sized<thimble_profile>();
-    Check(Call(thimble_get_profile, thimble_session_engine(session_), reset, &profile));
+    Check(Call(thimble_get_profile, thimble_session_engine(sessions_[0]), reset, &profile));
     return profile;
   }
 
@@ -173,9 +189,28 @@ class Runner {
     result->gb_per_s = static_cast<double>(result->bytes_read) / ns;
   }
 
-  thimble_session* session_;
+  // One pass for all spans, or as many as they take, and the next id of each.
+  void Step(Checksum* checksum, Checksum* all) {
+    Check(Call(thimble_step, thimble_session_engine(sessions_[0]), static_cast<thimble_span*>(spans_.data()), spans_.size()));
+    for (size_t i = 0; i < sessions_.size(); ++i) {
+      Check(Call(thimble_sample, sessions_[i], &ids_[i]));
+      all->Add(ids_[i]);
+    }
+    checksum->Add(ids_[0]);
+  }
+
+  void CloseForks() {
+    for (size_t i = 1; i < sessions_.size(); ++i) {
+      thimble_session_close(sessions_[i]);
+      sessions_[i] = nullptr;
+    }
+  }
+
   uint32_t vocabulary_;
   const BenchSetup& setup_;
+  std::vector<thimble_session*> sessions_;
+  std::vector<Span> spans_;
+  std::vector<int32_t> first_ids_, ids_;  // of each
 };
 
 // What the child does; the number of milliseconds, or a negative one.
@@ -201,13 +236,13 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
   const uint64_t start = NowNs();
   const Session session(model, setup.options, arena.data(), arena.bytes());
   out.load_ms = static_cast<double>(NowNs() - start) * 1e-6;
-  const Runner runner(session.handle(), model, setup);
+  Runner runner(session.handle(), model, setup);
   if (setup.progress && setup.depth > 0) std::fprintf(stderr, "thimble: filling %u tokens\n", setup.depth);
   runner.Fill();
   for (const BenchTest& test : tests) {
     if (setup.progress)
-      std::fprintf(stderr, "thimble: %u prompt, %u generated, depth %u, %u threads\n", test.n_prompt, test.n_gen,
-                   setup.depth, out.plan.totals.threads);
+      std::fprintf(stderr, "thimble: %u prompt, %u generated, depth %u, %u threads, %u sessions\n", test.n_prompt, test.n_gen,
+                   setup.depth, out.plan.totals.threads, out.plan.totals.max_sessions);
     BenchResult result = runner.Run(test);
     result.memory = MeasureMemory();
     result.arena_resident_bytes = arena.ResidentBytes();

@@ -14,13 +14,13 @@
 
 namespace thimble::cli {
 
-// n_prompt tokens at once, then n_gen one by one.
+// n_prompt tokens at once, then n_gen one by one; of each of the setup's sessions, together.
 struct BenchTest {
   uint32_t n_prompt = 0, n_gen = 0;
 };
 
 struct BenchSetup {
-  EngineOptions options;  // context_tokens holds depth and the longest test
+  EngineOptions options;  // context_tokens holds depth and the longest test; max_sessions are measured together
   uint32_t depth = 0;
   uint32_t repetitions = 5;
   bool warm_up = true;
@@ -31,15 +31,16 @@ struct BenchSetup {
 
 struct BenchResult {
   BenchTest test;
-  uint32_t depth = 0;
+  uint32_t depth = 0, sessions = 1;
   std::vector<uint64_t> samples_ns;
   std::vector<double> samples_ts;
   uint64_t avg_ns = 0, stddev_ns = 0;
   double avg_ts = 0, stddev_ts = 0;
-  uint64_t ids_checksum = 0;
+  uint64_t ids_checksum = 0;     // of the first session, whatever is decoded beside it
   std::optional<uint64_t> allocations_after_load;
   uint64_t bytes_read = 0;       // weights and cache, all repetitions together, as the library counts them
   double gb_per_s = 0;           // of them
+  std::optional<double> times_one;  // avg_ts against that of one session; not measure.cc's
   double attention_ns = 0;       // per token: heads turned, rows appended, attention
   double kv_bytes_per_token = 0; // read by attention, on average
   ProcessMemory memory;          // at the end of the test

@@ -16,7 +16,7 @@ std::optional<double> BandwidthFraction(const BenchRow& row) {
 
 std::optional<double> PeakFraction(const BenchRow& row) {
   if (!IsPrompt(row.result.test) || row.limits.int8_gop_per_s <= 0) return std::nullopt;
-  const double operations = row.work->PromptOperations(row.result.depth, row.result.test.n_prompt);
+  const double operations = row.work->PromptOperations(row.result.depth, row.result.test.n_prompt) * row.result.sessions;
   return operations / static_cast<double>(row.result.avg_ns) / row.limits.int8_gop_per_s;
 }
 
@@ -70,6 +70,8 @@ Json RowJson(const BenchRow& row) {
           {"n_prompt", r.test.n_prompt},
           {"n_gen", r.test.n_gen},
           {"n_depth", r.depth},
+          {"n_sessions", r.sessions},
+          {"times_one_session", Nullable(r.times_one)},
           {"n_ctx", plan.context_tokens},
           {"test_time", r.test_time},
           {"avg_ns", r.avg_ns},
@@ -124,7 +126,8 @@ std::string TestName(const BenchResult& r) {
   std::string name;
   if (r.test.n_prompt > 0) name += Format("pp%u", r.test.n_prompt);
   if (r.test.n_gen > 0) name += Format("%stg%u", name.empty() ? "" : "+", r.test.n_gen);
-  return r.depth > 0 ? name + Format(" @ d%u", r.depth) : name;
+  if (r.depth > 0) name += Format(" @ d%u", r.depth);
+  return r.sessions > 1 ? name + Format(" x %u", r.sessions) : name;
 }
 
 std::string PercentText(const std::optional<double>& fraction) {
@@ -133,9 +136,9 @@ std::string PercentText(const std::optional<double>& fraction) {
 
 constexpr char kHead[] =
     "| model                          |       size |     params | kernels    | threads | kv      |            test |"
-    "                  t/s |  GB/s |  bw % | int8 % | attn ms | attn % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
+    "                  t/s | x one |  GB/s |  bw % | int8 % | attn ms | attn % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
     "| ------------------------------ | ---------: | ---------: | ---------- | ------: | ------- | --------------: |"
-    " -------------------: | ----: | ----: | -----: | ------: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
+    " -------------------: | ----: | ----: | ----: | -----: | ------: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
 
 std::string MarkdownLine(const BenchRow& row) {
   const BenchResult& r = row.result;
@@ -149,6 +152,7 @@ std::string MarkdownLine(const BenchRow& row) {
                             HumanBytes(row.work->tensor_bytes).c_str(), params.c_str(), plan.kernels, plan.threads,
                             kv.c_str(), TestName(r).c_str());
   line += Format("%21s | ", speed.c_str());  // one more: the sign is two bytes
+  line += Format("%5s | ", r.times_one ? Format("%.2f", *r.times_one).c_str() : "-");
   line += Format("%5s | %5s | %6s | ", IsDecoding(r.test) ? Format("%.2f", r.gb_per_s).c_str() : "-",
                  PercentText(BandwidthFraction(row)).c_str(), PercentText(PeakFraction(row)).c_str());
   line += Format("%7.3f | %6s | ", r.attention_ns * 1e-6, PercentText(AttentionFraction(row)).c_str());
