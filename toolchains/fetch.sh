@@ -112,9 +112,10 @@ from_upstream() {
   way="upstream"
 }
 
+is_there() { [ "$(cat "$deps/$name/.thimble-sha256" 2>/dev/null)" = "$sha256" ]; }
+
 fetch_one() {
-  stamp=$deps/$name/.thimble-sha256
-  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sha256" ]; then return 0; fi
+  if is_there; then return 0; fi
   say "$name $version ..."
   mkdir -p "$deps"
   archive=$(basename -- "$pool")
@@ -144,8 +145,20 @@ wanted() { # NAME LIST...
 for each; do
   grep -q "^${each}[[:space:]]" "$lock" || die "no dependency is called $each; see $lock"
 done
+# What is about to be downloaded, before it is.
+missing=0 missing_bytes=0
 exec 3<"$lock"
-while read -r name version sha256 pool upstream <&3; do
+while read -r name version sha256 bytes pool upstream <&3; do
+  case $name in '' | '#'*) continue ;; esac
+  if wanted "$name" "$@" && ! is_there; then
+    missing=$((missing + 1)) missing_bytes=$((missing_bytes + bytes))
+  fi
+done
+if [ "$missing" -gt 0 ]; then
+  say "bringing $missing pinned sources, $(((missing_bytes + 99999) / 100000))00 KB in all, into $deps"
+fi
+exec 3<"$lock"
+while read -r name version sha256 bytes pool upstream <&3; do
   case $name in '' | '#'*) continue ;; esac
   if wanted "$name" "$@"; then fetch_one; fi
 done

@@ -16,7 +16,7 @@ unset THIMBLE_SOURCES THIMBLE_DEPS_DIR || true
 fail() { echo "FAILED: $*" >&2; exit 1; }
 fetch() { sh "$work/project/toolchains/fetch.sh" "$@" >"$work/log" 2>&1; }
 lock() { # NAME ARCHIVE SHA256 UPSTREAM
-  printf '# a comment\n\n%s 1.0 %s pool/main/n/none/%s %s\n' "$1" "$3" "$2" "$4" \
+  printf '# a comment\n\n%s 1.0 %s 234567 pool/main/n/none/%s %s\n' "$1" "$3" "$2" "$4" \
     >"$work/project/toolchains/dependencies.lock"
 }
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
@@ -39,6 +39,7 @@ if fetch; then fail "nothing offers the archive, but it was got"; fi
 grep -q 'thing 1.0 could not be had' "$work/log" || fail "the error does not name the dependency"
 THIMBLE_SOURCES=$work/sources fetch || fail "from the folder"
 [ "$(cat "$deps/thing/file")" = hello ] || fail "the folder around everything was not taken off"
+head -n 1 "$work/log" | grep -q 'bringing 1 pinned sources, 300 KB in all' || fail "it does not say how much it brings"
 fetch || fail "it is there, but was looked for"
 [ ! -s "$work/log" ] || fail "a second run has something to say"
 
