@@ -27,7 +27,7 @@ EngineOptions Rings(CacheType type, uint32_t chunk_tokens, uint32_t max_sessions
 
 }  // namespace
 
-TEST_CASE("a cancelled session ends alone, and goes on as if nothing had happened", "[threads]") {
+TEST_CASE("a cancelled session ends alone, and goes on as if nothing had happened", "[threads][slow]") {
   constexpr size_t kBegin = 300, kStep = 64;
   const std::vector<uint8_t> bytes = WindowModel().Bytes();
   for (const CacheType type : {CacheType::kF16, CacheType::kQ4}) {
@@ -39,17 +39,21 @@ TEST_CASE("a cancelled session ends alone, and goes on as if nothing had happene
     runner.Read(begun, ids.data(), kBegin);
     Session* const sessions[] = {&runner.Open(), &runner.Open(), &runner.Open()};
 
-    std::atomic<bool> stop{false};
+    std::atomic<bool> stop{false}, quiet{false};
     std::thread canceller([&] {
       std::mt19937_64 random(3);
       while (!stop) {
-        sessions[random() % 3]->Cancel();
+        Session* const session = sessions[random() % 3];
+        if (!quiet) session->Cancel();
         std::this_thread::sleep_for(std::chrono::microseconds(random() % 4 == 0 ? random() % 60000 : random() % 3000));
       }
     });
     size_t before = 0, inside[3] = {}, finished = 0, wrong = 0;
     const auto enough = [&] { return *std::min_element(inside, inside + 3) >= 2 && finished >= 6; };
+    size_t round = 0;
     for (const auto start = Clock::now(); !enough() && !Since(start, 60);) {
+      // Where passes take long every one would be cancelled: some are let alone.
+      quiet = ++round % 6 >= 4;
       std::vector<StepPart> parts;
       for (Session* s : sessions) {
         s->Fork(begun);

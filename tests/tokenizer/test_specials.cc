@@ -71,7 +71,7 @@ TEST_CASE("the special piece that is found is the longest that the text starts w
   }
 }
 
-TEST_CASE("no vocabulary of special pieces makes encoding slow") {
+TEST_CASE("no vocabulary of special pieces makes encoding slow", "[slow]") {
   const std::string text(60000, 'a');
   // Almost matches at every place of the text: by one long piece, by one of many that are alike for long, by many inside
   // each other. Against a piece that never begins to match.
@@ -81,8 +81,9 @@ TEST_CASE("no vocabulary of special pieces makes encoding slow") {
   const double plain = EncodeSeconds(WithSpecials({"zz"}, false), text);
   for (const std::set<std::string>& specials : {std::set<std::string>{std::string(kMaxPieceBytes - 1, 'a') + "b"}, alike, nested}) {
     const double seconds = EncodeSeconds(WithSpecials(specials, false), text);
-    std::printf("XX %zu: %.3f plain %.3f\n", specials.size(), seconds, plain);
-    CHECK(seconds < 3);
+    INFO(specials.size() << " pieces: " << seconds << " s, plain " << plain << " s");
+    // 0.7 s at most where this was written; sanitizers and busy machines take their share. It was 52 s.
+    CHECK(seconds < 15);
   }
 }
 
