@@ -82,8 +82,12 @@ TEST_CASE("no vocabulary of special pieces makes encoding slow", "[slow]") {
   for (const std::set<std::string>& specials : {std::set<std::string>{std::string(kMaxPieceBytes - 1, 'a') + "b"}, alike, nested}) {
     const double seconds = EncodeSeconds(WithSpecials(specials, false), text);
     INFO(specials.size() << " pieces: " << seconds << " s, plain " << plain << " s");
-    // 0.7 s at most where this was written; sanitizers and busy machines take their share. It was 52 s.
-    CHECK(seconds < 15);
+    // 0.03, 0.03 and 0.7 s where this was written, ten times that under AddressSanitizer. It was 52 s.
+#if defined(__SANITIZE_ADDRESS__)
+    CHECK(seconds < 30);
+#else
+    CHECK(seconds < 3);
+#endif
   }
 }
 
