@@ -4,6 +4,7 @@
 #include <new>
 #include <type_traits>
 
+#include "format/checksum.h"
 #include "runtime/generation.h"
 #include "runtime/network_walk.h"
 #include "runtime/tokenizer/tokenizer.h"
@@ -30,7 +31,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
   NetworkWalk walk(file, options, arena, &engine->network_);
   walk.Shared();
 
-  size_t first_begin = 0;
+  size_t first_begin = 0, first_state = 0;
   for (uint32_t i = 0; i < options.max_sessions; ++i) {
     const size_t begin = arena.Bytes();
     if (i == 0) first_begin = begin;
@@ -48,8 +49,25 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
       s.prompt_ids_ = arena.Take<int32_t>("prompt_ids", options.context_tokens);
     }
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
+    if (i == 0) first_state = arena.Bytes();
     walk.SlotState(i == 0);
     engine->slot_bytes_ = arena.Bytes() - begin;
+  }
+  if (options.prefix_tokens != 0) {
+    const size_t begin = arena.Bytes();
+    arena.SetSlot(kPrefixSlot);
+    thimble_session* session = arena.Take<thimble_session>("session", 1);
+    thimble_session unplaced;
+    thimble_session& s = session != nullptr ? *new (session) thimble_session() : unplaced;
+    engine->prefix_ = session;
+    engine->prefix_state_ = Prefix::kMissing;
+    s.engine_ = engine;
+    s.slot_ = kPrefixSlot;
+    s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    s.logits_ = arena.Take<float>("logits", model.outputs);
+    s.distance_ = arena.Bytes() - first_state;
+    walk.PrefixState();
+    engine->prefix_bytes_ = arena.Bytes() - begin;
   }
   arena.SetSlot(-1);
   walk.Scratch(tokenizer != nullptr ? EncodeWorkspaceBytes(*tokenizer, options.max_text_bytes) : 0);
@@ -82,15 +100,23 @@ thimble_session& Engine::Slot(size_t i) const {
   return *reinterpret_cast<thimble_session*>(reinterpret_cast<uint8_t*>(slots_) + i * slot_bytes_);
 }
 
-thimble_session* Engine::OpenSession() {
+Result<thimble_session*> Engine::OpenSession() {
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
     thimble_session& session = Slot(i);
     if (session.open_.exchange(true)) continue;
+    // After the exchange: ReadPrefix() looks the other way round.
+    if (prefix_state_.load() != Prefix::kReady) {
+      session.open_.store(false);
+      return Status::Error(Code::kWrongState, "the engine's prefix has not been read; call thimble_engine_read_prefix before");
+    }
     session.Reset();
     return &session;
   }
-  return nullptr;
+  return Status::Error(Code::kNoSession, "all sessions of the engine are open; close one, or plan more").Field("max_sessions")
+      .Wanted(network_.options.max_sessions);
 }
+
+const Session* Engine::prefix() const { return prefix_; }
 
 void Engine::CloseSession(Session* session) { session->open_.store(false); }
 
@@ -107,6 +133,38 @@ bool Engine::HoldAllSessions() {
     return false;
   }
   return true;
+}
+
+Status Engine::ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user) {
+  const size_t wanted = network_.options.prefix_tokens;
+  if (wanted == 0) {
+    return Status::Error(Code::kWrongState, "the engine was made without a prefix; ask for it in its options").Field("prefix_tokens");
+  }
+  if (ids != nullptr && count != wanted) {
+    return Status::Error(Code::kInvalidArgument, "as many as the engine was made for").Field("ids").Got(count).Wanted(wanted);
+  }
+  THIMBLE_RETURN_IF_ERROR(prefix_->CheckIds(ids, count, wanted));
+  const Prefix before = prefix_state_.exchange(Prefix::kBeingRead);
+  if (before == Prefix::kBeingRead || open_sessions() != 0) {
+    if (before != Prefix::kBeingRead) prefix_state_.store(before);
+    return Status::Error(Code::kBusy, "sessions of the engine are open, or another call reads the prefix").Field("engine");
+  }
+  const Status status = ReadPrefixPasses(ids, count, progress, user);
+  prefix_id_ = ChecksumOf(ids, count * sizeof *ids);
+  prefix_state_.store(status.ok() ? Prefix::kReady : Prefix::kMissing);
+  return status;
+}
+
+Status Engine::ReadPrefixPasses(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user) {
+  prefix_->Reset();
+  for (size_t done = 0; done < count;) {
+    const size_t rows = std::min<size_t>(network_.options.chunk_tokens, count - done);
+    StepSpan span = {.session = prefix_, .ids = ids + done, .count = rows};
+    RunSpans(&span);
+    done += rows;
+    if (progress != nullptr && progress(user, done, count) == 0) return Session::Stopped(done, count);
+  }
+  return Status::Ok();
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {

@@ -39,6 +39,7 @@ class Engine {
   thimble_profile& profile() { return profile_; }
   TurnLock& turns() { return turns_; }
   size_t slot_bytes() const { return slot_bytes_; }
+  size_t prefix_bytes() const { return prefix_bytes_; }
 
   // Once after carving. The pool may be null (one thread); the engine gives it back in Stop().
   void Start(ThreadPool* pool);
@@ -54,12 +55,20 @@ class Engine {
   void* owned_block() const { return owned_block_; }
   size_t arena_bytes() const { return arena_bytes_; }
 
-  // An empty session; null: all slots are open.
-  thimble_session* OpenSession();
+  // A session that holds nothing but the prefix. kNoSession: all slots are open; kWrongState: the prefix has not been read.
+  Result<thimble_session*> OpenSession();
   void CloseSession(Session* session);
   size_t open_sessions() const;
   // Before the engine goes. False, and nothing is held: one is in use.
   bool HoldAllSessions();
+
+  // Reads what every sequence begins with: prefix_tokens ids, once, while no session is open. It replaces an earlier prefix;
+  // after an error there is none. `progress` may be null; it counts tokens.
+  Status ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user);
+  // Null where the options have none.
+  const Session* prefix() const;
+  // Of its ids; 0 without prefix.
+  uint64_t prefix_id() const { return prefix_id_; }
 
   // Appends to several sequences at once, in passes of up to chunk_tokens rows: the weights are read once for all of them. Each
   // session at most once, held by the caller. What a sequence gets has the bits that it would get alone. `spans`: a list.
@@ -82,6 +91,7 @@ class Engine {
   template <typename Embed>
   bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
+  Status ReadPrefixPasses(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user);
 
   thimble_session& Slot(size_t i) const;
 
@@ -90,6 +100,11 @@ class Engine {
   TokenizerData copied_tokenizer_;
   thimble_session* slots_ = nullptr;  // slot 0; the others slot_bytes_ apart
   size_t slot_bytes_ = 0;
+  thimble_session* prefix_ = nullptr;  // what all begin with, in a slot of its own behind the others
+  enum class Prefix { kMissing, kBeingRead, kReady };
+  std::atomic<Prefix> prefix_state_ = Prefix::kReady;
+  uint64_t prefix_id_ = 0;
+  size_t prefix_bytes_ = 0;
   TurnLock turns_;
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;

@@ -153,7 +153,7 @@ void NetworkWalk::Shared() {
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
   Arena dry = Arena::Measuring();
-  StateWalk count(dry, options_.context_tokens, options_.chunk_tokens, nullptr);
+  StateWalk count(dry, Shape(), nullptr);
   DeclareState(count, false);
   network_->state_lines = count.count();
   network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
@@ -171,7 +171,7 @@ void NetworkWalk::DeclareState(StateWalk& state, bool store) {
 }
 
 uint8_t* NetworkWalk::SlotState(bool first) {
-  StateWalk state(arena_, options_.context_tokens, options_.chunk_tokens, first ? network_->state : nullptr);
+  StateWalk state(arena_, Shape(), first ? network_->state : nullptr);
   DeclareState(state, first);
   uint8_t* begin = state.Finish();
   if (first) {
@@ -184,6 +184,13 @@ uint8_t* NetworkWalk::SlotState(bool first) {
     network_->kv_bytes_per_context_token = state.growing_bytes_per_token();
   }
   return begin;
+}
+
+void NetworkWalk::PrefixState() {
+  StateWalk state(arena_, Shape(), nullptr);
+  DeclareState(state, false);
+  state.FinishPrefix(network_->state);
+  network_->prefix_kv_bytes = state.bytes();
 }
 
 void NetworkWalk::Scratch(size_t text_workspace_bytes) {

@@ -19,6 +19,8 @@ class NetworkWalk {
   void Shared();
   // The state of one sequence; `first`: of slot 0, whose places are the network's. Returns its begin.
   uint8_t* SlotState(bool first);
+  // The state of the prefix that all sequences have in common, after the slots.
+  void PrefixState();
   // Activations with disjoint lifetimes. text_workspace_bytes: what encoding max_text_bytes takes, 0 without tokenizer.
   void Scratch(size_t text_workspace_bytes);
 
@@ -51,6 +53,7 @@ class NetworkWalk {
   void ForEachBlock(Visit visit);
   void Blocks();
   void InputAndOutput();
+  StateShape Shape() const { return {options_.context_tokens, options_.chunk_tokens, options_.prefix_tokens}; }
   void DeclareState(StateWalk& state, bool store);
 
   const ModelFile& file_;

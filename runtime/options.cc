@@ -42,6 +42,19 @@ Status ResolveWindow(const Header& header, const thimble_engine_options& options
   return OptionError(Code::kOutOfRange, "more than the context has", "sink_tokens").Got(out->sink_tokens).Wanted(out->context_tokens);
 }
 
+Status ResolvePrefix(const Header& header, uint32_t asked, EngineOptions* out) {
+  out->prefix_tokens = asked;
+  if (asked == 0) return Status::Ok();
+  if (!header.is_decoder()) return OptionError(Code::kInvalidArgument, "an encoder has no prefix", "prefix_tokens").Got(asked);
+  if (asked % kCacheChunkRows != 0) {
+    return OptionError(Code::kOutOfRange, "rows are shared in whole blocks; ask for a multiple of 256", "prefix_tokens")
+        .Got(asked).Wanted(RoundUp(asked, kCacheChunkRows));
+  }
+  if (asked < out->context_tokens) return Status::Ok();
+  return OptionError(Code::kOutOfRange, "leaves no room for anything else; it must be smaller than context_tokens", "prefix_tokens")
+      .Got(asked).Wanted(out->context_tokens);
+}
+
 // The public numbers have f16 at zero, those of saved states f32.
 CacheType ToCacheType(int32_t type) {
   switch (static_cast<thimble_cache_type>(type)) {
@@ -119,6 +132,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.copy_model = options.weights == THIMBLE_WEIGHTS_COPY;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(header, options, &out));
+  THIMBLE_RETURN_IF_ERROR(ResolvePrefix(header, options.prefix_tokens, &out));
 
   // An encoder sees its whole input at once; a decoder may take it in pieces.
   const uint32_t default_chunk = header.is_decoder() ? 64 : out.context_tokens;

@@ -23,6 +23,7 @@ struct EngineOptions {
   uint32_t max_text_bytes = 0;
   uint32_t window_tokens = 0;    // of causal layers without a window of their own; 0 = they see all
   uint32_t sink_tokens = 0;      // first tokens that layers with a window see beside it
+  uint32_t prefix_tokens = 0;    // of every sequence, stored once; whole chunks of rows, fewer than context_tokens
   bool copy_model = false;       // nothing is read from the mapping once weights are loaded
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
@@ -34,7 +35,5 @@ struct EngineOptions {
 Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_options& options,
                                      const thimble_sampling& sampling);
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& sampling);
-
-// One stored row is key and value.
 
 }  // namespace thimble

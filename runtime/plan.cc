@@ -71,10 +71,13 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
   plan->max_sessions = options.max_sessions;
   plan->session_bytes = engine.slot_bytes();
-  plan->kv_bytes = engine.network().kv_bytes * options.max_sessions;
+  plan->prefix_tokens = options.prefix_tokens;
+  plan->prefix_bytes = engine.prefix_bytes();
+  plan->kv_bytes = engine.network().kv_bytes * options.max_sessions + engine.network().prefix_kv_bytes;
   plan->packed_weight_bytes = engine.network().packed_weight_bytes;
-  plan->kv_ring_bytes = engine.network().kv_ring_bytes * options.max_sessions;
-  plan->kv_recent_bytes = engine.network().kv_recent_bytes * options.max_sessions;
+  const uint64_t copies_of_rings = uint64_t{options.max_sessions} + (options.prefix_tokens != 0 ? 1 : 0);
+  plan->kv_ring_bytes = engine.network().kv_ring_bytes * copies_of_rings;
+  plan->kv_recent_bytes = engine.network().kv_recent_bytes * copies_of_rings;
   plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
   plan->kv_bytes_per_context_token = engine.network().kv_bytes_per_context_token;
   plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());

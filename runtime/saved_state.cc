@@ -43,6 +43,8 @@ void ForStretches(const Network& n, size_t distance, uint64_t position, uint64_t
       first = position > line.window ? position - line.window : 0;
     } else if (line.window != 0 && oldest_query + 1 > first + line.window) {
       first = oldest_query + 1 - line.window;
+    } else if (line.window == 0) {
+      first = n.options.prefix_tokens;
     }
     const CacheRows rows = InSlot(line, distance);
     for (size_t head = 0; head < line.heads; ++head) {
@@ -168,7 +170,7 @@ Status CheckHeader(const StateReader& in, StateHeader* out) {
   return Bad(Code::kStateDamaged, "not as long as it announces", "bytes").Got(in.size).Wanted(h.total_bytes);
 }
 
-Status CheckFits(const Network& n, const StateHeader& h) {
+Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
   const EngineOptions& o = n.options;
   if (h.model != n.file->header().content_id()) return Bad(Code::kStateMismatch, "saved with another model file", "model");
   const uint32_t keys = static_cast<uint32_t>(o.key_cache), values = static_cast<uint32_t>(o.value_cache);
@@ -181,6 +183,13 @@ Status CheckFits(const Network& n, const StateHeader& h) {
   if (h.position > o.context_tokens) {
     return Bad(Code::kContextFull, "has more tokens than the context; ask for more context_tokens", "position")
         .Got(h.position).Wanted(o.context_tokens);
+  }
+  if (h.prefix_tokens != o.prefix_tokens) {
+    return NotEqual("saved behind another prefix", "prefix_tokens", o.prefix_tokens, h.prefix_tokens);
+  }
+  if (h.prefix_id != prefix_id) return Bad(Code::kStateMismatch, "saved behind another prefix of that length", "prefix_id");
+  if (h.position < h.prefix_tokens) {
+    return Bad(Code::kStateDamaged, "the header contradicts itself", "position").Got(h.position).Wanted(h.prefix_tokens);
   }
   if (h.oldest_query > h.position) {
     return Bad(Code::kStateDamaged, "the header contradicts itself", "oldest_query").Got(h.oldest_query).Wanted(h.position);
@@ -222,7 +231,7 @@ Status CheckPayload(const Network& n, const StateReader& reader) {
   return Bad(Code::kStateMismatch, "saved with rows of another kind", "line").Got(alike);
 }
 
-StateHeader MakeHeader(const Network& n, size_t position, size_t oldest_query, const Sampler& sampler, bool has_logits) {
+StateHeader MakeHeader(const Network& n, uint64_t prefix_id, size_t position, size_t oldest_query, const Sampler& sampler, bool has_logits) {
   StateHeader h = {};
   std::memcpy(h.magic, kStateMagic, sizeof h.magic);
   h.version = kStateVersion;
@@ -239,6 +248,8 @@ StateHeader MakeHeader(const Network& n, size_t position, size_t oldest_query, c
   h.seed = sampler.options().seed;
   h.random_state = sampler.random_state();
   h.lines = n.state_lines;
+  h.prefix_tokens = n.options.prefix_tokens;
+  h.prefix_id = prefix_id;
   h.total_bytes = TotalBytes(n, h);
   h.header_checksum = HeaderChecksum(h);
   return h;
@@ -257,10 +268,15 @@ void PutRows(const Stretch& s, Out& out) {
   }
 }
 
-// In rising order: a ring that is smaller than the one they come from keeps the last ones.
+// In rising order: a ring that is smaller than the one they come from keeps the last ones. Rows of the prefix are those that are
+// there already.
 bool GetRows(const Stretch& s, In& in) {
   uint8_t row[4 * kMaxHeadWidth];
   for (size_t p = static_cast<size_t>(s.begin); p < s.end; ++p) {
+    if (p < s.rows.shared_rows()) {
+      if (!in.Get(row, s.rows.row_bytes)) return false;
+      continue;
+    }
     const CacheRows::Where where = s.rows.At(s.head, p);
     if (InPlace(s.rows.type)) {
       if (!in.Get(where.head + where.row * s.rows.row_bytes, s.rows.row_bytes)) return false;
@@ -275,13 +291,13 @@ bool GetRows(const Stretch& s, In& in) {
 }  // namespace
 
 uint64_t Session::StateBytes() const {
-  return CheckDecoder().ok() ? MakeHeader(network(), position_, RewindLimit(), sampler_, has_logits_).total_bytes : 0;
+  return CheckDecoder().ok() ? MakeHeader(network(), engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_).total_bytes : 0;
 }
 
 Status Session::SaveState(const StateWriter& writer) const {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   const Network& n = network();
-  const StateHeader h = MakeHeader(n, position_, RewindLimit(), sampler_, has_logits_);
+  const StateHeader h = MakeHeader(n, engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_);
   Out out(writer);
   out.PutPlain(&h, sizeof h);
   for (uint32_t i = 0; i < n.state_lines; ++i) {
@@ -327,7 +343,7 @@ Status Session::LoadState(const StateReader& reader) {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   StateHeader h;
   THIMBLE_RETURN_IF_ERROR(CheckHeader(reader, &h));
-  THIMBLE_RETURN_IF_ERROR(CheckFits(network(), h));
+  THIMBLE_RETURN_IF_ERROR(CheckFits(network(), engine_->prefix_id(), h));
   THIMBLE_RETURN_IF_ERROR(CheckPayload(network(), reader));
   if (!ReadState(reader, h)) {
     // It could be read a moment ago: nothing of the session is left.

@@ -4,7 +4,8 @@
 //            StateRecord for each line of state (sequence_state.h), 16 bytes
 //            recent tokens of the sampler, oldest first       recent_tokens x u32
 //            logits of the last token, where there are any    outputs x f32
-//            rows: for each line, for each head: those of the sinks, then those that a query at oldest_query or later sees,
+//            rows: for each line, for each head: those of the sinks, then those that a query at oldest_query or later sees (of
+//            lines without a window not those of the engine's prefix),
 //            CacheRowBytes(type, width) each; lines of newest rows, of which the next query's are there, behind all others
 //            XXH64 of everything between the header and here, 8 bytes
 //
@@ -38,7 +39,9 @@ struct StateHeader {
   uint64_t seed;              // of the random numbers
   uint64_t random_state;
   uint32_t lines;             // records
-  uint32_t reserved[7];       // 0
+  uint32_t prefix_tokens;     // behind a prefix that is not here, but for what lines with a window see
+  uint64_t prefix_id;         // of its ids; 0: none
+  uint32_t reserved[4];       // 0
   uint64_t header_checksum;   // XXH64 of the 120 bytes before
 };
 static_assert(sizeof(StateHeader) == 128);

@@ -79,7 +79,7 @@ int32_t StateWalk::Recent(const char* name, uint32_t width, uint32_t window, int
 
 uint8_t* StateWalk::Finish() {
   const uint64_t rows = RoundUp(static_cast<size_t>(positions_), together_), before = arena_.Bytes();
-  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows, strips_, -1));
+  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows - prefix_tokens_, strips_, -1));
   bytes_ = ring_bytes_ + newest_bytes_ + (arena_.Bytes() - before);
   for (uint32_t i = 0; lines_ != nullptr && i < count_; ++i) {
     CacheRows& line = lines_[i].rows;
@@ -87,8 +87,18 @@ uint8_t* StateWalk::Finish() {
     line.base = growing;
     line.rows = static_cast<size_t>(rows);
     line.chunk_bytes = static_cast<size_t>(kCacheChunkRows * strips_);
+    line.shared_chunks = static_cast<size_t>(prefix_tokens_ / kCacheChunkRows);
   }
   return begin_ != nullptr ? begin_ : growing;
+}
+
+void StateWalk::FinishPrefix(StateLine* lines) {
+  const uint64_t before = arena_.Bytes();
+  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", prefix_tokens_, strips_, -1));
+  bytes_ = ring_bytes_ + newest_bytes_ + (arena_.Bytes() - before);
+  for (uint32_t i = 0; lines != nullptr && i < count_; ++i) {
+    if (lines[i].grows()) lines[i].rows.shared = growing;
+  }
 }
 
 size_t OldestQuery(const StateLine& line, size_t written) {
@@ -107,7 +117,7 @@ void CopyRows(const StateLine& line, size_t written, size_t from, size_t to) {
   CacheRows plain_source = source, plain_target = target;  // by places, not by positions
   plain_source.ring_rows = plain_target.ring_rows = 0;
   for (size_t head = 0; head < line.heads; ++head) {
-    for (size_t place = 0; place < end; place += kCacheChunkRows) {
+    for (size_t place = source.shared_rows(); place < end; place += kCacheChunkRows) {
       const size_t n = Least(end - place, kCacheChunkRows);
       const CacheRows::Where a = plain_source.At(head, place), b = plain_target.At(head, place);
       std::memcpy(b.head + b.row * source.row_bytes, a.head + a.row * source.row_bytes, n * source.row_bytes);
@@ -124,7 +134,7 @@ void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint
     }
   };
   float x[kMaxHeadWidth];
-  for (size_t p = 0; p < positions; ++p) {
+  for (size_t p = rows.shared_rows(); p < positions; ++p) {
     for (size_t head = 0; head < line.heads; ++head) {
       const CacheRows::Where where = rows.At(head, p);
       if (rows.type == CacheType::kF32) {

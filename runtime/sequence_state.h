@@ -9,6 +9,9 @@
 //
 // Every session slot has its lines at the same distances from its own begin. The lines that are stored are those of slot
 // 0; InSlot() moves them.
+//
+// Where sequences have a prefix in common, its chunks lie once for all, behind rings as they stand at the prefix's end: a slot
+// of its own, whose growing lines are the first chunks of every other slot's.
 #pragma once
 
 #include "ops/cache/cache_row.h"
@@ -37,13 +40,20 @@ inline CacheRows InSlot(const StateLine& line, size_t distance) {
 
 inline constexpr uint64_t kRewindRows = 32;
 
-// The memory of one slot's lines: declares them, in any order, then Finish().
+// What a slot's lines are for. All walks over one engine have the same.
+struct StateShape {
+  uint64_t positions = 0;
+  uint64_t pass_tokens = 0;    // a query comes in passes of up to so many
+  uint64_t prefix_tokens = 0;  // whole chunks, fewer than positions
+};
+
+// The memory of one slot's lines: declares them, in any order, then Finish() or FinishPrefix().
 class StateWalk {
  public:
-  // A query comes in passes of up to pass_tokens. `lines` null: nothing is stored, as when measuring or for other slots than
-  // the first.
-  StateWalk(Arena& arena, uint64_t positions, uint64_t pass_tokens, StateLine* lines)
-      : arena_(arena), positions_(positions), pass_tokens_(pass_tokens), lines_(lines) {}
+  // `lines` null: nothing is stored, as when measuring or for other slots than the first.
+  StateWalk(Arena& arena, const StateShape& shape, StateLine* lines)
+      : arena_(arena), positions_(shape.positions), pass_tokens_(shape.pass_tokens), prefix_tokens_(shape.prefix_tokens),
+        lines_(lines) {}
 
   // Rows for all positions; or, with a window and where that is smaller, a ring. Returns the number of the line.
   int32_t Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer);
@@ -52,8 +62,10 @@ class StateWalk {
   // The newest `window` rows of `width` floats, one per position: a ring of their own, whatever attention keeps, with which a
   // sequence can go back a pass and kRewindRows. `name`: of the line in the plan.
   int32_t Recent(const char* name, uint32_t width, uint32_t window, int32_t layer);
-  // Takes the growing lines. Returns the slot's begin, null when measuring.
+  // Takes the growing lines, from the prefix's end on. Returns the slot's begin, null when measuring.
   uint8_t* Finish();
+  // The same for the slot of the prefix, whose growing lines end there. Stores where they are in `lines`, those of slot 0.
+  void FinishPrefix(StateLine* lines);
 
   uint32_t count() const { return count_; }
   // Of the arena, after Finish(): rows of attention.
@@ -69,7 +81,7 @@ class StateWalk {
   bool TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes);
 
   Arena& arena_;
-  const uint64_t positions_, pass_tokens_;
+  const uint64_t positions_, pass_tokens_, prefix_tokens_;
   StateLine* lines_;
   uint32_t count_ = 0;
   uint64_t strips_ = 0;  // bytes of one position in all growing lines
@@ -81,10 +93,11 @@ class StateWalk {
 // The smallest position at which a query still finds every row of the line, when rows [0, written) were written in order.
 size_t OldestQuery(const StateLine& line, size_t written);
 
-// Copies what is there of the line's rows [0, written) from one slot to another; both distances as for InSlot().
+// Copies what is there of the line's rows [0, written) and what is not shared, from one slot to another; both distances as for
+// InSlot().
 void CopyRows(const StateLine& line, size_t written, size_t from, size_t to);
 
-// Writes rows [0, positions) with random numbers in [-1, 1), from *state on.
+// Writes rows [0, positions) that are not shared with random numbers in [-1, 1), from *state on.
 void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint64_t* state);
 
 inline constexpr size_t kNoneWritten = SIZE_MAX;

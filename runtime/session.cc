@@ -13,6 +13,7 @@ Status Session::Stopped(size_t done, size_t wanted) {
 
 const Network& Session::network() const { return engine_->network(); }
 size_t Session::capacity() const { return network().options.context_tokens; }
+size_t Session::begin() const { return network().options.prefix_tokens; }
 const TokenizerData* Session::tokenizer() const { return engine_->tokenizer(); }
 
 void Session::Reset() {
@@ -24,6 +25,12 @@ void Session::Reset() {
   ++changes_;
   has_logits_ = false;
   position_ = written_ = loaded_limit_ = 0;
+  if (begin() != 0) TakePrefix();
+}
+
+void Session::TakePrefix() {
+  const Session* prefix = engine_->prefix();
+  if (prefix != this && prefix->position_ != 0) Fork(*prefix);
 }
 
 Status Session::CheckDecoder() const {
@@ -107,6 +114,9 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
   if (tokens > capacity()) {
     return Status::Error(Code::kContextFull, "the context is too short").Field("tokens").Got(tokens).Wanted(capacity());
   }
+  if (tokens < begin()) {
+    return Status::Error(Code::kOutOfRange, "the engine's prefix stays").Field("tokens").Got(tokens).Wanted(begin());
+  }
   const Network& n = network();
   {
     const TurnHolder turn(engine_->turns());
@@ -149,8 +159,12 @@ Status Session::Rewind(size_t position) {
   if (position > position_) {
     return Status::Error(Code::kOutOfRange, "cannot rewind forwards").Field("position").Got(position).Wanted(position_);
   }
-  if (const size_t limit = RewindLimit(); position != 0 && position < limit) {
-    return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to 0 and prefill again")
+  if (position < begin()) {
+    return Status::Error(Code::kRewindTooFar, "the engine's prefix is every session's and stays").Field("position")
+        .Got(position).Wanted(begin());
+  }
+  if (const size_t limit = RewindLimit(); position != begin() && position < limit) {
+    return Status::Error(Code::kRewindTooFar, "its window is overwritten; rewind less far, or to its begin and prefill again")
         .Field("position").Got(position).Wanted(limit);
   }
   ++changes_;
@@ -163,18 +177,27 @@ Status Session::Rewind(size_t position) {
   }
   position_ = position;
   if (position == 0) written_ = loaded_limit_ = 0;
+  if (position != 0 && position == begin()) CopyState(*engine_->prefix());
   return Status::Ok();
 }
 
 size_t Session::RewindLimit() const {
-  size_t limit = loaded_limit_;
+  size_t limit = std::max(loaded_limit_, begin());
   for (uint32_t i = 0; i < network().state_lines; ++i) limit = std::max(limit, OldestQuery(network().state[i], written_));
   return limit;
 }
 
-void Session::Fork(const Session& from) {
+void Session::CopyState(const Session& from) {
   const Network& n = network();
   for (uint32_t i = 0; i < n.state_lines; ++i) CopyRows(n.state[i], from.written_, from.distance_, distance_);
+  position_ = from.position_;
+  written_ = from.written_;
+  loaded_limit_ = from.loaded_limit_;
+}
+
+void Session::Fork(const Session& from) {
+  const Network& n = network();
+  CopyState(from);
   ++changes_;
   sampler_.CopyFrom(from.sampler_);
   has_logits_ = from.has_logits_;
@@ -182,9 +205,6 @@ void Session::Fork(const Session& from) {
     last_logits_ = logits_;
     std::memcpy(last_logits_, from.last_logits_, n.model.outputs * sizeof(float));
   }
-  position_ = from.position_;
-  written_ = from.written_;
-  loaded_limit_ = from.loaded_limit_;
 }
 
 }  // namespace thimble

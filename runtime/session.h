@@ -70,8 +70,10 @@ class Session {
   float* logits() const { return has_logits_ ? last_logits_ : nullptr; }
   Result<int32_t> Sample();
 
+  // Where it begins: behind the engine's prefix, at 0 without one.
+  size_t begin() const;
   Status Rewind(size_t position);
-  // Smallest position beside 0 that Rewind() takes.
+  // Smallest position beside begin() that Rewind() takes.
   size_t RewindLimit() const;
   // Becomes a copy of `from`, another session of the same engine that nobody uses meanwhile: state, logits, sampler.
   void Fork(const Session& from);
@@ -86,11 +88,15 @@ class Session {
   friend class Engine;
   friend class SessionUse;
 
+  // As when it was opened: nothing but the engine's prefix.
   void Reset();
+  void TakePrefix();
+  // Rows and position of another session.
+  void CopyState(const Session& from);
   bool ReadState(const StateReader& in, const StateHeader& header);
   Status EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user);
   // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
-  // rewind_limit are not there, but for position 0.
+  // rewind_limit are not there, but for its begin.
   void HaveRows(size_t position, size_t rewind_limit);
   const Network& network() const;
 

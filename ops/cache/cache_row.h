@@ -66,6 +66,8 @@ inline constexpr size_t kCacheChunkRows = 256;
 // n is kCacheChunkRows, or what is left of `rows` in the last chunk: so one chunk may hold the rows of many layers, and a
 // cache grows chunk by chunk from its begin. With chunk_bytes 0 there is one chunk, of all `rows`.
 //
+// The first chunks may lie elsewhere: `shared` holds as many as sequences have in common, and `base` begins with the next.
+//
 // Where a window moves over the text, old rows make room: positions from sink_tokens on share a ring of ring_rows, whole
 // chunks of attention, behind the rows of the first sink_tokens, which keep their places. A row is there until the one
 // ring_rows later is written. Rings are one chunk.
@@ -75,6 +77,8 @@ struct CacheRows {
   size_t row_bytes = 0;    // CacheRowBytes(type, d)
   size_t rows = 0;         // places: CacheRowsTaken() of them
   size_t chunk_bytes = 0;
+  uint8_t* shared = nullptr;  // chunk c, for c < shared_chunks, at shared + c * chunk_bytes
+  size_t shared_chunks = 0;
   size_t strip = 0;        // such that n * strip is a multiple of 64 for q8 rows; f32, f16 need their natural alignment
   size_t sink_tokens = 0;
   size_t ring_rows = 0;    // 0: no ring, every position has its own place
@@ -86,6 +90,9 @@ struct CacheRows {
     return RoundUp(sink_tokens, kCacheBlockRows) + position % ring_rows;
   }
 
+  // Positions whose rows other sequences read, too.
+  size_t shared_rows() const { return shared_chunks * kCacheChunkRows; }
+
   // Where the row of a position lies: the first row of its head in its chunk, and its number from there, which is what
   // StoreCacheRow() and LoadCacheRow() take.
   struct Where {
@@ -96,8 +103,9 @@ struct CacheRows {
     size_t place = Place(position), n = rows;
     uint8_t* chunk = base;
     if (chunk_bytes != 0) {
-      chunk += place / kCacheChunkRows * chunk_bytes;
-      n -= place / kCacheChunkRows * kCacheChunkRows;
+      const size_t c = place / kCacheChunkRows;
+      chunk = c < shared_chunks ? shared + c * chunk_bytes : base + (c - shared_chunks) * chunk_bytes;
+      n -= c * kCacheChunkRows;
       n = n < kCacheChunkRows ? n : kCacheChunkRows;
       place %= kCacheChunkRows;
     }

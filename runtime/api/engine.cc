@@ -93,11 +93,8 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
 }
 
 Status OpenSession(thimble_engine* engine, thimble_session** session) {
-  *session = engine->OpenSession();
-  if (*session != nullptr) return Status::Ok();
-  const uint32_t most = engine->network().options.max_sessions;
-  return Status::Error(Code::kNoSession, "all sessions of the engine are open; close one, or plan more").Field("max_sessions")
-      .Wanted(most);
+  THIMBLE_ASSIGN_OR_RETURN(*session, engine->OpenSession());
+  return Status::Ok();
 }
 
 // Holds its sessions already.
@@ -137,10 +134,20 @@ enum thimble_code thimble_session_create(const thimble_model* model, const thimb
   *session = nullptr;
   if (model == nullptr) return Return(NullArgument("model"), error);
   thimble_engine* engine = nullptr;
-  const Status status = Create(*model, options, &engine);
+  Status status = Create(*model, options, &engine);
+  if (status.ok() && engine->prefix() != nullptr) {
+    Close(engine);
+    status = Status::Error(Code::kInvalidArgument, "one session alone shares nothing; make an engine").At("options").Field("prefix_tokens");
+  }
   if (!status.ok()) return Return(status, error);
   engine->for_one_session = true;
   return Return(OpenSession(engine, session), error);
+}
+
+enum thimble_code thimble_engine_read_prefix(thimble_engine* engine, const int32_t* ids, size_t count,
+                                             thimble_progress_fn progress, void* user, thimble_error* error) {
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  return Return(engine->ReadPrefix(ids, count, progress, user), error);
 }
 
 enum thimble_code thimble_session_open(thimble_engine* engine, thimble_session** session, thimble_error* error) {

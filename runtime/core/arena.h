@@ -20,13 +20,16 @@ namespace thimble {
 inline constexpr size_t kArenaAlignment = 64;
 inline constexpr size_t kArenaSlackBytes = 64;
 
+// Of what all sequences begin with.
+inline constexpr int32_t kPrefixSlot = -2;
+
 // One piece. `name` is static text, `index` the layer (or other number) it belongs to or -1. `bytes` includes the
 // padding up to the next piece. `scratch` marks pieces that overlap those of other scratch groups: the other lines,
 // and the largest end of the scratch ones, add up to the total.
 struct ArenaLine {
   const char* name;
   int32_t index;
-  int32_t slot;      // of the session slot that it belongs to, or -1
+  int32_t slot;      // of the session slot that it belongs to, kPrefixSlot, or -1
   size_t offset;
   size_t bytes;
   bool scratch;

@@ -159,6 +159,7 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.context_tokens = static_cast<uint32_t>(context_tokens);
   options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
   options.max_sessions = static_cast<uint32_t>(sessions);
+  options.prefix_tokens = static_cast<uint32_t>(prefix);
   options.cpu_mask = placement.Mask();
   options.cpu_strict = static_cast<int32_t>(placement.strict);
   if (const uint64_t fast = FastCpus(); options.cpu_mask == 0 && options.threads <= static_cast<uint32_t>(std::popcount(fast)))

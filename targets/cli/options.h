@@ -63,7 +63,9 @@ struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
   int64_t chunk_tokens = 0;
-  int64_t sessions = 1;  // not an option of all commands that take the others
+  // Not options of all commands that take the others.
+  int64_t sessions = 1;
+  int64_t prefix = 0;
   int64_t window_tokens = 0, sink_tokens = 0;
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;

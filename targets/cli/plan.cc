@@ -15,6 +15,7 @@ constexpr char kFooter[] = R"(Examples:
   thimble plan stories-qmqa.thimble
   thimble plan stories-qmqa.thimble -c 256 --kv q8 -t 4
   thimble plan stories-qmqa.thimble --sessions 8
+  thimble plan stories-qmqa.thimble --sessions 8 --prefix 256
   thimble plan stories-qmqa.thimble --json | jq .arena_bytes
 
 The arena is exact: `thimble run` with the same options takes this many bytes, not one more or
@@ -48,6 +49,9 @@ Command AddPlan(CLI::App* program) {
   arguments->context.Add(app);
   AddInteger(app, "--sessions", &arguments->context.sessions, 1, 4096, "Sequences at once, each with a cache of its own")
       ->default_str("1");
+  AddInteger(app, "--prefix", &arguments->context.prefix, 0, 1 << 24,
+             "Tokens that all sessions begin with, stored once; a multiple of 256")
+      ->default_str("0");
   app->add_flag("--json", arguments->json, "One JSON object on standard output");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};

@@ -13,10 +13,14 @@ namespace {
 constexpr int kBarCells = 64;
 constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
 
-// Lines of one name, lifetime and kind, in order of first appearance; those of the sessions apart.
+// Whose a line is: the engine's, one of the sessions', or the prefix's.
+constexpr int32_t kEngine = -1, kPrefix = -2, kSession = 0;
+
+// Lines of one name, lifetime, kind and owner, in order of first appearance.
 struct Group {
   int32_t lifetime;
-  bool scratch, of_session;
+  bool scratch;
+  int32_t owner;
   std::string name;
   uint64_t bytes = 0;
   uint64_t largest = 0;
@@ -26,11 +30,12 @@ struct Group {
 std::vector<Group> GroupLines(const Plan& plan) {
   std::vector<Group> groups;
   for (const thimble_plan_line& line : plan.lines) {
+    const int32_t owner = line.session >= 0 ? kSession : line.session;
     auto at = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
       return group.lifetime == line.lifetime && group.scratch == (line.scratch != 0) &&
-             group.of_session == (line.session >= 0) && group.name == line.name;
+             group.owner == owner && group.name == line.name;
     });
-    if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, line.session >= 0, line.name});
+    if (at == groups.end()) at = groups.insert(at, {line.lifetime, line.scratch != 0, owner, line.name});
     at->bytes += line.bytes;
     at->largest = std::max(at->largest, line.bytes);
     ++at->count;
@@ -146,7 +151,7 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   const auto lines = [&](int32_t lifetime, bool scratch, uint64_t total) {
     std::string out;
     for (const Group& group : groups) {
-      const bool apart = sessions_apart && group.of_session;
+      const bool apart = group.owner == kPrefix || (sessions_apart && group.owner == kSession);
       if (group.lifetime == lifetime && group.scratch == scratch && !apart) out += GroupText(group, total);
     }
     return out;
@@ -157,11 +162,18 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   if (sessions_apart) {
     text += Format("  %u sessions, %s bytes each:\n", totals.max_sessions, Thousands(totals.session_bytes).c_str());
     for (Group group : groups) {
-      if (!group.of_session) continue;
+      if (group.owner != kSession) continue;
       // All slots are alike.
       group.bytes /= totals.max_sessions;
       group.count /= totals.max_sessions;
       text += GroupText(group, totals.arena_bytes);
+    }
+  }
+  if (totals.prefix_bytes > 0) {
+    text += Format("  prefix of %s tokens, %s bytes once for all sessions:\n", Thousands(totals.prefix_tokens).c_str(),
+                   Thousands(totals.prefix_bytes).c_str());
+    for (const Group& group : groups) {
+      if (group.owner == kPrefix) text += GroupText(group, totals.arena_bytes);
     }
   }
   const std::string scratch = lines(THIMBLE_ARENA, true, 0);
@@ -209,6 +221,8 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"context_tokens", totals.context_tokens},
           {"sessions", totals.max_sessions},
           {"session_bytes", totals.session_bytes},
+          {"prefix_tokens", totals.prefix_tokens},
+          {"prefix_bytes", totals.prefix_bytes},
           {"chunk_tokens", totals.chunk_tokens},
           {"threads", totals.threads},
           {"kernels", totals.kernels},

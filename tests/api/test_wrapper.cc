@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/model_zoo.h"
+#include "tests/support/window_model.h"
 
 namespace {
 
@@ -31,6 +32,27 @@ TEST_CASE("wrapper: an error goes through and_then, with its code, name, help an
   CHECK(!session);
   CHECK(calls == 0);
   CHECK(std::string(session.error().message()) == model.error().message());
+}
+
+TEST_CASE("wrapper: sessions behind a prefix") {
+  const thimble::test::AlignedBytes bytes(thimble::test::WindowModel().Bytes());
+  auto model = thimble::Model::OpenMemory(Bytes(bytes));
+  REQUIRE(model);
+  thimble::EngineOptions options;
+  options.prefix_tokens = 256;
+  options.max_sessions = 2;
+  CHECK(model->Plan(options)->prefix_bytes > 0);
+  auto engine = model->CreateEngine(options);
+  REQUIRE(engine);
+  CHECK(engine->OpenSession().error().code() == THIMBLE_WRONG_STATE);
+  const std::vector<int32_t> ids(256, 3);
+  uint64_t seen = 0;
+  REQUIRE(engine->ReadPrefix(ids, [&](uint64_t done, uint64_t) { seen = done; }));
+  CHECK(seen == 256);
+  REQUIRE(engine->ReadPrefix(ids));
+  auto session = engine->OpenSession();
+  REQUIRE(session);
+  CHECK(session->Position() == 256);
 }
 
 TEST_CASE("wrapper: a model's whole life") {

@@ -253,13 +253,13 @@ TEST_CASE("a thousand sessions opened, forked, cancelled and closed take nothing
                                               .value_cache = CacheType::kQ4});
   Engine& engine = runner.engine();
   const std::vector<int32_t> ids = WindowIds(300);
-  Session* const first = engine.OpenSession();
+  Session* const first = &runner.Open();
   size_t wrong = 0, cycles = 0;
   const Counts before = CountsNow();
   wrong += !first->Prefill(ids.data(), 290, nullptr, nullptr).ok();
   for (; cycles < 1000; ++cycles) {
-    Session *a = engine.OpenSession(), *b = engine.OpenSession();
-    wrong += a == nullptr || b == nullptr || engine.OpenSession() != nullptr;
+    Session *a = engine.OpenSession().value(), *b = engine.OpenSession().value();
+    wrong += engine.OpenSession().status().code != Code::kNoSession;
     a->Fork(*first);
     b->Fork(*a);
     StepSpan spans[3] = {{.session = a, .ids = ids.data(), .count = 2}, {.session = b, .ids = ids.data(), .count = 1},

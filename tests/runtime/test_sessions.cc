@@ -127,15 +127,14 @@ TEST_CASE("sequences that are read together through rings have the bits of each 
 TEST_CASE("all slots but one: opening fails, and works again where a session was closed") {
   EngineRunner runner(ZooEntry("none_on_write").Bytes(), {.max_sessions = 3});
   Engine& engine = runner.engine();
-  Session *a = engine.OpenSession(), *b = engine.OpenSession(), *c = engine.OpenSession();
-  REQUIRE((a != nullptr && b != nullptr && c != nullptr));
+  Session *a = &runner.Open(), *b = &runner.Open(), *c = &runner.Open();
   CHECK((a->slot() == 0 && b->slot() == 1 && c->slot() == 2));
-  CHECK(engine.OpenSession() == nullptr);
+  CHECK(engine.OpenSession().status().code == Code::kNoSession);
   runner.Read(*b, std::vector<int32_t>{1, 2}.data(), 2);
   b->Cancel();
   engine.CloseSession(b);
   CHECK(engine.open_sessions() == 2);
-  Session* again = engine.OpenSession();
+  Session* again = &runner.Open();
   CHECK(again == b);
   CHECK((again->position() == 0 && again->logits() == nullptr && !again->TakeCancel()));
 }

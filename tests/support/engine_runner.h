@@ -99,9 +99,9 @@ class EngineRunner {
   }
 
   Session& Open() {
-    Session* session = engine_->OpenSession();
-    if (session == nullptr) throw std::runtime_error("all slots are open");
-    return *session;
+    const Result<thimble_session*> session = engine_->OpenSession();
+    Check(session.status());
+    return *session.value();
   }
   // One call over all of them. What became of each, in the same order.
   std::vector<StepSpan> Step(const std::vector<StepPart>& parts) {

@@ -19,6 +19,9 @@ namespace fs = std::filesystem;
 const fs::path kRoot = THIMBLE_SOURCE_DIR;
 constexpr std::array kFolders = {"runtime", "ops", "format", "targets", "tests", "toolchains"};
 constexpr std::size_t kLongestFile_lines = 500;
+// One file, so that a program has one thing to read, to copy and to compare (tests/abi).
+constexpr std::string_view kPublicHeader = "runtime/include/thimble/thimble.h";
+constexpr std::size_t kPublicHeader_lines = 800;
 
 // A layer is the longest prefix that fits. `own` lists the project's paths it may include, `foreign` the
 // outside libraries; an entry that starts with '!' takes something out again.
@@ -197,7 +200,7 @@ TEST_CASE("includes go down only", "[tree]") {
 TEST_CASE("no file is over 500 lines", "[tree]") {
   for (const File& file : Sources()) {
     if (IsGenerated(file.path)) continue;
-    if (file.lines.size() > kLongestFile_lines)
+    if (file.lines.size() > (file.path == kPublicHeader ? kPublicHeader_lines : kLongestFile_lines))
       FAIL_CHECK(file.path << " has " << file.lines.size() << " lines");
   }
 }

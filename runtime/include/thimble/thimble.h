@@ -186,6 +186,9 @@ typedef struct thimble_engine_options {
   void* progress_user;
   thimble_log_fn log;       /* or NULL */
   void* log_user;
+  uint32_t prefix_tokens;   /* what every session begins with and none changes, read once by thimble_engine_read_prefix, its
+                               rows stored once: a multiple of 256, smaller than context_tokens; 0 = none */
+  uint32_t reserved;        /* 0 */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -197,7 +200,7 @@ typedef struct thimble_plan_line {
   uint32_t struct_bytes;
   int32_t lifetime;      /* enum thimble_lifetime */
   int32_t index;         /* layer or tensor, or -1 */
-  int32_t session;       /* the session slot it belongs to, or -1 */
+  int32_t session;       /* the session slot it belongs to; -1: none; -2: the prefix that all begin with */
   const char* name;      /* static text: "kv_cache", "packed_weights", ... */
   uint64_t offset;       /* in the arena, or in the file */
   uint64_t bytes;
@@ -215,7 +218,7 @@ typedef struct thimble_plan {
   uint64_t arena_bytes;                 /* exactly what the engine takes */
   uint64_t mapped_bytes;
   uint64_t outside_bytes;               /* thread stacks, pool, header copy */
-  uint64_t kv_bytes;                    /* of the arena, for all sessions */
+  uint64_t kv_bytes;                    /* of the arena, for all sessions and the prefix */
   uint64_t packed_weight_bytes;         /* of the arena: weights that the kernels do not read where the file has them */
   uint64_t kv_bytes_per_token;          /* rows of one token in all layers */
   uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
@@ -228,6 +231,10 @@ typedef struct thimble_plan {
   uint64_t session_bytes;               /* of the arena: what one more session costs */
   const char* kernels;                  /* the table that will be used */
   const char* file_packing;             /* for which table the file is packed: "portable", "neondot", ... or "mixed" */
+  uint64_t prefix_bytes;                /* of the arena: the prefix of all sessions, prefix_tokens * kv_bytes_per_context_token
+                                           and a copy of what does not grow */
+  uint32_t prefix_tokens;
+  uint32_t reserved;                    /* 0 */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
@@ -244,7 +251,14 @@ THIMBLE_API enum thimble_code thimble_engine_create(const thimble_model* model, 
 /* Closes its sessions, too; THIMBLE_BUSY while one of them is in use. The arena is the caller's again. NULL is allowed. */
 THIMBLE_API enum thimble_code thimble_engine_close(thimble_engine* engine);
 
-/* An empty context; THIMBLE_NO_SESSION when max_sessions are open. */
+/* Reads what every session begins with, such as a system prompt: exactly prefix_tokens ids (options), while no session is
+ * open (THIMBLE_BUSY). Sessions cannot be opened before (THIMBLE_WRONG_STATE); they begin behind it, at position
+ * prefix_tokens and with its logits, and have the bits of sessions that had read it themselves. May be called again for
+ * another one. `progress` (or NULL) counts tokens; its zero leaves no prefix. */
+THIMBLE_API enum thimble_code thimble_engine_read_prefix(thimble_engine* engine, const int32_t* ids, size_t count,
+                                                         thimble_progress_fn progress, void* user, thimble_error* error);
+
+/* An empty context (or one with the prefix alone); THIMBLE_NO_SESSION when max_sessions are open. */
 THIMBLE_API enum thimble_code thimble_session_open(thimble_engine* engine, thimble_session** session, thimble_error* error);
 /* A second context that goes on like `from`, bit by bit: cache, logits, sampler. */
 THIMBLE_API enum thimble_code thimble_session_fork(thimble_session* from, thimble_session** session, thimble_error* error);
@@ -303,9 +317,10 @@ THIMBLE_API size_t thimble_capacity(const thimble_session* session);
 /* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The sampler's recent
  * tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes) old rows make
  * room for new ones: a position whose window is not there any more is refused (THIMBLE_REWIND_TOO_FAR), 0 never is. With int4
- * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer. */
+ * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer.
+ * Behind a prefix (thimble_engine_read_prefix) its end stands for 0, and nothing before it is taken. */
 THIMBLE_API enum thimble_code thimble_rewind(thimble_session* session, size_t position, thimble_error* error);
-/* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
+/* The smallest position beside 0 (or the prefix's end) that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
  * taken back. */
 THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
@@ -313,7 +328,8 @@ THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
  * A decoder's session as a stream of bytes: the cache's rows, the last logits, the sampler's recent tokens. It moves to
  * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
  * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
- * random numbers go on, too, where the seed is the same. A state is checked wholly before anything changes; refused are
+ * random numbers go on, too, where the seed is the same. Rows of a prefix stay with the engine: such a state goes to engines
+ * with the same one. A state is checked wholly before anything changes; refused are
  * THIMBLE_NOT_A_STATE, _STATE_DAMAGED, _STATE_MISMATCH, _UNSUPPORTED_VERSION and _CONTEXT_FULL. Checksums guard against
  * damage; a state that somebody made up on purpose can make nonsense, but no more. */
 

@@ -310,6 +310,21 @@ class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
  public:
   using Owner::Owner;
 
+  // Before sessions are opened, where the options have prefix_tokens. progress(done, total) counts tokens.
+  Expected<void> ReadPrefix(std::span<const int32_t> ids) {
+    return detail::Do([&](auto* e) { thimble_engine_read_prefix(handle(), ids.data(), ids.size(), nullptr, nullptr, e); });
+  }
+  template <typename Progress>
+  Expected<void> ReadPrefix(std::span<const int32_t> ids, Progress&& progress) {
+    return detail::Do([&](auto* e) {
+      thimble_engine_read_prefix(
+          handle(), ids.data(), ids.size(),
+          [](void* user, uint64_t done, uint64_t total) {
+            return detail::GoOn(*static_cast<std::remove_reference_t<Progress>*>(user), done, total);
+          },
+          detail::User(progress), e);
+    });
+  }
   Expected<Session> OpenSession() {
     return detail::Make<Session, thimble_session>([&](auto** s, auto* e) { thimble_session_open(handle(), s, e); });
   }
