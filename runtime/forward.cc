@@ -33,17 +33,24 @@ const float* NormRows(const Step& step, const NormOp& norm, const float* x, size
   return out;
 }
 
-RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise) {
+void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float* x, size_t rows, size_t width) {
   const Buffers& b = step.network->buffers;
-  if (quantise == nullptr) return FloatRows(x, width, rows, width);
-  return QuantiseRows(quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
-}
-
-QuantiseRowFn WantedRows(const LinearJob* jobs, size_t count) {
+  LinearJob alike[kMaxLinearJobs];
   for (size_t i = 0; i < count; ++i) {
-    if (const QuantiseRowFn wanted = jobs[i].op->kernel->quantise_row) return wanted;
+    const InputKey key = jobs[i].op->kernel->input;
+    size_t n = 0;
+    bool done = false;
+    for (size_t j = 0; j < count; ++j) {
+      if (jobs[j].op->kernel->input != key) continue;
+      done = done || j < i;
+      alike[n++] = jobs[j];
+    }
+    if (done) continue;
+    const RowBatch batch = key.quantise == nullptr
+                               ? FloatRows(x, width, rows, width)
+                               : QuantiseRows(key.quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
+    RunLinears(alike, n, batch, step.pool);
   }
-  return nullptr;
 }
 
 void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
@@ -79,8 +86,7 @@ void EmbedImage(const Step& step, const float* pixels) {
     }
   }
   std::memcpy(n.buffers.x, n.cls, D * sizeof(float));
-  const RowBatch rows = PrepareRows(step, n.buffers.patches, step.t - 1, patch_values, n.patch_projection.kernel->quantise_row);
-  RunLinear(n.patch_projection, rows, n.buffers.x + D, D, step.pool);
+  RunJob(step, n.patch_projection, n.buffers.patches, step.t - 1, patch_values, n.buffers.x + D, D);
   if (n.positions != nullptr) AddInPlace(n.buffers.x, n.positions, step.t * D);
   NormRows(step, n.input_norm, n.buffers.x, step.t, D, n.buffers.x);
 }
@@ -144,7 +150,7 @@ void RunHead(const Step& step, const float* x, size_t count, float* out) {
   if (n.head.kernel == nullptr) {
     std::memcpy(out, h, count * D * sizeof(float));
   } else {
-    RunLinear(n.head, PrepareRows(step, h, count, D, n.head.kernel->quantise_row), out, V, step.pool);
+    RunJob(step, n.head, h, count, D, out, V);
   }
   if (n.model.output.scale != 1.0f) ScaleInPlace(out, n.model.output.scale, count * V);
   if (n.model.output.softcap != 0) Softcap(n.model.output.softcap, out, count * V);

@@ -44,9 +44,11 @@ void ComputeLogits(const Step& step);
 
 // For mixers (runtime/mixers/). The normed rows: `out`, or `x` itself where there is no norm.
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
-// The rows as the kernels of these layers want them.
-RowBatch PrepareRows(const Step& step, const float* x, size_t rows, size_t width, QuantiseRowFn quantise);
-// What the kernels of these layers want to read, of those that are there; all others read floats.
-QuantiseRowFn WantedRows(const LinearJob* jobs, size_t count);
+// Layers that read the same rows of x [rows, width]. The rows are made once for each key (ops/linear/linear.h) among them.
+void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float* x, size_t rows, size_t width);
+inline void RunJob(const Step& step, const Linear& op, const float* x, size_t rows, size_t width, float* y, size_t y_stride) {
+  const LinearJob job = {&op, y, y_stride};
+  RunJobs(step, &job, 1, x, rows, width);
+}
 
 }  // namespace thimble

@@ -46,7 +46,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   linear.rows.n /= spec.stack;
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
-  if (linear.kernel->quantise_row != nullptr) quantised_input_ = Max(quantised_input_, linear.rows.k);
+  if (linear.kernel->input.quantise != nullptr) quantised_input_ = Max(quantised_input_, linear.rows.k);
   const PackedLayout* stored = StoredLayout(header_.tensor(static_cast<uint32_t>(spec.weight)));
   const PackedLayout* wanted = linear.kernel->layout;
   const uint64_t bytes = LinearBytes(wanted, linear.rows);

@@ -647,7 +647,7 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_K_NORM = 40,
     VT_V_NORM = 42,
     VT_KEY_GAIN = 44,
-    VT_SINKS = 46,
+    VT_SINK_LOGITS = 46,
     VT_SCORE_BIAS = 48,
     VT_CACHE_SOURCE = 50
   };
@@ -714,8 +714,8 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t key_gain() const {
     return GetField<int32_t>(VT_KEY_GAIN, -1);
   }
-  int32_t sinks() const {
-    return GetField<int32_t>(VT_SINKS, -1);
+  int32_t sink_logits() const {
+    return GetField<int32_t>(VT_SINK_LOGITS, -1);
   }
   int32_t score_bias() const {
     return GetField<int32_t>(VT_SCORE_BIAS, -1);
@@ -750,7 +750,7 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_V_NORM) &&
            verifier.VerifyTable(v_norm()) &&
            VerifyField<int32_t>(verifier, VT_KEY_GAIN, 4) &&
-           VerifyField<int32_t>(verifier, VT_SINKS, 4) &&
+           VerifyField<int32_t>(verifier, VT_SINK_LOGITS, 4) &&
            VerifyField<int32_t>(verifier, VT_SCORE_BIAS, 4) &&
            VerifyField<int32_t>(verifier, VT_CACHE_SOURCE, 4) &&
            verifier.EndTable();
@@ -824,8 +824,8 @@ struct AttentionBuilder {
   void add_key_gain(int32_t key_gain) {
     fbb_.AddElement<int32_t>(Attention::VT_KEY_GAIN, key_gain, -1);
   }
-  void add_sinks(int32_t sinks) {
-    fbb_.AddElement<int32_t>(Attention::VT_SINKS, sinks, -1);
+  void add_sink_logits(int32_t sink_logits) {
+    fbb_.AddElement<int32_t>(Attention::VT_SINK_LOGITS, sink_logits, -1);
   }
   void add_score_bias(int32_t score_bias) {
     fbb_.AddElement<int32_t>(Attention::VT_SCORE_BIAS, score_bias, -1);
@@ -867,13 +867,13 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
     ::flatbuffers::Offset<thimble::fb::Norm> k_norm = 0,
     ::flatbuffers::Offset<thimble::fb::Norm> v_norm = 0,
     int32_t key_gain = -1,
-    int32_t sinks = -1,
+    int32_t sink_logits = -1,
     int32_t score_bias = -1,
     int32_t cache_source = -1) {
   AttentionBuilder builder_(_fbb);
   builder_.add_cache_source(cache_source);
   builder_.add_score_bias(score_bias);
-  builder_.add_sinks(sinks);
+  builder_.add_sink_logits(sink_logits);
   builder_.add_key_gain(key_gain);
   builder_.add_v_norm(v_norm);
   builder_.add_k_norm(k_norm);

@@ -202,10 +202,10 @@ void WriteOutput(const AttentionTask& task, float* states) {
     const size_t t = task.first_query + r / layout.group, head = task.kv_head * layout.group + r % layout.group;
     const float* state = states + r * layout.state_stride;
     float sum = state[1], factor = 1.0f;
-    if (a.sinks != nullptr) {
-      const float largest = a.sinks[head] > state[0] ? a.sinks[head] : state[0];
+    if (a.sink_logits != nullptr) {
+      const float largest = a.sink_logits[head] > state[0] ? a.sink_logits[head] : state[0];
       factor = ExpOne(state[0] - largest);
-      sum = sum * factor + ExpOne(a.sinks[head] - largest);
+      sum = sum * factor + ExpOne(a.sink_logits[head] - largest);
     }
     // A query that sees nothing gets zeros.
     const float inverse = state[0] == kNothing ? 0.0f : factor / sum;
@@ -272,15 +272,8 @@ void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool) {
   if (args.t == 0) return;
   pool = PoolFor(pool, 2 * args.t * args.heads * args.d * args.positions, kWorthSharing);
   const size_t workers = WorkerCount(pool);
-  const bool one_row = SameRows(args.values, args.keys);
-  const AttentionShape shape = {.heads = args.heads,
-                                .kv_heads = args.kv_heads,
-                                .d = args.d,
-                                .key_type = args.keys.type,
-                                .value_type = one_row ? args.keys.type : args.values.type,
-                                .turned_keys = args.key_gain != nullptr || args.key_cos != nullptr};
   Context c = {.args = &args,
-               .layout = AttentionLayout(shape, workers),
+               .layout = AttentionLayout(args, workers),
                .scratch = static_cast<uint8_t*>(scratch),
                .workers = workers,
                .query_tiles = 0,

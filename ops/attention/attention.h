@@ -20,8 +20,15 @@ namespace thimble {
 
 struct ThreadPool;
 
-struct AttentionArgs {
-  size_t t = 0, heads = 0, kv_heads = 0, d = 0;  // heads is a multiple of kv_heads
+// What the scratch depends on. Heads are a multiple of kv_heads; the types are those of the rows.
+struct AttentionShape {
+  size_t heads = 0, kv_heads = 0, d = 0;
+  CacheType key_type = CacheType::kF32, value_type = CacheType::kF32;
+  bool turned_keys = false;  // key_gain or key_cos are given
+};
+
+struct AttentionArgs : AttentionShape {
+  size_t t = 0;
   const AttentionKernel* kernel = nullptr;       // of the kernel table
   const float* q = nullptr;                      // [T, H * d], rows q_stride floats apart
   size_t q_stride = 0;
@@ -44,7 +51,7 @@ struct AttentionArgs {
   size_t sink_tokens = 0;     // causal with a window: and every j below this
   float scale = 1.0f;
   float softcap = 0.0f;                  // not 0: score = cap * tanh(score / cap)
-  const float* sinks = nullptr;          // [H]: one more score per head that has no value, or null
+  const float* sink_logits = nullptr;    // [H]: one more score per head that has no value, or null
   const float* position_bias = nullptr;  // [positions]: added to the score after the softcap, or null
 
   // What turns a stored row into the key (the value stays as it is): factor key_gain [d] or null, then
@@ -58,17 +65,10 @@ struct AttentionArgs {
   const float* out_sin = nullptr;
 };
 
-// What the scratch depends on.
-struct AttentionShape {
-  size_t heads = 0, kv_heads = 0, d = 0;
-  CacheType key_type = CacheType::kF32, value_type = CacheType::kF32;
-  bool turned_keys = false;  // key_gain or key_cos will be given
-};
-
 // Bytes of the scratch that Attention() needs for a pool of `workers`; does not depend on T or on positions.
 size_t AttentionScratchBytes(const AttentionShape& shape, size_t workers);
 
-// scratch: AttentionScratchBytes(the shape of args, WorkerCount(pool)), 64-byte aligned.
+// scratch: AttentionScratchBytes(args, WorkerCount(pool)), 64-byte aligned.
 void Attention(const AttentionArgs& args, void* scratch, ThreadPool* pool);
 
 }  // namespace thimble

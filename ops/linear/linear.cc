@@ -47,7 +47,6 @@ void RunTask(void* context, size_t task, size_t) {
 
 void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool) {
   if (x.t == 0) return;
-  // All jobs of a region take the same rows, so their kernels are of one table and share the row tile.
   Region region = {
       .jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
   size_t columns = 0;

@@ -81,11 +81,17 @@ struct LinearTile {
 
 struct PackedLayout;  // ops/linear/packing/packed_layout.h
 
+// What rows must be for a kernel to read them. Jobs with equal keys share the prepared rows.
+struct InputKey {
+  QuantiseRowFn quantise = nullptr;  // what makes RowBatch::q; null: RowBatch::x is read
+  friend bool operator==(const InputKey&, const InputKey&) = default;
+};
+
 struct LinearKernel {
   const char* name;
   WeightType type;
   const PackedLayout* layout;  // of `packed`; null: the kernel reads the portable rows in place
-  QuantiseRowFn quantise_row;  // what makes RowBatch::q for it; null: it takes RowBatch::x
+  InputKey input;
   uint32_t row_tile;           // rows and columns of one task
   uint32_t column_tile;        // a multiple of the layout's nr
   void (*run)(const LinearTile& tile);
@@ -104,7 +110,8 @@ struct Linear {
 // only.
 void RunLinear(const Linear& op, const RowBatch& x, float* y, size_t y_stride, ThreadPool* pool);
 
-// Several layers that read the same rows, in one parallel region: q and kv, gate and up.
+// Several layers that read the same rows, in one parallel region: q and kv, gate and up. Their kernels have one input key, and
+// those that do have one row tile.
 struct LinearJob {
   const Linear* op;
   float* y;

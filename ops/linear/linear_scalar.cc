@@ -92,7 +92,7 @@ constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(con
       .name = name,
       .type = type,
       .layout = nullptr,
-      .quantise_row = type != WeightType::kF32 ? QuantiseRow : nullptr,
+      .input = {type != WeightType::kF32 ? QuantiseRow : nullptr},
       .row_tile = kRowTile,
       .column_tile = kColumnTile,
       .run = run};

@@ -38,7 +38,7 @@ constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row
   return {.name = name,
           .type = kLayout.type,
           .layout = &kLayout,
-          .quantise_row = quantise_row,
+          .input = {quantise_row},
           .row_tile = row_tile,
           .column_tile = kGemmColumnTile,
           .run = RunPackedLinear<kLayout, kGemm>};

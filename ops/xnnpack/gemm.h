@@ -56,7 +56,7 @@ struct Gemm {
     return {.name = name,
             .type = kType,
             .layout = &kLayout,
-            .quantise_row = kType != WeightType::kF32 ? quantise_row : nullptr,
+            .input = {kType != WeightType::kF32 ? quantise_row : nullptr},
             .row_tile = kGemmRowTile,
             .column_tile = kGemmColumnTile,
             .run = Run};

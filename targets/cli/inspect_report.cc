@@ -125,7 +125,7 @@ class Inspector {
     AddNorm(&out, "k_norm", a.k_norm);
     AddNorm(&out, "v_norm", a.v_norm);
     if (a.key_gain != kNoTensor) out["key_gain"] = true;
-    if (a.sinks != kNoTensor) out["sinks"] = true;
+    if (a.sink_logits != kNoTensor) out["sink_logits"] = true;
     if (a.score_bias != kNoTensor) out["score_bias"] = true;
     if (a.cache_source >= 0) out["cache_source"] = a.cache_source;
     return out;

@@ -189,6 +189,8 @@ int Main(const Arguments& a) {
     args.heads = a.heads;
     args.kv_heads = a.kv_heads;
     args.d = a.d;
+    args.key_type = a.keys;
+    args.value_type = a.one_row ? a.keys : a.values;
     args.q = q.data();
     args.q_stride = args.out_stride = a.heads * a.d;
     args.out = out.data();
@@ -199,13 +201,8 @@ int Main(const Arguments& a) {
     args.scale = 0.125f;
   }
   ThreadPool* pool = a.threads > 1 ? CreateThreadPool(a.threads).value() : nullptr;
-  const AttentionShape shape = {.heads = a.heads,
-                                .kv_heads = a.kv_heads,
-                                .d = a.d,
-                                .key_type = a.keys,
-                                .value_type = a.one_row ? a.keys : a.values};
   std::vector<uint8_t> scratch_bytes;
-  void* scratch = Aligned(&scratch_bytes, AttentionScratchBytes(shape, WorkerCount(pool)));
+  void* scratch = Aligned(&scratch_bytes, AttentionScratchBytes(layers[0], WorkerCount(pool)));
   const auto round = [&](const AttentionKernel* with) {
     const auto start = std::chrono::steady_clock::now();
     for (AttentionArgs& args : layers) {

@@ -75,7 +75,7 @@ class Dump {
     Linear("q", a.q).Linear("k", a.k).Linear("v", a.v).Linear("o", a.o).Linear("gate", a.gate);
     Norm("q_norm", a.q_norm).Norm("k_norm", a.k_norm).Norm("v_norm", a.v_norm);
     return Field("key_gain", a.key_gain)
-        .Field("sinks", a.sinks)
+        .Field("sink_logits", a.sink_logits)
         .Field("score_bias", a.score_bias)
         .Field("cache_source", a.cache_source)
         .Close();
@@ -215,7 +215,7 @@ struct Distinct {
     a.rope = {U(), U(), U(), U(), RopePairing::kInterleaved, F(), F(), F(), I()};
     a.q = Linear(), a.k = Linear(), a.v = Linear(), a.o = Linear();
     a.q_norm = Norm(), a.k_norm = Norm(), a.v_norm = Norm();
-    a.key_gain = I(), a.sinks = I(), a.score_bias = I(), a.cache_source = I();
+    a.key_gain = I(), a.sink_logits = I(), a.score_bias = I(), a.cache_source = I();
     attention.mixer = a;
     attention.post_norm = Norm();
     ffn.form = BlockForm::kPostNorm;

@@ -23,7 +23,7 @@ struct AttentionOptions {
   bool int8_queries = false;  // queries that int8 holds exactly, so that only probabilities are rounded
   size_t recent_tokens = 0;  // causal only
   float softcap = 0.0f;
-  bool sinks = false, position_bias = false, key_gain = false, rotate_keys = false, turn_back = false;
+  bool sink_logits = false, position_bias = false, key_gain = false, rotate_keys = false, turn_back = false;
   RopeShape rope = {};
 };
 
@@ -35,6 +35,8 @@ class AttentionCase {
     args_.heads = o.heads;
     args_.kv_heads = o.kv_heads;
     args_.d = o.d;
+    args_.key_type = o.key_type;
+    args_.value_type = o.one_row ? o.key_type : o.value_type;
     args_.kernel = &kAttentionScalar;
     std::vector<float> q = random.Normals(o.t * o.heads * o.d, o.query_factor);
     for (size_t row = 0; o.int8_queries && row < o.t * o.heads; ++row) RoundToInt8(&q[row * o.d]);
@@ -56,8 +58,9 @@ class AttentionCase {
     args_.window = o.window;
     args_.scale = 1.0f / std::sqrt(static_cast<float>(o.d));
     args_.softcap = o.softcap;
-    if (o.sinks) args_.sinks = Floats(random.Normals(o.heads));
+    if (o.sink_logits) args_.sink_logits = Floats(random.Normals(o.heads));
     if (o.position_bias) args_.position_bias = Floats(random.Normals(o.positions));
+    args_.turned_keys = o.key_gain || o.rotate_keys;
     if (o.key_gain) args_.key_gain = Floats(random.Normals(o.d));
     args_.rope = o.rope;
     const size_t half = o.rope.width / 2;
@@ -118,13 +121,7 @@ class AttentionCase {
   }
 
   size_t ScratchBytes(ThreadPool* pool) const {
-    const AttentionShape shape = {.heads = args_.heads,
-                                  .kv_heads = args_.kv_heads,
-                                  .d = args_.d,
-                                  .key_type = args_.keys.type,
-                                  .value_type = args_.values.type,
-                                  .turned_keys = args_.key_gain != nullptr || args_.key_cos != nullptr};
-    return AttentionScratchBytes(shape, WorkerCount(pool));
+    return AttentionScratchBytes(args_, WorkerCount(pool));
   }
 
   float* Floats(const std::vector<float>& values) {
@@ -182,7 +179,7 @@ inline AttentionOptions RandomAttention(Random& random, size_t longest) {
   o.equal_keys = random.Integer(0, 7) == 0;
   o.zero_rows = random.Integer(0, 5) == 0;
   if (random.Integer(0, 3) == 0) o.softcap = 5.0f;
-  o.sinks = random.Integer(0, 3) == 0;
+  o.sink_logits = random.Integer(0, 3) == 0;
   o.position_bias = random.Integer(0, 3) == 0;
   o.key_gain = random.Integer(0, 3) == 0;
   o.rope.width = static_cast<uint32_t>(2 * random.Integer(1, o.d / 2));

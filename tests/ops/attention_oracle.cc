@@ -73,9 +73,9 @@ std::vector<double> AttentionOracle(const AttentionArgs& a) {
         }
         if (!std::isfinite(largest)) continue;  // sees nothing
         double* o = &out[(t * a.heads + h) * a.d];
-        if (a.sinks != nullptr) {
-          largest = std::fmax(largest, static_cast<double>(a.sinks[h]));
-          sum += std::exp(static_cast<double>(a.sinks[h]) - largest);
+        if (a.sink_logits != nullptr) {
+          largest = std::fmax(largest, static_cast<double>(a.sink_logits[h]));
+          sum += std::exp(static_cast<double>(a.sink_logits[h]) - largest);
         }
         for (size_t j = 0; j < a.positions; ++j) sum += std::exp(scores[j] - largest);
         for (size_t j = 0; j < a.positions; ++j) {

@@ -55,6 +55,8 @@ class Text {
     a.heads = s_.heads;
     a.kv_heads = s_.kv_heads;
     a.d = s_.d;
+    a.key_type = full_keys_.type;
+    a.value_type = s_.one_row ? full_keys_.type : full_values_.type;
     a.kernel = kernel;
     a.q = q.data();
     a.q_stride = a.out_stride = s_.heads * s_.d;
@@ -64,6 +66,7 @@ class Text {
     a.sink_tokens = s_.sinks;
     a.scale = 1.0f / std::sqrt(static_cast<float>(s_.d));
     a.rope = rope_;
+    a.turned_keys = s_.rotated;
     if (s_.rotated) a.key_cos = cos_.data(), a.key_sin = sin_.data();
     if (s_.biased) a.position_bias = bias_.data();
     a.keys = full_keys_;
@@ -100,13 +103,7 @@ class Text {
     }
   }
   std::vector<float> Run(AttentionArgs a, ThreadPool* pool) {
-    const AttentionShape shape = {.heads = a.heads,
-                                  .kv_heads = a.kv_heads,
-                                  .d = a.d,
-                                  .key_type = a.keys.type,
-                                  .value_type = a.values.type,
-                                  .turned_keys = a.key_cos != nullptr};
-    const Block scratch(AttentionScratchBytes(shape, WorkerCount(pool)));
+    const Block scratch(AttentionScratchBytes(a, WorkerCount(pool)));
     std::vector<float> out(a.t * a.out_stride, -999.0f);
     a.out = out.data();
     Attention(a, scratch.As<void>(), pool);

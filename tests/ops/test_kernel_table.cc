@@ -29,15 +29,15 @@ TEST_CASE("tables are complete and named once") {
       REQUIRE(packing != nullptr);
       CHECK(packing->Layout(type) == kernel->layout);
       CHECK(kernel->type == type);
-      CHECK((kernel->quantise_row != nullptr) == (type != WeightType::kF32));
-      // Layers of both types share a batch.
-      if (type != WeightType::kF32) CHECK(kernel->quantise_row == table->Kernel(WeightType::kQ8)->quantise_row);
+      CHECK((kernel->input.quantise != nullptr) == (type != WeightType::kF32));
       if (kernel->layout != nullptr) {
         CHECK(kernel->layout->type == type);
         CHECK(kernel->column_tile % kernel->layout->key.nr == 0);
       }
-      // One region runs layers of different types together.
-      CHECK(kernel->row_tile == table->Kernel(WeightType::kF32)->row_tile);
+      // One region runs layers with one input key together.
+      for (const WeightType other : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+        if (table->Kernel(other)->input == kernel->input) CHECK(table->Kernel(other)->row_tile == kernel->row_tile);
+      }
     }
   }
   CHECK(best_is_listed);

@@ -88,7 +88,7 @@ TEST_CASE("packing: rows come back as they were, and rows are read in place") {
       CHECK(Equal(scales.data(), rows.scales, scale_bytes));
       CHECK(bias_out == bias);
 
-      const LinearKernel kernel = {.name = "", .type = layout.type, .layout = &layout, .quantise_row = nullptr, .row_tile = 1,
+      const LinearKernel kernel = {.name = "", .type = layout.type, .layout = &layout, .input = {nullptr}, .row_tile = 1,
                                    .column_tile = 1, .run = nullptr};
       const Linear op = {.kernel = &kernel, .rows = described, .bias = nullptr, .packed = packed.data()};
       std::vector<float> in_place(rows.k), expected(rows.k);

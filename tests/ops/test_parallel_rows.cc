@@ -38,14 +38,14 @@ TEST_CASE("rows quantised by several threads are those of one", "[threads]") {
     REQUIRE(t * k >= kWorthSharingFloats);
     const std::vector<float> x = random.Normals(t * k);
     for (const KernelTable* table : AllKernelTables()) {
-      if (!table->supported(DetectCpu()) || table->Kernel(WeightType::kQ8)->quantise_row == nullptr) continue;
+      if (!table->supported(DetectCpu()) || table->Kernel(WeightType::kQ8)->input.quantise == nullptr) continue;
       INFO(t << " rows, table " << table->name);
       std::vector<int8_t> q[2];
       std::vector<RowQuantisation> parameters[2];
       for (size_t i = 0; i < 2; ++i) {
         q[i].resize(QuantisedRowsBytes(t, k) + kLinearSlackBytes);
         parameters[i].resize(QuantisedParameterCount(t));
-        QuantiseRows(table->Kernel(WeightType::kQ8)->quantise_row, x.data(), k, t, k, q[i].data(), parameters[i].data(),
+        QuantiseRows(table->Kernel(WeightType::kQ8)->input.quantise, x.data(), k, t, k, q[i].data(), parameters[i].data(),
                      i == 0 ? nullptr : pool);
       }
       CHECK(q[0] == q[1]);

@@ -80,7 +80,7 @@ TEST_CASE("every table quantises rows to the bits of the portable one, flipped w
     const RowQuantisation portable = QuantiseRow(x.data(), k, row_bytes, expected.data(), RowPlace::kAlone);
     for (const KernelTable* table : AllKernelTables()) {
       if (!table->supported(cpu)) continue;
-      const RowQuantisation other = table->Kernel(WeightType::kQ8)->quantise_row(x.data(), k, row_bytes, q.data(), RowPlace::kAlone);
+      const RowQuantisation other = table->Kernel(WeightType::kQ8)->input.quantise(x.data(), k, row_bytes, q.data(), RowPlace::kAlone);
       wrong += std::memcmp(&other, &portable, sizeof other) != 0;
       const int8_t flip = static_cast<int8_t>(q[0] ^ expected[0]);
       wrong += flip != 0 && flip != -128;

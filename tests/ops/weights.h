@@ -128,7 +128,7 @@ class Rows {
   const RowBatch& batch() const { return batch_; }
   // Quantised as this kernel wants it.
   const RowBatch& For(const LinearKernel* kernel) {
-    if (kernel->quantise_row != nullptr) Quantise(kernel->quantise_row, nullptr);
+    if (kernel->input.quantise != nullptr) Quantise(kernel->input.quantise, nullptr);
     return batch_;
   }
 

@@ -168,7 +168,7 @@ class Oracle {
       for (size_t head = 0; head < H; ++head) {
         const size_t g = head / (H / G);
         Row score(T, -INFINITY);
-        double largest = a.sinks != kNoTensor ? static_cast<double>(V(a.sinks)[head]) : -INFINITY;
+        double largest = a.sink_logits != kNoTensor ? static_cast<double>(V(a.sink_logits)[head]) : -INFINITY;
         for (size_t j = 0; j < T; ++j) {
           if (a.causal && j > i) continue;
           const uint32_t window = a.window != 0 ? a.window : window_tokens_;
@@ -178,7 +178,7 @@ class Oracle {
           score[j] = Cap(dot * a.scale, a.softcap) + (a.score_bias != kNoTensor ? V(a.score_bias)[j] : 0.0f);
           largest = std::max(largest, score[j]);
         }
-        double sum = a.sinks != kNoTensor ? std::exp(static_cast<double>(V(a.sinks)[head]) - largest) : 0.0;
+        double sum = a.sink_logits != kNoTensor ? std::exp(static_cast<double>(V(a.sink_logits)[head]) - largest) : 0.0;
         for (double& s : score) sum += s = std::exp(s - largest);
         for (size_t j = 0; j < T; ++j) for (size_t c = 0; c < d; ++c) out[i][head * d + c] += score[j] / sum * v[j][g * d + c];
         if (a.rotation == KeyRotation::kOnWriteInverseOutput) Rotate(a.rope, static_cast<double>(i), -1, &out[i][head * d]);

@@ -138,7 +138,7 @@ TEST_CASE("norms of queries, keys and values, key gain, post norms, softcaps, sc
   a.v_norm = {.kind = NormKind::kRmsNorm, .scope = NormScope::kHead, .eps = 1e-6f};
   a.window = 6;
   a.softcap = 3.0f;
-  a.sinks = m.AddVector("sinks", 4, 0, 1);
+  a.sink_logits = m.AddVector("sinks", 4, 0, 1);
   LayerSpec& first = m.AddLayer(a, FfnKind::kGated, Activation::kGeluTanh, 18, NormKind::kRmsNorm, true);
   first.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);
   first.blocks[1].post_norm = m.AddNorm(NormKind::kRmsNorm, 20, NormScope::kRow, 1.0f);

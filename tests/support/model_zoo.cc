@@ -95,7 +95,7 @@ void AddFeatures(Zoo& zoo) {
     ModelBuilder m = zoo.Start();
     AttentionSpec a = Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead);
     a.key_gain = m.AddVector("key_gain", kHeadWidth, 1.0f, 0.5f);
-    a.sinks = m.AddVector("sinks", 4, 0, 1.0f);
+    a.sink_logits = m.AddVector("sinks", 4, 0, 1.0f);
     a.score_bias = m.AddVector("score_bias", kPositions, 0, 1.0f);
     a.rope.width = 4;
     a.rope.offset = 2;

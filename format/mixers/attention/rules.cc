@@ -51,7 +51,7 @@ Status ReadMixer(const fb::Header& header, uint32_t index, AttentionSpec* out) {
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->k_norm(), "attention.k_norm", &out->k_norm));
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->v_norm(), "attention.v_norm", &out->v_norm));
   out->key_gain = a->key_gain();
-  out->sinks = a->sinks();
+  out->sink_logits = a->sink_logits();
   out->score_bias = a->score_bias();
   out->cache_source = a->cache_source();
   // Kinds that are named for files to come.
@@ -161,7 +161,7 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const AttentionSp
     }
     THIMBLE_RETURN_IF_ERROR(rules.Vector(a.key_gain, "attention.key_gain", a.head_width));
   }
-  THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(a.sinks, "attention.sinks", a.heads));
+  THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(a.sink_logits, "attention.sink_logits", a.heads));
   return rules.OptionalVector(a.score_bias, "attention.score_bias", place.part.max_positions);
 }
 

@@ -53,7 +53,7 @@ struct AttentionSpec {
   LinearSpec gate;               // [H d, D]: factor sigmoid(gate x) on what the heads give
   NormSpec q_norm, k_norm, v_norm;  // v_norm only where v is separate
   int32_t key_gain = kNoTensor;  // f32 [d], kOnRead only: factor on the key, not on the value, before rotation
-  int32_t sinks = kNoTensor;     // f32 [H]: an extra score per head that takes probability and gives no value
+  int32_t sink_logits = kNoTensor;     // f32 [H]: an extra score per head that takes probability and gives no value
   int32_t score_bias = kNoTensor;   // f32 [positions]: beta_j added to every score of key j (paper's (X)+)
   int32_t cache_source = -1;     // -1: own rows; else an earlier block whose rows are read (no k, no v here)
 };

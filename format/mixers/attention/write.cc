@@ -39,7 +39,7 @@ uint32_t WriteMixer(FlatBufferBuilder& b, const AttentionSpec& a, MixerTables* t
   if (!k_norm.IsNull()) t.add_k_norm(k_norm);
   if (!v_norm.IsNull()) t.add_v_norm(v_norm);
   t.add_key_gain(a.key_gain);
-  t.add_sinks(a.sinks);
+  t.add_sink_logits(a.sink_logits);
   t.add_score_bias(a.score_bias);
   t.add_cache_source(a.cache_source);
   tables->attentions.push_back(t.Finish());

@@ -53,17 +53,14 @@ void Project(const Step& step, const AttentionOp& a, const float* h) {
   add(a.q, b.q, q_width);
   add(a.k, b.k, kv_width);
   add(a.v, b.v, kv_width);
-  RunLinears(jobs, count, PrepareRows(step, h, step.t, step.network->model.width, WantedRows(jobs, count)), step.pool);
+  RunJobs(step, jobs, count, h, step.t, step.network->model.width);
 }
 
 AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp& a, const SlotCache& cache) {
   const AttentionSpec& s = a.spec;
   const AttentionBuffers& b = step.network->buffers.mixers.attention;
-  AttentionArgs args;
+  AttentionArgs args = {a.shape};
   args.t = span.count;
-  args.heads = s.heads;
-  args.kv_heads = s.kv_heads;
-  args.d = s.head_width;
   args.kernel = step.network->options.kernels->attention;
   args.q_stride = size_t{s.heads} * s.head_width;
   args.q = b.q + span.first_row * args.q_stride;
@@ -81,7 +78,7 @@ AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp
   args.sink_tokens = a.sink_tokens;
   args.scale = s.scale;
   args.softcap = s.softcap;
-  args.sinks = a.sinks;
+  args.sink_logits = a.sink_logits;
   args.position_bias = a.score_bias;
   args.key_gain = a.key_gain;
   if (a.rope() == nullptr) return args;
@@ -150,7 +147,7 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
     }
   }
   const ScopedTimer timer(&step.profile->linear_ns);
-  RunLinear(a.o, PrepareRows(step, b.heads, T, H * d, a.o.kernel->quantise_row), n.buffers.y, D, step.pool);
+  RunJob(step, a.o, b.heads, T, H * d, n.buffers.y, D);
 }
 
 }  // namespace thimble

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "format/mixers/attention/spec.h"
+#include "ops/attention/attention.h"
 #include "ops/linear/linear.h"
 #include "runtime/kv_cache.h"
 #include "runtime/norm_op.h"
@@ -15,10 +16,11 @@ struct WeightLoader;
 
 struct AttentionOp {
   AttentionSpec spec;
+  AttentionShape shape;
   Linear q, k, v, o;                       // kernel null where absent
   NormOp q_norm, k_norm, v_norm;
   const float* key_gain = nullptr;
-  const float* sinks = nullptr;
+  const float* sink_logits = nullptr;
   const float* score_bias = nullptr;
   RopeTable own_rope;                      // used by this and later blocks with the same rotation
   const RopeTable* earlier_rope = nullptr; // of the first block with the same rotation, where that is not this one

@@ -6,18 +6,21 @@
 namespace thimble {
 namespace {
 
-void Measure(const AttentionSpec& a, const EngineOptions& options, AttentionNeeds* needs) {
+AttentionShape ShapeOf(const AttentionSpec& a, const EngineOptions& options) {
+  return {.heads = a.heads,
+          .kv_heads = a.kv_heads,
+          .d = a.head_width,
+          .key_type = options.key_cache,
+          .value_type = SharesKeyAndValue(a.sharing) ? options.key_cache : options.value_cache,
+          .turned_keys = a.key_gain != kNoTensor || a.rotation == KeyRotation::kOnRead};
+}
+
+void Measure(const AttentionSpec& a, const AttentionShape& shape, uint32_t threads, AttentionNeeds* needs) {
   needs->q = Max(needs->q, uint64_t{a.heads} * a.head_width);
   // A row that is key and value is projected once; a block that reads another's rows projects none.
   if (a.k.weight != kNoTensor) needs->k = Max(needs->k, uint64_t{a.kv_heads} * a.head_width);
   if (a.v.weight != kNoTensor) needs->v = Max(needs->v, uint64_t{a.kv_heads} * a.head_width);
-  const AttentionShape shape = {.heads = a.heads,
-                                .kv_heads = a.kv_heads,
-                                .d = a.head_width,
-                                .key_type = options.key_cache,
-                                .value_type = SharesKeyAndValue(a.sharing) ? options.key_cache : options.value_cache,
-                                .turned_keys = a.key_gain != kNoTensor || a.rotation == KeyRotation::kOnRead};
-  needs->tile_bytes = Max(needs->tile_bytes, AttentionScratchBytes(shape, options.threads));
+  needs->tile_bytes = Max(needs->tile_bytes, AttentionScratchBytes(shape, threads));
 }
 
 void TakeRope(NetworkWalk& walk, const AttentionSpec& a, AttentionOp* op) {
@@ -53,7 +56,8 @@ uint32_t WidestWindow(const NetworkWalk& walk, const AttentionSpec& own) {
 
 void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
   op->spec = spec;
-  Measure(spec, walk.options(), &walk.needs().attention);
+  op->shape = ShapeOf(spec, walk.options());
+  Measure(spec, op->shape, walk.options().threads, &walk.needs().attention);
   TakeRope(walk, spec, op);
   op->window = LayerWindow(spec, walk.options());
   op->sink_tokens = LayerSinks(spec, walk.options());
@@ -65,7 +69,7 @@ void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
   op->k_norm = walk.Norm(spec.k_norm);
   op->v_norm = walk.Norm(spec.v_norm);
   op->key_gain = walk.Vector(spec.key_gain);
-  op->sinks = walk.Vector(spec.sinks);
+  op->sink_logits = walk.Vector(spec.sink_logits);
   op->score_bias = walk.Vector(spec.score_bias);
 }
 

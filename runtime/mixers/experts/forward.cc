@@ -22,7 +22,7 @@ void RunShared(const Step& step, const ExpertsOp& op, const float* h) {
   RunMixer(step, op.shared, h);
   if (op.shared_gate.kernel == nullptr) return;
   float* gates = b.mixers.experts.row_weights;
-  RunLinear(op.shared_gate, PrepareRows(step, h, step.t, D, op.shared_gate.kernel->quantise_row), gates, 1, step.pool);
+  RunJob(step, op.shared_gate, h, step.t, D, gates, 1);
   for (size_t i = 0; i < step.t; ++i) {
     ScaleInPlace(b.y + i * D, static_cast<float>(1.0 / (1.0 + ExpDouble(-static_cast<double>(gates[i])))), D);
   }
@@ -33,8 +33,7 @@ void Choose(const Step& step, const ExpertsOp& op, const float* h) {
   const size_t E = op.spec.experts, K = op.spec.chosen;
   {
     const ScopedTimer timer(&step.profile->linear_ns);
-    const RowBatch rows = PrepareRows(step, h, step.t, step.network->model.width, op.router.kernel->quantise_row);
-    RunLinear(op.router, rows, b.scores, E, step.pool);
+    RunJob(step, op.router, h, step.t, step.network->model.width, b.scores, E);
   }
   const ScopedTimer timer(&step.profile->activation_ns);
   const ExpertRule rule = {op.spec.experts,       op.spec.chosen, op.spec.score == ExpertScore::kSigmoid, op.spec.normalise,

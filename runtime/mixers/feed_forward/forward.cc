@@ -12,7 +12,7 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
   {
     const ScopedTimer timer(&step.profile->linear_ns);
     const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
-    RunLinears(jobs, gated ? 2 : 1, PrepareRows(step, h, rows, D, WantedRows(jobs, gated ? 2 : 1)), step.pool);
+    RunJobs(step, jobs, gated ? 2 : 1, h, rows, D);
   }
   {
     const ScopedTimer timer(&step.profile->activation_ns);
@@ -22,7 +22,7 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
     });
   }
   const ScopedTimer timer(&step.profile->linear_ns);
-  RunLinear(f.down, PrepareRows(step, b.up, rows, F, f.down.kernel->quantise_row), y, D, step.pool);
+  RunJob(step, f.down, b.up, rows, F, y, D);
 }
 
 void RunMixer(const Step& step, const FfnOp& op, const float* h) {

@@ -40,7 +40,7 @@ void RunMixer(const Step& step, const ShortConvOp& op, const float* h) {
   {
     const ScopedTimer timer(&step.profile->linear_ns);
     const LinearJob jobs[] = {{&op.before, b.before, C}, {&op.after, b.after, C}, {&op.value, b.value, C}};
-    RunLinears(jobs, 3, PrepareRows(step, h, step.t, D, WantedRows(jobs, 3)), step.pool);
+    RunJobs(step, jobs, 3, h, step.t, D);
   }
   {
     const ScopedTimer timer(&step.profile->activation_ns);
@@ -54,7 +54,7 @@ void RunMixer(const Step& step, const ShortConvOp& op, const float* h) {
     }
   }
   const ScopedTimer timer(&step.profile->linear_ns);
-  RunLinear(op.out, PrepareRows(step, b.before, step.t, C, op.out.kernel->quantise_row), n.buffers.y, D, step.pool);
+  RunJob(step, op.out, b.before, step.t, C, n.buffers.y, D);
 }
 
 }  // namespace thimble

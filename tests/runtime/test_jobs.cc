@@ -1,0 +1,45 @@
+// Layers that read the same rows, of kernels that want them in different forms: each gets what it gets alone.
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <deque>
+
+#include "ops/tables/kernel_table.h"
+#include "runtime/forward.h"
+#include "tests/ops/weights.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+TEST_CASE("jobs of several kinds over the same rows have the bits of each alone") {
+  Random random(3);
+  const KernelTable *scalar = FindKernelTable("scalar"), *best = BestKernelTable(DetectCpu());
+  const LinearKernel* kernels[] = {scalar->Kernel(WeightType::kF32), scalar->Kernel(WeightType::kQ8), scalar->Kernel(WeightType::kQ4),
+                                   best->Kernel(WeightType::kF32), best->Kernel(WeightType::kQ8), best->Kernel(WeightType::kQ4)};
+  for (size_t round = 0; round < 60; ++round) {
+    const size_t t = random.Integer(1, 9), k = 32 * random.Integer(1, 6), count = random.Integer(1, kMaxLinearJobs);
+    const std::vector<float> x = random.Normals(t * k);
+    Network network;
+    const Block q(QuantisedRowsBytes(t, k)), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
+    std::memcpy(rows.As<void>(), x.data(), x.size() * sizeof(float));
+    network.buffers.quantised = q.As<int8_t>();
+    network.buffers.quantisation = quantisation.As<RowQuantisation>();
+    const Step step = {&network, nullptr, nullptr, t, nullptr};
+
+    std::deque<Weights> weights;
+    std::deque<Layer> layers;
+    std::vector<std::vector<float>> together(count), alone(count);
+    LinearJob jobs[kMaxLinearJobs];
+    for (size_t i = 0; i < count; ++i) {
+      const LinearKernel* kernel = kernels[random.Integer(0, 5)];
+      const uint32_t n = static_cast<uint32_t>(random.Integer(1, 40));
+      weights.emplace_back(random, kernel->type, n, static_cast<uint32_t>(k), 32u);
+      layers.emplace_back(kernel, weights.back(), nullptr);
+      together[i].assign(t * n, -1.0f);
+      alone[i].assign(t * n, -2.0f);
+      RunJob(step, layers[i].op(), rows.As<float>(), t, k, alone[i].data(), n);
+      jobs[i] = {&layers[i].op(), together[i].data(), n};
+    }
+    RunJobs(step, jobs, count, rows.As<float>(), t, k);
+    CHECK(together == alone);
+  }
+}
