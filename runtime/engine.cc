@@ -46,7 +46,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
     if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
     if (decoder && tokenizer != nullptr) {
-      s.prompt_ids_ = arena.Take<int32_t>("prompt_ids", options.context_tokens);
+      s.ids_ = arena.Take<int32_t>("ids", options.context_tokens);
     }
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
     if (i == 0) first_state = arena.Bytes();
@@ -64,6 +64,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     s.engine_ = engine;
     s.slot_ = kPrefixSlot;
     s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    if (tokenizer != nullptr) s.ids_ = arena.Take<int32_t>("ids", options.prefix_tokens);
     s.logits_ = arena.Take<float>("logits", model.outputs);
     s.distance_ = arena.Bytes() - first_state;
     walk.PrefixState();
@@ -212,27 +213,25 @@ void Engine::FinishPass(const Step& step, StepSpan* spans) {
     const size_t rows = span->pass.count;
     if (rows == 0 || span->cancelled) continue;
     Session& s = *span->session;
-    for (size_t i = 0; i < rows; ++i) s.sampler_.Accept(span->ids[span->done + i]);
-    s.position_ += rows;
+    s.Append(span->ids + span->done, rows);
     span->done += rows;
     s.has_logits_ = span->done == span->count;
     s.last_logits_ = s.logits_;
   }
 }
 
-void Engine::RunSpans(StepSpan* spans) {
-  for (;;) {
-    const TurnHolder turn(turns_);
-    const uint64_t start_ns = NowNs();
-    Step step;
-    if (!MakePass(spans, &step)) return;
-    for (StepSpan* span = spans; span != nullptr; span = span->next) {
-      if (span->pass.count > 0) EmbedTokens(step, span->pass, span->ids + span->done);
-    }
-    RunLayers(step);
-    FinishPass(step, spans);
-    CountStep(step.t, start_ns);
+bool Engine::RunPass(StepSpan* spans) {
+  const TurnHolder turn(turns_);
+  const uint64_t start_ns = NowNs();
+  Step step;
+  if (!MakePass(spans, &step)) return false;
+  for (StepSpan* span = spans; span != nullptr; span = span->next) {
+    if (span->pass.count > 0) EmbedTokens(step, span->pass, span->ids + span->done);
   }
+  RunLayers(step);
+  FinishPass(step, spans);
+  CountStep(step.t, start_ns);
+  return true;
 }
 
 template <typename Embed>
@@ -258,8 +257,7 @@ bool Engine::RunEachToken(Session& session, const int32_t* ids, size_t count) {
     EmbedTokens(step, *step.spans, ids);
   });
   if (!finished) return false;
-  for (size_t i = 0; i < count; ++i) session.sampler_.Accept(ids[i]);
-  session.position_ += count;
+  session.Append(ids, count);
   return true;
 }
 

@@ -4,6 +4,9 @@
 // Several threads may use an engine, each with sessions of its own; passes take turns (turn_lock.h).
 #pragma once
 
+#include <atomic>
+#include <string_view>
+
 #include "ops/pool/thread_pool.h"
 #include "runtime/forward.h"
 #include "runtime/network.h"
@@ -72,7 +75,12 @@ class Engine {
 
   // Appends to several sequences at once, in passes of up to chunk_tokens rows: the weights are read once for all of them. Each
   // session at most once, held by the caller. What a sequence gets has the bits that it would get alone. `spans`: a list.
-  void RunSpans(StepSpan* spans);
+  void RunSpans(StepSpan* spans) {
+    while (RunPass(spans)) {
+    }
+  }
+  // The next of those passes; false: there is none left.
+  bool RunPass(StepSpan* spans);
   // One pass over one session, with the logits of every row in its rows of logits. False: cancelled, and nothing has changed.
   bool RunEachToken(Session& session, const int32_t* ids, size_t count);  // count <= logits_rows
   bool RunEncoderRows(Session& session, const int32_t* ids, size_t count);
@@ -114,18 +122,27 @@ class Engine {
 
 }  // namespace thimble
 
-// The handles of thimble.h: every slot is such a session.
+// The handles of thimble.h.
+struct thimble_model {
+  const thimble::ModelFile* file = nullptr;               // its header is a copy of our own
+  const thimble::TokenizerData* tokenizer = nullptr;      // null where the file has none
+  const thimble_model* opened = nullptr;                  // of an engine's: the one that it was made from
+  mutable std::atomic<uint32_t> engines = 0;              // made from it and not closed; engines change nothing else
+
+  std::string_view chat_template() const { return file->header().chat_template(); }
+};
+
+// Every slot is such a session.
 struct thimble_session final : thimble::Session {
   // Of the answer that is being generated.
   uint64_t prompt_tokens = 0, prefill_ns = 0, decode_ns = 0;
-  int32_t stop_ids[32] = {};  // the caller's and the end of the turn
   // Of a step of several sessions.
   thimble::StepSpan step;
   size_t step_index = 0;  // in the caller's array
 };
 
 struct thimble_engine final : thimble::Engine {
-  const thimble_model* model = nullptr;
+  thimble_model model;           // with the tokenizer that the engine uses, which may be of its copy
   bool for_one_session = false;  // closes with it
 };
 

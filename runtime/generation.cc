@@ -67,7 +67,16 @@ Status Generation::Start(Session& session, const GenerationOptions& options) {
   return Status::Ok();
 }
 
+void Generation::ForbidEnds(float* logits, size_t count) const {
+  const auto forbid = [&](uint32_t id) {
+    if (id < count) logits[id] = std::numeric_limits<float>::lowest();
+  };
+  for (uint32_t i = 0; tokenizer_ != nullptr && i < tokenizer_->eog_count; ++i) forbid(tokenizer_->eog_ids[i]);
+  if (options_.end_of_turn >= 0) forbid(static_cast<uint32_t>(options_.end_of_turn));
+}
+
 bool Generation::IsEnd(int32_t id) const {
+  if (id == options_.end_of_turn) return true;
   if (tokenizer_ != nullptr && tokenizer_->IsEndOfGeneration(static_cast<uint32_t>(id))) return true;
   return std::find(options_.stop_ids, options_.stop_ids + options_.stop_id_count, id) != options_.stop_ids + options_.stop_id_count;
 }
@@ -158,6 +167,7 @@ Status Generation::Next(Session& session, GenerationEvent* event) {
     const float lowest = std::numeric_limits<float>::lowest();
     for (size_t i = 0; i < vocabulary; ++i) logits[i] = logits[i] < lowest ? lowest : logits[i];
   }
+  if (options_.ignore_ends) ForbidEnds(logits, vocabulary);
   running_ = false;  // where an error follows
   THIMBLE_ASSIGN_OR_RETURN(event->id, session.Sample());
   Logprobs(logits, vocabulary, event);

@@ -31,6 +31,8 @@ struct GenerationOptions {
   size_t max_tokens = 0;                      // 0 = until the context is full
   const int32_t* stop_ids = nullptr;          // beside the tokenizer's end ids
   size_t stop_id_count = 0;
+  int32_t end_of_turn = -1;                   // one id more that ends it; -1: none
+  bool ignore_ends = false;                   // ids of the tokenizer that end it, and end_of_turn, are never drawn
   const char* const* stop_strings = nullptr;  // not empty; at most kMaxStopStrings of kMaxStopStringBytes
   size_t stop_string_count = 0;
   bool logprobs = false;                      // of the chosen token; costs a pass over the logits
@@ -44,7 +46,7 @@ struct GenerationOptions {
 struct GenerationEvent {
   End end = End::kNotYet;              // not kNotYet: the last event
   int32_t id = -1;                     // -1: no token was drawn for this event
-  float logprob = 0;                   // NaN where not asked for. By the model alone: before hook, penalties and temperature
+  float logprob = 0;                   // NaN where not asked for. Of the logits as the hook left them: before penalties and temperature
   std::string_view text;               // valid until the session's next call; may be empty
   const int32_t* top_ids = nullptr;    // likeliest first
   const float* top_logprobs = nullptr;
@@ -67,6 +69,7 @@ class Generation {
 
  private:
   bool IsEnd(int32_t id) const;
+  void ForbidEnds(float* logits, size_t count) const;
   // Appends the token that was drawn last. Not kNotYet: why it could not, or that the answer was cancelled.
   End AppendDrawn(Session& session);
   void Logprobs(const float* logits, size_t count, GenerationEvent* event);

@@ -222,6 +222,10 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
     arena_.BeginScratch();
     b.text = arena_.TakeBytes("text", text_workspace_bytes, 1, -1);
     b.text_bytes = text_workspace_bytes;
+    if (header_.is_decoder()) {
+      b.chat_text = arena_.Take<char>("chat.text", options_.max_text_bytes);
+      b.chat_ids = arena_.Take<int32_t>("chat.ids", uint64_t{2} * options_.context_tokens);
+    }
     arena_.EndScratch();
   }
   if (options_.max_sessions > 1) {

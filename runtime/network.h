@@ -34,9 +34,11 @@ struct Buffers {
   uint8_t* repack = nullptr;
   // image input
   float* patches = nullptr;                // [patches, channels * patch * patch]
-  // text
+  // text: encoding one of max_text_bytes; a conversation of that many bytes, and ids for it and for one of its messages
   void* text = nullptr;
   size_t text_bytes = 0;
+  char* chat_text = nullptr;               // [max_text_bytes]
+  int32_t* chat_ids = nullptr;             // [2, context_tokens]
 };
 
 struct Network {

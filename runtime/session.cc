@@ -55,14 +55,10 @@ Status Session::CheckIds(const int32_t* ids, size_t count, size_t room) const {
 }
 
 Status Session::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
+  if (each == nullptr) return Prefill(ids, count);
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
   ++changes_;
-  if (each == nullptr) {
-    StepSpan span = {.session = this, .ids = ids, .count = count};
-    engine_->RunSpans(&span);
-    return span.cancelled ? Stopped(span.done, count) : Status::Ok();
-  }
   const size_t V = network().model.outputs;
   for (size_t done = 0, t; done < count; done += t) {
     t = std::min<size_t>(count - done, network().options.logits_rows);
@@ -72,6 +68,25 @@ Status Session::Prefill(const int32_t* ids, size_t count, thimble_logits_fn each
     }
   }
   return Status::Ok();
+}
+
+Status Session::Prefill(const int32_t* ids, size_t count, const Progress& progress) {
+  THIMBLE_RETURN_IF_ERROR(CheckDecoder());
+  THIMBLE_RETURN_IF_ERROR(CheckIds(ids, count, capacity() - position_));
+  ++changes_;
+  StepSpan span = {.session = this, .ids = ids, .count = count};
+  while (engine_->RunPass(&span)) {
+    if (!span.cancelled) THIMBLE_RETURN_IF_ERROR(progress.Report(span.done, count));
+  }
+  return span.cancelled ? Stopped(span.done, count) : Status::Ok();
+}
+
+void Session::Append(const int32_t* ids, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    sampler_.Accept(ids[i]);
+    if (ids_ != nullptr) ids_[position_ + i] = ids[i];
+  }
+  position_ += count;
 }
 
 Status Session::EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user) {
@@ -138,6 +153,7 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   ++changes_;
   position_ = written_ = position;
   loaded_limit_ = rewind_limit;
+  if (ids_ != nullptr) std::fill(ids_ + begin(), ids_ + position, kUnknownId);
   // Angles of keys that are rotated when read: passes fill in their own positions only.
   const TurnHolder turn(engine_->turns());
   for (uint32_t i = 0; i < network().block_count; ++i) {
@@ -181,6 +197,18 @@ Status Session::Rewind(size_t position) {
   return Status::Ok();
 }
 
+Status Session::RewindToCommon(const int32_t* ids, size_t count, size_t* kept) {
+  size_t common = 0;
+  while (ids_ != nullptr && common < position_ && common + 1 < count && ids_[common] == ids[common]) ++common;
+  if (common < begin()) return Status::Error(Code::kWrongState, "does not begin with the engine's prefix").Got(common).Wanted(begin());
+  if (common < RewindLimit()) common = begin();
+  THIMBLE_RETURN_IF_ERROR(Rewind(common));
+  sampler_.Resume(sampler_.options().seed, sampler_.random_state());
+  for (size_t i = common - std::min<size_t>(common, sampler_.options().repeat_last_n); i < common; ++i) sampler_.Accept(ids_[i]);
+  *kept = common;
+  return Status::Ok();
+}
+
 size_t Session::RewindLimit() const {
   size_t limit = std::max(loaded_limit_, begin());
   for (uint32_t i = 0; i < network().state_lines; ++i) limit = std::max(limit, OldestQuery(network().state[i], written_));
@@ -200,6 +228,7 @@ void Session::Fork(const Session& from) {
   CopyState(from);
   ++changes_;
   sampler_.CopyFrom(from.sampler_);
+  if (ids_ != nullptr) std::copy_n(from.ids_, from.position_, ids_);
   has_logits_ = from.has_logits_;
   if (has_logits_) {
     last_logits_ = logits_;

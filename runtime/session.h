@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "format/tokenizer_data.h"
+#include "runtime/core/progress.h"
 #include "runtime/core/result.h"
 #include "runtime/network.h"
 #include "runtime/include/thimble/thimble.h"
@@ -41,7 +42,10 @@ class Session {
   Sampler& sampler() { return sampler_; }
   const TokenizerData* tokenizer() const;   // null where the model has none
   Generation* generation() const { return generation_; }  // null for encoders
-  int32_t* prompt_ids() const { return prompt_ids_; }  // [capacity()], null without tokenizer
+  // [capacity()]: [0, position()) is what the context holds, kUnknownId where rows did not come from ids; behind it there
+  // is room for ids on their way into it. Null without tokenizer.
+  static constexpr int32_t kUnknownId = -1;
+  int32_t* ids() const { return ids_; }
 
   // From any thread and from a signal handler: the next call that runs passes, or the one that does now, ends with
   // kCancelled, leaving what finished passes have made; an unfinished pass leaves no trace.
@@ -60,6 +64,8 @@ class Session {
   // Decoders: Engine::RunSpans() with this session alone. `each` not null: called with the logits of every position in order,
   // false ends with kCancelled after that position; passes then have logits_rows tokens.
   Status Prefill(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
+  // The same without rows of logits; `progress` counts ids after every pass, and may end the call as Cancel() does.
+  Status Prefill(const int32_t* ids, size_t count, const Progress& progress = {});
   // Encoders.
   Status EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user);
   Status EncodeImage(const float* pixels, size_t count, thimble_logits_fn each, void* user);
@@ -73,6 +79,10 @@ class Session {
   // Where it begins: behind the engine's prefix, at 0 without one.
   size_t begin() const;
   Status Rewind(size_t position);
+  // Rewinds to where ids() and these ids (at least one) part, but before the last of them, whose logits are wanted; to begin()
+  // where that is further than Rewind() goes. The sampler's recent tokens become those of what is left. *kept: the position.
+  // kWrongState: they part before begin().
+  Status RewindToCommon(const int32_t* ids, size_t count, size_t* kept);
   // Smallest position beside begin() that Rewind() takes.
   size_t RewindLimit() const;
   // Becomes a copy of `from`, another session of the same engine that nobody uses meanwhile: state, logits, sampler.
@@ -93,6 +103,8 @@ class Session {
   void TakePrefix();
   // Rows and position of another session.
   void CopyState(const Session& from);
+  // A finished pass has appended these.
+  void Append(const int32_t* ids, size_t count);
   bool ReadState(const StateReader& in, const StateHeader& header);
   Status EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user);
   // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
@@ -106,7 +118,7 @@ class Session {
   std::atomic<bool> open_ = false, busy_ = false, cancel_ = false;
   Sampler sampler_;
   Generation* generation_ = nullptr;
-  int32_t* prompt_ids_ = nullptr;
+  int32_t* ids_ = nullptr;
   float* logits_ = nullptr;    // [logits_rows, outputs] of one pass
   float* last_logits_ = nullptr;
   bool has_logits_ = false;

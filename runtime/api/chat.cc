@@ -7,6 +7,7 @@
 #include "runtime/api/handles.h"
 #include "runtime/api/text.h"
 #include "runtime/chat/chat.h"
+#include "runtime/tokenizer/tokenizer.h"
 
 using namespace thimble;
 
@@ -31,11 +32,20 @@ struct Conversation {
   ChatTemplate chat;
   ChatPieces pieces;
   uint32_t bos = kNoToken;  // written in front although the template does not say it
+  ChatMessages messages = {nullptr, 0};
 };
+
+Status EncodeText(const TokenizerData& tokenizer, const ChatWorkspace& w, std::string_view text, uint32_t flags, int32_t* ids,
+                  size_t capacity, size_t* count) {
+  if (w.encode == nullptr) return Tokenize(tokenizer, text, flags, ids, capacity, count);
+  const EncodeOptions options = {.add_bos = false, .parse_special = (flags & THIMBLE_PARSE_SPECIAL) != 0};
+  return Encode(tokenizer, text, options, w.encode, w.encode_bytes, ids, capacity, count);
+}
 
 // Runs of ordinary text between special tokens, tokenised one by one.
 struct RunEncoder {
   const TokenizerData& tokenizer;
+  const ChatWorkspace& workspace;
   char* run;            // room for the whole text
   size_t run_bytes = 0;
   int32_t* ids;         // null: nothing is written
@@ -55,7 +65,7 @@ struct RunEncoder {
     if (!status.ok()) return;
     size_t written = 0;
     const size_t room = count < capacity ? capacity - count : 0;
-    status = Tokenize(tokenizer, text, flags, room > 0 ? ids + count : nullptr, room, &written);
+    status = EncodeText(tokenizer, workspace, text, flags, room > 0 ? ids + count : nullptr, room, &written);
     if (status.code == Code::kBufferTooSmall) status = Status::Ok();
     count += written;
   }
@@ -109,19 +119,18 @@ struct PlainCheck {
     if (self->text.find(marker) != std::string_view::npos) self->found = true;
   }
 };
-bool IsPlain(const Conversation& c, std::string_view text, int32_t* scratch, size_t room) {
+bool IsPlain(const Conversation& c, std::string_view text, const ChatWorkspace& w) {
   PlainCheck check{text};
   ForEachMarker(c.chat, c.pieces, {&check, PlainCheck::Put});
   if (check.found) return false;
   size_t plain = 0, special = 0;
-  const size_t half = room / 2;
-  if (!Tokenize(*c.tokenizer, text, 0, scratch, half, &plain).ok()) return false;
-  if (!Tokenize(*c.tokenizer, text, THIMBLE_PARSE_SPECIAL, scratch + half, half, &special).ok()) return false;
-  return plain == special && std::memcmp(scratch, scratch + half, plain * sizeof(int32_t)) == 0;
+  if (!EncodeText(*c.tokenizer, w, text, 0, w.ids, w.id_count, &plain).ok()) return false;
+  if (!EncodeText(*c.tokenizer, w, text, THIMBLE_PARSE_SPECIAL, w.ids + w.id_count, w.id_count, &special).ok()) return false;
+  return plain == special && std::memcmp(w.ids, w.ids + w.id_count, plain * sizeof(int32_t)) == 0;
 }
 
 Status Prepare(const thimble_model& model, const char* chat_template, Conversation* c) {
-  c->tokenizer = model.tokenizer_data();
+  c->tokenizer = model.tokenizer;
   if (c->tokenizer == nullptr) return NoTokenizer();
   const std::string_view text = chat_template != nullptr ? std::string_view(chat_template) : model.chat_template();
   THIMBLE_ASSIGN_OR_RETURN(c->chat, FindChatTemplate(text));
@@ -154,43 +163,47 @@ Status ReadMessage(const thimble_chat_message& caller, ChatMessage* out) {
   return Status::Ok();
 }
 
-using Messages = StructArray<const thimble_chat_message>;
+using CallerMessages = StructArray<const thimble_chat_message>;
 
-Status ReadMessages(const Messages& messages, ChatMessage* out) {
-  for (size_t i = 0; i < messages.size(); ++i) {
-    Status status = ReadMessage(messages[i], &out[i]);
-    if (!status.ok()) return status.At("messages", static_cast<int64_t>(i));
-  }
-  return Status::Ok();
+// Of one that was checked.
+ChatMessage MessageAt(const void* all, size_t i) {
+  ChatMessage message;
+  (void)ReadMessage((*static_cast<const CallerMessages*>(all))[i], &message);
+  return message;
 }
 
-// A size that wraps is refused here, so that the sums below are safe.
-bool TextFits(const ChatMessage* messages, size_t count) {
+// A size that wraps is refused here, so that sums of them are safe.
+Status CheckMessages(const CallerMessages& messages) {
   size_t total = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (messages[i].text.size() > SIZE_MAX / 64 - total) return false;
-    total += messages[i].text.size();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    ChatMessage message;
+    Status status = ReadMessage(messages[i], &message);
+    if (!status.ok()) return status.At("messages", static_cast<int64_t>(i));
+    if (message.text.size() > SIZE_MAX / 64 - total) return OutOfMemory();
+    total += message.text.size();
   }
-  return count < SIZE_MAX / 4096;
+  return messages.size() < SIZE_MAX / 4096 ? Status::Ok() : OutOfMemory();
 }
 
-Status EncodeConversation(const Conversation& c, const ChatMessage* messages, size_t message_count, int32_t* ids,
-                          size_t capacity, size_t* count) {
+size_t TextBytes(const Conversation& c) {
   TextSink measure{nullptr, 0};
-  RenderChat(c.chat, c.pieces, messages, message_count, {&measure, PutText});
-  const size_t bytes = measure.bytes;
-  const Scratch<char> text(bytes);
-  const size_t scratch_ids = 2 * (8 * bytes + 64);
-  const Scratch<int32_t> scratch(scratch_ids);
-  if (text.data == nullptr || scratch.data == nullptr) return OutOfMemory();
+  RenderChat(c.chat, c.pieces, c.messages, {&measure, PutText});
+  return measure.bytes;
+}
 
-  RunEncoder encoder{.tokenizer = *c.tokenizer, .run = text.data, .ids = ids, .capacity = capacity, .status = {}};
+Status EncodeConversation(const Conversation& c, const ChatWorkspace& w, int32_t* ids, size_t capacity, size_t* count) {
+  const size_t bytes = TextBytes(c);
+  if (bytes > w.text_bytes) {
+    return Status::Error(Code::kTextTooLong, "the conversation is longer than planned; raise max_text_bytes").Field("messages")
+        .Got(bytes).Wanted(w.text_bytes);
+  }
   bool plain = true;
-  for (size_t i = 0; i < message_count && plain; ++i) plain = IsPlain(c, messages[i].text, scratch.data, scratch_ids);
+  for (size_t i = 0; i < c.messages.size() && plain; ++i) plain = IsPlain(c, c.messages[i].text, w);
+  RunEncoder encoder{.tokenizer = *c.tokenizer, .workspace = w, .run = w.text, .ids = ids, .capacity = capacity, .status = {}};
   // The begin of the text is put in by its id; what the tokenizer would add by itself is left out.
-  TextSink whole{text.data, bytes};
-  RenderChat(c.chat, c.pieces, messages, message_count, {&whole, PutText});
-  std::string_view rendered(text.data, bytes);
+  TextSink whole{w.text, bytes};
+  RenderChat(c.chat, c.pieces, c.messages, {&whole, PutText});
+  std::string_view rendered(w.text, bytes);
   const bool says_bos = !c.pieces.bos.empty() && rendered.starts_with(c.pieces.bos);
   if (!says_bos && c.bos != kNoToken) encoder.PutId(c.bos);
   if (plain) {
@@ -201,7 +214,7 @@ Status EncodeConversation(const Conversation& c, const ChatMessage* messages, si
     encoder.Encode(rendered, THIMBLE_PARSE_SPECIAL);
   } else {
     ForEachMarker(c.chat, c.pieces, {&encoder, RunEncoder::FindLeak});
-    RenderChat(c.chat, c.pieces, messages, message_count, {&encoder, RunEncoder::Put});
+    RenderChat(c.chat, c.pieces, c.messages, {&encoder, RunEncoder::Put});
     encoder.Flush();
   }
   THIMBLE_RETURN_IF_ERROR(encoder.status);
@@ -211,19 +224,26 @@ Status EncodeConversation(const Conversation& c, const ChatMessage* messages, si
       .Got(capacity).Wanted(encoder.count);
 }
 
-// use(conversation, messages, count) with everything checked and messages copied.
+// In memory of malloc's.
+Status EncodeAnywhere(const Conversation& c, int32_t* ids, size_t capacity, size_t* count) {
+  const size_t bytes = TextBytes(c), message_ids = 8 * bytes + 64;
+  const Scratch<char> text(bytes);
+  const Scratch<int32_t> scratch(2 * message_ids);
+  if (text.data == nullptr || scratch.data == nullptr) return OutOfMemory();
+  return EncodeConversation(c, {text.data, bytes, scratch.data, message_ids, nullptr, 0}, ids, capacity, count);
+}
+
+// use(conversation) with everything checked.
 template <typename Use>
 Status WithConversation(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
                         size_t message_count, const Use& use) {
   Conversation c;
   THIMBLE_RETURN_IF_ERROR(Prepare(model, chat_template, &c));
-  THIMBLE_ASSIGN_OR_RETURN(const Messages all, Messages::Of(messages, message_count, "messages"));
-  const Scratch<ChatMessage> own(message_count);
-  if (own.data == nullptr) return OutOfMemory();
-  THIMBLE_RETURN_IF_ERROR(ReadMessages(all, own.data));
-  if (!TextFits(own.data, message_count)) return OutOfMemory();
-  THIMBLE_RETURN_IF_ERROR(CheckConversation(c.chat, own.data, message_count));
-  return use(c, own.data);
+  THIMBLE_ASSIGN_OR_RETURN(const CallerMessages all, CallerMessages::Of(messages, message_count, "messages"));
+  THIMBLE_RETURN_IF_ERROR(CheckMessages(all));
+  c.messages = ChatMessages(&all, all.size(), MessageAt);
+  THIMBLE_RETURN_IF_ERROR(CheckConversation(c.chat, c.messages));
+  return use(c);
 }
 
 // -1 where it is no single token.
@@ -248,10 +268,11 @@ Status FindTemplate(const thimble_model& model, const char* chat_template, thimb
 }  // namespace
 
 Status thimble::TokenizeChat(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
-                             size_t message_count, int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn) {
-  const auto encode = [&](const Conversation& c, const ChatMessage* own) {
+                             size_t message_count, const ChatWorkspace& workspace, int32_t* ids, size_t capacity, size_t* count,
+                             int32_t* end_of_turn) {
+  const auto encode = [&](const Conversation& c) {
     *end_of_turn = EndOfTurnId(c);
-    return EncodeConversation(c, own, message_count, ids, capacity, count);
+    return EncodeConversation(c, workspace, ids, capacity, count);
   };
   return WithConversation(model, chat_template, messages, message_count, encode);
 }
@@ -272,8 +293,8 @@ enum thimble_code thimble_chat_tokenize(const thimble_model* model, const char* 
   if (model == nullptr) return Return(NullArgument("model"), error);
   if (ids == nullptr && capacity > 0) return Return(NullArgument("ids"), error);
   if (count == nullptr) return Return(NullArgument("count"), error);
-  int32_t end_of_turn;
-  return Return(TokenizeChat(*model, chat_template, messages, message_count, ids, capacity, count, &end_of_turn), error);
+  const auto encode = [&](const Conversation& c) { return EncodeAnywhere(c, ids, capacity, count); };
+  return Return(WithConversation(*model, chat_template, messages, message_count, encode), error);
 }
 
 enum thimble_code thimble_chat_render(const thimble_model* model, const char* chat_template,
@@ -282,9 +303,9 @@ enum thimble_code thimble_chat_render(const thimble_model* model, const char* ch
   if (model == nullptr) return Return(NullArgument("model"), error);
   if (text == nullptr && capacity > 0) return Return(NullArgument("text"), error);
   if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
-  const auto render = [&](const Conversation& c, const ChatMessage* own) {
+  const auto render = [&](const Conversation& c) {
     TextSink sink{text, capacity};
-    RenderChat(c.chat, c.pieces, own, message_count, {&sink, PutText});
+    RenderChat(c.chat, c.pieces, c.messages, {&sink, PutText});
     *text_bytes = sink.bytes;
     return sink.Fits("the conversation is longer than there is room for");
   };

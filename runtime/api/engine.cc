@@ -19,10 +19,9 @@ Status Plan(const thimble_model& model, const thimble_engine_options* options, t
   THIMBLE_RETURN_IF_ERROR(CheckSize(plan, "plan"));
   CallerOptions caller;
   THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
-  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file.header(), caller.engine, caller.sampling));
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file->header(), caller.engine, caller.sampling));
   thimble_plan ours;
-  THIMBLE_RETURN_IF_ERROR(
-      PlanMemory(model.file, resolved, model.tokenizer_data(), sizeof(thimble_model), &ours, each, user));
+  THIMBLE_RETURN_IF_ERROR(PlanMemory(*model.file, resolved, model.tokenizer, sizeof(OpenedModel), &ours, each, user));
   WriteStruct(ours, plan);
   return Status::Ok();
 }
@@ -49,13 +48,13 @@ void GiveBack(thimble_engine* engine) {
 Status Create(const thimble_model& model, const thimble_engine_options* options, thimble_engine** engine) {
   CallerOptions caller;
   THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
-  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file.header(), caller.engine, caller.sampling));
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file->header(), caller.engine, caller.sampling));
   void* block = caller.engine.arena;
   size_t block_bytes = caller.engine.arena_bytes;
 
   Engine measured;
   Arena measure = Arena::Measuring();
-  Engine::WalkArena(model.file, resolved, model.tokenizer_data(), measure, &measured);
+  Engine::WalkArena(*model.file, resolved, model.tokenizer, measure, &measured);
   THIMBLE_RETURN_IF_ERROR(measure.status());
   const size_t need = measure.Bytes();
 
@@ -76,7 +75,7 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
   Arena carve = Arena::Carving(block, need);
-  thimble_engine* made = Engine::WalkArena(model.file, resolved, model.tokenizer_data(), carve, nullptr);
+  thimble_engine* made = Engine::WalkArena(*model.file, resolved, model.tokenizer, carve, nullptr);
   made->Start(pool.value());
   made->SetOwnedBlock(owned, need);
   status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
@@ -86,7 +85,9 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
     return status;
   }
   WarnAbout(made, caller);
-  made->model = &model;
+  made->model.file = model.file;
+  made->model.tokenizer = made->tokenizer();
+  made->model.opened = &model;
   model.engines.fetch_add(1);
   *engine = made;
   return Status::Ok();
@@ -99,7 +100,7 @@ Status OpenSession(thimble_engine* engine, thimble_session** session) {
 
 // Holds its sessions already.
 void Close(thimble_engine* engine) {
-  engine->model->engines.fetch_sub(1);
+  engine->model.opened->engines.fetch_sub(1);
   GiveBack(engine);
 }
 
@@ -110,7 +111,7 @@ extern "C" {
 enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options, thimble_plan* plan,
                                       thimble_plan_fn each, void* user, thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(Plan(*model, options, plan, each, user), error);
+  return Return(Plan(Opened(*model), options, plan, each, user), error);
 }
 
 enum thimble_code thimble_engine_create(const thimble_model* model, const thimble_engine_options* options,
@@ -118,7 +119,7 @@ enum thimble_code thimble_engine_create(const thimble_model* model, const thimbl
   if (engine == nullptr) return Return(NullArgument("engine"), error);
   *engine = nullptr;
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(Create(*model, options, engine), error);
+  return Return(Create(Opened(*model), options, engine), error);
 }
 
 enum thimble_code thimble_engine_close(thimble_engine* engine) {
@@ -134,7 +135,7 @@ enum thimble_code thimble_session_create(const thimble_model* model, const thimb
   *session = nullptr;
   if (model == nullptr) return Return(NullArgument("model"), error);
   thimble_engine* engine = nullptr;
-  Status status = Create(*model, options, &engine);
+  Status status = Create(Opened(*model), options, &engine);
   if (status.ok() && engine->prefix() != nullptr) {
     Close(engine);
     status = Status::Error(Code::kInvalidArgument, "one session alone shares nothing; make an engine").At("options").Field("prefix_tokens");
@@ -181,6 +182,10 @@ enum thimble_code thimble_session_close(thimble_session* session) {
 
 thimble_engine* thimble_session_engine(const thimble_session* session) {
   return session == nullptr ? nullptr : &EngineOf(*session);
+}
+
+const thimble_model* thimble_engine_model(const thimble_engine* engine) {
+  return engine == nullptr ? nullptr : &engine->model;
 }
 
 enum thimble_code thimble_thread_cpus(thimble_engine* engine, uint64_t* masks, size_t capacity, size_t* count,

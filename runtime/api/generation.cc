@@ -2,7 +2,6 @@
 #include "runtime/generation.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "runtime/api/error.h"
 #include "runtime/api/handles.h"
@@ -12,8 +11,6 @@
 using namespace thimble;
 
 namespace {
-
-constexpr size_t kStopIds = std::extent_v<decltype(thimble_session::stop_ids)>;
 
 static_assert(static_cast<int32_t>(End::kEndId) == THIMBLE_END_ID && static_cast<int32_t>(End::kCallback) == THIMBLE_END_CALLBACK);
 
@@ -26,10 +23,7 @@ Status CheckInput(const thimble_generation& g) {
   if (g.ids == nullptr && g.id_count > 0) return BadField("null", "ids");
   if (g.stop_ids == nullptr && g.stop_id_count > 0) return BadField("null", "stop_ids");
   if (g.stop_strings == nullptr && g.stop_string_count > 0) return BadField("null", "stop_strings");
-  if (g.flags >= THIMBLE_LOGPROBS * 2) return BadField("no such flag", "flags").Got(g.flags);
-  if (g.message_count > 0 && g.stop_id_count >= kStopIds) {
-    return BadField("too many beside messages", "stop_id_count").Got(g.stop_id_count).Wanted(kStopIds - 1);
-  }
+  if (g.flags >= THIMBLE_IGNORE_ENDS * 2) return BadField("no such flag", "flags").Got(g.flags);
   const int inputs = (g.text_bytes > 0) + (g.id_count > 0) + (g.message_count > 0);
   return inputs <= 1 ? Status::Ok() : BadField("only one of text, ids and messages", "text");
 }
@@ -39,23 +33,31 @@ Status ContextFull(const char* field, size_t count, size_t room) {
       .At("generation").Field(field).Got(count).Wanted(room);
 }
 
-// The context becomes the conversation. The end of the turn becomes one of the ids that end the answer.
-Status ReadMessages(thimble_session* session, thimble_generation& g, size_t* count) {
-  int32_t* ids = session->prompt_ids();
-  size_t all = 0;
-  int32_t end_of_turn = -1;
-  const Status status = TokenizeChat(*EngineOf(*session).model, g.chat_template, g.messages, g.message_count, ids,
-                                     session->capacity(), &all, &end_of_turn);
-  if (status.code == Code::kBufferTooSmall) return ContextFull("messages", all, session->capacity());
+Progress ProgressOf(const thimble_generation& g) { return {g.prompt_progress, g.prompt_progress_user}; }
+
+// The context becomes the conversation; what it has in common with it stays. *kept: so many tokens.
+Status TokenizeMessages(thimble_session* session, const thimble_generation& g, size_t* count, size_t* kept, int32_t* end_of_turn) {
+  if (session->tokenizer() == nullptr) return NoTokenizer();
+  const Network& network = session->engine().network();
+  const Buffers& b = network.buffers;
+  const size_t capacity = session->capacity();
+  const ChatWorkspace workspace = {b.chat_text, network.options.max_text_bytes, b.chat_ids, capacity, b.text, b.text_bytes};
+  const TurnHolder turn(session->engine().turns());  // the working memory is every session's
+  const Status status = TokenizeChat(EngineOf(*session).model, g.chat_template, g.messages, g.message_count, workspace,
+                                     b.chat_ids, capacity, count, end_of_turn);
+  if (status.code == Code::kBufferTooSmall) return ContextFull("messages", *count, capacity);
   THIMBLE_RETURN_IF_ERROR(status);
-  if (end_of_turn >= 0) {
-    std::copy_n(g.stop_ids, g.stop_id_count, session->stop_ids);
-    session->stop_ids[g.stop_id_count++] = end_of_turn;
-    g.stop_ids = session->stop_ids;
-  }
-  THIMBLE_RETURN_IF_ERROR(session->Rewind(0));
-  *count = all;
-  return session->Prefill(ids, all, nullptr, nullptr);
+  Status rewound = session->RewindToCommon(b.chat_ids, *count, kept);
+  if (!rewound.ok()) return rewound.At("generation").Field("messages");
+  std::copy(b.chat_ids + *kept, b.chat_ids + *count, session->ids() + *kept);
+  return Status::Ok();
+}
+
+Status ReadMessages(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn) {
+  size_t all = 0, kept = 0;
+  THIMBLE_RETURN_IF_ERROR(TokenizeMessages(session, g, &all, &kept, end_of_turn));
+  *count = all - kept;
+  return session->Prefill(session->ids() + kept, *count, ProgressOf(g));
 }
 
 Status ReadText(thimble_session* session, const thimble_generation& g, size_t* count) {
@@ -63,19 +65,26 @@ Status ReadText(thimble_session* session, const thimble_generation& g, size_t* c
   if (g.text_bytes == 0 && !fresh) return Status::Ok();
   if (session->tokenizer() == nullptr) return NoTokenizer();
   const uint32_t flags = (g.flags & THIMBLE_PARSE_SPECIAL) | (fresh ? uint32_t{THIMBLE_ADD_BOS} : 0u);
-  const Status status =
-      TokenizeInSession(session, {g.text, g.text_bytes}, flags, session->prompt_ids(), session->capacity(), count);
+  int32_t* ids = session->ids() + session->position();
   const size_t room = session->capacity() - session->position();
+  const Status status = TokenizeInSession(session, {g.text, g.text_bytes}, flags, ids, room, count);
   if (*count > room) return ContextFull("text", *count, room);
   THIMBLE_RETURN_IF_ERROR(status);
-  return *count == 0 ? Status::Ok() : session->Prefill(session->prompt_ids(), *count, nullptr, nullptr);
+  return *count == 0 ? Status::Ok() : session->Prefill(ids, *count, ProgressOf(g));
 }
 
-Status ReadInput(thimble_session* session, thimble_generation& g, size_t* count) {
-  if (g.message_count > 0) return ReadMessages(session, g, count);
+Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn) {
+  if (g.message_count > 0) return ReadMessages(session, g, count, end_of_turn);
   if (g.id_count == 0) return ReadText(session, g, count);
   *count = g.id_count;
-  return session->Prefill(g.ids, g.id_count, nullptr, nullptr);
+  return session->Prefill(g.ids, g.id_count, ProgressOf(g));
+}
+
+// There is no text in front of the answer: the space that encoding puts in front of a text is not part of it.
+bool StartsText(const thimble_session& session, const thimble_generation& g) {
+  if (g.message_count > 0) return true;
+  const TokenizerData* tokenizer = session.tokenizer();
+  return tokenizer != nullptr && session.position() == 1 && session.ids()[0] == static_cast<int32_t>(tokenizer->bos);
 }
 
 Status Start(thimble_session* session, const thimble_generation* caller) {
@@ -84,21 +93,23 @@ Status Start(thimble_session* session, const thimble_generation* caller) {
   THIMBLE_RETURN_IF_ERROR(ReadStruct(caller, {}, "generation", &g));
   THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
   THIMBLE_RETURN_IF_ERROR(CheckInput(g));
-  const bool starts_text = g.message_count > 0 || (session->position() == 0 && g.text_bytes == 0);
   const uint64_t start_ns = NowNs();
   size_t count = 0;
-  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count));
+  int32_t end_of_turn = -1;
+  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count, &end_of_turn));
   session->prompt_tokens = count;
   session->prefill_ns = NowNs() - start_ns;
   session->decode_ns = 0;
   return session->generation()->Start(*session, {.max_tokens = g.max_tokens,
                                                  .stop_ids = g.stop_ids,
                                                  .stop_id_count = g.stop_id_count,
+                                                 .end_of_turn = end_of_turn,
+                                                 .ignore_ends = (g.flags & THIMBLE_IGNORE_ENDS) != 0,
                                                  .stop_strings = g.stop_strings,
                                                  .stop_string_count = g.stop_string_count,
                                                  .logprobs = (g.flags & THIMBLE_LOGPROBS) != 0,
                                                  .top_tokens = g.top_tokens,
-                                                 .at_start = starts_text,
+                                                 .at_start = StartsText(*session, g),
                                                  .hook = g.hook,
                                                  .hook_user = g.hook_user});
 }

@@ -12,25 +12,26 @@ namespace {
 
 // What can be checked only with both header and tokenizer at hand: every id that text becomes has an embedding, and
 // every id that can be sampled has a text.
-Status AdoptTokenizer(thimble_model* model) {
-  const ModelSpec& spec = model->file.header().model();
+Status AdoptTokenizer(OpenedModel* model) {
+  const Header& header = model->file->header();
+  const ModelSpec& spec = header.model();
   if (spec.tokenizer_segment < 0) return Status::Ok();
   const uint32_t segment = static_cast<uint32_t>(spec.tokenizer_segment);
-  THIMBLE_ASSIGN_OR_RETURN(model->tokenizer,
-                           ParseTokenizerData(model->file.Segment(segment),
-                                              static_cast<size_t>(model->file.header().segment(segment).bytes)));
+  TokenizerData& tokenizer = model->opened_tokenizer;
+  THIMBLE_ASSIGN_OR_RETURN(
+      tokenizer, ParseTokenizerData(model->file->Segment(segment), static_cast<size_t>(header.segment(segment).bytes)));
   if (spec.input.kind == InputKind::kTokens) {
-    const uint32_t rows = model->file.header().tensor(static_cast<uint32_t>(spec.input.table)).rows;
-    if (model->tokenizer.piece_count > rows) {
+    const uint32_t rows = header.tensor(static_cast<uint32_t>(spec.input.table)).rows;
+    if (tokenizer.piece_count > rows) {
       return Status::Error(Code::kInvalidModel, "more pieces than embedding rows").At("tokenizer").Field("pieces")
-          .Got(model->tokenizer.piece_count).Wanted(rows);
+          .Got(tokenizer.piece_count).Wanted(rows);
     }
-    if (model->tokenizer.piece_count < spec.vocabulary) {
+    if (tokenizer.piece_count < spec.vocabulary) {
       return Status::Error(Code::kInvalidModel, "fewer pieces than the vocabulary").At("tokenizer").Field("pieces")
-          .Got(model->tokenizer.piece_count).Wanted(spec.vocabulary);
+          .Got(tokenizer.piece_count).Wanted(spec.vocabulary);
     }
   }
-  model->has_tokenizer = true;
+  model->tokenizer = &tokenizer;
   return Status::Ok();
 }
 
@@ -38,10 +39,10 @@ template <typename OpenFile>
 enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile open_file) {
   if (out == nullptr) return Return(NullArgument("model"), error);
   *out = nullptr;
-  thimble_model* model = new (std::nothrow) thimble_model;
+  OpenedModel* model = new (std::nothrow) OpenedModel;
   if (model == nullptr) return Return(Status::Error(Code::kOutOfMemory, "no memory for the model's handle"), error);
-  Status status = open_file(model->file);
-  if (status.ok()) status = CheckPackedTensors(model->file.header());
+  Status status = open_file(model->opened_file);
+  if (status.ok()) status = CheckPackedTensors(model->file->header());
   if (status.ok()) status = AdoptTokenizer(model);
   if (status.ok()) {
     *out = model;
@@ -51,21 +52,21 @@ enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile o
   return Return(status, error);
 }
 
-int32_t SpecialId(const thimble_model& model, uint32_t id) {
-  return model.has_tokenizer && id != kNoToken ? static_cast<int32_t>(id) : -1;
+int32_t SpecialId(const TokenizerData* tokenizer, uint32_t TokenizerData::* id) {
+  return tokenizer != nullptr && tokenizer->*id != kNoToken ? static_cast<int32_t>(tokenizer->*id) : -1;
 }
 
 Status Verify(const thimble_model& model, const Progress& progress) {
-  THIMBLE_RETURN_IF_ERROR(VerifyPayload(model.file, progress));
-  THIMBLE_RETURN_IF_ERROR(VerifyPackedTensors(model.file, progress));
-  return model.has_tokenizer ? CheckTokenizerData(model.tokenizer) : Status::Ok();
+  THIMBLE_RETURN_IF_ERROR(VerifyPayload(*model.file, progress));
+  THIMBLE_RETURN_IF_ERROR(VerifyPackedTensors(*model.file, progress));
+  return model.tokenizer != nullptr ? CheckTokenizerData(*model.tokenizer) : Status::Ok();
 }
 
 // FlatBuffers strings end with a zero byte, which the verifier has checked.
 const char* Terminated(std::string_view text) { return text.empty() ? "" : text.data(); }
 
 thimble_model_info InfoOf(const thimble_model& model) {
-  const Header& header = model.file.header();
+  const Header& header = model.file->header();
   const ModelSpec& spec = header.model();
   thimble_model_info info = {};
   info.layers = spec.layers;
@@ -73,15 +74,15 @@ thimble_model_info InfoOf(const thimble_model& model) {
   info.vocabulary = spec.vocabulary;
   info.outputs = spec.outputs;
   info.max_positions = spec.max_positions;
-  info.has_tokenizer = model.has_tokenizer;
+  info.has_tokenizer = model.tokenizer != nullptr;
   info.is_decoder = header.is_decoder();
-  info.bos = SpecialId(model, model.tokenizer.bos);
-  info.eos = SpecialId(model, model.tokenizer.eos);
-  info.adds_bos = model.has_tokenizer && model.tokenizer.Has(kTokenizerAddBos);
+  info.bos = SpecialId(model.tokenizer, &TokenizerData::bos);
+  info.eos = SpecialId(model.tokenizer, &TokenizerData::eos);
+  info.adds_bos = model.tokenizer != nullptr && model.tokenizer->Has(kTokenizerAddBos);
   info.image_height = spec.input.image_height;
   info.image_width = spec.input.image_width;
   info.image_channels = spec.input.image_channels;
-  info.file_bytes = model.file.file_bytes();
+  info.file_bytes = model.file->file_bytes();
   info.name = Terminated(header.name());
   info.family = Terminated(header.family());
   info.chat_template = Terminated(header.chat_template());
@@ -110,15 +111,16 @@ enum thimble_code thimble_model_open_memory(const void* bytes, size_t size, thim
 }
 
 enum thimble_code thimble_model_close(thimble_model* model) {
-  if (model != nullptr && model->engines.load() > 0) return THIMBLE_BUSY;
-  delete model;
+  // An engine's is in use as long as it is there.
+  if (model != nullptr && (model->opened != nullptr || model->engines.load() > 0)) return THIMBLE_BUSY;
+  delete static_cast<OpenedModel*>(model);
   return THIMBLE_OK;
 }
 
 enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progress_fn progress, void* user,
                                        thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(Verify(*model, {progress, user}), error);
+  return Return(Verify(Opened(*model), {progress, user}), error);
 }
 
 enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info, thimble_error* error) {

@@ -89,8 +89,8 @@ enum thimble_code thimble_tokenize(const thimble_model* model, thimble_session* 
     const SessionUse use(session);
     return Return(use.status().ok() ? TokenizeInSession(session, all, flags, ids, capacity, count) : use.status(), error);
   }
-  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
-  return Return(Tokenize(*model->tokenizer_data(), all, flags, ids, capacity, count), error);
+  if (model->tokenizer == nullptr) return Return(NoTokenizer(), error);
+  return Return(Tokenize(*model->tokenizer, all, flags, ids, capacity, count), error);
 }
 
 enum thimble_code thimble_detokenize(const thimble_model* model, const int32_t* ids, size_t count, char* text,
@@ -100,8 +100,8 @@ enum thimble_code thimble_detokenize(const thimble_model* model, const int32_t* 
   if (text == nullptr && capacity > 0) return Return(NullArgument("text"), error);
   if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
   *text_bytes = 0;
-  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
-  Detokenizer detokenizer(*model->tokenizer_data(), nullptr, 0);
+  if (model->tokenizer == nullptr) return Return(NoTokenizer(), error);
+  Detokenizer detokenizer(*model->tokenizer, nullptr, 0);
   TextSink sink{text, capacity};
   for (size_t i = 0; i < count; ++i) {
     const Result<std::string_view> piece = detokenizer.Bytes(ids[i]);
@@ -117,8 +117,8 @@ enum thimble_code thimble_piece(const thimble_model* model, int32_t id, const ch
   if (model == nullptr) return Return(NullArgument("model"), error);
   if (text == nullptr) return Return(NullArgument("text"), error);
   if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
-  if (model->tokenizer_data() == nullptr) return Return(NoTokenizer(), error);
-  const TokenizerData& tokenizer = *model->tokenizer_data();
+  if (model->tokenizer == nullptr) return Return(NoTokenizer(), error);
+  const TokenizerData& tokenizer = *model->tokenizer;
   if (id < 0 || static_cast<uint32_t>(id) >= tokenizer.piece_count) {
     return Return(Status::Error(Code::kInvalidToken, "no such token").Field("id")
                       .Got(static_cast<uint64_t>(static_cast<int64_t>(id))).Wanted(tokenizer.piece_count),
@@ -131,8 +131,8 @@ enum thimble_code thimble_piece(const thimble_model* model, int32_t id, const ch
 }
 
 int32_t thimble_is_end(const thimble_model* model, int32_t id) {
-  return model != nullptr && model->tokenizer_data() != nullptr && id >= 0 &&
-         model->tokenizer_data()->IsEndOfGeneration(static_cast<uint32_t>(id));
+  return model != nullptr && model->tokenizer != nullptr && id >= 0 &&
+         model->tokenizer->IsEndOfGeneration(static_cast<uint32_t>(id));
 }
 
 }  // extern "C"

@@ -33,9 +33,21 @@ Status Tokenize(const TokenizerData& tokenizer, std::string_view text, uint32_t 
 Status TokenizeInSession(thimble_session* session, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
                          size_t* count);
 
-// A conversation, as thimble_chat_tokenize, and the id that ends its answer or -1.
+// Working memory for a conversation.
+struct ChatWorkspace {
+  char* text;          // [text_bytes], of the whole conversation
+  size_t text_bytes;
+  int32_t* ids;        // [2, id_count], of one message
+  size_t id_count;
+  void* encode;        // as for Encode(); null: malloc's
+  size_t encode_bytes;
+};
+
+// A conversation, as thimble_chat_tokenize, and the id that ends its answer or -1. `ids` may be workspace.ids. kTextTooLong for
+// more than the workspace has room for.
 Status TokenizeChat(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
-                    size_t message_count, int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn);
+                    size_t message_count, const ChatWorkspace& workspace, int32_t* ids, size_t capacity, size_t* count,
+                    int32_t* end_of_turn);
 
 // Appends to a caller's text of limited room, and counts on behind its end.
 struct TextSink {

@@ -144,7 +144,7 @@ struct Writer {
 };
 
 // Templates whose turns stand for themselves.
-void RenderTurns(const ChatTemplate& chat, const Writer& w, const ChatMessage* messages, size_t count) {
+void RenderTurns(const ChatTemplate& chat, const Writer& w, const ChatMessages& messages) {
   if (chat.format == ChatFormat::kLlama3) w.Marker(w.pieces.bos);
   if (chat.format == ChatFormat::kChatMl && messages[0].role != ChatRole::kSystem && !chat.default_system.empty()) {
     w.Marker("<|im_start|>");
@@ -153,7 +153,7 @@ void RenderTurns(const ChatTemplate& chat, const Writer& w, const ChatMessage* m
     w.Marker("<|im_end|>");
     w.Text("\n");
   }
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < messages.size(); ++i) {
     const auto& [role, text] = messages[i];
     switch (chat.format) {
       case ChatFormat::kLlama3:
@@ -177,7 +177,7 @@ void RenderTurns(const ChatTemplate& chat, const Writer& w, const ChatMessage* m
         w.ChatMl(role, text);
     }
   }
-  if (messages[count - 1].role == ChatRole::kAssistant) return;
+  if (messages[messages.size() - 1].role == ChatRole::kAssistant) return;
   if (chat.format == ChatFormat::kChatMl) {
     w.Marker("<|im_start|>");
     w.Text("assistant\n");
@@ -188,9 +188,9 @@ void RenderTurns(const ChatTemplate& chat, const Writer& w, const ChatMessage* m
   }
 }
 
-void RenderGemma(const Writer& w, std::string_view system, const ChatMessage* messages, size_t count) {
+void RenderGemma(const Writer& w, std::string_view system, const ChatMessages& messages) {
   w.Marker(w.pieces.bos);
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < messages.size(); ++i) {
     w.Marker("<start_of_turn>");
     w.Text(RoleName(messages[i].role, "model"));
     w.Text("\n");
@@ -202,14 +202,13 @@ void RenderGemma(const Writer& w, std::string_view system, const ChatMessage* me
     w.Marker("<end_of_turn>");
     w.Text("\n");
   }
-  if (messages[count - 1].role == ChatRole::kAssistant) return;
+  if (messages[messages.size() - 1].role == ChatRole::kAssistant) return;
   w.Marker("<start_of_turn>");
   w.Text("model\n");
 }
 
-void RenderLlama2(const Writer& w, std::string_view system, bool has_system, const ChatMessage* messages,
-                  size_t count) {
-  for (size_t i = 0; i < count; ++i) {
+void RenderLlama2(const Writer& w, std::string_view system, bool has_system, const ChatMessages& messages) {
+  for (size_t i = 0; i < messages.size(); ++i) {
     if (messages[i].role == ChatRole::kAssistant) {
       w.Text(" ");
       w.Content(Trim(messages[i].text));
@@ -239,7 +238,7 @@ void RenderLlama2(const Writer& w, std::string_view system, bool has_system, con
 }
 
 void RenderMistral(const ChatTemplate& chat, const Writer& w, std::string_view system, bool has_system,
-                   const ChatMessage* messages, size_t count) {
+                   const ChatMessages& messages) {
   const ChatFormat f = chat.format;
   const bool v7 = f == ChatFormat::kMistralV7 || f == ChatFormat::kMistralV7Tekken;
   const bool tekken = f == ChatFormat::kMistralV3Tekken || f == ChatFormat::kMistralV7Tekken;
@@ -250,7 +249,7 @@ void RenderMistral(const ChatTemplate& chat, const Writer& w, std::string_view s
     w.Content(system);
     w.Marker("[/SYSTEM_PROMPT]");
   }
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < messages.size(); ++i) {
     if (messages[i].role == ChatRole::kAssistant) {
       if (!tekken && f != ChatFormat::kMistralV0) w.Text(" ");
       w.Content(f == ChatFormat::kMistralV1 || f == ChatFormat::kMistralV3 ? Trim(messages[i].text) : messages[i].text);
@@ -305,7 +304,8 @@ Result<ChatTemplate> FindChatTemplate(std::string_view text) {
   return chat;
 }
 
-Status CheckConversation(const ChatTemplate& chat, const ChatMessage* messages, size_t count) {
+Status CheckConversation(const ChatTemplate& chat, const ChatMessages& messages) {
+  const size_t count = messages.size();
   if (count == 0) return Status::Error(Code::kInvalidArgument, "a conversation needs a message").Field("messages");
   for (size_t i = 0; i < count; ++i) {
     const ChatRole role = messages[i].role;
@@ -325,19 +325,15 @@ Status CheckConversation(const ChatTemplate& chat, const ChatMessage* messages, 
   return Status::Ok();
 }
 
-void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMessage* messages, size_t count,
-                const ChatSink& sink) {
+void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMessages& messages, const ChatSink& sink) {
   const Writer writer{sink, pieces};
-  if (!Alternates(chat.format)) return RenderTurns(chat, writer, messages, count);
+  if (!Alternates(chat.format)) return RenderTurns(chat, writer, messages);
   const bool has_system = messages[0].role == ChatRole::kSystem;
   const std::string_view system = has_system ? messages[0].text : std::string_view();
-  if (has_system) {
-    ++messages;
-    --count;
-  }
-  if (chat.format == ChatFormat::kGemma) return RenderGemma(writer, system, messages, count);
-  if (chat.format == ChatFormat::kLlama2) return RenderLlama2(writer, system, has_system, messages, count);
-  RenderMistral(chat, writer, system, has_system, messages, count);
+  const ChatMessages turns = has_system ? messages.WithoutFirst() : messages;
+  if (chat.format == ChatFormat::kGemma) return RenderGemma(writer, system, turns);
+  if (chat.format == ChatFormat::kLlama2) return RenderLlama2(writer, system, has_system, turns);
+  RenderMistral(chat, writer, system, has_system, turns);
 }
 
 bool Alternates(const ChatTemplate& chat) { return Alternates(chat.format); }

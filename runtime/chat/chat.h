@@ -46,6 +46,30 @@ struct ChatMessage {
   std::string_view text;
 };
 
+// A conversation, read message by message from where its owner has it.
+class ChatMessages {
+ public:
+  using Read = ChatMessage (*)(const void* owner, size_t i);
+
+  ChatMessages(const ChatMessage* messages, size_t count)
+      : ChatMessages(messages, count, [](const void* list, size_t i) { return static_cast<const ChatMessage*>(list)[i]; }) {}
+  ChatMessages(const void* owner, size_t count, Read read) : owner_(owner), read_(read), count_(count) {}
+
+  size_t size() const { return count_; }
+  ChatMessage operator[](size_t i) const { return read_(owner_, first_ + i); }
+  ChatMessages WithoutFirst() const {
+    ChatMessages rest = *this;
+    ++rest.first_;
+    --rest.count_;
+    return rest;
+  }
+
+ private:
+  const void* owner_;
+  Read read_;
+  size_t count_, first_ = 0;
+};
+
 // What the tokenizer calls the begin and the end of a text ("<s>", "</s>"); empty where it has none.
 struct ChatPieces {
   std::string_view bos, eos;
@@ -61,11 +85,10 @@ struct ChatSink {
 
 // Roles that the template can take: at most one system message, and that first; some alternate strictly
 // between user and assistant, starting with the user. At least one message. Names messages[i].role.
-Status CheckConversation(const ChatTemplate& chat, const ChatMessage* messages, size_t count);
+Status CheckConversation(const ChatTemplate& chat, const ChatMessages& messages);
 
 // The conversation, and the start of the assistant's answer unless the last message is an answer. Checked before.
-void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMessage* messages, size_t count,
-                const ChatSink& sink);
+void RenderChat(const ChatTemplate& chat, const ChatPieces& pieces, const ChatMessages& messages, const ChatSink& sink);
 
 // The marker that ends an answer ("<|im_end|>"), eos where the template uses that.
 std::string_view EndOfTurn(const ChatTemplate& chat, const ChatPieces& pieces);

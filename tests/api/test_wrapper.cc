@@ -75,6 +75,8 @@ TEST_CASE("wrapper: a model's whole life") {
   REQUIRE(engine);
   auto first = engine->OpenSession();
   REQUIRE(first);
+  CHECK(engine->Model().Info()->vocabulary == model->Info()->vocabulary);
+  CHECK(*engine->Model().Piece(5) == *model->Piece(5));
   thimble::Session session = std::move(*first);  // owners move
   const std::vector<int32_t> ids = {1, 2, 3, 4};
   size_t rows = 0;

@@ -23,10 +23,10 @@ void Append(void* user, ChatPart, std::string_view text) { *static_cast<std::str
 
 std::string Render(std::string_view name, const Conversation& messages, ChatPieces pieces = {"<s>", "</s>"}) {
   const ChatTemplate chat = Find(name);
-  const Status status = CheckConversation(chat, messages.data(), messages.size());
+  const Status status = CheckConversation(chat, {messages.data(), messages.size()});
   if (!status.ok()) return std::string("refused: ") + status.what;
   std::string text;
-  RenderChat(chat, pieces, messages.data(), messages.size(), {&text, Append});
+  RenderChat(chat, pieces, {messages.data(), messages.size()}, {&text, Append});
   return text;
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("mistral, version by version") {
 
 TEST_CASE("conversations that a template cannot take are refused by message and role") {
   const auto code = [](std::string_view name, const Conversation& messages) {
-    return CheckConversation(Find(name), messages.data(), messages.size()).code;
+    return CheckConversation(Find(name), {messages.data(), messages.size()}).code;
   };
   for (const char* name : {"chatml", "llama3", "phi3", "zephyr", "llama2", "gemma", "mistral-v1", "mistral-v7"}) {
     INFO(name);

@@ -30,7 +30,7 @@ void* Keep(void* p) {
 }
 
 struct Work {
-  size_t tokens = 0, rows = 0, text_bytes = 0;
+  size_t tokens = 0, rows = 0, text_bytes = 0, turns = 0;
   thimble_error status = {};  // the first error
   bool Ok(const thimble_error& s) {
     if (s.code != 0 && status.code == 0) status = s;
@@ -45,6 +45,22 @@ int32_t CountRow(void* user, size_t, const float*) {
 int32_t CountText(void* user, const char*, size_t bytes) {
   static_cast<Work*>(user)->text_bytes += bytes;
   return 1;
+}
+
+// A turn of a conversation, where the context has room for one.
+void Converse(thimble_session* session, Work& work) {
+  static const thimble_chat_message messages[] = {{sizeof messages[0], 2, "user", "ab"}, {sizeof messages[0], 1, "assistant", "b"},
+                                                  {sizeof messages[0], 4, "user", "</s>"}};
+  for (size_t count = 1; count <= 3; count += 2) {
+    thimble_generation generation = Sized<thimble_generation>();
+    generation.messages = messages;
+    generation.message_count = count;
+    generation.chat_template = "mistral-v3-tekken";  // the shortest
+    generation.max_tokens = 4;
+    const thimble_error error = Call(thimble_generate, session, &generation, nullptr, nullptr);
+    if (error.code == THIMBLE_CONTEXT_FULL || error.code == THIMBLE_TEXT_TOO_LONG) return;
+    work.turns += work.Ok(error);
+  }
 }
 
 // At least a thousand tokens through every call that a session offers. Allocates nothing itself.
@@ -73,6 +89,7 @@ void Decode(thimble_session* session, Work& work) {
     thimble_event generated = {};
     work.Ok(GenerateText(session, "ab", 2, 8, CountText, &work, &generated));
     work.tokens += generated.prompt_tokens + generated.generated_tokens;
+    Converse(session, work);
     thimble_sampling sampling = ApiOptions().sampling;
     sampling.temperature = round % 3 == 0 ? 0.0f : 1.0f;
     sampling.seed = static_cast<uint64_t>(round);
@@ -168,7 +185,7 @@ TEST_CASE("counters: they count") {
 TEST_CASE("a thousand tokens take nothing from the system") {
   if (!CountsAllocations()) SKIP("this build brings its own allocator");
   const ShareAllWork share;  // the models are small
-  size_t sessions = 0;
+  size_t sessions = 0, turns = 0;
   for (const Combination& c : Combinations()) {
     for (uint32_t threads = 1; threads <= 2; ++threads) {
       INFO(c.name << "; threads " << threads);
@@ -208,9 +225,11 @@ TEST_CASE("a thousand tokens take nothing from the system") {
       CHECK(kernel_after.address_space_kib == kernel_before.address_space_kib);
 #endif
       ++sessions;
+      turns += work.turns;
     }
   }
   CHECK(sessions >= 40);
+  CHECK(turns > 100);
   CHECK(share.TasksOfOthers() > 0);
 }
 

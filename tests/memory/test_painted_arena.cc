@@ -78,6 +78,18 @@ void RunDecoder(thimble_session* session, const thimble_model_info& info, Emit& 
   thimble_event generated;
   Require(GenerateText(session, "ab abc", 6, 0, &Emit::Text, &emit, &generated));
   t.Bytes(&generated.generated_tokens, sizeof generated.generated_tokens);
+  // A conversation, where there is room for one.
+  const thimble_chat_message message = {sizeof message, 1, "user", "b"};
+  thimble_generation chat = Sized<thimble_generation>();
+  chat.messages = &message;
+  chat.message_count = 1;
+  chat.chat_template = "mistral-v3-tekken";
+  const auto each = [](void* to, const thimble_event* event) -> int32_t {
+    static_cast<Emit*>(to)->transcript->Bytes(&event->id, sizeof event->id);
+    return 1;
+  };
+  const thimble_error said = Call(thimble_generate, session, &chat, each, &emit);
+  if (said.code != THIMBLE_CONTEXT_FULL && said.code != THIMBLE_TEXT_TOO_LONG) Require(said);
 }
 
 void RunEncoder(thimble_session* session, const thimble_model_info& info, Emit& emit) {

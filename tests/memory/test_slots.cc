@@ -85,9 +85,6 @@ std::vector<float> FillAll(EngineRunner& runner) {
       said.push_back(static_cast<float>(id.value()));
     }
   }
-  for (Session* s : sessions) {
-    if (s->prompt_ids() != nullptr) std::copy(ids[0].begin(), ids[0].end(), s->prompt_ids());
-  }
   return said;
 }
 

@@ -185,6 +185,24 @@ TEST_CASE("a generation ends by an id, by the context, by cancelling, by its hoo
   for (const GenerationEvent& e : hooked.events) CHECK(e.id != hook.forbidden);
 }
 
+TEST_CASE("ends that are ignored are never drawn") {
+  const std::vector<uint8_t> bytes = Talking();
+  size_t ended = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    // An id that the caller takes for the end of a turn, and the tokenizer's own.
+    const Answer plain = Fresh(bytes, seed, {.max_tokens = 40});
+    const int32_t turn = plain.events[plain.events.size() / 2].id;
+    const Answer ends = Fresh(bytes, seed, {.max_tokens = 40, .end_of_turn = turn});
+    CHECK(ends.end == End::kEndId);
+    CHECK(ends.events.back().id == turn);
+    ended += plain.end == End::kEndId;
+    const Answer goes_on = Fresh(bytes, seed, {.max_tokens = 40, .end_of_turn = turn, .ignore_ends = true});
+    CHECK((goes_on.end == End::kMaxTokens || goes_on.end == End::kContextFull));
+    for (const GenerationEvent& e : goes_on.events) CHECK(e.id != turn);
+  }
+  CHECK(ended > 2);
+}
+
 TEST_CASE("log-probabilities are those of the model") {
   const std::vector<uint8_t> bytes = Talking();
   ApiOptions options = Options(1);

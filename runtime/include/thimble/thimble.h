@@ -101,7 +101,7 @@ THIMBLE_API enum thimble_code thimble_model_open_fd(int fd, uint64_t offset, uin
 /* The same for bytes in memory (64-byte aligned), which the caller keeps until the model is closed. */
 THIMBLE_API enum thimble_code thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model,
                                                         thimble_error* error);
-/* THIMBLE_BUSY while it has engines. NULL is allowed. */
+/* THIMBLE_BUSY while it has engines, and for an engine's own. NULL is allowed. */
 THIMBLE_API enum thimble_code thimble_model_close(thimble_model* model);
 /* Reads every byte: checksums, padding, tokenizer, finite weights. `progress` (or NULL) counts bytes. */
 THIMBLE_API enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progress_fn progress, void* user,
@@ -138,8 +138,9 @@ enum thimble_cache_type {
 
 enum thimble_weights {
   THIMBLE_WEIGHTS_MAP = 0, /* what the kernels can read where it lies stays in the mapping, shared and not counted twice */
-  THIMBLE_WEIGHTS_COPY = 1 /* nothing, tokenizer and template included, is read from the mapping once the engine is
-                              made: for files that somebody may change or cut short underneath */
+  THIMBLE_WEIGHTS_COPY = 1 /* nothing, tokenizer and template included, is read from the mapping by the engine and its
+                              sessions once it is made: for files that somebody may change or cut short underneath. Calls
+                              with the model that was opened do read it: give them thimble_engine_model */
 };
 
 /* How the next token is chosen. Filters run in the order: repeat penalty, top-k, top-p, min-p, temperature. Start from
@@ -157,11 +158,13 @@ typedef struct thimble_sampling {
 } thimble_sampling;
 #define THIMBLE_SAMPLING_DEFAULTS {sizeof(thimble_sampling), 0.8f, 40, 0.95f, 0.05f, 1.0f, 64, 0, 0}
 
+#define THIMBLE_MAX_THREADS 64
+
 typedef struct thimble_engine_options {
   uint32_t struct_bytes;
   uint32_t context_tokens;  /* positions of each session; 0 = the model's max_positions */
   uint32_t max_sessions;    /* sessions that can be open at once, each with a cache of its own; 0 = 1 */
-  uint32_t threads;         /* 0 or 1 = no pool */
+  uint32_t threads;         /* 0 or 1 = no pool; at most THIMBLE_MAX_THREADS */
   int32_t key_cache;        /* enum thimble_cache_type */
   int32_t value_cache;      /* must equal key_cache where keys and values are one row */
   uint32_t chunk_tokens;    /* tokens per pass, of all its sessions together; 0 = 64; encoders: the longest input */
@@ -250,6 +253,9 @@ THIMBLE_API enum thimble_code thimble_engine_create(const thimble_model* model, 
                                                     thimble_engine** engine, thimble_error* error);
 /* Closes its sessions, too; THIMBLE_BUSY while one of them is in use. The arena is the caller's again. NULL is allowed. */
 THIMBLE_API enum thimble_code thimble_engine_close(thimble_engine* engine);
+/* The model as the engine has it, for thimble_tokenize, _detokenize, _piece, _is_end, thimble_chat_* and
+ * thimble_model_get_info: with THIMBLE_WEIGHTS_COPY these read the copy, not the file. The engine's, until it is closed. */
+THIMBLE_API const thimble_model* thimble_engine_model(const thimble_engine* engine);
 
 /* Reads what every session begins with, such as a system prompt: exactly prefix_tokens ids (options), while no session is
  * open (THIMBLE_BUSY). Sessions cannot be opened before (THIMBLE_WRONG_STATE); they begin behind it, at position
@@ -352,7 +358,8 @@ THIMBLE_API enum thimble_code thimble_state_load_fd(thimble_session* session, in
 enum thimble_text_flags {
   THIMBLE_ADD_BOS = 1,      /* BOS in front where the model wants one */
   THIMBLE_PARSE_SPECIAL = 2,/* "<|im_start|>" written in the text is that token; never for text of strangers */
-  THIMBLE_LOGPROBS = 4      /* of a thimble_generation: events have the logprob of their token; costs a pass over the logits */
+  THIMBLE_LOGPROBS = 4,     /* of a thimble_generation: events have the logprob of their token; costs a pass over the logits */
+  THIMBLE_IGNORE_ENDS = 8   /* of a thimble_generation: ids of thimble_is_end and the end of the turn are never drawn */
 };
 /* Text to ids. With a session its planned workspace serves (max_text_bytes), and `model` may be NULL. Without one (NULL)
  * working memory comes from malloc and goes back. */
@@ -411,23 +418,27 @@ typedef int32_t (*thimble_logits_hook)(void* user, float* logits, size_t count);
 /* One answer. Its input is at most one of text, ids and messages; with none it goes on from the context's end. */
 typedef struct thimble_generation {
   uint32_t struct_bytes;
-  uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS. BOS is added at position 0 in any case */
+  uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS, _IGNORE_ENDS. BOS is added at position 0
+                                 in any case, but for ids */
   uint32_t max_tokens;        /* 0 = until the context is full */
   uint32_t top_tokens;        /* how many likeliest tokens every event names; at most the engine's top_tokens */
   const char* text;           /* appended to the context */
   size_t text_bytes;
   const int32_t* ids;         /* appended to the context */
   size_t id_count;
-  const thimble_chat_message* messages; /* the whole conversation, which replaces the context; working memory comes from
-                                           malloc. The template's end of turn ends the answer */
+  const thimble_chat_message* messages; /* the whole conversation, of at most max_text_bytes: the context becomes this. What
+                                           it has in common with it, from the start on, stays and is not read again, where
+                                           thimble_rewind_limit allows it. The template's end of turn ends the answer */
   size_t message_count;
   const char* chat_template;  /* as in thimble_chat_find */
   const int32_t* stop_ids;    /* ids that end it beside those of thimble_is_end. These and the next stay the caller's */
-  size_t stop_id_count;       /* with messages at most 31 */
+  size_t stop_id_count;
   const char* const* stop_strings; /* terminated texts that end it; they are not shown, and neither is what follows */
   size_t stop_string_count;   /* at most 16, of at most 128 bytes each */
   thimble_logits_hook hook;   /* or NULL */
   void* hook_user;
+  thimble_progress_fn prompt_progress; /* or NULL: counts the input's tokens after each pass; zero cancels */
+  void* prompt_progress_user;
 } thimble_generation;
 
 enum thimble_end {
@@ -445,8 +456,8 @@ typedef struct thimble_event {
   uint32_t struct_bytes;
   int32_t end;              /* enum thimble_end; the event that has one is the last */
   int32_t id;               /* -1: the last event has no token of its own */
-  float logprob;            /* of id, natural logarithm, by the model alone: before hook, penalties, filters and temperature;
-                               NaN where not asked for */
+  float logprob;            /* of id, natural logarithm, of the logits as the hook left them: before penalties, filters and
+                               temperature; NaN where not asked for */
   const char* text;         /* whole characters that are certain now; may be empty while a character or a stop string
                                could still be coming. Not terminated */
   size_t text_bytes;

@@ -306,6 +306,47 @@ class Session : public detail::Owner<thimble_session, thimble_session_close> {
   }
 };
 
+// What both kinds of models do: an open one, and an engine's.
+template <typename Self>
+class ModelCalls {
+ public:
+  Expected<thimble_model_info> Info() const {
+    return detail::GetStruct<thimble_model_info>([&](auto* i, auto* e) { thimble_model_get_info(self(), i, e); });
+  }
+  // Gives the number of ids. With more than there is room for: THIMBLE_BUFFER_TOO_SMALL.
+  Expected<size_t> Tokenize(std::string_view text, std::span<int32_t> ids, uint32_t flags = THIMBLE_ADD_BOS) const {
+    return detail::Get<size_t>([&](auto* n, auto* e) {
+      thimble_tokenize(self(), nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), n, e);
+    });
+  }
+  // Gives the number of bytes, likewise.
+  Expected<size_t> Detokenize(std::span<const int32_t> ids, std::span<char> text) const {
+    return detail::Get<size_t>([&](auto* n, auto* e) {
+      thimble_detokenize(self(), ids.data(), ids.size(), text.data(), text.size(), n, e);
+    });
+  }
+  Expected<std::string_view> Piece(int32_t id) const {
+    const char* text = nullptr;
+    return detail::Get<size_t>([&](auto* n, auto* e) { thimble_piece(self(), id, &text, n, e); })
+        .and_then([&](size_t bytes) { return Expected<std::string_view>(std::string_view(text, bytes)); });
+  }
+  bool IsEnd(int32_t id) const { return thimble_is_end(self(), id) != 0; }
+
+ private:
+  const thimble_model* self() const { return static_cast<const Self*>(this)->handle(); }
+};
+
+// An engine's model (thimble_engine_model): the engine's, until it goes.
+class ModelView : public ModelCalls<ModelView> {
+ public:
+  ModelView() = default;
+  explicit ModelView(const thimble_model* model) : model_(model) {}
+  const thimble_model* handle() const { return model_; }
+
+ private:
+  const thimble_model* model_ = nullptr;
+};
+
 class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
  public:
   using Owner::Owner;
@@ -328,6 +369,7 @@ class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
   Expected<Session> OpenSession() {
     return detail::Make<Session, thimble_session>([&](auto** s, auto* e) { thimble_session_open(handle(), s, e); });
   }
+  ModelView Model() const { return ModelView(thimble_engine_model(handle())); }
   // One Span per session; each has its own code afterwards.
   Expected<void> Step(std::span<Span> spans) {
     return detail::Do([&](auto* e) { thimble_step(handle(), spans.data(), spans.size(), e); });
@@ -337,7 +379,7 @@ class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
   }
 };
 
-class Model : public detail::Owner<thimble_model, thimble_model_close> {
+class Model : public detail::Owner<thimble_model, thimble_model_close>, public ModelCalls<Model> {
  public:
   using Owner::Owner;
 
@@ -353,9 +395,6 @@ class Model : public detail::Owner<thimble_model, thimble_model_close> {
         [&](auto** m, auto* e) { thimble_model_open_memory(bytes.data(), bytes.size(), m, e); });
   }
 
-  Expected<thimble_model_info> Info() const {
-    return detail::GetStruct<thimble_model_info>([&](auto* i, auto* e) { thimble_model_get_info(handle(), i, e); });
-  }
   Expected<thimble_plan> Plan(const thimble_engine_options& options = EngineOptions()) const {
     return detail::GetStruct<thimble_plan>(
         [&](auto* p, auto* e) { thimble_plan_memory(handle(), &options, p, nullptr, nullptr, e); });
@@ -378,25 +417,6 @@ class Model : public detail::Owner<thimble_model, thimble_model_close> {
     return detail::Make<Session, thimble_session>(
         [&](auto** s, auto* e) { thimble_session_create(handle(), &options, s, e); });
   }
-
-  // Gives the number of ids. With more than there is room for: THIMBLE_BUFFER_TOO_SMALL.
-  Expected<size_t> Tokenize(std::string_view text, std::span<int32_t> ids, uint32_t flags = THIMBLE_ADD_BOS) const {
-    return detail::Get<size_t>([&](auto* n, auto* e) {
-      thimble_tokenize(handle(), nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), n, e);
-    });
-  }
-  // Gives the number of bytes, likewise.
-  Expected<size_t> Detokenize(std::span<const int32_t> ids, std::span<char> text) const {
-    return detail::Get<size_t>([&](auto* n, auto* e) {
-      thimble_detokenize(handle(), ids.data(), ids.size(), text.data(), text.size(), n, e);
-    });
-  }
-  Expected<std::string_view> Piece(int32_t id) const {
-    const char* text = nullptr;
-    return detail::Get<size_t>([&](auto* n, auto* e) { thimble_piece(handle(), id, &text, n, e); })
-        .and_then([&](size_t bytes) { return Expected<std::string_view>(std::string_view(text, bytes)); });
-  }
-  bool IsEnd(int32_t id) const { return thimble_is_end(handle(), id) != 0; }
 };
 
 }  // namespace cpp
