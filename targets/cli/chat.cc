@@ -1,10 +1,9 @@
-// Each turn asks the library for the ids of the whole conversation, keeps what the cache has in common with them, and
-// reads the rest: so that the model sees exactly what the template says, whatever it generated before.
+// Each turn gives the library the whole conversation: the model sees exactly what the template says, whatever it generated before,
+// and reads only what the context does not hold already.
 #include "targets/cli/chat.h"
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -36,15 +35,30 @@ bool ReadLine(std::string* line) {
   return true;
 }
 
+// As llama.cpp reads them: a line whose end is a backslash goes on in the next one, or, with `multiline`, is the last one.
+bool ReadUserMessage(bool multiline, std::string* message) {
+  message->clear();
+  std::string line;
+  for (bool any = false; ReadLine(&line); any = true) {
+    if (any) message->push_back('\n');
+    const bool backslash = !line.empty() && line.back() == '\\';
+    if (backslash) line.pop_back();
+    *message += line;
+    if (backslash == multiline) return true;
+  }
+  return !message->empty() && !Interrupted();
+}
+
 }  // namespace
 
 void ChatArguments::Add(CLI::App* app) {
   const char* kGroup = "Chat";
   app->add_flag("--chat,--conversation", chat,
-                "A conversation by the model's chat template: a line of standard input is a message; also "
-                "-cnv. With -p and "
-                "an input that is no terminal: one answer")
+                "A conversation by the model's chat template: a line of standard input is a message, and goes on in the next line "
+                "behind a \\. With -p and an input that is no terminal: one answer")
       ->group(kGroup);
+  app->add_flag("--single-turn", single_turn, "With --chat: one answer, and no more")->group(kGroup);
+  app->add_flag("--multiline-input", multiline, "With --chat: a message ends at a line that ends with a \\")->group(kGroup);
   app->add_option("--system,--system-prompt", system, "What the model is told before the first message")
       ->type_name("TEXT")
       ->group(kGroup);
@@ -58,6 +72,8 @@ void ChatArguments::Check() const {
   if (chat) return;
   if (!system.empty()) throw Error(kInvalidArgument, "--system: needs --chat");
   if (!chat_template.empty()) throw Error(kInvalidArgument, "--chat-template: needs --chat");
+  if (single_turn) throw Error(kInvalidArgument, "--single-turn: needs --chat");
+  if (multiline) throw Error(kInvalidArgument, "--multiline-input: needs --chat");
 }
 
 std::string ReadChatTemplate(const std::string& name_or_file) {
@@ -66,9 +82,9 @@ std::string ReadChatTemplate(const std::string& name_or_file) {
   return ReadFile(name_or_file);
 }
 
-Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_tokens, size_t chunk_tokens)
-    : model_(model), template_(ReadChatTemplate(arguments.chat_template)) {
-  limits_ = {.max_tokens = max_tokens, .chunk_tokens = chunk_tokens};
+Chat::Chat(const Model& model, const ChatArguments& arguments, const AnswerEnds& ends)
+    : model_(model), template_(ReadChatTemplate(arguments.chat_template)), ends_(ends), single_turn_(arguments.single_turn),
+      multiline_(arguments.multiline) {
   const thimble_error status =
       Call(thimble_chat_find, model.handle(), template_.empty() ? nullptr : template_.c_str(), &info_);
   if (status.code == kUnsupported) {
@@ -82,7 +98,6 @@ Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_token
     throw Error(kUnsupported, what + "; give one by --chat-template NAME|FILE, NAME is one of " + names);
   }
   Check(status, model.path());
-  limits_.end_of_turn = info_.end_of_turn;
   if (arguments.system.empty()) return;
   if (!info_.has_system_role) {
     throw Error(kUnsupported, std::string("--system: the chat template ") + info_.name +
@@ -91,51 +106,46 @@ Chat::Chat(const Model& model, const ChatArguments& arguments, int64_t max_token
   messages_.push_back({"system", arguments.system});
 }
 
-std::vector<int32_t> Chat::Encode() const {
-  std::vector<thimble_chat_message> messages;
-  for (const Message& m : messages_) messages.push_back(ChatMessage(m.role, m.text));
-  std::vector<int32_t> ids(context_.size() + 1024);
+size_t Chat::CountTokens(thimble_session* session, const std::vector<thimble_chat_message>& messages) const {
   size_t count = 0;
-  const char* text = template_.empty() ? nullptr : template_.c_str();
-  thimble_error status = Call(thimble_chat_tokenize, model_.handle(), text, messages.data(), messages.size(),
-                                              ids.data(), ids.size(), &count);
-  if (status.code != 0 && count > ids.size()) {
-    ids.resize(count);
-    status = Call(thimble_chat_tokenize, model_.handle(), text, messages.data(), messages.size(), ids.data(),
-                                 ids.size(), &count);
-  }
-  cli::Check(status);
-  ids.resize(count);
-  return ids;
+  int32_t id = 0;
+  const thimble_error error =
+      Call(thimble_chat_tokenize, thimble_engine_model(thimble_session_engine(session)),
+           template_.empty() ? nullptr : template_.c_str(), messages.data(), messages.size(), &id, size_t{1}, &count);
+  if (error.code != THIMBLE_BUFFER_TOO_SMALL) cli::Check(error);
+  return count;
 }
 
-bool Chat::Turn(thimble_session* session, bool silent) {
-  const std::vector<int32_t> ids = Encode();
-  const size_t capacity = thimble_capacity(session);
-  if (ids.size() > capacity) {
-    std::string message = Format("the conversation has %zu tokens and the context only %zu", ids.size(), capacity);
+Generation Chat::Answer(thimble_session* session, std::string* text, bool silent) const {
+  std::vector<thimble_chat_message> messages;
+  for (const Message& m : messages_) messages.push_back(ChatMessage(m.role, m.text));
+  Sized<thimble_generation> input;
+  input.messages = messages.data();
+  input.message_count = messages.size();
+  input.chat_template = template_.empty() ? nullptr : template_.c_str();
+  try {
+    return Generate(session, model_, input, ends_, [&](std::string_view piece) {
+      *text += piece;
+      if (!silent) Print(piece);
+    });
+  } catch (const Error& error) {
+    if (error.code != kContextFull) throw;
+    const size_t capacity = thimble_capacity(session);
+    std::string message =
+        Format("the conversation has %zu tokens and the context only %zu", CountTokens(session, messages), capacity);
     message += capacity < model_.info().max_positions ? Format("; -c takes up to %u", model_.info().max_positions)
                                                       : "; this model takes no longer one";
     throw Error(kContextFull, message);
   }
-  // The last id is always read, as its logits are what the answer starts with.
-  size_t common = 0;
-  while (common < context_.size() && common + 1 < ids.size() && context_[common] == ids[common]) ++common;
-  if (common < thimble_rewind_limit(session)) common = 0;
-  cli::Check(Call(thimble_rewind, session, common));
+}
+
+bool Chat::Turn(thimble_session* session, bool silent) {
+  const size_t capacity = thimble_capacity(session);
   std::string answer;
-  const Generation turn = Generate(session, model_, {ids.begin() + static_cast<long>(common), ids.end()}, limits_, true,
-                                   [&](std::string_view piece) {
-                                     answer += piece;
-                                     if (!silent) Print(piece);
-                                   });
-  context_.assign(ids.begin(), ids.end());
-  context_.insert(context_.end(), turn.ids.begin(), turn.ids.end());
-  context_.resize(std::min(context_.size(), thimble_position(session)));
+  const Generation turn = Answer(session, &answer, silent);
   total_.ids.insert(total_.ids.end(), turn.ids.begin(), turn.ids.end());
   total_.prefill_ns += turn.prefill_ns;
   total_.decode_ns += turn.decode_ns;
-  total_.decode_steps += turn.decode_steps;
   total_.prompt_tokens_done += turn.prompt_tokens_done;
   total_.stop = stop_ = turn.stop;
   messages_.push_back({"assistant", std::move(answer)});
@@ -158,15 +168,15 @@ void Chat::Run(thimble_session* session, const std::string* first, bool single, 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (first != nullptr) {
     messages_.push_back({"user", *first});
-    if (!Turn(session, silent) || single) return;
+    if (!Turn(session, silent) || single || single_turn_) return;
   }
   std::string line;
   while (true) {
     if (terminal) std::fputs("> ", stderr);
-    if (!ReadLine(&line)) break;
+    if (!ReadUserMessage(multiline_, &line)) break;
     if (line.empty()) continue;
     messages_.push_back({"user", line});
-    if (!Turn(session, silent)) return;
+    if (!Turn(session, silent) || single_turn_) return;
   }
   if (Interrupted()) exit_code_ = kExitCancelled;
 }

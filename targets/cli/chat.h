@@ -11,7 +11,7 @@
 namespace thimble::cli {
 
 struct ChatArguments {
-  bool chat = false;
+  bool chat = false, single_turn = false, multiline = false;
   std::string system, chat_template;
 
   void Add(CLI::App* app);
@@ -25,7 +25,7 @@ std::string ReadChatTemplate(const std::string& name_or_file);
 class Chat {
  public:
   // Throws for a template that is not known, or a model without one, saying how to give one.
-  Chat(const Model& model, const ChatArguments& arguments, int64_t max_tokens, size_t chunk_tokens);
+  Chat(const Model& model, const ChatArguments& arguments, const AnswerEnds& ends);
 
   // Turns until there is nothing to read: `first` is the user's first message where there is one; with `single` it is
   // the only one. The text of answers goes to standard output unless `silent`.
@@ -44,15 +44,17 @@ class Chat {
     const char* role;
     std::string text;
   };
-  std::vector<int32_t> Encode() const;
+  Generation Answer(thimble_session* session, std::string* text, bool silent) const;
+  // Tokens of the conversation, for people.
+  size_t CountTokens(thimble_session* session, const std::vector<thimble_chat_message>& messages) const;
   bool Turn(thimble_session* session, bool silent);
 
   const Model& model_;
   std::string template_;
   thimble_chat_info info_ = Sized<thimble_chat_info>();
-  GenerationLimits limits_;
+  const AnswerEnds& ends_;
+  bool single_turn_, multiline_;
   std::vector<Message> messages_;
-  std::vector<int32_t> context_;  // ids that the session holds
   Generation total_;
   StopReason stop_ = StopReason::kEnd;
   int exit_code_ = 0;

@@ -1,45 +1,37 @@
-// The loop of `thimble run`.
 #include "targets/cli/generation.h"
 
-#include <algorithm>
-#include <chrono>
+#include <cstdio>
 
 #include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
 
-uint64_t NowNs() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                   std::chrono::steady_clock::now().time_since_epoch())
-                                   .count());
-}
+// The library's bounds.
+constexpr size_t kMostStops = 16, kMostStopBytes = 128;
 
-// Bytes at the end that begin a character without finishing it: 0 to 3.
-size_t UnfinishedBytes(std::string_view text) {
-  for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
-    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
-    if ((byte & 0xc0) == 0x80) continue;
-    const size_t length = byte >= 0xf0 && byte < 0xf8 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 1;
-    return byte < 0xf8 && length > back ? back : 0;
+StopReason ReasonOf(int32_t end) {
+  switch (end) {
+    case THIMBLE_END_MAX_TOKENS:
+      return StopReason::kLimit;
+    case THIMBLE_END_CONTEXT_FULL:
+      return StopReason::kContextFull;
+    case THIMBLE_END_CANCELLED:
+      return StopReason::kCancelled;
+    default:
+      return StopReason::kEnd;
   }
-  return 0;
 }
 
-// The text of one id: nothing for control pieces (</s>), which thimble_piece names and thimble_detokenize
-// leaves out. The id itself where the model has no tokenizer.
-std::string TextOf(const Model& model, int32_t id, bool starts_text) {
-  if (!model.info().has_tokenizer) return std::to_string(id) + " ";
-  const std::string piece = model.Piece(id);
-  std::string alone(piece.size() + 8, 0);
-  size_t written = 0;
-  Check(Call(thimble_detokenize, model.handle(), &id, 1, alone.data(), alone.size(), &written));
-  alone.resize(written);
-  if (starts_text) return alone;
-  return alone.empty() && (piece.empty() || piece[0] != ' ') ? std::string() : piece;
+void Show(const Model& model, const thimble_event& event, bool counts, const std::function<void(std::string_view)>& on_text) {
+  if (event.text_bytes > 0) on_text({event.text, event.text_bytes});
+  if (!counts || model.info().has_tokenizer) return;
+  char id[16];
+  on_text({id, static_cast<size_t>(std::snprintf(id, sizeof id, "%d ", event.id))});
 }
 
 }  // namespace
@@ -60,69 +52,70 @@ const char* StopName(StopReason reason) {
   return "?";
 }
 
-std::string CharacterStream::Push(std::string_view bytes) {
-  held_ += bytes;
-  const size_t ready = held_.size() - UnfinishedBytes(held_);
-  std::string out = held_.substr(0, ready);
-  held_.erase(0, ready);
-  return out;
+void AnswerEnds::Add(CLI::App* app) {
+  AddInteger(app, "-n,--predict,--n-predict", &max_tokens, -1, INT32_MAX,
+             "Tokens to generate, -1 = until the text ends or the context is full")
+      ->default_str("-1");
+  app->add_option("--stop,-r,--reverse-prompt", stops, "Ends the text where it comes to say this; may be given 16 times")
+      ->type_name("TEXT")
+      ->take_all()
+      ->expected(1);
+  app->add_flag("--ignore-eos", ignore_ids, "Go on where the model would end its text");
 }
 
-Generation Generate(thimble_session* session, const Model& model, const std::vector<int32_t>& prompt,
-                    const GenerationLimits& limits, bool starts_text,
+void AnswerEnds::Check() const {
+  if (stops.size() > kMostStops) throw Error(kOutOfRange, Format("--stop: at most %zu", kMostStops));
+  for (const std::string& stop : stops) {
+    if (stop.empty() || stop.size() > kMostStopBytes)
+      throw Error(kOutOfRange, Format("--stop: must have 1 to %zu bytes, got %zu", kMostStopBytes, stop.size()));
+  }
+}
+
+Generation Generate(thimble_session* session, const Model& model, thimble_generation input, const AnswerEnds& ends,
                     const std::function<void(std::string_view)>& on_text) {
   Generation result;
-  CharacterStream stream;
-  const auto show = [&](const std::string& text) {
-    if (text.empty()) return true;
-    try {
-      on_text(text);
-      return true;
-    } catch (const PipeClosed&) {
-      result.stop = StopReason::kPipeClosed;
-      return false;
+  std::vector<const char*> stops;
+  for (const std::string& stop : ends.stops) stops.push_back(stop.c_str());
+  input.stop_strings = stops.data();
+  input.stop_string_count = stops.size();
+  input.flags |= ends.ignore_ids ? uint32_t{THIMBLE_IGNORE_ENDS} : 0u;
+  const int64_t max_tokens = ends.max_tokens;
+  const CancelOnInterrupt cancel(session);
+  // Nothing is allocated while text is written.
+  const size_t room = thimble_capacity(session) + 1;
+  result.ids.reserve(max_tokens < 0 || static_cast<uint64_t>(max_tokens) > room ? room : static_cast<size_t>(max_tokens));
+  input.max_tokens = max_tokens < 0 ? 0 : static_cast<uint32_t>(max_tokens);
+  {
+    TerminalProgress progress("reading the prompt", "tokens");
+    input.prompt_progress = TerminalProgress::Show;
+    input.prompt_progress_user = &progress;
+    const thimble_error started = Call(thimble_generation_start, session, static_cast<const thimble_generation*>(&input));
+    result.prefill_ns = progress.elapsed_ns();
+    if (started.code == kCancelled) {
+      result.stop = StopReason::kCancelled;
+      result.prompt_tokens_done = progress.done();
+      return result;
     }
-  };
-
-  const uint64_t start = NowNs();
-  // The same chunks that one call would make, so that the numbers are the same, too.
-  while (result.prompt_tokens_done < prompt.size() && !Interrupted()) {
-    const size_t count = std::min(limits.chunk_tokens, prompt.size() - result.prompt_tokens_done);
-    Check(Call(thimble_prefill, session, prompt.data() + result.prompt_tokens_done, count));
-    result.prompt_tokens_done += count;
+    cli::Check(started);
+    result.prompt_tokens_done = progress.done();
   }
-  const uint64_t prefilled = NowNs();
-  result.prefill_ns = prefilled - start;
-  if (result.prompt_tokens_done < prompt.size()) {
-    result.stop = StopReason::kCancelled;
+  if (max_tokens == 0) {
+    result.stop = StopReason::kLimit;
     return result;
   }
-
-  result.stop = StopReason::kLimit;
-  while (limits.max_tokens < 0 || static_cast<int64_t>(result.ids.size()) < limits.max_tokens) {
-    if (Interrupted()) {
-      result.stop = StopReason::kCancelled;
-      break;
+  Sized<thimble_event> event;
+  try {
+    while (event.end == THIMBLE_END_NOT_YET) {
+      cli::Check(Call(thimble_generation_next, session, static_cast<thimble_event*>(&event)));
+      const bool counts = event.generated_tokens > result.ids.size();
+      if (counts) result.ids.push_back(event.id);
+      Show(model, event, counts, on_text);
     }
-    int32_t id = 0;
-    Check(Call(thimble_sample, session, &id));
-    if (thimble_is_end(model.handle(), id) || id == limits.end_of_turn) {
-      result.stop = StopReason::kEnd;
-      break;
-    }
-    const bool first = result.ids.empty();
-    result.ids.push_back(id);
-    if (!show(stream.Push(TextOf(model, id, starts_text && first)))) break;
-    if (limits.max_tokens >= 0 && static_cast<int64_t>(result.ids.size()) == limits.max_tokens) break;
-    if (thimble_position(session) == thimble_capacity(session)) {
-      result.stop = StopReason::kContextFull;
-      break;
-    }
-    Check(Append(session, id));
-    ++result.decode_steps;
+    result.stop = ReasonOf(event.end);
+  } catch (const PipeClosed&) {
+    result.stop = StopReason::kPipeClosed;
   }
-  result.decode_ns = NowNs() - prefilled;
-  if (result.stop != StopReason::kPipeClosed) show(stream.Flush());
+  result.decode_ns = event.decode_ns;
   return result;
 }
 

@@ -5,6 +5,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+
+#include <thimble/thimble.h>
+
 #include "targets/cli/error.h"
 
 namespace thimble::cli {
@@ -12,6 +16,8 @@ namespace {
 
 volatile sig_atomic_t interrupted = 0;
 volatile sig_atomic_t stop_at_once = 0;
+std::atomic<thimble_session*> cancelled_session = nullptr;
+static_assert(std::atomic<thimble_session*>::is_always_lock_free);
 
 void EndNow() {
   constexpr char kText[] = "\nthimble: cancelled\n";
@@ -24,6 +30,7 @@ void EndNow() {
 void OnSignal(int) {
   if (interrupted || stop_at_once) EndNow();
   interrupted = 1;
+  thimble_cancel(cancelled_session.load());
 }
 
 }  // namespace
@@ -47,5 +54,12 @@ StopAtOnce::StopAtOnce() {
 }
 
 StopAtOnce::~StopAtOnce() { stop_at_once = 0; }
+
+CancelOnInterrupt::CancelOnInterrupt(thimble_session* session) {
+  cancelled_session.store(session);
+  if (interrupted) thimble_cancel(session);
+}
+
+CancelOnInterrupt::~CancelOnInterrupt() { cancelled_session.store(nullptr); }
 
 }  // namespace thimble::cli

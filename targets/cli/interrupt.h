@@ -2,6 +2,8 @@
 // once.
 #pragma once
 
+struct thimble_session;
+
 namespace thimble::cli {
 
 // Also makes a closed pipe an error of write() instead of a signal.
@@ -18,6 +20,15 @@ class StopAtOnce {
   ~StopAtOnce();
   StopAtOnce(const StopAtOnce&) = delete;
   StopAtOnce& operator=(const StopAtOnce&) = delete;
+};
+
+// While it lives a signal cancels what the session computes, after the layer at hand; also one that has come before.
+class CancelOnInterrupt {
+ public:
+  explicit CancelOnInterrupt(thimble_session* session);
+  ~CancelOnInterrupt();
+  CancelOnInterrupt(const CancelOnInterrupt&) = delete;
+  CancelOnInterrupt& operator=(const CancelOnInterrupt&) = delete;
 };
 
 }  // namespace thimble::cli

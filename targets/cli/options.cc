@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 
 #include "targets/cli/call.h"
 #include "targets/cli/cut_file.h"
@@ -10,6 +11,7 @@
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
@@ -217,12 +219,36 @@ Plan MakePlan(const Model& model, const EngineOptions& options) {
   return plan;
 }
 
+namespace {
+
+// Once: what loading this model costs each time, and how not to pay it.
+void SuggestPacking(const Model& model, const EngineOptions& options, uint64_t loading_ns) {
+  constexpr uint64_t kLong_ns = 1000000000;
+  static bool said = false;
+  if (said || loading_ns < kLong_ns) return;
+  thimble_plan plan = Sized<thimble_plan>();
+  Check(Call(thimble_plan_memory, model.handle(), &options, &plan, nullptr, nullptr));
+  if (plan.packed_weight_bytes == 0) return;
+  said = true;
+  std::fprintf(stderr, "thimble: packing the weights took %.1f s, as it will each time; once and for all: thimble pack %s\n",
+               static_cast<double>(loading_ns) * 1e-9, ShellWord(model.path()).c_str());
+}
+
+}  // namespace
+
 Session::Session(const Model& model, const EngineOptions& options, void* arena, size_t arena_bytes) {
-  const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
   EngineOptions placed = options;
   placed.arena = arena;
   placed.arena_bytes = arena_bytes;
-  Check(Call(thimble_session_create, model.handle(), &placed, &session_), model.path());
+  TerminalProgress progress("packing the weights", nullptr);
+  placed.progress = TerminalProgress::Show;
+  placed.progress_user = &progress;
+  {
+    const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
+    Check(Call(thimble_session_create, model.handle(), &placed, &session_), model.path());
+  }
+  progress.Clear();
+  SuggestPacking(model, options, progress.elapsed_ns());
   Place(session_, options);
 }
 

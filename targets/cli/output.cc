@@ -74,6 +74,14 @@ std::string Quoted(std::string_view text) {
   return JsonText(text);
 }
 
+std::string ShellWord(const std::string& text) {
+  constexpr char kPlain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+=:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 bool ErrorIsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 }  // namespace thimble::cli

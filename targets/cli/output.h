@@ -33,6 +33,8 @@ void AppendFloat(std::string* out, float value);
 
 // UTF-8 and line breaks made visible, in double quotes.
 std::string Quoted(std::string_view text);
+// As it must be typed to be one word of a command: quoted where a shell would read something else.
+std::string ShellWord(const std::string& text);
 
 // Standard error is a terminal: progress bars and carriage returns make sense.
 bool ErrorIsTerminal();

@@ -46,4 +46,41 @@ void ProgressBar::Clear() {
   shown_ = false;
 }
 
+TerminalProgress::TerminalProgress(const char* what, const char* unit)
+    : what_(what), unit_(unit), terminal_(ErrorIsTerminal()) {}
+
+void TerminalProgress::Clear() {
+  if (shown_) std::fputs("\r\033[K", stderr);
+  shown_ = false;
+}
+
+uint64_t TerminalProgress::elapsed_ns() const {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - start_).count());
+}
+
+int32_t TerminalProgress::Show(void* user, uint64_t done, uint64_t total) {
+  TerminalProgress& self = *static_cast<TerminalProgress*>(user);
+  self.done_ = done;
+  const Clock::time_point now = Clock::now();
+  const double elapsed = std::chrono::duration<double>(now - self.start_).count();
+  if (!self.terminal_ || elapsed < 0.5 || now - self.drawn_ < std::chrono::milliseconds(100)) return 1;
+  self.drawn_ = now;
+  self.Draw(total, elapsed);
+  return 1;
+}
+
+void TerminalProgress::Draw(uint64_t total, double elapsed) {
+  if (done_ == 0 || total == 0) return;
+  const double done = static_cast<double>(done_), share = done / static_cast<double>(total);
+  std::string text = std::string(what_) + ": ";
+  if (unit_ == nullptr) {
+    text += Format("%d %%", static_cast<int>(share * 100));
+  } else {
+    text += Format("%s of %s %s, %.0f %s/s", Thousands(done_).c_str(), Thousands(total).c_str(), unit_, done / elapsed, unit_);
+  }
+  std::fprintf(stderr, "\r\033[K%s, %s left", text.c_str(), DurationText(elapsed / share * (1 - share)).c_str());
+  std::fflush(stderr);
+  shown_ = true;
+}
+
 }  // namespace thimble::cli

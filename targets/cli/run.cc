@@ -38,7 +38,7 @@ struct Arguments {
   std::string model, memory_report, ids, save_state, load_state;
   TextArguments text;
   ChatArguments chat;
-  int64_t max_tokens = -1;
+  AnswerEnds ends;
   ContextOptions context;
   Sampling sampling;
   int64_t top_k = 40, repeat_last_n = 64, seed = -1;
@@ -108,7 +108,7 @@ std::string StatisticsText(const Arguments& arguments, const thimble_sampling& s
                  Rate(result.prompt_tokens_done, result.prefill_ns).c_str(),
                  result.prompt_tokens_done < prompt_tokens ? Format(" (of %zu)", prompt_tokens).c_str() : "");
   text += Format("generated  %zu tokens%s, %s", result.ids.size(),
-                 Rate(result.decode_steps, result.decode_ns).c_str(), StopText(result.stop));
+                 Rate(result.ids.size(), result.decode_ns).c_str(), StopText(result.stop));
   text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed))
                                    : "\n";
   text += MemoryText(plan, use);
@@ -139,7 +139,7 @@ Json FiguresJson(const Generation& result, const Plan& plan, uint64_t seed, cons
           {"prompt_tokens", result.prompt_tokens_done},
           {"generated_tokens", result.ids.size()},
           {"prompt_tokens_per_second", PerSecond(result.prompt_tokens_done, result.prefill_ns)},
-          {"generated_tokens_per_second", PerSecond(result.decode_steps, result.decode_ns)},
+          {"generated_tokens_per_second", PerSecond(result.ids.size(), result.decode_ns)},
           {"arena_bytes", plan.totals.arena_bytes},
           {"mapped_bytes", plan.totals.mapped_bytes},
           {"outside_bytes", plan.totals.outside_bytes},
@@ -150,7 +150,8 @@ Json FiguresJson(const Generation& result, const Plan& plan, uint64_t seed, cons
           {"measured", MemoryJson(use)}};
 }
 
-// The last id was shown and not read: what goes on from the state is to know it. Returns what to say about it.
+// Where the text was cancelled the last id was shown and not read: what goes on from the state is to know it. Returns what to
+// say about it.
 std::string SaveState(const std::optional<OutputFile>& file, thimble_session* session, size_t before,
                       const Generation& result) {
   if (!file) return {};
@@ -164,7 +165,7 @@ std::string SaveState(const std::optional<OutputFile>& file, thimble_session* se
 
 int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& model, const EngineOptions& options,
             const Plan& plan) {
-  Chat chat(model, arguments.chat, arguments.max_tokens, plan.totals.chunk_tokens);
+  Chat chat(model, arguments.chat, arguments.ends);
   const bool has_first = arguments.text.Given();
   // A file, or -p where nobody sits at the terminal, is the whole conversation.
   const bool single = has_first && (!arguments.text.file.empty() || isatty(STDIN_FILENO) == 0);
@@ -192,6 +193,7 @@ int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& 
 
 int Run(const Arguments& arguments) {
   arguments.chat.Check();
+  arguments.ends.Check();
   if (arguments.text.has_prompt && !arguments.text.file.empty())
     throw Error(kInvalidArgument, "-p or -f: give only one of these");
   const Model model(arguments.model);
@@ -245,16 +247,16 @@ int Run(const Arguments& arguments) {
   std::string text;
   const bool echo = !arguments.no_display_prompt && !arguments.json;
   if (echo) Print(prompt);
-  const Generation result =
-      Generate(session.handle(), model, ids,
-               {.max_tokens = arguments.max_tokens, .chunk_tokens = plan.totals.chunk_tokens}, before == 0 && prompt.empty(),
-               [&](std::string_view piece) {
-                 if (arguments.json) {
-                   text += piece;
-                 } else {
-                   Print(piece);
-                 }
-               });
+  Sized<thimble_generation> input;
+  input.ids = ids.data();
+  input.id_count = ids.size();
+  const Generation result = Generate(session.handle(), model, input, arguments.ends, [&](std::string_view piece) {
+    if (arguments.json) {
+      text += piece;
+    } else {
+      Print(piece);
+    }
+  });
   use.after = MeasureMemory();
   use.arena_resident_bytes = arena.ResidentBytes();
   if (outputs.memory_report) WriteMemoryReport(*outputs.memory_report, model, options, plan, use);
@@ -285,9 +287,7 @@ Command AddRun(CLI::App* program) {
   CLI::App* app = program->add_subcommand("run", "Continue a text");
   app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
   a->text.Add(app);
-  AddInteger(app, "-n,--predict,--n-predict", &a->max_tokens, -1, INT32_MAX,
-             "Tokens to generate, -1 = until the text ends or the context is full")
-      ->default_str("-1");
+  a->ends.Add(app);
   a->text.AddEscapes(app);
   app->add_option("--ids", a->ids, "The prompt as ids; without a tokenizer the answer is ids, too")->type_name("LIST");
   app->add_flag("--special", a->special, "Read control tokens written in the prompt as tokens");
