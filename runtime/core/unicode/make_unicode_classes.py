@@ -21,6 +21,24 @@ def ranges(path, wanted):
             yield int(first, 16), int(last or first, 16)
 
 
+def lower_runs(path):
+    """[first, count, step, delta] of runs whose lower case is each `step`-th code point plus delta."""
+    runs = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        fields = line.split(";")
+        if not fields[13]:
+            continue
+        c, delta = int(fields[0], 16), int(fields[13], 16) - int(fields[0], 16)
+        if runs and runs[-1][3] == delta:
+            first, count, step, _ = runs[-1]
+            gap = c - (first + (count - 1) * step)
+            if gap == step or (count == 1 and gap <= 2):
+                runs[-1][1:3] = [count + 1, gap]
+                continue
+        runs.append([c, 1, 1, delta])
+    return runs
+
+
 def main():
     root = Path(sys.argv[1])
     categories = root / "extracted" / "DerivedGeneralCategory.txt"
@@ -59,6 +77,12 @@ def main():
     print("inline constexpr uint32_t kUnicodeCaseRuns[] = {")
     for i in range(0, len(cases), 12):
         print("    " + " ".join("0x%x," % s for s in cases[i : i + 12]))
+    print("};")
+    print("// Simple lower case (UnicodeData.txt): first, count, step, what is added.")
+    print("inline constexpr UnicodeLowerRun kUnicodeLowerRuns[] = {")
+    lower = lower_runs(root / "UnicodeData.txt")
+    for i in range(0, len(lower), 5):
+        print("    " + " ".join("{0x%x, %d, %d, %d}," % tuple(run) for run in lower[i : i + 5]))
     print("};")
 
 

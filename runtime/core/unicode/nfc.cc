@@ -43,11 +43,6 @@ uint8_t InfoOf(uint32_t code_point) {
   return static_cast<uint8_t>(kNfcRuns[low] & 0xff);
 }
 
-uint8_t ClassOfMark(uint32_t code_point) {
-  const uint8_t info = InfoOf(code_point);
-  return info == kUnsafeStarter ? 0 : info;
-}
-
 // The decomposition into one or two parts, or 0 entries.
 const uint64_t* FindDecomposition(uint32_t code_point) {
   size_t low = 0;
@@ -63,34 +58,6 @@ const uint64_t* FindDecomposition(uint32_t code_point) {
     }
   }
   return nullptr;
-}
-
-// Part `index` of the full decomposition, which has *count parts (at most 4).
-uint32_t DecomposedPart(uint32_t code_point, uint32_t index, uint32_t* count) {
-  uint32_t parts[4] = {code_point};
-  *count = 1;
-  if (code_point - kSyllables < kSyllableCount) {
-    const uint32_t syllable = code_point - kSyllables;
-    const uint32_t trailing = syllable % kTrailingCount;
-    parts[0] = kLeading + syllable / (kVowelCount * kTrailingCount);
-    parts[1] = kVowels + syllable / kTrailingCount % kVowelCount;
-    parts[2] = kTrailing + trailing;
-    *count = trailing != 0 ? 3 : 2;
-    return parts[index];
-  }
-  // Only the first part decomposes further; what follows it is found from the end.
-  uint32_t tail[3];
-  uint32_t tails = 0;
-  uint32_t first = code_point;
-  while (const uint64_t* entry = first < 0x80 ? nullptr : FindDecomposition(first)) {
-    const uint32_t second = static_cast<uint32_t>(*entry) & kPartMask;
-    first = static_cast<uint32_t>(*entry >> 21) & kPartMask;
-    if (second != 0 && tails < 3) tail[tails++] = second;
-  }
-  parts[0] = first;
-  for (uint32_t i = 0; i < tails; ++i) parts[1 + i] = tail[tails - 1 - i];
-  *count = 1 + tails;
-  return parts[index];
 }
 
 // The character that the two make, or kNone.
@@ -124,10 +91,6 @@ struct Sink {
   size_t capacity;
   size_t size = 0;
 
-  void Byte(uint32_t byte) {
-    if (size < capacity) out[size] = static_cast<char>(byte);
-    ++size;
-  }
   void Copy(std::string_view text) {
     const size_t room = size < capacity ? capacity - size : 0;
     const size_t n = text.size() < room ? text.size() : room;
@@ -135,21 +98,8 @@ struct Sink {
     size += text.size();
   }
   void Character(uint32_t c) {
-    if (c < 0x80) {
-      Byte(c);
-    } else if (c < 0x800) {
-      Byte(0xC0 | c >> 6);
-      Byte(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-      Byte(0xE0 | c >> 12);
-      Byte(0x80 | (c >> 6 & 0x3F));
-      Byte(0x80 | (c & 0x3F));
-    } else {
-      Byte(0xF0 | c >> 18);
-      Byte(0x80 | (c >> 12 & 0x3F));
-      Byte(0x80 | (c >> 6 & 0x3F));
-      Byte(0x80 | (c & 0x3F));
-    }
+    char bytes[4];
+    Copy({bytes, EncodeUtf8(c, bytes)});
   }
 };
 
@@ -210,7 +160,7 @@ class Segment {
     Run run = {begin, begin, {}};
     while (run.end.at < text_.size()) {
       Place after = run.end;
-      const uint8_t mark = ClassOfMark(Next(&after));
+      const uint8_t mark = CombiningClass(Next(&after));
       if (mark == 0) break;
       run.classes[mark / 64] |= uint64_t{1} << (mark % 64);
       run.end = after;
@@ -227,7 +177,7 @@ class Segment {
       bool blocked = *starter == kNone;  // by a mark of the same class that stayed
       for (Place place = run.begin; place != run.end;) {
         const uint32_t c = Next(&place);
-        if (ClassOfMark(c) != mark) continue;
+        if (CombiningClass(c) != mark) continue;
         const uint32_t both = blocked ? kNone : Compose(*starter, c);
         if (both != kNone) {
           *starter = both;
@@ -246,6 +196,38 @@ class Segment {
 };
 
 }  // namespace
+
+uint8_t CombiningClass(uint32_t code_point) {
+  const uint8_t info = InfoOf(code_point);
+  return info == kUnsafeStarter ? 0 : info;
+}
+
+uint32_t DecomposedPart(uint32_t code_point, uint32_t index, uint32_t* count) {
+  uint32_t parts[4] = {code_point};
+  *count = 1;
+  if (code_point - kSyllables < kSyllableCount) {
+    const uint32_t syllable = code_point - kSyllables;
+    const uint32_t trailing = syllable % kTrailingCount;
+    parts[0] = kLeading + syllable / (kVowelCount * kTrailingCount);
+    parts[1] = kVowels + syllable / kTrailingCount % kVowelCount;
+    parts[2] = kTrailing + trailing;
+    *count = trailing != 0 ? 3 : 2;
+    return parts[index];
+  }
+  // Only the first part decomposes further; what follows it is found from the end.
+  uint32_t tail[3];
+  uint32_t tails = 0;
+  uint32_t first = code_point;
+  while (const uint64_t* entry = first < 0x80 ? nullptr : FindDecomposition(first)) {
+    const uint32_t second = static_cast<uint32_t>(*entry) & kPartMask;
+    first = static_cast<uint32_t>(*entry >> 21) & kPartMask;
+    if (second != 0 && tails < 3) tail[tails++] = second;
+  }
+  parts[0] = first;
+  for (uint32_t i = 0; i < tails; ++i) parts[1 + i] = tail[tails - 1 - i];
+  *count = 1 + tails;
+  return parts[index];
+}
 
 size_t NormalizeNfc(std::string_view text, char* out, size_t capacity) {
   Sink sink{out, capacity};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace thimble {
@@ -12,5 +13,11 @@ namespace thimble {
 // room. Bytes that are no UTF-8 stay as they are, and nothing composes across them. Three times the text's bytes
 // are always enough.
 size_t NormalizeNfc(std::string_view text, char* out, size_t capacity);
+
+// Part `index` of a character's full canonical decomposition, which has *count parts, 1 to 4; itself where it has none.
+uint32_t DecomposedPart(uint32_t code_point, uint32_t index, uint32_t* count);
+
+// The canonical combining class, by which marks behind each other are ordered; 0 for a starter.
+uint8_t CombiningClass(uint32_t code_point);
 
 }  // namespace thimble

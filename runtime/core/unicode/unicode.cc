@@ -3,24 +3,19 @@
 
 #include <iterator>
 
+#include "runtime/core/unicode/runs.h"
+
 namespace thimble {
 namespace {
-#include "runtime/core/unicode/unicode_classes.inc"
 
-// The last run that starts at or before the character; run 0 starts at 0.
-uint32_t FindRun(const uint32_t* runs, size_t count, uint32_t shift, uint32_t code_point) {
-  size_t low = 0;
-  size_t high = count;
-  while (high - low > 1) {
-    const size_t middle = low + (high - low) / 2;
-    if (runs[middle] >> shift <= code_point) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return runs[low];
-}
+// `count` code points, `step` apart.
+struct UnicodeLowerRun {
+  uint32_t first;
+  uint16_t count, step;
+  int32_t delta;
+};
+
+#include "runtime/core/unicode/unicode_classes.inc"
 
 }  // namespace
 
@@ -57,6 +52,24 @@ LetterCase CaseOf(uint32_t code_point) {
   }
   if (code_point > 0x10FFFF) return LetterCase::kNone;
   return static_cast<LetterCase>(FindRun(kUnicodeCaseRuns, std::size(kUnicodeCaseRuns), 2, code_point) & 3);
+}
+
+uint32_t LowercaseOf(uint32_t code_point) {
+  if (code_point < 0x80) return code_point >= 'A' && code_point <= 'Z' ? code_point + 32 : code_point;
+  size_t low = 0;
+  size_t high = std::size(kUnicodeLowerRuns);
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    if (kUnicodeLowerRuns[middle].first <= code_point) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  const UnicodeLowerRun& run = kUnicodeLowerRuns[low];
+  const uint32_t distance = code_point - run.first;
+  const bool inside = distance % run.step == 0 && distance / run.step < run.count;
+  return inside ? static_cast<uint32_t>(static_cast<int32_t>(code_point) + run.delta) : code_point;
 }
 
 const char* UnicodeVersion() { return kUnicodeVersion; }

@@ -28,6 +28,9 @@ enum class LetterCase : uint8_t { kNone = 0, kUpper = 1, kLower = 2 };
 // \p{Lu} and \p{Lt}, \p{Ll}, or neither. O(log runs), O(1) in ASCII.
 LetterCase CaseOf(uint32_t code_point);
 
+// The simple lower case of a character, itself where it has none. O(log runs), O(1) in ASCII.
+uint32_t LowercaseOf(uint32_t code_point);
+
 struct Utf8Char {
   uint32_t code_point;  // U+FFFD for a byte that starts no valid sequence
   uint32_t bytes;       // 1 then
@@ -69,6 +72,20 @@ inline Utf8Char DecodeUtf8(std::string_view text) {
     code_point = code_point << 6 | (byte & 0x3Fu);
   }
   return {code_point, lead.continuation_bytes + 1, true};
+}
+
+// Writes the character to out[0, 4) and returns its bytes.
+inline uint32_t EncodeUtf8(uint32_t c, char* out) {
+  const auto byte = [&out](uint32_t value) { *out++ = static_cast<char>(value); };
+  if (c < 0x80) {
+    byte(c);
+    return 1;
+  }
+  const uint32_t continuations = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+  constexpr uint32_t kLeads[] = {0, 0xC0, 0xE0, 0xF0};
+  byte(kLeads[continuations] | c >> (6 * continuations));
+  for (uint32_t i = continuations; i-- > 0;) byte(0x80 | (c >> (6 * i) & 0x3F));
+  return continuations + 1;
 }
 
 }  // namespace thimble
