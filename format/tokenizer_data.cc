@@ -44,6 +44,10 @@ Status CheckIds(const uint32_t* ids, uint32_t count, uint32_t piece_count, bool 
   return Status::Ok();
 }
 
+constexpr uint32_t kWordPieceFlags = kTokenizerLowercase | kTokenizerStripAccents | kTokenizerSpaceIdeographs;
+// Known, and none of WordPiece's.
+constexpr uint32_t kOthersFlags = kTokenizerKnownFlags & ~(kWordPieceFlags | kTokenizerAddBos | kTokenizerAddEos);
+
 Status CheckKind(const TokenizerData& data) {
   switch (data.kind) {
     case TokenizerKind::kSpmBpe:
@@ -65,9 +69,20 @@ Status CheckKind(const TokenizerData& data) {
             .Got(static_cast<uint32_t>(data.split));
       }
       break;
+    case TokenizerKind::kWordPiece:
+      if (data.split != SplitPattern::kNone) return Bad(Code::kInvalidModel, "split", "WordPiece has no split pattern");
+      if (data.merge_count != 0) return Bad(Code::kInvalidModel, "merges", "WordPiece has no merges").Got(data.merge_count);
+      if (data.unk == kNoToken) return Bad(Code::kInvalidModel, "unk", "WordPiece needs an id for words without pieces");
+      if ((data.flags & kOthersFlags) != 0) {
+        return Bad(Code::kInvalidModel, "flags", "WordPiece does not do this to a text").Got(data.flags);
+      }
+      break;
     default:
       return Bad(Code::kUnsupported, "kind", "this build does not know the kind of tokenizer")
           .Got(static_cast<uint32_t>(data.kind));
+  }
+  if (data.kind != TokenizerKind::kWordPiece && (data.flags & kWordPieceFlags) != 0) {
+    return Bad(Code::kInvalidModel, "flags", "only WordPiece changes letters").Got(data.flags);
   }
   if (data.Has(kTokenizerNfc) && data.kind != TokenizerKind::kByteLevelBpe) {
     return Bad(Code::kUnsupported, "flags", "only byte-level BPE has a normal form");
@@ -103,6 +118,9 @@ Status CheckPieces(TokenizerData* data) {
     const uint8_t type =
         data->types[i] & static_cast<uint8_t>(~(kPieceStripLeft | kPieceStripRight | kPieceLate));
     if ((data->types[i] & kPieceLate) != 0) data->has_late_pieces = true;
+    if (data->has_late_pieces && data->kind == TokenizerKind::kWordPiece) {
+      return Bad(Code::kInvalidModel, "types", "WordPiece looks for special pieces before anything else").At("tokenizer", i);
+    }
     if (type < static_cast<uint8_t>(PieceType::kNormal) || type > static_cast<uint8_t>(PieceType::kByte)) {
       return Bad(Code::kInvalidModel, "types", "this build does not know the type of a piece")
           .At("tokenizer", i)
@@ -128,8 +146,8 @@ Status CheckPieces(TokenizerData* data) {
 // `section` holds C bytes. Only its sizes are checked: every look-up checks where it goes.
 Status CheckCharsmap(const char* section, uint32_t bytes, TokenizerData* data) {
   if (bytes == 0) return Status::Ok();
-  if (data->kind == TokenizerKind::kByteLevelBpe) {
-    return Bad(Code::kInvalidModel, "charsmap", "byte-level BPE has no character map").Got(bytes);
+  if (data->kind == TokenizerKind::kByteLevelBpe || data->kind == TokenizerKind::kWordPiece) {
+    return Bad(Code::kInvalidModel, "charsmap", "only SentencePiece's kinds have a character map").Got(bytes);
   }
   uint32_t trie_bytes;
   std::memcpy(&trie_bytes, section, sizeof trie_bytes);

@@ -31,8 +31,9 @@
 //              u8[B]         the pieces, as the bytes that they stand for in text
 //
 // Pieces are real bytes: U+2581 of SentencePiece is stored as a space, "<0x0A>" as one byte 10, GPT-2's
-// printable alphabet as the bytes it stands for. Control pieces keep their name ("<s>"), which is how they
-// are written in text.
+// printable alphabet as the bytes it stands for. WordPiece's pieces at the start of a word have a space in front, which
+// its vocabularies do not write, and those inside of one have lost their "##". Control pieces keep their name ("<s>"),
+// which is how they are written in text.
 //
 // This file must not know how text is split or merged, and never allocates.
 #pragma once
@@ -51,6 +52,7 @@ enum class TokenizerKind : uint32_t {
                       // there are merges, characters by their rank (Hugging Face's BPE with byte fallback)
   kByteLevelBpe = 2,  // GPT-2: split into words, then merge bytes by rank
   kUnigram = 3,       // SentencePiece unigram: the pieces whose scores have the highest sum
+  kWordPiece = 4,     // BERT: words cut from the left into the longest pieces, or unk as a whole
 };
 
 enum class SplitPattern : uint32_t {
@@ -78,7 +80,11 @@ enum TokenizerFlag : uint32_t {
   kTokenizerPrefixUnlessSpace = 1u << 8,  // no dummy prefix where a space stands already
   kTokenizerPrefixFirstOnly = 1u << 9,    // no dummy prefix after a special piece
   kTokenizerNfc = 1u << 10,               // text is brought into normal form C first (byte-level BPE)
-  kTokenizerKnownFlags = (1u << 11) - 1,
+  // WordPiece, which has of the others only the first two:
+  kTokenizerLowercase = 1u << 11,
+  kTokenizerStripAccents = 1u << 12,      // canonical decomposition without nonspacing marks
+  kTokenizerSpaceIdeographs = 1u << 13,   // every ideograph is a word of its own
+  kTokenizerKnownFlags = (1u << 14) - 1,
 };
 
 enum class PieceType : uint8_t {

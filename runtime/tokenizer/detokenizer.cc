@@ -11,6 +11,16 @@ namespace {
 // What unk reads as; SentencePiece writes the same (U+2047 between spaces).
 constexpr std::string_view kUnknownText = " \xe2\x81\x87 ";
 
+// Does encoding put a space in front of a text?
+bool StartsWithSpace(const TokenizerData& data) {
+  return data.Has(kTokenizerAddDummyPrefix) || data.kind == TokenizerKind::kWordPiece;
+}
+
+// WordPiece does not know where spaces were. These marks are written without.
+bool ClosesUp(std::string_view piece) {
+  return piece.size() > 1 && piece[0] == ' ' && std::string_view(".,?!").find(piece[1]) != std::string_view::npos;
+}
+
 }  // namespace
 
 size_t IncompleteUtf8Tail(std::string_view text) {
@@ -38,7 +48,7 @@ Detokenizer::Detokenizer(const TokenizerData& data, char* buffer, size_t buffer_
 void Detokenizer::Reset(const DetokenizerOptions& options) {
   options_ = options;
   held_bytes_ = 0;
-  drop_space_ = options.at_start && data_.Has(kTokenizerAddDummyPrefix);
+  drop_space_ = options.at_start && StartsWithSpace(data_);
 }
 
 Result<std::string_view> Detokenizer::Bytes(int32_t id) {
@@ -53,7 +63,7 @@ Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   std::string_view piece = data_.Piece(token);
   if (type == PieceType::kControl) {
     // A text starts after bos, wherever it stands.
-    if (token == data_.bos) drop_space_ = data_.Has(kTokenizerAddDummyPrefix);
+    if (token == data_.bos) drop_space_ = StartsWithSpace(data_);
     if (!options_.show_special) return std::string_view();
   } else if (type == PieceType::kUnknown) {
     piece = options_.show_special ? piece : kUnknownText;
@@ -61,6 +71,8 @@ Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   } else if (drop_space_ && !piece.empty()) {
     if (piece[0] == ' ') piece.remove_prefix(1);
     drop_space_ = false;
+  } else if (data_.kind == TokenizerKind::kWordPiece && ClosesUp(piece)) {
+    piece.remove_prefix(1);
   }
   return piece;
 }

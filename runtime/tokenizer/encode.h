@@ -1,4 +1,4 @@
-// Inside of Encode: the workspace and the two algorithms that work in it. Not for users.
+// Inside of Encode: the workspace and the algorithms that work in it. Not for users.
 #pragma once
 
 #include <cstddef>
@@ -68,5 +68,7 @@ struct EncodeWorkspace {
 void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
 void EncodeUnigram(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
 void EncodeByteBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink);
+// The same for a text as it is: normalising and cutting are one pass, which keeps a word at a time and needs no workspace.
+void EncodeWordPiece(const TokenizerData& data, std::string_view text, IdSink* sink);
 
 }  // namespace thimble

@@ -82,6 +82,7 @@ class SpmNormalizer {
 bool MayGrow(const TokenizerData& data) { return data.charsmap_units > 0 || data.Has(kTokenizerNfc); }
 
 bool Normalizes(const TokenizerData& data) {
+  if (data.kind == TokenizerKind::kWordPiece) return false;
   return data.kind != TokenizerKind::kByteLevelBpe || data.Has(kTokenizerNfc);
 }
 

@@ -1,5 +1,5 @@
 // What happens to a stretch of text between special pieces before it is cut into pieces: SentencePiece's
-// normaliser (character map, spaces), Unicode's normal form C, or nothing. Not for users.
+// normaliser (character map, spaces), Unicode's normal form C, or nothing (WordPiece does it word by word). Not for users.
 #pragma once
 
 #include <cstddef>

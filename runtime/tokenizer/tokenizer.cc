@@ -14,8 +14,10 @@ namespace {
 constexpr size_t kMaxTextBytes = 0x7ffffff0;
 
 // Per byte of text: a symbol and a place in the heap, or a node for unigram; where text is normalised also that text,
-// which may be one byte longer for SentencePiece. Unigram has a node for the end.
+// which may be one byte longer for SentencePiece. Unigram has a node for the end. WordPiece works without: its byte only
+// says how long a text was planned for.
 size_t BytesPerSymbol(const TokenizerData& data) {
+  if (data.kind == TokenizerKind::kWordPiece) return 1;
   const size_t text = Normalizes(data) ? 1 : 0;
   return text + (data.kind == TokenizerKind::kUnigram ? sizeof(UnigramNode) : sizeof(Symbol) + sizeof(uint32_t));
 }
@@ -53,7 +55,9 @@ struct Cutter {
   bool control;
   SpecialStage stage;
 
-  bool CutsAtUserDefined() const { return data.kind == TokenizerKind::kByteLevelBpe || data.merge_count > 0; }
+  bool CutsAtUserDefined() const {
+    return data.kind == TokenizerKind::kByteLevelBpe || data.kind == TokenizerKind::kWordPiece || data.merge_count > 0;
+  }
 
   // on_text(part) and on_piece(id) in the order of the text; parts may be empty.
   template <typename OnText, typename OnPiece>
@@ -85,6 +89,8 @@ void EncodeByKind(const TokenizerData& data, std::string_view text, const Encode
       return EncodeSpmBpe(data, text, workspace, sink);
     case TokenizerKind::kUnigram:
       return EncodeUnigram(data, text, workspace, sink);
+    case TokenizerKind::kWordPiece:
+      return EncodeWordPiece(data, text, sink);
     default:
       return EncodeByteBpe(data, text, workspace, sink);
   }
@@ -144,7 +150,7 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
   if (data.kind == TokenizerKind::kUnigram) {
     workspace.nodes = static_cast<UnigramNode*>(workspace_memory);
     workspace.text = reinterpret_cast<char*>(workspace.nodes + symbols);
-  } else {
+  } else if (data.kind != TokenizerKind::kWordPiece) {
     workspace.symbols = static_cast<Symbol*>(workspace_memory);
     workspace.heap = reinterpret_cast<uint32_t*>(workspace.symbols + symbols);
     workspace.text = reinterpret_cast<char*>(workspace.heap + symbols);

@@ -115,9 +115,10 @@ constexpr FileKind kSources[] = {
 constexpr FileKind kTokenizers[] = {
     {"tokenizer.model", "SentencePiece (BPE, unigram, character maps), or tiktoken (Llama 3)"},
     {"tokenizer.json", "byte-level BPE with the split patterns of GPT-2, StarCoder and SmolLM, Llama 3, Qwen2, GPT-4o, "
-                       "Falcon, DeepSeek; BPE with byte fallback"},
+                       "Falcon, DeepSeek; BPE with byte fallback; WordPiece (BERT)"},
     {".tiktoken", "GPT-2, GPT-4, GPT-4o, Llama 3, Qwen"},
     {"vocab.json", "with merges.txt: GPT-2"},
+    {"vocab.txt", "WordPiece (BERT), cut as the tokenizer_config.json beside it says"},
     {".gguf", "the vocabulary inside: SentencePiece BPE, byte-level BPE"},
     {"tokenizer.bin", "llama2.c"},
 };
@@ -318,7 +319,7 @@ Command AddConvert(CLI::App* program) {
   app->add_option("--keep-kv", a->kv, "Another type for the projections to keys and values")->type_name("TYPE");
   app->add_option(
          "--tokenizer", a->tokenizer,
-         "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, tokenizer.bin, or a folder; "
+         "tokenizer.model, tokenizer.json, vocab.json beside merges.txt, vocab.txt, tokenizer.bin, or a folder; "
          "by default what lies in SRC")
       ->type_name("FILE");
   app->add_option("--pack", a->packing,

@@ -114,6 +114,7 @@ const char* KindName(TokenizerKind kind) {
     case TokenizerKind::kSpmBpe: return "sentencepiece_bpe";
     case TokenizerKind::kByteLevelBpe: return "byte_level_bpe";
     case TokenizerKind::kUnigram: return "sentencepiece_unigram";
+    case TokenizerKind::kWordPiece: return "wordpiece";
   }
   return kNoKind;
 }

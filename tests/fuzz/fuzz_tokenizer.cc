@@ -37,6 +37,9 @@ TokenizerModel Bytes(TokenizerKind kind) {
     model.split = SplitPattern::kGpt2;
     model.pieces = {"a", "b", "ab", " ", "<s>"};
     model.merges = {{0, 1, 2}};
+  } else if (kind == TokenizerKind::kWordPiece) {
+    model.flags = kTokenizerLowercase | kTokenizerStripAccents | kTokenizerSpaceIdeographs;
+    model.pieces = {" a", "b", " ab", " \xc3\xa4", "<s>", "<unk>"};
   } else {
     model.flags = kTokenizerEscapeWhitespace | kTokenizerAddDummyPrefix;
     model.pieces = {"a", "b", "ab", " ", "<s>", "<unk>", "\xff"};
@@ -46,7 +49,7 @@ TokenizerModel Bytes(TokenizerKind kind) {
   model.types[4] = PieceType::kControl;
   if (model.pieces.size() > 5) {
     model.types[5] = PieceType::kUnknown;
-    model.types[6] = PieceType::kByte;
+    if (kind != TokenizerKind::kWordPiece) model.types[6] = PieceType::kByte;
     model.unk = 5;
   }
   model.bos = 4;
@@ -107,8 +110,12 @@ std::vector<std::string> Seeds() {
       R"( [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},)"
       R"( "model": {"type": "BPE", "byte_fallback": true, "unk_token": "<unk>", "vocab": {"<unk>": 0, "▁": 1, "a": 2, "▁a": 3)" +
       bytes + R"(}, "merges": [["▁", "a"]]}})";
-  return {Segment(TokenizerKind::kSpmBpe), Segment(TokenizerKind::kByteLevelBpe), Segment(TokenizerKind::kUnigram), json,
-          metaspace, SentencePiece(), Llama2c(), Tiktoken()};
+  const std::string word_piece =
+      R"({"added_tokens": [{"id": 3, "content": "[CLS]", "special": true}], "normalizer": {"type": "BertNormalizer", "strip_accents": null},)"
+      R"( "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": {"type": "BertProcessing", "sep": ["[CLS]", 3], "cls": ["[CLS]", 3]},)"
+      R"( "model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"[UNK]": 0, "a": 1, "##b": 2}}})";
+  return {Segment(TokenizerKind::kSpmBpe), Segment(TokenizerKind::kByteLevelBpe), Segment(TokenizerKind::kUnigram),
+          Segment(TokenizerKind::kWordPiece), json, metaspace, word_piece, "[UNK]\n[CLS]\n[SEP]\na\n##b\n", SentencePiece(), Llama2c(), Tiktoken()};
 }
 
 std::vector<std::string> Words() {

@@ -187,7 +187,7 @@ TEST_CASE("Tokenizer segment: fields that contradict are refused by name") {
   };
   CHECK(field_after(0, 0) == "magic");
   CHECK(field_after(4, 2) == "version");
-  CHECK(field_after(8, 4) == "kind");
+  CHECK(field_after(8, 5) == "kind");
   CHECK(field_after(12, 1) == "split");
   CHECK(field_after(16, 0x800) == "flags");
   CHECK(field_after(20, 0) == "piece_count");

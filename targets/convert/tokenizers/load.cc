@@ -63,6 +63,17 @@ bool LooksLikeLlama2c(std::string_view bytes) {
   return bytes.size() >= 17 && bytes.substr(4, 13) == std::string_view("\0\0\0\0\5\0\0\0<unk>", 13);
 }
 
+// How it cuts is said beside it.
+TokenizerModel ReadVocabularyLines(const fs::path& path, const std::string& bytes) {
+  const fs::path config_file = path.parent_path() / "tokenizer_config.json";
+  Json config = Json::Object();
+  if (Exists(config_file)) {
+    const std::string text = ReadFile(config_file);
+    config = Named(config_file, [&] { return ParseTokenizerFile(text); });
+  }
+  return Named(path, [&] { return ReadWordPieceVocabulary(bytes, config); });
+}
+
 TokenizerModel LoadFile(const fs::path& path) {
   std::error_code error;
   if (fs::is_regular_file(path, error) && IsGgufFile(path)) {  // whose weights need not be read
@@ -78,6 +89,7 @@ TokenizerModel LoadFile(const fs::path& path) {
     if (vocab.empty()) throw ImportError(Code::kInvalidArgument, "needs vocab.json beside it", path.string());
     return ReadPair(vocab, path);
   }
+  if (path.filename() == "vocab.txt" || LooksLikeWordPiece(bytes)) return ReadVocabularyLines(path, bytes);
   if (LooksLikeTiktoken(bytes)) {
     return Named(path, [&] { return ReadTiktoken(bytes); });
   }
@@ -144,6 +156,7 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
   const fs::path llama2c = directory / "tokenizer.bin";
   const fs::path vocab = directory / "vocab.json";
   const fs::path merges = directory / "merges.txt";
+  const fs::path vocab_lines = directory / "vocab.txt";
   const fs::path config = directory / "tokenizer_config.json";
   if (Exists(llama2c) && (Exists(tokenizer_json) || Exists(sentencepiece) || Exists(vocab))) {
     throw ImportError(Code::kInvalidArgument,
@@ -175,12 +188,14 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
     model = LoadFile(tiktoken);
   } else if (Exists(vocab) && Exists(merges)) {
     model = ReadPair(vocab, merges);
+  } else if (Exists(vocab_lines)) {
+    model = LoadFile(vocab_lines);
   } else if (Exists(llama2c)) {
     model = LoadFile(llama2c);
   } else {
     throw ImportError(
         Code::kInvalidArgument,
-        "holds none of tokenizer.json, tokenizer.model, a .tiktoken file, vocab.json with merges.txt, tokenizer.bin",
+        "holds none of tokenizer.json, tokenizer.model, a .tiktoken file, vocab.json with merges.txt, vocab.txt, tokenizer.bin",
         directory.string());
   }
   if (Exists(config)) {

@@ -1,4 +1,4 @@
-// Reads tokenizer.json of the Hugging Face tokenizers library: BPE. Every part of the pipeline
+// Reads tokenizer.json of the Hugging Face tokenizers library: BPE and WordPiece. Every part of the pipeline
 // (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
 
 #include "runtime/core/unicode/unicode.h"
@@ -9,6 +9,7 @@
 #include "targets/convert/tokenizers/pre_tokenizer.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/word_piece.h"
 #include "targets/json/json.h"
 
 namespace thimble {
@@ -48,6 +49,7 @@ bool IsSurelyNormal(std::string_view text) {
 TokenizerModel ReadModel(const Json& root, uint64_t max_id) {
   const Json& model = Member(root, "model", "tokenizer.json");
   const std::string type = StringMember(model, "type", "model");
+  if (type == "WordPiece") return ReadWordPiece(root, max_id);
   if (type != "BPE") Refuse("model.type \"" + type + "\"");
   if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -66,12 +68,27 @@ TokenizerModel ReadModel(const Json& root, uint64_t max_id) {
   return result;
 }
 
+// The id of ["[CLS]", 101].
+uint32_t NamedPair(const Json& processor, const char* key, const TokenizerModel& model) {
+  const Json& pair = Member(processor, key, "post_processor");
+  const std::string name = pair.is_array() && pair.size() == 2 && pair[0].is_text() ? pair[0].as_text() : "";
+  const uint32_t id = FindSpecialPiece(model, name);
+  if (id != kNoToken) return id;
+  throw ImportError(Code::kInvalidModel, std::string("post_processor.") + key + " must be the name and the id of an added token");
+}
+
 // {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
 // alone or in a sequence; ByteLevel beside it only trims offsets.
 void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
   if (processor.is_null()) return;
   const std::string type = StringMember(processor, "type", "post_processor");
   if (type == "ByteLevel") return;
+  if (type == "BertProcessing") {  // [CLS] A [SEP]
+    model->bos = NamedPair(processor, "cls", *model);
+    model->eos = NamedPair(processor, "sep", *model);
+    model->flags |= kTokenizerAddBos | kTokenizerAddEos;
+    return;
+  }
   if (type == "Sequence") {
     const Json& steps = Member(processor, "processors", "post_processor");
     if (!steps.is_array())
@@ -132,6 +149,9 @@ void AddTokens(const Json& added, uint64_t max_id, TokenizerModel* model) {
     if (content.empty()) throw ImportError(Code::kInvalidModel, name + ".content is missing or empty");
     if (BoolMember(token, "single_word", false, name)) Refuse(name + ".single_word true");
     const bool special = BoolMember(token, "special", false, name);
+    if (model->kind == TokenizerKind::kWordPiece && BoolMember(token, "normalized", !special, name)) {
+      Refuse(name + ".normalized true with WordPiece");
+    }
     if (!special && model->kind != TokenizerKind::kByteLevelBpe) {
       // Runs of U+2581: pieces of the vocabulary, which merging makes; as a text they mean spaces.
       const std::string plain = WithPlainSpaces(content);

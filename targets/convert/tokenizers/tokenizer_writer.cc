@@ -26,6 +26,9 @@ bool IsLookedUp(PieceType type) {
   return type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
 }
 
+// A user-defined piece has no space in front; as a piece inside of a word it would be another.
+bool IsWordPart(PieceType type) { return type == PieceType::kNormal; }
+
 bool IsSpecial(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUserDefined || type == PieceType::kUnknown;
 }
@@ -150,7 +153,7 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   CheckModel(model);
   if (model.charsmap.size() > kMaxCharsmapBytes - 3) Fail("charsmap: is too large");
   const std::string charsmap_end((4 - model.charsmap.size() % 4) % 4, '\0');
-  const std::vector<uint32_t> index = SortedIds(model, IsLookedUp, "pieces");
+  const std::vector<uint32_t> index = SortedIds(model, model.kind == TokenizerKind::kWordPiece ? IsWordPart : IsLookedUp, "pieces");
   const std::vector<uint32_t> specials = SortedIds(model, IsSpecial, "special pieces");
   const std::vector<TokenizerMerge> merges = SortedMerges(model);
   const std::vector<uint32_t> byte_ids = ByteIds(model);
