@@ -21,6 +21,7 @@ Command AddPack(CLI::App* program);
 Command AddTokenize(CLI::App* program);
 Command AddPerplexity(CLI::App* program);
 Command AddLogits(CLI::App* program);
+Command AddEmbed(CLI::App* program);
 Command AddBench(CLI::App* program);
 
 }  // namespace thimble::cli

@@ -62,6 +62,9 @@ std::vector<int32_t> InputIds(const Arguments& arguments, const Model& model) {
   return ids;
 }
 
+// The numbers of a row are those of ids.
+bool HasPieces(const Model& model) { return model.info().has_tokenizer && model.info().outputs >= model.info().vocabulary; }
+
 std::string RowText(const Model& model, size_t position, const float* row, size_t outputs) {
   std::vector<size_t> order(outputs);
   std::iota(order.begin(), order.end(), size_t{0});
@@ -71,7 +74,7 @@ std::string RowText(const Model& model, size_t position, const float* row, size_
   std::string text = Format("%6zu ", position);
   for (size_t i = 0; i < best; ++i) {
     text += Format(" %6zu %9.4f", order[i], static_cast<double>(row[order[i]]));
-    if (!model.info().has_tokenizer) continue;
+    if (!HasPieces(model)) continue;
     std::string piece =
         order[i] < model.info().vocabulary ? Quoted(model.Piece(static_cast<int32_t>(order[i]))) : "-";
     text += Format(" %-10s", piece.c_str());
@@ -84,7 +87,7 @@ void PrintRows(const Arguments& arguments, const Model& model, const std::vector
   if (!arguments.json) {
     Print(Format("%s: %zu rows of %zu; the best %zu of each: id, logit%s\n", model.path().c_str(),
                  rows.size(), rows.outputs, std::min(kBest, rows.outputs),
-                 model.info().has_tokenizer ? ", piece" : ""));
+                 HasPieces(model) ? ", piece" : ""));
     for (size_t i = 0; i < rows.size(); ++i)
       Print(RowText(model, i, rows.values.data() + i * rows.outputs, rows.outputs));
     return;

@@ -201,7 +201,9 @@ void AddTokenizer(const ConvertOptions& options, Source& source) {
   if (path.empty()) return;
 
   TokenizerModel tokenizer = LoadTokenizer(path);
-  const uint32_t rows = model.spec.outputs;
+  // Without a head the outputs are hidden rows, and the ids those of the table alone.
+  const bool has_head = model.spec.output.tied || model.spec.output.head.weight != kNoTensor;
+  const uint32_t rows = has_head ? model.spec.outputs : model.spec.vocabulary;
   if (tokenizer.pieces.size() > rows) {
     throw ImportError(Code::kInvalidModel,
                       "the tokenizer has " + std::to_string(tokenizer.pieces.size()) +

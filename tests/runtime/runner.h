@@ -137,7 +137,7 @@ class Runner {
     return ids;
   }
   std::vector<int32_t> Tokenize(const std::string& text, bool bos) {
-    std::vector<int32_t> ids(text.size() + 1);
+    std::vector<int32_t> ids(text.size() + 2);
     size_t count = 0;
     Check(Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), bos ? THIMBLE_ADD_BOS : 0, ids.data(), ids.size(), &count));
     ids.resize(count);

@@ -1,0 +1,112 @@
+// `thimble embed`, and an encoder's text elsewhere: the committed BERT fixture with a vocabulary that fits it.
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <sstream>
+
+#include "tests/cli/process.h"
+#include "tests/support/json_testing.h"
+
+namespace thimble::test {
+namespace {
+
+const std::string& Encoder() {
+  static const std::string path = [] {
+    const std::string folder = TemporaryFolder();
+    const std::string vocabulary = WriteFile(folder + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\nweather\nis\nlove\n##ly\n.\n");
+    const std::string out = folder + "/bert.thimble";
+    REQUIRE(RunThimble({"convert", Golden("bert"), "-o", out, "--weights", "f32", "--tokenizer", vocabulary, "-q"}).exit_code == 0);
+    return out;
+  }();
+  return path;
+}
+
+Json JsonOf(const std::vector<std::string>& arguments) {
+  const Finished finished = RunThimble(arguments);
+  INFO(finished.err);
+  REQUIRE(finished.exit_code == 0);
+  return ParseJson(finished.out);
+}
+
+using Numbers = std::vector<double>;
+
+double Distance(const Numbers& a, const Numbers& b) {
+  REQUIRE(a.size() == b.size());
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
+  return worst;
+}
+
+Numbers WithLengthOne(Numbers v) {
+  double square = 0;
+  for (const double e : v) square += e * e;
+  for (double& e : v) e /= std::sqrt(square);
+  return v;
+}
+
+TEST_CASE("embed pools an encoder's rows into a vector of length 1") {
+  const Json expected = ReadJson(Golden("bert") + "/expected.json");
+  std::string ids;
+  for (const Json& id : expected["ids"].items()) ids += (ids.empty() ? "" : ",") + JsonText(id);
+  const Json mean = JsonOf({"embed", Encoder(), "--ids", ids, "--json"});
+  CHECK((mean["pooling"] == "mean" && mean["ids"] == expected["ids"]));
+  CHECK(Distance(As<Numbers>(mean["embedding"]), As<Numbers>(expected["embedding"])) < 1e-5);
+  const Json first = JsonOf({"embed", Encoder(), "--ids", ids, "--pooling", "first", "--json"});
+  CHECK(Distance(As<Numbers>(first["embedding"]), WithLengthOne(As<Numbers>(expected["hidden"][0]))) < 1e-5);
+  const Json rows = JsonOf({"embed", Encoder(), "--ids", ids, "--pooling", "none", "--json"});
+  REQUIRE(rows["rows"].size() == expected["hidden"].size());
+  CHECK(Distance(As<Numbers>(rows["rows"][5]), As<Numbers>(expected["hidden"][5])) < 1e-4);
+}
+
+TEST_CASE("embed reads a text, from the line or a file, and prints numbers") {
+  const std::string text = "The WEATHER is lovely.";
+  const Json json = JsonOf({"embed", Encoder(), "-p", text, "--json"});
+  CHECK(json["ids"] == Json::Array({2, 4, 5, 6, 7, 8, 9, 3}));
+  const std::string file = WriteFile(TemporaryFolder() + "/text.txt", text + "\n");
+  CHECK(JsonOf({"embed", Encoder(), "-f", file, "--json"})["embedding"] == json["embedding"]);
+  const Finished line = RunThimble({"embed", Encoder(), "-p", text});
+  REQUIRE(line.exit_code == 0);
+  std::istringstream numbers(line.out);
+  Numbers printed;
+  for (double number; numbers >> number;) printed.push_back(number);
+  CHECK(printed == As<Numbers>(json["embedding"]));
+  CHECK(std::count(line.out.begin(), line.out.end(), '\n') == 1);
+  // The other commands take an encoder's text, too.
+  const Json rows = JsonOf({"logits", Encoder(), "-p", text, "--json"});
+  CHECK(rows["logits"] == JsonOf({"embed", Encoder(), "-p", text, "--pooling", "none", "--json"})["rows"]);
+  CHECK(RunThimble({"tokenize", Encoder(), "--ids", "2,4,7,8,9,3"}).out == "the lovely.\n");
+}
+
+TEST_CASE("embed refuses what it cannot do, by name") {
+  const auto says = [](const std::vector<std::string>& arguments, int exit_code, const char* text) {
+    const Finished finished = RunThimble(arguments);
+    INFO(finished.err);
+    CHECK(finished.exit_code == exit_code);
+    CHECK(finished.err.find(text) != std::string::npos);
+  };
+  says({"embed", Encoder()}, 2, "give one of these");
+  says({"embed", Encoder(), "-p", "the", "--ids", "1"}, 2, "only one");
+  says({"embed", Encoder(), "-p", "the", "--pooling", "max"}, 2, "--pooling");
+  says({"embed", Encoder(), "--ids", ","}, 2, "at least one");
+  says({"embed", Encoder(), "--ids", "1,x"}, 2, "--ids");
+  says({"embed", Encoder(), "--ids", "96"}, 2, "96");
+  says({"embed", ShippedModel(), "-p", "the"}, 4, "is a decoder");
+  says({"embed", Golden("bert") + "/config.json", "-p", "the"}, 3, "config.json");
+  std::string many = "2";
+  for (int i = 0; i < 64; ++i) many += ",4";
+  says({"embed", Encoder(), "--ids", many}, 7, "64");
+  const std::string images = TemporaryFolder() + "/vit.thimble";
+  REQUIRE(RunThimble({"convert", Golden("vit_qkv"), "-o", images, "-q"}).exit_code == 0);
+  says({"embed", images, "--ids", "1"}, 4, "reads images");
+  const std::string silent = TemporaryFolder() + "/silent.thimble";
+  REQUIRE(RunThimble({"convert", Golden("bert"), "-o", silent, "-q"}).exit_code == 0);
+  says({"embed", silent, "-p", "the"}, 4, "carries no tokenizer");
+  // More ids than the model has rows of its table.
+  std::string lines = "[UNK]\n[CLS]\n[SEP]\n";
+  for (int i = 0; i < 94; ++i) lines += "p" + std::to_string(i) + "\n";
+  const std::string vocabulary = WriteFile(TemporaryFolder() + "/vocab.txt", lines);
+  says({"convert", Golden("bert"), "-o", silent, "--tokenizer", vocabulary, "-q"}, 3, "97 ids, the model only 96 rows");
+}
+
+}  // namespace
+}  // namespace thimble::test
