@@ -131,14 +131,14 @@ TEST_CASE("convert lists what it can bring in") {
   CHECK(text.exit_code == 0);
   for (const char* listed : {"paper", "gpt2", "llama", "mistral", "qwen3", "starcoder2", "gemma4_text", "llama2c",
                              "GGUF starcoder2", ".pt, .pth", ".gguf", "Q4_0", "Q2_K", "Q6_K", ".tiktoken",
-                             "tokenizer.json", "SentencePiece", "vocab.json", "tokenizer.bin"}) {
+                             "tokenizer.json", "SentencePiece", "vocab.json", "vocab.txt", "tokenizer.bin"}) {
     INFO(listed);
     CHECK(text.out.find(listed) != std::string::npos);
   }
   const Json json = ParseJson(RunThimble({"convert", "--list", "--json"}).out);
   CHECK(json["families"].size() >= 20);
   CHECK(json["model_files"].size() == 4);
-  CHECK(json["tokenizers"].size() == 6);
+  CHECK(json["tokenizers"].size() == 7);
   CHECK(RunThimble({"convert", "--help"}).out.find(".pt") != std::string::npos);
 }
 
