@@ -8,12 +8,14 @@
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
-#include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
-#include "targets/cli/memory.h"
+#include "targets/cli/log_probability.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/perplexity_table.h"
+#include "targets/cli/progress.h"
+#include "targets/cli/scored_text.h"
+#include "targets/cli/scoring_session.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -40,8 +42,9 @@ Examples:
 constexpr uint32_t kRowsAtOnce = 16;
 
 struct Arguments {
-  std::string model, file, ids, output;
-  int64_t window = 0, limit = 0;
+  std::string model, output;
+  ScoredText text;
+  int64_t window = 0;
   ContextOptions context;
   bool json = false;
 };
@@ -57,12 +60,8 @@ struct Window {
   static int32_t Score(void* user, size_t position, const float* logits) {
     Window& window = *static_cast<Window*>(user);
     if (position < window.target_count) {
-      double largest = static_cast<double>(logits[0]);
-      for (size_t i = 1; i < window.outputs; ++i) largest = std::max(largest, static_cast<double>(logits[i]));
-      double sum = 0;
-      for (size_t i = 0; i < window.outputs; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
-      const auto target = static_cast<size_t>(window.targets[position]);
-      const double nll = largest + std::log(sum) - static_cast<double>(logits[target]);
+      const double nll =
+          LogSum(logits, window.outputs) - static_cast<double>(logits[static_cast<size_t>(window.targets[position])]);
       window.nll += nll;
       window.squares += nll * nll;
       ++window.scored;
@@ -92,55 +91,12 @@ struct Score {
   }
 };
 
-class Progress {
- public:
-  explicit Progress(size_t windows) : windows_(windows) {}
-  ~Progress() {
-    if (shown_ && ErrorIsTerminal()) std::fputs("\n", stderr);
-  }
-  void Show(size_t done, const Score& score) {
-    const size_t tenth = done * 10 / windows_;
-    if (!ErrorIsTerminal() && tenth == tenth_) return;
-    tenth_ = tenth;
-    shown_ = true;
-    std::fprintf(
-        stderr,
-        ErrorIsTerminal() ? "\rwindow %zu/%zu  perplexity %.4f " : "window %zu/%zu  perplexity %.4f\n", done,
-        windows_, score.Perplexity());
-    std::fflush(stderr);
-  }
-
- private:
-  size_t windows_, tenth_ = 0;
-  bool shown_ = false;
-};
-
-std::vector<int32_t> InputIds(const Arguments& arguments, const Model& model) {
-  std::vector<int32_t> ids;
-  if (!arguments.ids.empty()) {
-    ids = ReadIds(arguments.ids);
-  } else {
-    model.NeedTokenizer("give ids with --ids");
-    ids = model.Tokenize(ReadFile(arguments.file), THIMBLE_ADD_BOS);
-  }
-  if (arguments.limit > 0 && ids.size() > static_cast<size_t>(arguments.limit))
-    ids.resize(static_cast<size_t>(arguments.limit));
-  if (ids.size() < 2)
-    throw Error(kInvalidArgument, "at least two ids are needed: the second is the first that is scored");
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (static_cast<uint32_t>(ids[i]) < model.info().outputs) continue;
-    throw Error(kOutOfRange, Format("id %d at place %zu is outside the vocabulary of %u", ids[i], i,
-                                    model.info().outputs));
-  }
-  return ids;
-}
-
-Score ScoreIds(const Session& session, const Model& model, const std::vector<int32_t>& ids,
-               size_t window_tokens) {
+Score ScoreIds(const ScoringSession& session, const Model& model, const std::vector<int32_t>& ids) {
+  const size_t window_tokens = session.window();
   const auto start = std::chrono::steady_clock::now();
   const size_t windows = (ids.size() - 1 + window_tokens - 1) / window_tokens;
   Score score;
-  Progress progress(windows);
+  ProgressBar progress(false);
   for (size_t at = 0; at + 1 < ids.size(); at += window_tokens) {
     const size_t targets = std::min(window_tokens, ids.size() - 1 - at);
     Window window{.targets = ids.data() + at + 1, .target_count = targets, .outputs = model.info().outputs};
@@ -157,7 +113,8 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
     score.count += window.scored;
     score.window_nll.push_back(window.nll);
     if (targets == window_tokens) score.full_nll += window.nll, score.full_count += window.scored;
-    progress.Show(score.window_nll.size(), score);
+    progress.Show(score.window_nll.size(), windows,
+                  Format("window %zu of %zu, perplexity %.4f", score.window_nll.size(), windows, score.Perplexity()));
   }
   score.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return score;
@@ -165,32 +122,18 @@ Score ScoreIds(const Session& session, const Model& model, const std::vector<int
 
 // A session of its own over the same model.
 struct Run {
-  Plan plan;
-  EngineOptions options;
-  size_t window = 0;
+  ScoringSession session;
   Score score;
 
-  Run(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids, ContextOptions context) {
-    context.logits_rows = kRowsAtOnce;
-    if (context.context_tokens == 0 && arguments.window > 0) context.context_tokens = arguments.window;
-    options = context.ForModel(model);
-    plan = MakePlan(model, options);
-    window = arguments.window > 0 ? static_cast<size_t>(arguments.window) : plan.totals.context_tokens;
-    if (window > plan.totals.context_tokens)
-      throw Error(kContextFull, Format("--window: %zu tokens do not fit a context of %u", window,
-                                       plan.totals.context_tokens));
-    const ArenaBlock arena(plan.totals.arena_bytes);
-    const Session session(model, options, arena.data(), arena.bytes());
-    score = ScoreIds(session, model, ids, window);
-    options.kernels = nullptr;  // of `context`
-  }
+  Run(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids, const ContextOptions& context)
+      : session(model, context, arguments.window, kRowsAtOnce), score(ScoreIds(session, model, ids)) {}
   double Rate() const { return score.seconds > 0 ? static_cast<double>(score.count) / score.seconds : 0; }
 };
 
 int ScoreOne(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids) {
   const Run run(arguments, model, ids, arguments.context);
   const Score& score = run.score;
-  const char* keys = CacheTypeName(run.options.key_cache);
+  const char* keys = CacheTypeName(run.session.options().key_cache);
   if (arguments.json) {
     PrintJson({{"model", model.path()},
                {"perplexity", score.Perplexity()},
@@ -200,21 +143,21 @@ int ScoreOne(const Arguments& arguments, const Model& model, const std::vector<i
                {"full_windows_perplexity", score.FullPerplexity()},
                {"full_windows_nll_sum", score.full_nll},
                {"full_windows_count", score.full_count},
-               {"window_tokens", run.window},
+               {"window_tokens", run.session.window()},
                {"window_nll", score.window_nll},
                {"ids", ids.size()},
                {"key_cache", keys},
-               {"value_cache", CacheTypeName(run.options.value_cache)},
-               {"threads", run.plan.totals.threads},
-               {"kernels", run.plan.totals.kernels},
+               {"value_cache", CacheTypeName(run.session.options().value_cache)},
+               {"threads", run.session.plan().totals.threads},
+               {"kernels", run.session.plan().totals.kernels},
                {"tokens_per_second", run.Rate()},
                {"cancelled", score.cancelled}});
   } else {
     Print(Format("perplexity %.6f +- %.4f over %zu ids, windows of %zu%s\n", score.Perplexity(),
-                 score.Uncertainty(), score.count, run.window,
+                 score.Uncertainty(), score.count, run.session.window(),
                  score.cancelled ? " (cancelled before the end)" : ""));
     std::fprintf(stderr, "nll %.6f, %.1f tokens/s, cache %s, kernels %s\n", score.nll, run.Rate(), keys,
-                 run.plan.totals.kernels);
+                 run.session.plan().totals.kernels);
   }
   return score.cancelled ? kExitCancelled : 0;
 }
@@ -242,18 +185,18 @@ int CompareCaches(const Arguments& arguments, const Model& model, const std::vec
     const Run run(arguments, model, ids, contexts[i]);
     if (run.score.cancelled) break;
     scores.push_back({.name = choices[i].Name(),
-                      .plan = run.plan.totals,
+                      .plan = run.session.plan().totals,
                       .perplexity = run.score.Perplexity(),
                       .uncertainty = run.score.Uncertainty(),
                       .nll = run.score.nll,
                       .tokens_per_second = run.Rate(),
                       .count = run.score.count,
-                      .cut_percent = run.plan.CutPercent()});
+                      .cut_percent = run.session.plan().CutPercent()});
     head = {{"model", model.path()},
-            {"window_tokens", run.window},
+            {"window_tokens", run.session.window()},
             {"ids", ids.size()},
-            {"threads", run.plan.totals.threads},
-            {"kernels", run.plan.totals.kernels},
+            {"threads", run.session.plan().totals.threads},
+            {"kernels", run.session.plan().totals.kernels},
             {"cancelled", false}};
   }
   const bool cancelled = scores.size() < choices.size();
@@ -265,7 +208,7 @@ int CompareCaches(const Arguments& arguments, const Model& model, const std::vec
 }
 
 int Main(const Arguments& arguments) {
-  NeedOne("-f or --ids", {!arguments.file.empty(), !arguments.ids.empty()});
+  NeedOne("-f or --ids", {!arguments.text.file.empty(), !arguments.text.ids.empty()});
   const std::string& output = arguments.output;
   if (!output.empty() && output != "md" && output != "json" && output != "csv")
     throw Error(kInvalidArgument, "-o: must be md, json or csv, got " + Quoted(output));
@@ -274,7 +217,7 @@ int Main(const Arguments& arguments) {
   const Model model(arguments.model);
   if (!model.info().is_decoder)
     throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
-  const std::vector<int32_t> ids = InputIds(arguments, model);
+  const std::vector<int32_t> ids = arguments.text.Read(model);
   const bool list = !output.empty() || arguments.context.cache.find_first_of(",/") != std::string::npos;
   return list ? CompareCaches(arguments, model, ids) : ScoreOne(arguments, model, ids);
 }
@@ -286,12 +229,8 @@ Command AddPerplexity(CLI::App* program) {
   Arguments* a = arguments.get();
   CLI::App* app = program->add_subcommand("perplexity", "Measure how well a model predicts a text");
   app->add_option("MODEL", a->model, "A .thimble file")->required()->type_name("");
-  app->add_option("-f,--file", a->file, "A text of at most 64 MiB, - is standard input")->type_name("FILE");
-  app->add_option("--ids", a->ids, "Token ids: a JSON list, or numbers with commas or spaces")
-      ->type_name("FILE");
+  a->text.Add(app);
   AddInteger(app, "--window", &a->window, 0, 1 << 30, "Ids per window; 0 = the context")->default_str("0");
-  AddInteger(app, "--limit", &a->limit, 0, INT32_MAX, "Only the first ids of the text; 0 = all")
-      ->default_str("0");
   app->add_flag("--json", a->json, "One JSON object on standard output");
   app->add_option("-o,--output", a->output, "Compare the types of --kv in a table: md, json or csv")->type_name("FORMAT");
   a->context.Add(app);

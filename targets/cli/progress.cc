@@ -17,10 +17,15 @@ std::string DurationText(double seconds) {
 ProgressBar::ProgressBar(bool quiet) : quiet_(quiet), terminal_(ErrorIsTerminal()) {}
 
 bool ProgressBar::Show(const ConvertProgress& progress) {
+  return Show(progress.done_weights, progress.total_weights,
+              Format("tensor %zu of %zu", progress.index + 1, progress.count) +
+                  (terminal_ ? Format("  %.30s", progress.tensor.c_str()) : std::string()));
+}
+
+bool ProgressBar::Show(uint64_t done_units, uint64_t total_units, const std::string& what) {
   if (Interrupted()) return false;
-  if (quiet_ || progress.total_weights == 0) return true;
-  const double done =
-      static_cast<double>(progress.done_weights) / static_cast<double>(progress.total_weights);
+  if (quiet_ || total_units == 0) return true;
+  const double done = static_cast<double>(done_units) / static_cast<double>(total_units);
   const Clock::time_point now = Clock::now();
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   // A guess from less than a second or a fiftieth of the work would only confuse.
@@ -30,13 +35,12 @@ bool ProgressBar::Show(const ConvertProgress& progress) {
     if (shown_ && now - drawn_ < std::chrono::milliseconds(100)) return true;
     drawn_ = now;
     const std::string cells(static_cast<size_t>(done * 30), '#');
-    std::fprintf(stderr, "\r\033[K[%-30s] %3d%%%s  %zu/%zu %.30s", cells.c_str(), static_cast<int>(done * 100),
-                 left.c_str(), progress.index + 1, progress.count, progress.tensor.c_str());
+    std::fprintf(stderr, "\r\033[K[%-30s] %3d%%%s  %s", cells.c_str(), static_cast<int>(done * 100), left.c_str(), what.c_str());
     std::fflush(stderr);
     shown_ = true;
   } else if (const int tenth = static_cast<int>(done * 10); tenth > tenth_) {
     tenth_ = tenth;
-    std::fprintf(stderr, "%3d%%  tensor %zu of %zu%s\n", tenth * 10, progress.index + 1, progress.count, left.c_str());
+    std::fprintf(stderr, "%3d%%  %s%s\n", tenth * 10, what.c_str(), left.c_str());
   }
   return true;
 }

@@ -12,7 +12,7 @@ namespace thimble::cli {
 // "12 s", "3 min 20 s", "2 h 05 min".
 std::string DurationText(double seconds);
 
-// Of a conversion: a bar with the time that is left where that is a terminal, a line for every tenth otherwise, nothing when
+// Of work whose end is known: a bar with the time that is left where that is a terminal, a line for every tenth otherwise, nothing when
 // asked to be quiet.
 class ProgressBar {
  public:
@@ -23,6 +23,8 @@ class ProgressBar {
 
   // False once the user has asked to stop.
   bool Show(const ConvertProgress& progress);
+  // The same for any work: `done` of `total` units, and `what` is at hand.
+  bool Show(uint64_t done, uint64_t total, const std::string& what);
   // Takes the bar away, so that other text can follow.
   void Clear();
 

@@ -1,0 +1,33 @@
+#include "targets/cli/scoring_session.h"
+
+#include "targets/cli/error.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+ContextOptions ForWindow(ContextOptions context, int64_t window, uint32_t rows) {
+  context.logits_rows = rows;
+  if (context.context_tokens == 0) context.context_tokens = window;
+  return context;
+}
+
+size_t CheckedWindow(int64_t window, const Plan& plan) {
+  const uint32_t context = plan.totals.context_tokens;
+  if (window > int64_t{context})
+    throw Error(kContextFull,
+                Format("--window: %lld tokens do not fit a context of %u", static_cast<long long>(window), context));
+  return window > 0 ? static_cast<size_t>(window) : context;
+}
+
+}  // namespace
+
+ScoringSession::ScoringSession(const Model& model, const ContextOptions& context, int64_t window, uint32_t rows)
+    : context_(ForWindow(context, window, rows)),
+      options_(context_.ForModel(model)),
+      plan_(MakePlan(model, options_)),
+      window_(CheckedWindow(window, plan_)),
+      arena_(plan_.totals.arena_bytes),
+      session_(model, options_, arena_.data(), arena_.bytes()) {}
+
+}  // namespace thimble::cli
