@@ -20,6 +20,7 @@ Command AddConvert(CLI::App* program);
 Command AddPack(CLI::App* program);
 Command AddTokenize(CLI::App* program);
 Command AddPerplexity(CLI::App* program);
+Command AddQuality(CLI::App* program);
 Command AddLogits(CLI::App* program);
 Command AddEmbed(CLI::App* program);
 Command AddBench(CLI::App* program);

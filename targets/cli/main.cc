@@ -73,7 +73,7 @@ int Main(int argc, char** argv) {
   try {
     const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
                                 AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTokenize(&program),
-                                AddPerplexity(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program)};
+                                AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program)};
     if (arguments.empty()) {
       std::fputs(program.help().c_str(), stderr);
       return kExitArgument;

@@ -20,15 +20,6 @@ constexpr int64_t kMaxContext = int64_t{1} << 30;
 // Below this a step takes less time than waking other threads for its thirty linear layers.
 constexpr uint64_t kSmallModelBytes = uint64_t{16} << 20;
 
-// llama.cpp's names for the same idea are taken, too.
-int32_t CacheType(const std::string& name, const std::string& option) {
-  if (name == "f32") return THIMBLE_CACHE_F32;
-  if (name == "f16") return THIMBLE_CACHE_F16;
-  if (name == "q8" || name == "q8_0") return THIMBLE_CACHE_Q8;
-  if (name == "q4" || name == "q4_0") return THIMBLE_CACHE_Q4;
-  throw Error(kInvalidArgument, option + ": must be f32, f16, q8 or q4, got " + Quoted(name));
-}
-
 void CollectLine(void* user, const thimble_plan_line* line) {
   static_cast<std::vector<thimble_plan_line>*>(user)->push_back(*line);
 }
@@ -190,6 +181,14 @@ uint32_t DefaultThreads(uint64_t file_bytes) {
   const uint64_t fast = FastCpus();
   const uint32_t count = fast != 0 ? static_cast<uint32_t>(std::popcount(fast)) : AllowedCpus();
   return std::clamp(count, 1u, 4u);
+}
+
+int32_t CacheType(const std::string& name, const std::string& option) {
+  if (name == "f32") return THIMBLE_CACHE_F32;
+  if (name == "f16") return THIMBLE_CACHE_F16;
+  if (name == "q8" || name == "q8_0") return THIMBLE_CACHE_Q8;
+  if (name == "q4" || name == "q4_0") return THIMBLE_CACHE_Q4;
+  throw Error(kInvalidArgument, option + ": must be f32, f16, q8 or q4, got " + Quoted(name));
 }
 
 const char* CacheTypeName(int32_t type) {

@@ -83,6 +83,8 @@ struct ContextOptions {
 // not depend on it.
 uint32_t DefaultThreads(uint64_t file_bytes);
 
+// llama.cpp's names for the same idea (q8_0, q4_0) are taken, too. Throws Error about `option`.
+int32_t CacheType(const std::string& name, const std::string& option);
 const char* CacheTypeName(int32_t type);
 
 struct Plan {

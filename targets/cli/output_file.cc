@@ -38,6 +38,10 @@ KindFacts Facts(OutputKind kind) {
       return {"a memory report of ours", "thimble memory report", 0};
     case OutputKind::kMemoryJson:
       return {"a memory report of ours", "\"report\": \"thimble memory\"", 8};
+    case OutputKind::kLogits:
+      return {"saved logits", {"THIMLOG\x1a", 8}, 0};
+    case OutputKind::kQualityPlot:
+      return {"a plot of `thimble quality`", "<!-- thimble quality -->", 0};
   }
   return {};
 }

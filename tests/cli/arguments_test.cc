@@ -26,7 +26,7 @@ TEST_CASE("help and version go to standard output and succeed") {
   const Finished help = RunThimble({"--help"});
   CHECK(help.exit_code == 0);
   for (const char* command :
-       {"run", "plan", "inspect", "verify", "convert", "tokenize", "perplexity", "logits", "bench"}) {
+       {"run", "plan", "inspect", "verify", "convert", "tokenize", "perplexity", "quality", "logits", "bench"}) {
     CAPTURE(command);
     CHECK(help.out.find(std::string("\n  ") + command) != std::string::npos);
     if (Emulated()) continue;
