@@ -200,7 +200,12 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   if (!arguments.kv.empty()) options.kv = Type(arguments.kv, "--keep-kv");
   options.name = arguments.name;
   options.ignore_fields = arguments.ignored_fields;
-  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  // Before the output is begun there is nothing to tidy up: a signal ends the reading of a huge source at once.
+  std::optional<StopAtOnce> reading(std::in_place);
+  options.progress = [&bar, &reading](const ConvertProgress& progress) {
+    reading.reset();
+    return bar.Show(progress);
+  };
   return Convert(options);
 }
 

@@ -133,9 +133,7 @@ class Conversion {
         checkpoint_(*source.checkpoint),
         plan_(source.plan),
         writer_(writer),
-        report_(report) {
-    for (const NamedTensor& t : plan_.model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
-  }
+        report_(report) {}
 
   void Write(size_t index) {
     const NamedTensor& tensor = plan_.model.tensors[index];
@@ -248,6 +246,10 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   report.has_chat_template = !model.chat_template.empty();
   report.source_bytes = source.checkpoint->bytes();
 
+  for (const NamedTensor& t : model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
+
+  if (options.progress && !options.progress({model.tensors[0].name, 0, model.tensors.size(), 0, report.weights}))
+    throw ImportError(Code::kCancelled, "stopped before the output was begun");
   ModelWriter writer(options.output.string(), model);
   Conversion conversion(options, source, writer, report);
   for (size_t i = 0; i < source.plan.recipes.size(); ++i) conversion.Write(i);

@@ -38,7 +38,7 @@ struct ConvertOptions {
 
   std::string name;                        // empty: the source's file name
   std::vector<std::string> ignore_fields;  // of config.json: the caller vouches that they do not matter
-  // Called before each block of rows; false stops with kCancelled and leaves no file.
+  // Called before the output is created and before each block of rows; false stops with kCancelled and leaves no file.
   std::function<bool(const ConvertProgress&)> progress;
 };
 

@@ -126,6 +126,22 @@ TEST_CASE("the shipped model is what its README's command makes") {
   CHECK((ReadFile(out) == ReadFile(ShippedModel())));
 }
 
+TEST_CASE("Ctrl-C ends the reading of a source at once") {
+  // 30 MB of header take seconds to look through, and a conversion that was asked to stop used to finish that first.
+  const std::string folder = TemporaryFolder() + "/model", out = folder + "/m.thimble";
+  fs::copy(Golden("llama"), folder);
+  std::string header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}", padding(80, 't');
+  for (size_t i = 0; i < 250'000; ++i)
+    header += ",\"" + padding + std::to_string(i) + "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
+  header += "}";
+  const uint64_t size = header.size();
+  WriteFile(folder + "/model.safetensors", std::string(reinterpret_cast<const char*>(&size), 8) + header);
+  const Finished stopped = RunThimble({"convert", folder, "-o", out}, {}, [](pid_t child) { kill(child, SIGINT); }, 100);
+  INFO(stopped.err);
+  CHECK(stopped.exit_code == 130);
+  CHECK_FALSE(fs::exists(out));
+}
+
 TEST_CASE("convert lists what it can bring in") {
   const Finished text = RunThimble({"convert", "--list"});
   CHECK(text.exit_code == 0);
