@@ -18,7 +18,7 @@
 namespace thimble {
 namespace {
 
-Status IoError(const char* what) { return Status::Error(Code::kIo, what).Got(static_cast<uint64_t>(errno)); }
+Status IoError(const char* what) { return Status::Errno(Code::kIo, what, errno); }
 
 // A file descriptor that closes itself.
 struct Descriptor {
@@ -34,7 +34,7 @@ Status ReadAt(int fd, uint64_t offset, void* buffer, size_t size, size_t* done) 
   while (*done < size) {
     const ssize_t n = pread(fd, static_cast<char*>(buffer) + *done, size - *done, static_cast<off_t>(offset + *done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return IoError("cannot read the model file (got is errno)");
+    if (n < 0) return IoError("cannot read the model file");
     if (n == 0) break;
     *done += static_cast<size_t>(n);
   }
@@ -62,14 +62,14 @@ Status ModelFile::Open(const char* path) {
   if (path == nullptr || path[0] == 0) return Status::Error(Code::kInvalidArgument, "no path given").Field("path");
   // A FIFO without a writer must not stop us before we can see what it is; to a regular file it is all the same.
   const Descriptor file{open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) return IoError("cannot open the model file (got is errno)");
+  if (file.fd < 0) return IoError("cannot open the model file");
   return OpenFd(file.fd, 0, 0);
 }
 
 Status ModelFile::OpenFd(int fd, uint64_t offset, uint64_t length) {
   Close();
   struct stat st;
-  if (fstat(fd, &st) != 0) return IoError("cannot stat the model file (got is errno)");
+  if (fstat(fd, &st) != 0) return IoError("cannot look at the model file");
   if (!S_ISREG(st.st_mode)) return Status::Error(Code::kNotAModel, "not a regular file").Field("path");
   const uint64_t whole = static_cast<uint64_t>(st.st_size);
   if (offset % kSegmentAlignment != 0) {
@@ -109,7 +109,7 @@ Status ModelFile::Map(int fd, uint64_t offset, uint64_t file_bytes) {
     return Status::Error(Code::kSizeOverflow, "the file does not fit this address space").Got(file_bytes);
   }
   void* base = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, static_cast<off_t>(offset - before));
-  if (base == MAP_FAILED) return IoError("cannot map the model file (got is errno)");
+  if (base == MAP_FAILED) return IoError("cannot map the model file");
 #ifdef MADV_HUGEPAGE
   // A page cache that fills while this mapping is read then has pieces of 2 MiB, each entered into the page
   // table at once instead of page by page: a twentieth of a millisecond per MiB less at the first token.

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 
 #include "runtime/core/checked.h"
@@ -132,18 +133,20 @@ void* Park(void* argument) {
   return start != nullptr ? start(start_argument) : nullptr;
 }
 
-bool CreateParked(Parking* parking, size_t count) {
+// 0, or the number of the system's error.
+int CreateParked(Parking* parking, size_t count) {
   pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return false;
-  bool ok = pthread_attr_setstacksize(&attributes, StackBytes()) == 0 &&
-            pthread_attr_setguardsize(&attributes, PageBytes()) == 0;
-  for (size_t i = 0; ok && i < count; ++i) {
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  error = pthread_attr_setstacksize(&attributes, StackBytes());
+  if (error == 0) error = pthread_attr_setguardsize(&attributes, PageBytes());
+  for (size_t i = 0; error == 0 && i < count; ++i) {
     parking->slots[i] = {.parking = parking, .thread = {}, .start = nullptr, .argument = nullptr};
-    ok = pthread_create(&parking->slots[i].thread, &attributes, Park, &parking->slots[i]) == 0;
-    if (ok) ++parking->threads;
+    error = pthread_create(&parking->slots[i].thread, &attributes, Park, &parking->slots[i]);
+    if (error == 0) ++parking->threads;
   }
   pthread_attr_destroy(&attributes);
-  return ok;
+  return error;
 }
 
 // Ends the threads that were not given away and waits until none looks at `parking`.
@@ -210,7 +213,8 @@ Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placeme
   Parking parking;
   parking.placement = placement;
   pthreadpool_t pool = nullptr;
-  if (CreateParked(&parking, threads - 1)) {
+  const int error = CreateParked(&parking, threads - 1);
+  if (error == 0) {
     parking_of_this_thread = &parking;
     pool = pthreadpool_create(threads);
     parking_of_this_thread = nullptr;
@@ -219,9 +223,7 @@ Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placeme
   ThreadPool* own = pool != nullptr ? new (std::nothrow) ThreadPool{pool, kFirstCredit_ns, 0, 0} : nullptr;
   if (own == nullptr) {
     if (pool != nullptr) pthreadpool_destroy(pool);
-    return Status::Error(Code::kThreads, "the operating system gave no threads")
-        .Field("threads")
-        .Got(threads);
+    return Status::Errno(Code::kThreads, "the operating system gave no threads", error != 0 ? error : ENOMEM).Field("threads").Got(threads);
   }
   return own;
 }

@@ -98,7 +98,11 @@ const char* thimble_code_help(int32_t code) { return CodeHelp(static_cast<Code>(
 int32_t thimble_exit_code(int32_t code) { return ExitCode(static_cast<Code>(code)); }
 
 enum thimble_code thimble_model_open(const char* path, thimble_model** model, thimble_error* error) {
-  return OpenWith(model, error, [=](ModelFile& file) { return file.Open(path); });
+  return OpenWith(model, error, [=](ModelFile& file) {
+    Status status = file.Open(path);
+    if (status.system_error != 0) status.DetailPath(path);
+    return status;
+  });
 }
 
 enum thimble_code thimble_model_open_fd(int fd, uint64_t offset, uint64_t length, thimble_model** model,

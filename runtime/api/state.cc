@@ -30,14 +30,21 @@ struct Reading {
   }
 };
 
-// What failed is left in errno.
+struct FdEnd {
+  int fd;
+  int error_number = 0;  // of the call that failed; errno is left at it, too
+};
+
 int32_t WriteFd(void* user, const void* bytes, size_t count) {
-  const int fd = *static_cast<int*>(user);
+  FdEnd& to = *static_cast<FdEnd*>(user);
   const char* from = static_cast<const char*>(bytes);
   while (count > 0) {
-    const ssize_t n = write(fd, from, count);
+    const ssize_t n = write(to.fd, from, count);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return 0;
+    if (n < 0) {
+      to.error_number = errno;
+      return 0;
+    }
     from += n;
     count -= static_cast<size_t>(n);
   }
@@ -47,19 +54,39 @@ int32_t WriteFd(void* user, const void* bytes, size_t count) {
 struct FdAt {
   int fd;
   uint64_t start;
+  int error_number = 0;
 };
 
 int32_t ReadFd(void* user, uint64_t offset, void* bytes, size_t count) {
-  const FdAt& from = *static_cast<FdAt*>(user);
+  FdAt& from = *static_cast<FdAt*>(user);
   size_t done = 0;
   while (done < count) {
     const off_t at = static_cast<off_t>(from.start + offset + done);
     const ssize_t n = pread(from.fd, static_cast<char*>(bytes) + done, count - done, at);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0) from.error_number = errno;
     if (n <= 0) return 0;
     done += static_cast<size_t>(n);
   }
   return 1;
+}
+
+Status Save(thimble_session* session, const Writing& to) {
+  if (session == nullptr) return NullArgument("session");
+  if (to.write == nullptr) return NullArgument("write");
+  const SessionUse use(session);
+  THIMBLE_RETURN_IF_ERROR(use.status());
+  Writing writing = to;
+  return session->SaveState({Writing::Call, &writing});
+}
+
+Status Load(thimble_session* session, uint64_t bytes, const Reading& from) {
+  if (session == nullptr) return NullArgument("session");
+  if (from.read == nullptr) return NullArgument("read");
+  const SessionUse use(session);
+  THIMBLE_RETURN_IF_ERROR(use.status());
+  Reading reading = from;
+  return session->LoadState({Reading::Call, &reading, bytes});
 }
 
 }  // namespace
@@ -69,34 +96,25 @@ extern "C" {
 uint64_t thimble_state_bytes(const thimble_session* session) { return session == nullptr ? 0 : session->StateBytes(); }
 
 enum thimble_code thimble_state_save(thimble_session* session, thimble_write_fn write, void* user, thimble_error* error) {
-  if (session == nullptr) return Return(NullArgument("session"), error);
-  if (write == nullptr) return Return(NullArgument("write"), error);
-  const SessionUse use(session);
-  if (!use.status().ok()) return Return(use.status(), error);
-  Writing writing = {write, user};
-  return Return(session->SaveState({Writing::Call, &writing}), error);
+  return Return(Save(session, {write, user}), error);
 }
 
 enum thimble_code thimble_state_save_fd(thimble_session* session, int fd, thimble_error* error) {
-  return thimble_state_save(session, WriteFd, &fd, error);
+  FdEnd to = {fd};
+  Status status = Save(session, {WriteFd, &to});
+  status.system_error = to.error_number;
+  return Return(status, error);
 }
 
 enum thimble_code thimble_state_load(thimble_session* session, uint64_t bytes, thimble_read_fn read, void* user,
                                      thimble_error* error) {
-  if (session == nullptr) return Return(NullArgument("session"), error);
-  if (read == nullptr) return Return(NullArgument("read"), error);
-  const SessionUse use(session);
-  if (!use.status().ok()) return Return(use.status(), error);
-  Reading reading = {read, user};
-  return Return(session->LoadState({Reading::Call, &reading, bytes}), error);
+  return Return(Load(session, bytes, {read, user}), error);
 }
 
 enum thimble_code thimble_state_load_fd(thimble_session* session, int fd, uint64_t offset, uint64_t length,
                                         thimble_error* error) {
   struct stat st;
-  if (fstat(fd, &st) != 0) {
-    return Return(Status::Error(Code::kIo, "cannot stat (got is errno)").Field("fd").Got(static_cast<uint64_t>(errno)), error);
-  }
+  if (fstat(fd, &st) != 0) return Return(Status::Errno(Code::kIo, "cannot look at the saved state", errno).Field("fd"), error);
   const uint64_t whole = S_ISREG(st.st_mode) ? static_cast<uint64_t>(st.st_size) : 0;
   if (offset > whole || length > whole - offset) {
     return Return(Status::Error(Code::kOutOfRange, "reaches behind the end of the file").Field(offset > whole ? "offset" : "length")
@@ -104,7 +122,9 @@ enum thimble_code thimble_state_load_fd(thimble_session* session, int fd, uint64
                   error);
   }
   FdAt from = {fd, offset};
-  return thimble_state_load(session, length == 0 ? whole - offset : length, ReadFd, &from, error);
+  Status status = Load(session, length == 0 ? whole - offset : length, {ReadFd, &from});
+  status.system_error = from.error_number;
+  return Return(status, error);
 }
 
 }  // extern "C"

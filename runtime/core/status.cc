@@ -1,6 +1,7 @@
 // Status to text, names and exit codes. Knows nothing about models.
 #include "runtime/core/status.h"
 
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -24,6 +25,10 @@ struct Writer {
   }
 };
 
+// strerror_r is one of two functions, by system.
+[[maybe_unused]] const char* ReasonOf(const char* text, const char*) { return text; }
+[[maybe_unused]] const char* ReasonOf(int failed, const char* buffer) { return failed == 0 ? buffer : "unknown reason"; }
+
 const char* RangeName(Code code) {
   switch (static_cast<int32_t>(code) / 100) {
     case 1: return "argument";
@@ -43,6 +48,14 @@ Status& Status::Detail(const char* text, size_t size) {
   size_t n = size < sizeof detail - 1 ? size : sizeof detail - 1;
   for (size_t i = 0; i < n; ++i) detail[i] = (text[i] >= 0x20 && text[i] < 0x7f) ? text[i] : '?';
   detail[n] = 0;
+  return *this;
+}
+
+Status& Status::DetailPath(const char* path) {
+  const size_t size = std::strlen(path), most = sizeof detail - 1;
+  if (size <= most) return Detail(path, size);
+  Detail(path + size - most, most);
+  std::memcpy(detail, "...", 3);
   return *this;
 }
 
@@ -68,6 +81,13 @@ size_t FormatStatus(const Status& s, char* buffer, size_t buffer_bytes) {
     w.Text(" '");
     w.Text(s.detail);
     w.Text("'");
+  }
+  if (s.system_error != 0) {
+    const int before = errno;
+    char reason[96];
+    w.Text(": ");
+    w.Text(ReasonOf(strerror_r(s.system_error, reason, sizeof reason), reason));
+    errno = before;
   }
   if (s.has_got || s.has_wanted || s.offset != Status::kNone) {
     const char* separator = " (";

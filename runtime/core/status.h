@@ -31,6 +31,7 @@ struct Status {
   uint64_t wanted = 0;
   bool has_got = false;
   bool has_wanted = false;
+  int32_t system_error = 0;     // errno of the system's call that failed; FormatStatus says the reason in words. 0: none did
   char detail[40] = {};         // a name taken from the file, cut and made printable; "" if none
 
   constexpr bool ok() const { return code == Code::kOk; }
@@ -40,6 +41,12 @@ struct Status {
     Status s;
     s.code = code;
     s.what = what;
+    return s;
+  }
+  // The system refused: `what` is the operation ("cannot read the model file"), error_number the call's errno.
+  static constexpr Status Errno(Code code, const char* what, int error_number) {
+    Status s = Error(code, what);
+    s.system_error = error_number;
     return s;
   }
   constexpr Status& At(const char* section_name, int64_t i = kNone) {
@@ -67,12 +74,14 @@ struct Status {
   }
   // Copies at most 39 bytes; bytes outside printable ASCII become '?'.
   Status& Detail(const char* text, size_t size);
+  // The same for paths, whose ends say more: a longer one is its last bytes behind "...".
+  Status& DetailPath(const char* path);
 };
 
 static_assert(std::is_trivially_copyable_v<Status>);
 
-// "file: layer 3, attention.heads: must be divisible by kv_heads (got 7, wanted 2)". Always terminates; returns the
-// length written without the terminator.
+// "file: layer 3, attention.heads: must be divisible by kv_heads (got 7, wanted 2)"; "system: cannot read the model file:
+// Input/output error". Always terminates; returns the length written without the terminator, and leaves errno alone.
 size_t FormatStatus(const Status& status, char* buffer, size_t buffer_bytes);
 
 // "kArenaTooSmall" -> "arena-too-small"; stable names for JSON and logs.

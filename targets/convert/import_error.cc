@@ -17,7 +17,7 @@ void ThrowAsImportError() {
   } catch (const std::bad_alloc&) {
     throw ImportError(Code::kOutOfMemory, "the operating system gave no more memory");
   } catch (const std::filesystem::filesystem_error& e) {
-    throw ImportError(Code::kIo, e.what());
+    throw ImportError(Code::kIo, "cannot be read: " + e.code().message(), e.path1().string());
   } catch (const std::exception& e) {
     throw ImportError(Code::kInvalidModel, e.what());
   }

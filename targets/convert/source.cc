@@ -177,7 +177,7 @@ bool HasTokenizer(const fs::path& directory) {
 Source OpenSource(const ConvertOptions& options) {
   const fs::path& path = options.source;
   if (fs::is_directory(path)) return OpenHuggingFace(path, options);
-  if (!fs::exists(path)) throw ImportError(Code::kIo, "no such file or directory", path.string());
+  if (!fs::exists(path)) throw ImportError(Code::kIo, "cannot be opened: No such file or directory", path.string());
   const std::string file = path.filename().string();
   if (file == "config.json" || file == "model.safetensors" || file == "model.safetensors.index.json") {
     return OpenHuggingFace(path.parent_path(), options);

@@ -189,8 +189,18 @@ TEST_CASE("callbacks: states through descriptors, a pipe among them, and a part 
   CHECK(Call(thimble_state_load_fd, one.session, fd, 6, 0).code == THIMBLE_STATE_DAMAGED);  // with what is behind it
   CHECK(Call(thimble_state_load_fd, one.session, fd, 0, 0).code == THIMBLE_NOT_A_STATE);
   CHECK(Call(thimble_state_load_fd, one.session, fd, 1u << 30, 0).code == THIMBLE_OUT_OF_RANGE);
-  CHECK(Call(thimble_state_load_fd, one.session, -1, 0, 0).code == THIMBLE_IO);
-  CHECK(Call(thimble_state_save_fd, one.session, -1).code == THIMBLE_IO);
+  const auto says = [](const thimble_error& error, const std::string& text) {
+    INFO(error.message);
+    CHECK(error.code == THIMBLE_IO);
+    CHECK(std::string(error.message).find(text) != std::string::npos);
+  };
+  says(Call(thimble_state_load_fd, one.session, -1, 0, 0), "cannot look at the saved state: Bad file descriptor");
+  says(Call(thimble_state_save_fd, one.session, -1), "could not be written: Bad file descriptor");
+  const int unreadable = open(path.c_str(), O_WRONLY), full = open("/dev/full", O_WRONLY);
+  says(Call(thimble_state_load_fd, one.session, unreadable, 6, state.size()), "could not be read: Bad file descriptor");
+  if (full >= 0) says(Call(thimble_state_save_fd, one.session, full), "could not be written: No space left on device");
+  close(unreadable);
+  close(full);
   close(fd);
   int ends[2];
   REQUIRE(pipe(ends) == 0);

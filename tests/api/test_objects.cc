@@ -63,6 +63,17 @@ TEST_CASE("objects: a model does not close before its engines, an engine closes 
   CHECK(thimble_model_close(nullptr) == THIMBLE_OK);
 }
 
+TEST_CASE("objects: a model that cannot be opened says which, what was tried and why") {
+  thimble_model* model = nullptr;
+  const thimble_error missing = Call(thimble_model_open, "/nowhere/stories.thimble", &model);
+  CHECK(missing.code == THIMBLE_IO);
+  CHECK(std::string(missing.message) ==
+        "system: cannot open the model file '/nowhere/stories.thimble': No such file or directory");
+  const thimble_error closed = Call(thimble_model_open_fd, -1, 0, 0, &model);
+  CHECK(closed.code == THIMBLE_IO);
+  CHECK(std::string(closed.message) == "system: cannot look at the model file: Bad file descriptor");
+}
+
 TEST_CASE("objects: as many sessions as were planned, and a closed one makes room for an empty one") {
   Fixture f;
   thimble_session* sessions[3];

@@ -1,5 +1,6 @@
 // Names, exit codes and text of errors. Knows nothing but runtime/core/status.h.
 #include <algorithm>
+#include <cerrno>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <set>
@@ -96,6 +97,29 @@ TEST_CASE("status text names place, field and numbers") {
   CHECK(Text(Status::Error(Code::kNotFinite, "NaN").At("ids", 0)) == "numeric: ids 0: NaN");
   CHECK(Text(Status::Error(Code::kUnsupportedFeature, "no").Got(UINT64_MAX)) ==
         "unsupported: no (got 18446744073709551615)");
+}
+
+TEST_CASE("errors of the system carry the reason in words") {
+  const Status missing = Status::Errno(Code::kIo, "cannot open the model file", ENOENT);
+  CHECK(missing.system_error == ENOENT);
+  CHECK(Text(missing) == "system: cannot open the model file: No such file or directory");
+  CHECK(Text(Status::Errno(Code::kThreads, "no threads", EAGAIN).Field("threads").Got(4)) ==
+        "system: threads: no threads: Resource temporarily unavailable (got 4)");
+  CHECK(Text(Status(missing).DetailPath("m.thimble")) ==
+        "system: cannot open the model file 'm.thimble': No such file or directory");
+  CHECK(Text(Status::Errno(Code::kIo, "cannot read", 99999)).find("99999") != std::string::npos);
+  // Who asks errno afterwards still finds what failed.
+  errno = ENOSPC;
+  Text(Status::Errno(Code::kIo, "cannot write", 99999));
+  CHECK(errno == ENOSPC);
+}
+
+TEST_CASE("a path in an error is whole, or its end") {
+  Status status;
+  const std::string exact(39, 'y'), longer = "/data/user/0/org.example.reader/files/models/stories.thimble";
+  CHECK(std::string(status.DetailPath(exact.c_str()).detail) == exact);
+  CHECK(std::string(status.DetailPath(longer.c_str()).detail) == "..." + longer.substr(longer.size() - 36));
+  CHECK(std::string(status.DetailPath("a\nb").detail) == "a?b");
 }
 
 TEST_CASE("status text of any buffer size ends inside the buffer") {

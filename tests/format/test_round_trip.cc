@@ -404,7 +404,7 @@ TEST_CASE("opening: arguments") {
   CHECK(file.Open("").code == Code::kInvalidArgument);
   const Status missing = file.Open(TemporaryPath("not-there").c_str());
   CHECK(missing.code == Code::kIo);
-  CHECK(missing.got == ENOENT);
+  CHECK(missing.system_error == ENOENT);
   CHECK(file.Open(TemporaryPath(".").c_str()).code == Code::kNotAModel);
   // A failed opening leaves a file that can be opened.
   const AlignedBytes bytes(raw);

@@ -1,6 +1,11 @@
 // The pool: every task once, worker numbers in range, limits, what it says that it takes.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 #include <chrono>
 #include <thread>
 
@@ -87,6 +92,26 @@ TEST_CASE("one thread takes nothing, more take a little each") {
   CHECK(ThreadPoolBytes(2) > 0);
   CHECK(ThreadPoolBytes(4) < 2000);
   CHECK(ThreadStackBytes(3) == 2 * ThreadStackBytes(2));
+}
+
+TEST_CASE("threads that the system does not give are an error with its reason") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  SKIP("sanitizers need address space of their own");
+#endif
+  // In a child, whose address space may not grow by a stack.
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const rlimit none = {1, 1};
+    const bool limited = setrlimit(RLIMIT_AS, &none) == 0;
+    const Result<ThreadPool*> pool = CreateThreadPool(4);
+    if (!limited || pool.ok()) _exit(2);
+    _exit(pool.status().code == Code::kThreads && pool.status().system_error == EAGAIN ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) SKIP("the address space cannot be limited here");
+  CHECK(status == 0);
 }
 
 TEST_CASE("a placement gives all processors, or one to each worker") {

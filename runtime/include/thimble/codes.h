@@ -50,7 +50,7 @@
     "A size does not fit this machine's address space; ask for less.")                                                 \
   X(OUT_OF_MEMORY, kOutOfMemory, 403, "out-of-memory",                                                                 \
     "The system gave no memory; plan for less (context, cache type, sessions), or free some.")                         \
-  X(IO, kIo, 500, "io", "Reading, writing or mapping failed; the message has errno.")                                  \
+  X(IO, kIo, 500, "io", "Reading, writing or mapping failed; the message has the system's reason.")                     \
   X(THREADS, kThreads, 501, "threads", "The system gave no threads; ask for fewer.")                                   \
   X(CONTEXT_FULL, kContextFull, 600, "context-full",                                                                   \
     "No room left in the context; rewind, or create with more context_tokens.")                                        \
