@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "targets/cli/output.h"
+#include "targets/convert/pack_file.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -97,16 +98,28 @@ std::string Picture(const Plan& plan, const std::vector<Group>& groups) {
   return text + "\n";
 }
 
+// What the file's packing costs on this machine, and the command that saves it; empty where it costs nothing.
+std::string PackingHint(const Model& model, const thimble_plan& totals, const std::string& packings) {
+  const bool other = totals.repacked_weight_bytes > 0;
+  if (!other && (totals.packed_weight_bytes == 0 || packings != "portable")) return {};
+  const std::string state = other ? Format("packed for %s, not for %s", packings.c_str(), totals.kernels) : std::string("not packed");
+  return Format("         %s: packed%s at every load, into %s bytes of the arena; this writes a file that needs neither:\n"
+                "         thimble pack %s --for %s -o PACKED.thimble\n",
+                state.c_str(), other ? " again" : "", Thousands(totals.packed_weight_bytes).c_str(), model.path().c_str(),
+                totals.kernels);
+}
+
 // Where the linear layers' weights come from: the file's packing, and what happens to it.
-std::string WeightsText(const thimble_plan& totals) {
-  std::string text = Format("weights  file packing %s, kernels %s: %s bytes used in place", totals.file_packing,
-                            totals.kernels, Thousands(totals.in_place_weight_bytes).c_str());
+std::string WeightsText(const thimble_plan& totals, const std::string& packings) {
+  std::string text = Format("weights  file packing %s; kernels %s: %s bytes used in place", packings.c_str(), totals.kernels, Thousands(totals.in_place_weight_bytes).c_str());
   const uint64_t packed = totals.packed_weight_bytes - totals.repacked_weight_bytes;
   if (packed > 0) text += Format(", %s packed into the arena", Thousands(packed).c_str());
   if (totals.repacked_weight_bytes > 0)
     text += Format(", %s repacked into the arena", Thousands(totals.repacked_weight_bytes).c_str());
   return text + "\n";
 }
+
+uint64_t TotalBytes(const thimble_plan& totals) { return totals.arena_bytes + totals.mapped_bytes + totals.outside_bytes; }
 
 std::string Title(const char* name, uint64_t bytes, const char* what) {
   const std::string human = bytes >= 1024 ? "(" + HumanBytes(bytes) + ")" : "";
@@ -188,7 +201,10 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   text += lines(THIMBLE_MAPPED, false, totals.mapped_bytes);
   text += "\n" + Title("outside", totals.outside_bytes, "what cannot lie in the arena");
   text += lines(THIMBLE_OUTSIDE, false, totals.outside_bytes);
-  return text + "\n" + WeightsText(totals) + CacheText(plan);
+  text += "\n" + Title("total", TotalBytes(totals), "arena, mapped and outside");
+  std::string packings = PackingsOfFile(model.path());
+  if (packings.empty()) packings = totals.file_packing;
+  return text + "\n" + WeightsText(totals, packings) + PackingHint(model, totals, packings) + CacheText(plan);
 }
 
 Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan) {
@@ -207,6 +223,7 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"arena_bytes", totals.arena_bytes},
           {"mapped_bytes", totals.mapped_bytes},
           {"outside_bytes", totals.outside_bytes},
+          {"total_bytes", TotalBytes(totals)},
           {"kv_bytes", totals.kv_bytes},
           {"packed_weight_bytes", totals.packed_weight_bytes},
           {"repacked_weight_bytes", totals.repacked_weight_bytes},

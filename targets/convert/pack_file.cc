@@ -287,4 +287,23 @@ std::string TablePackingNames() {
   return names;
 }
 
+std::string PackingsOfFile(const std::filesystem::path& path) {
+  ModelFile file;
+  if (!file.Open(path.c_str()).ok()) return {};
+  const Header& header = file.header();
+  bool packed = false;
+  std::string names;
+  for (const TablePacking& table : AllTablePackings()) {
+    bool fits = true;
+    for (uint32_t i = 0; i < header.tensors(); ++i) {
+      const TensorSpec t = header.tensor(i);
+      packed = packed || t.packing.packed();
+      fits = fits && (!t.packing.packed() || table.Layout(t.type) == FindPackedLayout(t.type, t.packing));
+    }
+    if (!packed) return "portable";
+    if (fits) names += (names.empty() ? "" : ", ") + std::string(table.name);
+  }
+  return names;
+}
+
 }  // namespace thimble

@@ -56,6 +56,38 @@ TEST_CASE("plan for several sessions: what each more costs, its lines apart") {
   CHECK(RunThimble({"plan", ShippedModel(), "--sessions", "0"}).exit_code == 2);
 }
 
+TEST_CASE("plan adds up what there is in all") {
+  const Json plan = PlanJson({"-c", "256"});
+  CHECK(plan["total_bytes"].as_unsigned() ==
+        plan["arena_bytes"].as_unsigned() + plan["mapped_bytes"].as_unsigned() + plan["outside_bytes"].as_unsigned());
+  const Finished text = RunThimble({"plan", ShippedModel(), "-c", "256", "-t", "1"});
+  std::string total = std::to_string(plan["total_bytes"].as_unsigned());
+  for (size_t at = total.size(); at > 3;) total.insert(at -= 3, ",");
+  INFO(text.out);
+  CHECK(text.out.find("\ntotal    " + total + " bytes ") != std::string::npos);
+}
+
+TEST_CASE("plan says what a file that is packed for other kernels costs, and what saves it") {
+  const std::string folder = TemporaryFolder(), best = PlanJson({})["kernels"].as_text();
+  if (best == "scalar") SKIP("the portable kernels pack nothing");
+  const std::string other = best == "neon" ? "avx2" : "neon", model = folder + "/other.thimble";
+  REQUIRE(RunThimble({"pack", ShippedModel(), "--for", other, "-o", model, "-q"}).exit_code == 0);
+  const auto said = [&](const std::string& path) { return RunThimble({"plan", path, "--kernels", best}).out; };
+  const std::string command = "thimble pack " + model + " --for " + best + " -o PACKED.thimble\n", text = said(model);
+  INFO(text);
+  CHECK(text.find("packed for " + (other == "neon" ? "neon" : std::string("avx2, avxvnni")) + ", not for " + best + ": packed again at every load, into 2,") != std::string::npos);
+  CHECK(text.find("         " + command) != std::string::npos);
+  CHECK(said(ShippedModel()).find("not packed: packed at every load, into 2,") != std::string::npos);
+  // And it does.
+  const std::string packed = folder + "/best.thimble";
+  REQUIRE(RunThimble({"pack", model, "--for", best, "-o", packed, "-q"}).exit_code == 0);
+  CHECK(said(packed).find("every load") == std::string::npos);
+  // Kernels of different machines may read the same bytes.
+  const std::string shared = folder + "/shared.thimble";
+  REQUIRE(RunThimble({"pack", ShippedModel(), "--for", "neondot", "-o", shared, "-q"}).exit_code == 0);
+  CHECK(said(shared).find("file packing avx512vnni, neondot, neoni8mm; kernels " + best) != std::string::npos);
+}
+
 TEST_CASE("one f16 row for keys and values of all heads cuts the cache by 1 - 1/(2H)") {
   const Json plan = PlanJson({"--kv", "f16"});
   CHECK(plan["kv_bytes_per_token"] == 4 * 16 * 2);                // L * d * two bytes
