@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "targets/convert/pack_file.h"
 #include "targets/convert/synthetic.h"
@@ -39,7 +40,7 @@ struct Arguments {
   float delay_seconds = 0;
   PlacementOptions placement;
   bool random_fill = false;
-  bool no_warm_up = false, no_limits = false, progress = false;
+  bool no_warm_up = false, no_limits = false, progress = false, wide = false;
 };
 
 // "512,128", "1-4", "1-8+2", "1-8*2", several times.
@@ -226,7 +227,8 @@ int Run(const Arguments& a) {
   for (const uint32_t count : threads) {
     if (!a.no_limits && !limits.contains(count)) limits[count] = MeasureLimits(count, a.placement.Mask());
   }
-  BenchReport report(format);
+  BenchReport report(format, {a.wide, sessions.size() > 1});
+  std::set<uint32_t> measured_twice;
   for (const auto& [keys, values] : caches) {
     for (const uint32_t chunk : chunks) {
       for (const uint32_t count : threads) {
@@ -268,10 +270,14 @@ int Run(const Arguments& a) {
               } else {
                 result.times_one = result.avg_ts / one[i];
               }
-              report.Add({&work, shape != nullptr ? work.name : path, setup.options, session.plan, session.load_ms,
-                          first_token_ms, session.before, result, limits[count],
-                          Format("0x%llx", static_cast<unsigned long long>(setup.options.cpu_mask)),
-                          setup.options.cpu_strict != 0});
+              BenchRow row = {&work, shape != nullptr ? work.name : path, setup.options, session.plan, session.load_ms,
+                              first_token_ms, session.before, result, limits[count],
+                              Format("0x%llx", static_cast<unsigned long long>(setup.options.cpu_mask)),
+                              setup.options.cpu_strict != 0};
+              if (IsAboveLimits(row) && measured_twice.insert(count).second) {
+                row.limits = limits[count] = Better(limits[count], MeasureLimits(count, a.placement.Mask()));
+              }
+              report.Add(row);
             }
           }
         }
@@ -298,6 +304,7 @@ Command AddBench(CLI::App* program) {
   app->add_option("-o,--output", a->output, "md, json, jsonl or csv")->type_name("FORMAT")->default_str("md");
   AddInteger(app, "-r,--repetitions", &a->repetitions, 1, 10000, "Times that each test is repeated")->default_str("5");
   AddReal(app, "--delay", &a->delay_seconds, 0, 3600, "Seconds of rest before each test")->default_str("0");
+  app->add_flag("--wide", a->wide, "With md: all columns instead of 80 characters");
   app->add_flag("--no-warmup", a->no_warm_up, "Count the first run of each test, too");
   app->add_flag("--no-limits", a->no_limits, "Do not measure the machine's limits and the first token");
   app->add_flag("--progress", a->progress, "Say on standard error what is being measured");

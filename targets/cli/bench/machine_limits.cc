@@ -112,15 +112,21 @@ double Int8Rate(unsigned threads, const Int8Loop& loop) {
   return Median(rates);
 }
 
-MachineLimits MeasureHere(unsigned threads, uint64_t cpu_mask) {
+cpu_set_t CpusOfThisThread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  (void)sched_getaffinity(0, sizeof set, &set);
+  return set;
+}
+
+MachineLimits MeasureHere(unsigned threads, uint64_t cpu_mask, cpu_set_t set) {
   if (cpu_mask != 0) {
-    cpu_set_t set;
     CPU_ZERO(&set);
     for (int cpu = 0; cpu < 64; ++cpu) {
       if (cpu_mask >> cpu & 1) CPU_SET(cpu, &set);
     }
-    (void)sched_setaffinity(0, sizeof set, &set);
   }
+  (void)sched_setaffinity(0, sizeof set, &set);
   MachineLimits limits;
   const Int8Loop loop = BestInt8Loop();
   std::snprintf(limits.int8_instructions, sizeof limits.int8_instructions, "%s", loop.name);
@@ -132,6 +138,7 @@ MachineLimits MeasureHere(unsigned threads, uint64_t cpu_mask) {
 }  // namespace
 
 MachineLimits MeasureLimits(unsigned threads, uint64_t cpu_mask) {
+  static const cpu_set_t at_first = CpusOfThisThread();
   MachineLimits limits;
   int ends[2];
   if (pipe(ends) != 0) return limits;
@@ -139,7 +146,7 @@ MachineLimits MeasureLimits(unsigned threads, uint64_t cpu_mask) {
   const pid_t child = fork();
   if (child == 0) {
     try {
-      limits = MeasureHere(threads, cpu_mask);
+      limits = MeasureHere(threads, cpu_mask, at_first);
     } catch (const std::system_error&) {
       limits = {};
     } catch (const std::bad_alloc&) {
@@ -153,6 +160,13 @@ MachineLimits MeasureLimits(unsigned threads, uint64_t cpu_mask) {
   close(ends[0]);
   if (child > 0) waitpid(child, nullptr, 0);
   return limits;
+}
+
+MachineLimits Better(const MachineLimits& a, const MachineLimits& b) {
+  MachineLimits best = a;
+  if (b.read_gb_per_s > a.read_gb_per_s) best.read_gb_per_s = b.read_gb_per_s;
+  if (b.int8_gop_per_s > a.int8_gop_per_s) best.int8_gop_per_s = b.int8_gop_per_s;
+  return best;
 }
 
 std::string CpuName() {

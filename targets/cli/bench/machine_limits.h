@@ -13,9 +13,13 @@ struct MachineLimits {
   char int8_instructions[16] = {};
 };
 
-// Median of several rounds, about half a second. `cpu_mask`: bit i = may run on processor i; 0 = any. Zeros where no child
+// Median of several rounds, about half a second. `cpu_mask`: bit i = may run on processor i; 0 = those that this
+// thread could use at the first call, wherever it has been bound since. Zeros where no child
 // or no memory can be had.
 MachineLimits MeasureLimits(unsigned threads, uint64_t cpu_mask);
+
+// Of two measurements the higher figures: whatever else runs can only take away.
+MachineLimits Better(const MachineLimits& a, const MachineLimits& b);
 
 // "AMD EPYC", "Cortex-A76": as the system names the processor; "" where it does not.
 std::string CpuName();

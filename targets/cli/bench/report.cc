@@ -42,6 +42,11 @@ std::optional<double> AttentionFraction(const BenchRow& row) {
   return limit->ns / row.result.attention_ns;
 }
 
+bool IsAbove(const std::optional<double>& fraction) { return fraction && *fraction > 1; }
+
+// A part of a limit that is more than all of it says nothing.
+std::optional<double> Known(const std::optional<double>& fraction) { return IsAbove(fraction) ? std::nullopt : fraction; }
+
 Json Nullable(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 std::string Hex(uint64_t value) { return Format("%016llx", static_cast<unsigned long long>(value)); }
@@ -81,12 +86,13 @@ Json RowJson(const BenchRow& row) {
           {"samples_ns", r.samples_ns},
           {"samples_ts", r.samples_ts},
           {"gb_per_s", r.gb_per_s},
-          {"bandwidth_fraction", Nullable(BandwidthFraction(row))},
-          {"peak_fraction", Nullable(PeakFraction(row))},
+          {"bandwidth_fraction", Nullable(Known(BandwidthFraction(row)))},
+          {"peak_fraction", Nullable(Known(PeakFraction(row)))},
           {"attention_ms", r.attention_ns * 1e-6},
           {"attention_limit", limit ? Json(limit->name) : Json(nullptr)},
-          {"attention_fraction", Nullable(AttentionFraction(row))},
+          {"attention_fraction", Nullable(Known(AttentionFraction(row)))},
           {"kv_bytes_read_per_token", r.kv_bytes_per_token},
+          {"above_limits", IsAboveLimits(row)},
           {"read_bandwidth_gb_per_s", row.limits.read_gb_per_s},
           {"int8_peak_gop_per_s", row.limits.int8_gop_per_s},
           {"int8_instructions", row.limits.int8_instructions},
@@ -131,26 +137,57 @@ std::string TestName(const BenchResult& r) {
 }
 
 std::string PercentText(const std::optional<double>& fraction) {
+  if (IsAbove(fraction)) return "> 100 %";
   return fraction ? Format("%.0f %%", *fraction * 100) : "-";
 }
 
-constexpr char kHead[] =
+std::string CacheText(const BenchRow& row) {
+  const std::string keys = CacheTypeName(row.options.key_cache), values = CacheTypeName(row.options.value_cache);
+  return keys == values ? keys : keys + "/" + values;
+}
+
+// 80 columns; what is the same for every row stands above them.
+constexpr char kNarrowHead[] =
+    "| test             |  t | kv      |             t/s |     of limit | arena MiB |\n"
+    "| ---------------- | -: | ------- | --------------: | -----------: | --------: |\n";
+constexpr char kNarrowSessionsHead[] =
+    "| test                |  t | kv      |             t/s |     of limit | x one |\n"
+    "| ------------------- | -: | ------- | --------------: | -----------: | ----: |\n";
+
+std::string NarrowLine(const BenchRow& row, bool sessions) {
+  const BenchResult& r = row.result;
+  const std::optional<double> peak = PeakFraction(row), bandwidth = BandwidthFraction(row);
+  const std::string limit = peak ? PercentText(peak) + " int8" : bandwidth ? PercentText(bandwidth) + " bw" : "-";
+  const int digits = r.avg_ts < 100 ? 2 : r.avg_ts < 1000 ? 1 : 0;
+  const std::string speed = Format("%.*f ± %.*f", digits, r.avg_ts, digits, r.stddev_ts);
+  const std::string line = Format("| %-*s | %2u | %-7s | %16s | %12s | ", sessions ? 19 : 16, TestName(r).c_str(),
+                                  row.plan.totals.threads, CacheText(row).c_str(), speed.c_str(), limit.c_str());
+  if (sessions) return line + Format("%5s |\n", r.times_one ? Format("%.2f", *r.times_one).c_str() : "-");
+  return line + Format("%9.2f |\n", static_cast<double>(row.plan.totals.arena_bytes) / (1 << 20));
+}
+
+std::string NarrowTitle(const BenchRow& row) {
+  std::string text = Format("%s: %s, %.2f M weights, kernels %s\n", row.work->type.c_str(), HumanBytes(row.work->tensor_bytes).c_str(),
+                            static_cast<double>(row.work->parameters) * 1e-6, row.plan.totals.kernels);
+  if (row.first_token_ms) text += Format("first token %.1f ms after the program starts to open the file\n", *row.first_token_ms);
+  return text + "\n";
+}
+
+constexpr char kWideHead[] =
     "| model                          |       size |     params | kernels    | threads | kv      |            test |"
     "                  t/s | x one |  GB/s |  bw % | int8 % | attn ms | attn % |  1st ms |  arena MiB | private MiB | allocs | ids      |\n"
     "| ------------------------------ | ---------: | ---------: | ---------- | ------: | ------- | --------------: |"
     " -------------------: | ----: | ----: | ----: | -----: | ------: | -----: | ------: | ---------: | ----------: | -----: | -------- |\n";
 
-std::string MarkdownLine(const BenchRow& row) {
+std::string WideLine(const BenchRow& row) {
   const BenchResult& r = row.result;
   const thimble_plan& plan = row.plan.totals;
   const double mib = 1 << 20;
-  std::string kv = CacheTypeName(row.options.key_cache);
-  if (row.options.value_cache != row.options.key_cache) kv += std::string("/") + CacheTypeName(row.options.value_cache);
   const std::string params = Format("%.2f M", static_cast<double>(row.work->parameters) * 1e-6);
   const std::string speed = Format("%.2f ± %.2f", r.avg_ts, r.stddev_ts);
   std::string line = Format("| %-30s | %10s | %10s | %-10s | %7u | %-7s | %15s | ", row.work->type.c_str(),
                             HumanBytes(row.work->tensor_bytes).c_str(), params.c_str(), plan.kernels, plan.threads,
-                            kv.c_str(), TestName(r).c_str());
+                            CacheText(row).c_str(), TestName(r).c_str());
   line += Format("%21s | ", speed.c_str());  // one more: the sign is two bytes
   line += Format("%5s | ", r.times_one ? Format("%.2f", *r.times_one).c_str() : "-");
   line += Format("%5s | %5s | %6s | ", IsDecoding(r.test) ? Format("%.2f", r.gb_per_s).c_str() : "-",
@@ -165,11 +202,25 @@ std::string MarkdownLine(const BenchRow& row) {
 
 }  // namespace
 
+bool IsAboveLimits(const BenchRow& row) {
+  return IsAbove(BandwidthFraction(row)) || IsAbove(PeakFraction(row)) || IsAbove(AttentionFraction(row));
+}
+
+void BenchReport::AddToTable(const BenchRow& row) {
+  const uint32_t threads = row.plan.totals.threads;
+  above_limits_ = above_limits_ || IsAboveLimits(row);
+  limits_[threads] = row.limits;
+  std::string text;
+  if (rows_ == 1 && columns_.wide) text = kWideHead;
+  if (rows_ == 1 && !columns_.wide) text = NarrowTitle(row) + (columns_.sessions ? kNarrowSessionsHead : kNarrowHead);
+  Print(text + (columns_.wide ? WideLine(row) : NarrowLine(row, columns_.sessions)));
+}
+
 void BenchReport::Add(const BenchRow& row) {
   const bool first = rows_++ == 0;
   switch (format_) {
     case BenchFormat::kMarkdown:
-      return Print((first ? kHead : "") + MarkdownLine(row));
+      return AddToTable(row);
     case BenchFormat::kJson:
       return Print((first ? "[\n" : ",\n") + JsonText(RowJson(row), 2));
     case BenchFormat::kJsonLines:
@@ -183,7 +234,18 @@ void BenchReport::Add(const BenchRow& row) {
 
 void BenchReport::Finish() {
   if (format_ == BenchFormat::kJson) Print(rows_ == 0 ? "[]\n" : "\n]\n");
-  if (format_ == BenchFormat::kMarkdown) Print(std::string("\nbuild: thimble ") + thimble_version() + "\n");
+  if (format_ != BenchFormat::kMarkdown) return;
+  std::string text = "\n";
+  for (const auto& [threads, limits] : limits_) {
+    if (limits.read_gb_per_s <= 0 && limits.int8_gop_per_s <= 0) continue;
+    text += Format("limits with %u thread%s: bw %.1f GB/s read, int8 %.0f G operations/s (%s)\n", threads, threads == 1 ? "" : "s",
+                   limits.read_gb_per_s, limits.int8_gop_per_s, limits.int8_instructions);
+  }
+  if (above_limits_) {
+    text += "> 100 %: more than the limit, which was measured twice; what the processor's caches hold\n"
+            "is read faster than memory, and other programs may have slowed the measuring\n";
+  }
+  Print(text + "build: thimble " + thimble_version() + (columns_.wide ? "\n" : "; --wide shows the other columns\n"));
 }
 
 }  // namespace thimble::cli

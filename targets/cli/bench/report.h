@@ -1,6 +1,7 @@
 // Rows of `thimble bench` as a table, JSON, lines of JSON, or CSV. Measures nothing.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,16 +29,31 @@ struct BenchRow {
   bool cpu_strict = false;
 };
 
+// A figure of the row is above what the machine was measured to do at most: that was measured while something else ran and
+// should be measured again; or the processor's caches give more than the memory.
+bool IsAboveLimits(const BenchRow& row);
+
+// What the table shows.
+struct BenchColumns {
+  bool wide = false;      // everything, instead of 80 columns
+  bool sessions = false;  // of 80 columns: how much several sessions gain
+};
+
 // Rows come one by one and are printed at once, so that an interrupted run has shown what it had.
 class BenchReport {
  public:
-  explicit BenchReport(BenchFormat format) : format_(format) {}
+  BenchReport(BenchFormat format, const BenchColumns& columns) : format_(format), columns_(columns) {}
   void Add(const BenchRow& row);
   void Finish();
 
  private:
+  void AddToTable(const BenchRow& row);
+
   BenchFormat format_;
+  BenchColumns columns_;
   size_t rows_ = 0;
+  bool above_limits_ = false;
+  std::map<uint32_t, MachineLimits> limits_;  // by threads
 };
 
 }  // namespace thimble::cli
