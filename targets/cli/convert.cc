@@ -90,6 +90,14 @@ std::string WeightsText(const Arguments& arguments) {
   return text + ")";
 }
 
+// Who chose them, and what else there is.
+std::string WeightsReason(const Arguments& arguments) {
+  const std::string others = "; --weights q8 takes a quarter, q4 about a sixth, at some quality (README)";
+  if (!arguments.recipe.empty()) return "asked for with --recipe";
+  if (!arguments.weights.empty()) return "asked for with --weights";
+  return arguments.shape.empty() ? "the default, which loses nothing" + others : "the default with --shape";
+}
+
 // What is read: a file that belongs to a folder stands for all of it.
 void AddInputs(const Arguments& arguments, OutputFiles& outputs) {
   outputs.Reads(arguments.source);
@@ -289,9 +297,13 @@ int Run(const Arguments& arguments) {
   for (const PackedOutput& output : outputs) report.file_bytes = unpacked->Pack(output, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
-  const std::string weights = arguments.shape.empty() ? WeightsText(arguments) : arguments.weights;
-  const ConversionFacts facts{report,  arguments.shape.empty() ? arguments.source : arguments.shape, arguments.output,
-                              weights, seconds, MeasureMemory().peak_resident_bytes};
+  const bool random = !arguments.shape.empty();
+  const std::string weights = !random ? WeightsText(arguments) : arguments.weights.empty() ? "q4" : arguments.weights;
+  std::vector<std::string> paths;
+  for (const PackedOutput& output : outputs) paths.push_back(output.path);
+  if (outputs.empty()) paths.push_back(arguments.output);
+  const ConversionFacts facts{report, random ? arguments.shape : arguments.source, arguments.output, weights,
+                              WeightsReason(arguments), paths, seconds, MeasureMemory().peak_resident_bytes};
   if (report_file) WriteConversionReport(*report_file, facts);
   if (arguments.json) {
     PrintJson(ConversionJson(facts));

@@ -1,6 +1,7 @@
 #include "targets/cli/convert_report.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "targets/cli/error.h"
 #include "targets/cli/progress.h"
@@ -19,14 +20,48 @@ std::vector<ConvertedTensor> Worst(const ConvertReport& report) {
   return worst;
 }
 
+// Numbers and bytes of each type.
+struct TypeCost {
+  uint64_t weights = 0, bytes = 0;
+};
+
+TypeCost CostOf(const ConvertReport& report, std::optional<WeightType> type) {
+  TypeCost cost;
+  for (const ConvertedTensor& tensor : report.tensors) {
+    if (type && tensor.type != *type) continue;
+    cost.weights += uint64_t{tensor.rows} * tensor.cols;
+    cost.bytes += tensor.bytes;
+  }
+  return cost;
+}
+
+double BitsPerWeight(const TypeCost& cost) {
+  return cost.weights == 0 ? 0 : 8 * static_cast<double>(cost.bytes) / static_cast<double>(cost.weights);
+}
+
+// "5.21 bits per weight in all: q4 1.71 MiB, q8 307.5 KiB, f32 20.1 KiB"
+std::string CostText(const ConvertReport& report) {
+  const TypeCost all = CostOf(report, std::nullopt);
+  std::string text = Format("%s bytes, %.2f bits per weight:", Thousands(all.bytes).c_str(), BitsPerWeight(all));
+  const char* separator = " ";
+  for (int type = kWeightTypeCount - 1; type >= 0; --type) {
+    const TypeCost cost = CostOf(report, static_cast<WeightType>(type));
+    if (cost.weights == 0) continue;
+    text += separator + std::string(WeightTypeName(static_cast<WeightType>(type))) + " " + HumanBytes(cost.bytes);
+    separator = ", ";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string ConversionText(const ConversionFacts& facts) {
   const ConvertReport& report = facts.report;
   std::string text =
-      Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", facts.output.c_str(),
+      Format("%s: %s, %s weights, %s bytes (%s) from %s bytes\n", report.name.c_str(),
              report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
              HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
+  text += Format("weights     %s: %s\n            %s\n", facts.weights.c_str(), facts.reason.c_str(), CostText(report).c_str());
   text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
                                         report.has_chat_template ? ", chat template" : "")
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
@@ -35,11 +70,13 @@ std::string ConversionText(const ConversionFacts& facts) {
     text += Format("%-11s %.3f%% %s, %s\n", i == 0 ? "worst error" : "", worst[i].relative_error * 100,
                    WeightTypeName(worst[i].type), worst[i].name.c_str());
   }
-  return text + Format("took        %s, peak memory %s, buffers %s\n",
+  text += Format("took        %s, peak memory %s, buffers %s\n",
                        facts.seconds < 60 ? Format("%.1f s", facts.seconds).c_str()
                                           : DurationText(facts.seconds).c_str(),
                        HumanBytes(facts.peak_resident_bytes).c_str(),
                        HumanBytes(report.peak_buffer_bytes).c_str());
+  for (const std::string& file : facts.files) text += "written to  " + std::filesystem::absolute(file).string() + "\n";
+  return text;
 }
 
 Json ConversionJson(const ConversionFacts& facts) {
@@ -57,11 +94,17 @@ Json ConversionJson(const ConversionFacts& facts) {
                   {"relative_error", tensor.relative_error},
                   {"largest_error", tensor.largest_error}});
   }
+  Json files = Json::Array();
+  for (const std::string& file : facts.files) files.Push(std::filesystem::absolute(file).string());
   return {{"report", "thimble conversion"},
           {"output", facts.output},
           {"name", report.name},
           {"family", report.family},
           {"weights_type", facts.weights},
+          {"weights_reason", facts.reason},
+          {"weight_bytes", CostOf(report, std::nullopt).bytes},
+          {"bits_per_weight", BitsPerWeight(CostOf(report, std::nullopt))},
+          {"files", std::move(files)},
           {"weights", report.weights},
           {"source_bytes", report.source_bytes},
           {"file_bytes", report.file_bytes},

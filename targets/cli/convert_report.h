@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "targets/convert/convert.h"
 #include "targets/cli/output.h"
@@ -12,6 +13,8 @@ namespace thimble::cli {
 struct ConversionFacts {
   const ConvertReport& report;
   std::string source, output, weights;  // as the user named them
+  std::string reason;                   // for these weights: which argument, or that it is the default
+  std::vector<std::string> files;       // what was written; several with --pack
   double seconds = 0;
   uint64_t peak_resident_bytes = 0;
 };

@@ -158,6 +158,38 @@ TEST_CASE("convert lists what it can bring in") {
   CHECK(RunThimble({"convert", "--help"}).out.find(".pt") != std::string::npos);
 }
 
+TEST_CASE("convert says which weights it chose, why, what they cost and where the result lies") {
+  const std::string source = Source("smollm2"), folder = TemporaryFolder(), out = folder + "/m.thimble";
+  const auto said = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"convert", "-o", out});
+    const Finished finished = RunThimble(more);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    return finished.out;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const std::string exact = said({source});
+  has(exact, "weights     f32 (exact): the default, which loses nothing; --weights q8 ");
+  has(exact, " bytes, 32.00 bits per weight: f32 ");
+  has(exact, "written to  " + fs::canonical(out).string() + "\n");
+  const std::string small = said({source, "--weights", "q4"});
+  has(small, "weights     q4 (balanced, block 32): asked for with --weights\n");
+  has(small, " bits per weight: q4 ");
+  has(small, " KiB, q8 ");
+  has(said({source, "--recipe", "small"}), "q4 (small, block 32): asked for with --recipe\n");
+  has(said({"--shape", "tiny"}), "weights     q4: the default with --shape\n");
+  const std::string packed = said({source, "--weights", "q8", "--pack", "neondot,avx2"});
+  has(packed, "written to  " + folder + "/m.neondot.thimble\nwritten to  " + folder + "/m.avx2.thimble\n");
+  const Json json = ParseJson(said({source, "--weights", "q8", "--json"}));
+  CHECK(json["weights_reason"] == "asked for with --weights");
+  CHECK(json["bits_per_weight"].as_double() > 8);
+  CHECK(json["bits_per_weight"].as_double() < 12);
+  CHECK(json["files"][0] == out);
+}
+
 TEST_CASE("q8 and q4 files are smaller and say what they lost") {
   const std::string source = Source("smollm2"), folder = TemporaryFolder();
   uintmax_t previous = UINTMAX_MAX;
