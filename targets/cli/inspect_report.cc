@@ -37,7 +37,7 @@ class Inspector {
   void AddNorm(Json* out, const char* name, const NormSpec& norm) const {
     if (norm.kind == NormKind::kNone) return;
     Json value = {{"kind", KindName(norm.kind)}, {"eps", Short(norm.eps)}};
-    if (norm.scope == NormScope::kHead) value["per_head"] = true;
+    if (norm.scope != NormScope::kRow) value["scope"] = KindName(norm.scope);
     if (norm.weight_offset != 0) value["weight_offset"] = norm.weight_offset;
     if (norm.weight == kNoTensor) value["weight"] = false;
     if (norm.bias != kNoTensor) value["bias"] = true;
@@ -120,7 +120,10 @@ class Inspector {
     AddLinear(&out, "q", a.q);
     AddLinear(&out, "k", a.k);
     AddLinear(&out, "v", a.v);
+    AddLinear(&out, "gate", a.gate);
     AddLinear(&out, "o", a.o);
+    if (a.value_width != 0) out["value_width"] = a.value_width;
+    if (a.q_norm.kind != NormKind::kNone || a.k_norm.kind != NormKind::kNone) out["norm_order"] = KindName(a.norm_order);
     AddNorm(&out, "q_norm", a.q_norm);
     AddNorm(&out, "k_norm", a.k_norm);
     AddNorm(&out, "v_norm", a.v_norm);
@@ -133,7 +136,7 @@ class Inspector {
 
   Json Input(const InputSpec& input) const {
     if (input.kind == InputKind::kPatches) {
-      Json out = {{"kind", "patches"},
+      Json out = {{"kind", KindName(input.kind)},
                   {"image", Json::Array({input.image_channels, input.image_height, input.image_width})},
                   {"patch", input.patch}};
       AddLinear(&out, "patch_projection", input.patch_projection);
@@ -141,7 +144,7 @@ class Inspector {
       AddNorm(&out, "norm", input.norm);
       return out;
     }
-    Json out = {{"kind", "tokens"}};
+    Json out = {{"kind", KindName(input.kind)}};
     if (input.table != kNoTensor) out["table"] = TypeName(header_.tensor(static_cast<uint32_t>(input.table)));
     if (input.scale != 1.0f) out["scale"] = input.scale;
     out["learned_positions"] = input.positions != kNoTensor;
@@ -156,7 +159,7 @@ class Inspector {
     AddLinear(&out, "head", output.head);
     if (output.scale != 1.0f) out["scale"] = output.scale;
     if (output.softcap != 0) out["softcap"] = output.softcap;
-    out["rows"] = output.rows == OutputRows::kFirst ? "first" : "every";
+    out["rows"] = KindName(output.rows);
     return out;
   }
 

@@ -18,6 +18,22 @@ const char* KindName(NormKind kind) {
   return kNoKind;
 }
 
+const char* KindName(NormOrder kind) {
+  switch (kind) {
+    case NormOrder::kBeforeRotation: return "before_rotation";
+    case NormOrder::kAfterRotation: return "after_rotation";
+  }
+  return kNoKind;
+}
+
+const char* KindName(NormScope kind) {
+  switch (kind) {
+    case NormScope::kRow: return "row";
+    case NormScope::kHead: return "head";
+  }
+  return kNoKind;
+}
+
 const char* KindName(Sharing kind) {
   switch (kind) {
     case Sharing::kNone: return "none";
@@ -63,6 +79,22 @@ const char* KindName(BlockForm kind) {
     case BlockForm::kBranches: return "branches";
     case BlockForm::kStreams: return "streams";
     case BlockForm::kCycles: return "cycles";
+  }
+  return kNoKind;
+}
+
+const char* KindName(InputKind kind) {
+  switch (kind) {
+    case InputKind::kTokens: return "tokens";
+    case InputKind::kPatches: return "patches";
+  }
+  return kNoKind;
+}
+
+const char* KindName(OutputRows kind) {
+  switch (kind) {
+    case OutputRows::kEvery: return "every";
+    case OutputRows::kFirst: return "first";
   }
   return kNoKind;
 }

@@ -8,11 +8,15 @@
 namespace thimble::cli {
 
 const char* KindName(NormKind kind);
+const char* KindName(NormOrder kind);
+const char* KindName(NormScope kind);
 const char* KindName(Sharing kind);
 const char* KindName(KeyRotation kind);
 const char* KindName(RopePairing kind);
 const char* KindName(PartRole kind);
 const char* KindName(BlockForm kind);
+const char* KindName(InputKind kind);
+const char* KindName(OutputRows kind);
 const char* KindName(MixerKind kind);
 const char* KindName(FfnKind kind);
 const char* KindName(ExpertScore kind);

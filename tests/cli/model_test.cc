@@ -50,6 +50,26 @@ TEST_CASE("inspect names the split of a tokenizer, the newest ones too") {
   CHECK(ParseJson(RunThimble({"inspect", out, "--json"}).out)["tokenizer"]["split"] == "o200k");
 }
 
+TEST_CASE("inspect names what norms are over and where they stand, what goes in and which rows come out") {
+  const std::string folder = TemporaryFolder();
+  const auto inspected = [&](const std::string& fixture) {
+    const std::string out = folder + "/" + fixture + ".thimble";
+    REQUIRE(RunThimble({"convert", Golden(fixture), "-o", out, "-q"}).exit_code == 0);
+    return ParseJson(RunThimble({"inspect", out, "--json"}).out);
+  };
+  const Json heads = inspected("qwen3"), rows = inspected("olmo2"), image = inspected("vit_qkv");
+  const Json &by_head = heads["layers"][0][0]["attention"], &by_row = rows["layers"][0][0]["attention"];
+  CHECK(by_head["norm_order"] == "before_rotation");
+  CHECK(by_head["q_norm"]["scope"] == "head");
+  CHECK(by_row["norm_order"] == "before_rotation");
+  CHECK_FALSE(by_row["q_norm"].Has("scope"));
+  CHECK_FALSE(image["layers"][0][0]["attention"].Has("norm_order"));
+  CHECK(heads["input"]["kind"] == "tokens");
+  CHECK(image["input"]["kind"] == "patches");
+  CHECK(heads["output"]["rows"] == "every");
+  CHECK(image["output"]["rows"] == "first");
+}
+
 TEST_CASE("inspect for people folds layers that are alike") {
   const Finished finished = RunThimble({"inspect", ShippedModel()});
   CHECK(finished.exit_code == 0);
