@@ -40,11 +40,7 @@
 #include <stdint.h>
 #include "codes.h"
 
-#if defined(_WIN32)
-#define THIMBLE_API
-#else
 #define THIMBLE_API __attribute__((visibility("default")))
-#endif
 
 #ifdef __cplusplus
 extern "C" {
