@@ -12,12 +12,15 @@ if [ "${memory_kb:-0}" -gt 0 ] && [ $((memory_kb / 700000)) -lt "$jobs" ]; then
 fi
 if [ "$jobs" -lt 1 ]; then jobs=1; fi
 
-# build PRESET [TARGET]: configures quietly, builds with progress.
+# build PRESET [TARGET...]: configures quietly, builds with progress.
 build() {
+  preset=$1
+  shift
   mkdir -p build/logs
-  if ! cmake --preset "$1" >"build/logs/$1.configure.log" 2>&1; then
-    cat "build/logs/$1.configure.log"
+  if ! cmake --preset "$preset" >"build/logs/$preset.configure.log" 2>&1; then
+    cat "build/logs/$preset.configure.log"
     return 1
   fi
-  cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"}
+  if [ $# -gt 0 ]; then set -- --target "$@"; fi
+  cmake --build --preset "$preset" -j "$jobs" "$@"
 }

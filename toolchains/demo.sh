@@ -14,14 +14,23 @@ report=$root/build/memory-report.txt
 
 sh "$here/setup.sh" demo
 heading "Build"
-build host thimble_cli
+# With what `cmake --install` wants beside it.
+build host thimble_cli thimble_shared
 thimble=build/host/bin/thimble
 
 heading "What the model will take, before it is loaded: thimble plan $model"
 "$thimble" plan "$model"
 
 heading "A story: thimble run $model"
-if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 200 -s 1; fi
+# The story goes on to its own end.
+if [ $# -eq 0 ]; then set -- -p "Once upon a time" -n 500 -s 1; fi
 # Ends with tokens per second, what was taken beside what was planned, and where the memory report lies.
 rm -f -- "$report"
 "$thimble" run "$model" "$@" --memory-report "$report"
+
+heading "Next, in $root:"
+cat <<END
+  $thimble run $model -p "Lily had a boat" -n 120
+  $thimble plan $model -c 256 --kv q8
+  $thimble convert --help
+END

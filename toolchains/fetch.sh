@@ -2,6 +2,7 @@
 # Brings the pinned sources of dependencies.lock into .deps/<name>. It installs nothing and builds nothing.
 #
 #   sh toolchains/fetch.sh [NAME...]      all of them, or only those named
+#   sh toolchains/fetch.sh --bytes        prints how many bytes it would bring, and brings nothing
 #
 # Ways, in this order, for each one:
 #   1. it is already there with the pinned checksum (no network, no time)
@@ -142,6 +143,11 @@ wanted() { # NAME LIST...
   return 1
 }
 
+only_bytes=
+if [ "${1:-}" = --bytes ]; then
+  only_bytes=1
+  shift
+fi
 for each; do
   grep -q "^${each}[[:space:]]" "$lock" || die "no dependency is called $each; see $lock"
 done
@@ -154,6 +160,10 @@ while read -r name version sha256 bytes pool upstream <&3; do
     missing=$((missing + 1)) missing_bytes=$((missing_bytes + bytes))
   fi
 done
+if [ -n "$only_bytes" ]; then
+  printf '%s\n' "$missing_bytes"
+  exit 0
+fi
 if [ "$missing" -gt 0 ]; then
   say "bringing $missing pinned sources, $(((missing_bytes + 99999) / 100000))00 KB in all, into $deps"
 fi

@@ -14,6 +14,7 @@ purpose=${1:-test}
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+megabytes() { printf '%s MB' $((($1 + 500000) / 1000000)); }
 have() { command -v "$1" >/dev/null 2>&1; }
 
 cmake_is_new_enough() {
@@ -59,11 +60,17 @@ if [ -n "$missing" ]; then
     have sudo || die "not root and no sudo; as root run: apt-get install$missing"
     as_root=sudo
   fi
-  say "installing from the distribution:$missing"
+  say "renewing the package lists (about 10 MB), to see what has to be downloaded"
   export DEBIAN_FRONTEND=noninteractive
+  $as_root apt-get -q update || say "the package lists could not be renewed; trying with the old ones"
+  sources_bytes=$(sh "$here/fetch.sh" --bytes)
   # shellcheck disable=SC2086  # $missing is a list of words
   {
-    $as_root apt-get -q update || say "the package lists could not be renewed; trying with the old ones"
+    # Lines of 'ADDRESS' FILE BYTES CHECKSUM, one for each package with those it needs.
+    packages_bytes=$(apt-get -q install -y --no-install-recommends --print-uris $missing 2>/dev/null |
+      awk -v q="'" 'index($1, q) == 1 { bytes += $3 } END { printf "%.0f", bytes }')
+    say "downloading $(megabytes $((packages_bytes + sources_bytes))): $(megabytes "$packages_bytes") of packages, with what they need, and $(megabytes "$sources_bytes") of pinned sources"
+    say "installing from the distribution:$missing"
     $as_root apt-get -q install -y --no-install-recommends $missing || die "apt-get could not install$missing"
   }
   find_missing

@@ -1,7 +1,7 @@
-# Installs the build to a temporary prefix and uses it as a stranger would, in three ways. Run by ctest:
+# Installs the build to a temporary prefix and uses it as a stranger would, in several ways. Run by ctest:
 #   cmake -D BUILD_DIR=... -D SOURCE_DIR=... -D WORK_DIR=... -D MODEL=... -D CC=... -D CXX=... -D GENERATOR=...
 #         -D WAY=... -D NM=... -D SHARED=... -P run.cmake
-# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (the names that the libraries define).
+# WAY: cmake (find_package), pkg-config (a C++ and a C program), symbols (the names that the libraries define), uninstall.
 cmake_minimum_required(VERSION 3.25)
 
 function(run_where_the_model_is program)
@@ -42,6 +42,22 @@ file(REMOVE_RECURSE "${prefix}" "${build}")
 file(MAKE_DIRECTORY "${build}")
 step("${CMAKE_COMMAND}" --install "${BUILD_DIR}" --prefix "${prefix}")
 
+if(WAY STREQUAL "uninstall")
+  # With a file of somebody else's, and moved, as packages are.
+  file(WRITE "${prefix}/bin/another" "program")
+  file(RENAME "${prefix}" "${prefix} moved")
+  set(prefix "${prefix} moved")
+  step("${prefix}/bin/thimble" --version)
+  file(GLOB_RECURSE script "${prefix}/uninstall.cmake")
+  step("${CMAKE_COMMAND}" -P "${script}")
+  file(GLOB_RECURSE left LIST_DIRECTORIES true RELATIVE "${prefix}" "${prefix}/*")
+  file(REMOVE_RECURSE "${prefix}")
+  list(FILTER left INCLUDE REGEX "another|thimble|\\.")
+  if(NOT left STREQUAL "bin/another")
+    message(FATAL_ERROR "Left behind, or too much removed: ${left}")
+  endif()
+  return()
+endif()
 if(WAY STREQUAL "cmake")
   set(headers "${SOURCE_DIR}/../../runtime/include/thimble")
   check_example("${headers}/thimble.h" " \\*   " "${SOURCE_DIR}/c_example.c")
