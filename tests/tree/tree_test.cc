@@ -218,6 +218,18 @@ TEST_CASE("a file starts with a comment that says what it is", "[tree]") {
   }
 }
 
+TEST_CASE("no error shows the number of a system error as what it got", "[tree]") {
+  // Status::Errno says the reason in words.
+  for (const File& file : Sources()) {
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      const std::string& line = file.lines[i];
+      const std::size_t got = line.find(".Got(");
+      if (got != std::string::npos && line.find("errno", got) != std::string::npos)
+        FAIL_CHECK(file.path << ":" << i + 1 << ": " << line);
+    }
+  }
+}
+
 TEST_CASE("every folder has a README", "[tree]") {
   for (const char* top : kFolders) {
     if (!fs::exists(kRoot / top)) continue;
@@ -240,6 +252,39 @@ TEST_CASE("every folder has a README", "[tree]") {
         FAIL_CHECK(fs::relative(folder, kRoot).generic_string() << " has no README.md");
     }
   }
+}
+
+TEST_CASE("pages name files that are there", "[tree]") {
+  // Links, and what stands in backticks, starts with one of our folders and ends like a file.
+  const std::set<std::string> endings = {".h", ".hpp", ".cc", ".c", ".md", ".py", ".sh", ".cmake", ".thimble"};
+  std::size_t names = 0;
+  for (auto it = fs::recursive_directory_iterator(kRoot); it != fs::recursive_directory_iterator(); ++it) {
+    if (it->is_directory() && IsSkippedFolder(it->path())) it.disable_recursion_pending();
+    if (!it->is_regular_file() || it->path().extension() != ".md" || it->path().filename() == "CHANGELOG.md") continue;
+    std::ifstream in(it->path());
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    const auto each = [&](const std::string& before, char end, auto check) {
+      for (std::size_t at = text.find(before); at != std::string::npos;) {
+        const std::size_t begin = at + before.size(), stop = text.find(end, begin);
+        if (stop == std::string::npos) break;
+        const std::string path = text.substr(begin, stop - begin);
+        if (!check(path)) FAIL_CHECK(fs::relative(it->path(), kRoot).generic_string() << " names " << path << ", which is not there");
+        at = text.find(before, stop + 1);
+      }
+    };
+    each("](", ')', [&](const std::string& path) {
+      if (path.find(' ') != std::string::npos) return true;  // code
+      ++names;
+      return path.find(':') != std::string::npos || path.front() == '#' || fs::exists(it->path().parent_path() / path);
+    });
+    each("`", '`', [&](const std::string& path) {
+      const bool ours = std::find(kFolders.begin(), kFolders.end(), path.substr(0, path.find('/'))) != kFolders.end();
+      const bool file = endings.count(fs::path(path).extension().string()) != 0 && path.find_first_of(" *{<") == std::string::npos;
+      names += ours && file;
+      return !ours || !file || fs::exists(kRoot / path);
+    });
+  }
+  CHECK(names > 40);
 }
 
 TEST_CASE("the README's example is the one that the consumer test compiles", "[tree]") {
