@@ -139,6 +139,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   const auto feed_forward_vector = b.CreateVector(mixers.feed_forwards);
   const auto expert_vector = b.CreateVector(mixers.experts);
   const auto short_conv_vector = b.CreateVector(mixers.short_convs);
+  const auto state_space_vector = b.CreateVector(mixers.state_spaces);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
@@ -154,6 +155,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   h.add_feed_forwards(feed_forward_vector);
   h.add_experts(expert_vector);
   h.add_short_convs(short_conv_vector);
+  h.add_state_spaces(state_space_vector);
   h.add_tensors(tensor_vector);
   h.add_segments(segment_vector);
   h.add_required_features(feature_vector);

@@ -45,9 +45,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     s.distance_ = begin - first_begin;
     if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
     if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
-    if (decoder && tokenizer != nullptr) {
-      s.ids_ = arena.Take<int32_t>("ids", options.context_tokens);
-    }
+    if (decoder) s.ids_ = arena.Take<int32_t>("ids", options.context_tokens);
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
     if (i == 0) first_state = arena.Bytes();
     walk.SlotState(i == 0);
@@ -64,7 +62,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     s.engine_ = engine;
     s.slot_ = kPrefixSlot;
     s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
-    if (tokenizer != nullptr) s.ids_ = arena.Take<int32_t>("ids", options.prefix_tokens);
+    s.ids_ = arena.Take<int32_t>("ids", options.prefix_tokens);
     s.logits_ = arena.Take<float>("logits", model.outputs);
     s.distance_ = arena.Bytes() - first_state;
     walk.PrefixState();
@@ -186,7 +184,8 @@ bool Engine::MakePass(StepSpan* spans, Step* step) {
     span->cancelled = s.TakeCancel();
     if (span->cancelled || t == network_.options.chunk_tokens) continue;
     const size_t rows = std::min(span->count - span->done, network_.options.chunk_tokens - t);
-    span->pass = {.first_row = t, .count = rows, .position = s.position_, .distance = s.distance_, .cancel = &s.cancel_};
+    span->pass = {.first_row = t, .count = rows, .position = s.position_, .distance = s.distance_,
+                  .version = s.version_, .cancel = &s.cancel_};
     *end = &span->pass;
     end = &span->pass.next;
     // Rings lose rows to this pass even if nothing comes of it.
@@ -213,6 +212,7 @@ void Engine::FinishPass(const Step& step, StepSpan* spans) {
     const size_t rows = span->pass.count;
     if (rows == 0 || span->cancelled) continue;
     Session& s = *span->session;
+    if (!span->again) s.sampler_.AcceptAll(span->ids + span->done, rows);
     s.Append(span->ids + span->done, rows);
     span->done += rows;
     s.has_logits_ = span->done == span->count;
@@ -238,8 +238,8 @@ template <typename Embed>
 bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) {
   const TurnHolder turn(turns_);
   const uint64_t start_ns = NowNs();
-  const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .cancel = &session.cancel_,
-                         .wanted = wanted, .logits = session.logits_};
+  const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .version = session.version_,
+                         .cancel = &session.cancel_, .wanted = wanted, .logits = session.logits_};
   const Step step = {&network_, pool_, &profile_, rows, &span};
   embed(step);
   RunLayers(step);
@@ -257,6 +257,7 @@ bool Engine::RunEachToken(Session& session, const int32_t* ids, size_t count) {
     EmbedTokens(step, *step.spans, ids);
   });
   if (!finished) return false;
+  session.sampler_.AcceptAll(ids, count);
   session.Append(ids, count);
   return true;
 }

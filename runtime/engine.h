@@ -27,6 +27,7 @@ struct StepSpan {
   StepSpan* next = nullptr;  // another sequence's
   size_t done = 0;           // out: ids that are in the context now
   bool cancelled = false;    // out: ended early by Session::Cancel()
+  bool again = false;        // ids that were in the context before: the sampler knows them
   PassSpan pass = {};        // its part of the pass that is being made
 };
 

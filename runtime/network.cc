@@ -156,6 +156,7 @@ void NetworkWalk::Shared() {
   StateWalk count(dry, Shape(), nullptr);
   DeclareState(count, false);
   network_->state_lines = count.count();
+  network_->fixed_state = count.has_blocks();
   network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
 }
 
@@ -206,6 +207,7 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
   scratch([&] { TakeScratch(arena_, t, needs_.ffn, &b.mixers.ffn); });
   scratch([&] { TakeScratch(arena_, t, m.width, needs_.experts, &b.mixers.experts); });
   scratch([&] { TakeScratch(arena_, t, needs_.short_conv, &b.mixers.short_conv); });
+  scratch([&] { TakeScratch(arena_, t, needs_.state_space, &b.mixers.state_space); });
 
   if (repack_bytes_ > 0) {
     arena_.BeginScratch();

@@ -66,6 +66,7 @@ struct Network {
   uint64_t kv_recent_bytes = 0;            // and int8 rows beside int4 ones
   uint64_t kv_bytes_per_token = 0;
   uint64_t kv_bytes_per_context_token = 0; // layers without a ring
+  bool fixed_state = false;                // some lines are fixed blocks
   uint64_t prefix_kv_bytes = 0;            // of the prefix that all slots share
   uint64_t weight_bytes_per_step = 0;      // read by the linear layers for one token, head included
 };

@@ -61,6 +61,9 @@ class Sampler {
   // Notes a token as recent: those of the prompt and each one that was chosen. Ids outside the vocabulary
   // are ignored.
   void Accept(int32_t id);
+  void AcceptAll(const int32_t* ids, size_t count) {
+    for (size_t i = 0; i < count; ++i) Accept(ids[i]);
+  }
   // Becomes a copy of a sampler with the same memory: options, random numbers, recent tokens.
   void CopyFrom(const Sampler& other);
   // Chooses from logits[0, vocabulary). Does not Accept. kNotFinite (got = the id) when a logit is NaN or

@@ -33,10 +33,17 @@ struct Stretch {
 
 // Calls visit(Stretch) in the order of the stream, for lines that hold newest rows or for the others.
 template <typename Visit>
-void ForStretches(const Network& n, size_t distance, uint64_t position, uint64_t oldest_query, bool newest, Visit visit) {
+void ForStretches(const Network& n, size_t distance, unsigned version, uint64_t position, uint64_t oldest_query, bool newest, Visit visit) {
   for (uint32_t i = 0; i < n.state_lines; ++i) {
     const StateLine& line = n.state[i];
     if ((line.newest_of != -1) != newest) continue;
+    if (line.fixed()) {
+      // As one row.
+      CacheRows row = InSlot(line, distance);
+      row.base += version * row.row_bytes;
+      if (position > 0) visit(Stretch{row, 0, line.width, 0, 1});
+      continue;
+    }
     const uint64_t sinks = std::min<uint64_t>(line.sink_tokens, position);
     uint64_t first = sinks;
     if (newest) {
@@ -58,13 +65,13 @@ void ForStretches(const Network& n, size_t distance, uint64_t position, uint64_t
 uint64_t TotalBytes(const Network& n, const StateHeader& h) {
   uint64_t bytes = sizeof h + n.state_lines * sizeof(StateRecord) + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.outputs;
   const auto add = [&](const Stretch& s) { bytes += (s.end - s.begin) * s.rows.row_bytes; };
-  ForStretches(n, 0, h.position, h.oldest_query, false, add);
-  ForStretches(n, 0, h.position, h.oldest_query, true, add);
+  ForStretches(n, 0, 0, h.position, h.oldest_query, false, add);
+  ForStretches(n, 0, 0, h.position, h.oldest_query, true, add);
   return bytes + kTrailerBytes;
 }
 
 StateRecord RecordOf(const StateLine& line) {
-  return {static_cast<uint32_t>(line.rows.type), line.heads, line.width, line.window};
+  return {line.fixed() ? kFixedBlock : static_cast<uint32_t>(line.rows.type), line.heads, line.width, line.window};
 }
 
 uint64_t HeaderChecksum(const StateHeader& h) { return ChecksumOf(&h, offsetof(StateHeader, header_checksum)); }
@@ -310,7 +317,7 @@ Status Session::SaveState(const StateWriter& writer) const {
   }
   if (h.outputs != 0) out.Put(logits(), h.outputs * sizeof(float));
   for (const bool newest : {false, true}) {
-    ForStretches(n, distance_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
+    ForStretches(n, distance_, version_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
   }
   return out.Finish() ? Status::Ok() : Bad(Code::kIo, "the saved state could not be written", "write");
 }
@@ -328,14 +335,14 @@ bool Session::ReadState(const StateReader& reader, const StateHeader& h) {
   if (!in.Get(last_logits_, h.outputs * sizeof(float))) return false;
   bool ok = true;
   const auto get = [&](const Stretch& s) { ok = ok && GetRows(s, in); };
-  ForStretches(n, distance_, h.position, h.oldest_query, false, get);
+  ForStretches(n, distance_, version_, h.position, h.oldest_query, false, get);
   for (uint32_t i = 0; ok && i < n.state_lines; ++i) {
     const StateLine& line = n.state[i];
     if (line.newest_of != -1) {
       RestoreNewest(line, n.state[line.newest_of], distance_, static_cast<size_t>(h.position), kNoneWritten);
     }
   }
-  ForStretches(n, distance_, h.position, h.oldest_query, true, get);
+  ForStretches(n, distance_, version_, h.position, h.oldest_query, true, get);
   return ok;
 }
 

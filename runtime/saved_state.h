@@ -46,8 +46,10 @@ struct StateHeader {
 };
 static_assert(sizeof(StateHeader) == 128);
 
+inline constexpr uint32_t kFixedBlock = 255;
+
 struct StateRecord {
-  uint32_t type;   // CacheType
+  uint32_t type;   // CacheType, or kFixedBlock: one row, that at `position`
   uint32_t heads, width;
   uint32_t window;
 };

@@ -77,6 +77,19 @@ int32_t StateWalk::Recent(const char* name, uint32_t width, uint32_t window, int
   return Add(line);
 }
 
+int32_t StateWalk::Block(const char* name, uint32_t numbers, int32_t layer) {
+  StateLine line;
+  line.rows.row_bytes = size_t{numbers} * sizeof(float);
+  line.heads = 1;
+  line.width = numbers;
+  line.checkpoints = static_cast<uint32_t>(CeilDiv(pass_tokens_, kCheckpointTokens)) + 1;
+  has_blocks_ = true;
+  line.rows.rows = 2 + line.checkpoints;
+  line.rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, line.rows.rows, line.rows.row_bytes, layer));
+  if (begin_ == nullptr) begin_ = line.rows.base;
+  return Add(line);
+}
+
 uint8_t* StateWalk::Finish() {
   const uint64_t rows = RoundUp(static_cast<size_t>(positions_), together_), before = arena_.Bytes();
   uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows - prefix_tokens_, strips_, -1));
@@ -102,6 +115,10 @@ void StateWalk::FinishPrefix(StateLine* lines) {
 }
 
 size_t OldestQuery(const StateLine& line, size_t written) {
+  if (line.fixed()) {
+    const size_t last = written / kCheckpointTokens;
+    return last < line.checkpoints ? 0 : (last + 1 - line.checkpoints) * kCheckpointTokens;
+  }
   const size_t ring = line.rows.ring_rows;
   // Rows from sink_tokens up to written - ring are gone; a query sees window - 1 rows before its own.
   if (ring == 0 || line.newest_of != -1 || written <= ring + line.sink_tokens) return 0;
@@ -110,6 +127,10 @@ size_t OldestQuery(const StateLine& line, size_t written) {
 
 void CopyRows(const StateLine& line, size_t written, size_t from, size_t to) {
   const CacheRows source = InSlot(line, from), target = InSlot(line, to);
+  if (line.fixed()) {
+    if (written > 0) std::memcpy(target.base, source.base, source.rows * source.row_bytes);
+    return;
+  }
   // A ring that has gone round has all its places in use.
   const bool round = source.ring_rows != 0 && written > source.ring_rows;
   const size_t places = round ? source.rows : written == 0 ? 0 : source.Place(written - 1) + 1;
@@ -133,6 +154,11 @@ void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint
       x[i] = static_cast<float>(static_cast<int64_t>(*state) >> 40) * 0x1p-23f;
     }
   };
+  if (line.fixed()) {
+    float* numbers = reinterpret_cast<float*>(rows.base);
+    for (size_t i = 0; i < rows.rows * line.width; i += line.width) randomise(numbers + i);
+    return;
+  }
   float x[kMaxHeadWidth];
   for (size_t p = rows.shared_rows(); p < positions; ++p) {
     for (size_t head = 0; head < line.heads; ++head) {

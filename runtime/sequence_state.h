@@ -1,5 +1,6 @@
-// What is kept of a sequence, as declarations: each mixer of each layer declares lines of rows, one row per position, and
-// saving, loading, forking and rewinding walk over the lines without knowing who declared them.
+// What is kept of a sequence, as declarations: each mixer of each layer declares lines, and saving, loading, forking and rewinding
+// walk over the lines without knowing who declared them. A line has a row per position, or it is one fixed block, what a
+// recurrent mixer knows of everything before.
 //
 // A line grows with the context, or it is a ring, whose old rows make room for new ones. All growing lines of a slot lie in
 // one piece of memory, chunk by chunk (256 positions of every line, then the next 256), so that it is touched from its
@@ -9,6 +10,10 @@
 //
 // Every session slot has its lines at the same distances from its own begin. The lines that are stored are those of slot
 // 0; InSlot() moves them.
+//
+// A fixed block is there twice: a pass reads one and writes the other, and they change places when the pass counts, so that a
+// cancelled one leaves no trace. At every multiple of kCheckpointTokens a pass leaves a copy; of these the newest are kept. A
+// sequence goes back to a checkpoint and reads the ids after it again (Session::Rewind).
 //
 // Where sequences have a prefix in common, its chunks lie once for all, behind rings as they stand at the prefix's end: a slot
 // of its own, whose growing lines are the first chunks of every other slot's.
@@ -27,9 +32,26 @@ struct StateLine {
   uint32_t window = 0;
   uint32_t sink_tokens = 0;
   int32_t newest_of = -1;    // not -1: the newest rows of that line, in more bits
+  uint32_t checkpoints = 0;  // not 0: a fixed block of `width` floats, there 2 + so many times at rows.base
 
   bool grows() const { return rows.chunk_bytes != 0; }
+  bool fixed() const { return checkpoints != 0; }
 };
+
+inline constexpr size_t kCheckpointTokens = 256;
+
+// The places of a fixed block in one slot.
+struct StateBlock {
+  float* base;
+  size_t numbers, checkpoints;
+
+  float* Version(unsigned version) const { return base + version * numbers; }
+  // Of a multiple of kCheckpointTokens.
+  float* Checkpoint(size_t position) const { return base + (2 + position / kCheckpointTokens % checkpoints) * numbers; }
+};
+inline StateBlock BlockInSlot(const StateLine& line, size_t distance) {
+  return {reinterpret_cast<float*>(line.rows.base + distance), line.width, line.checkpoints};
+}
 
 // The rows of the slot that lies `distance` bytes behind slot 0.
 inline CacheRows InSlot(const StateLine& line, size_t distance) {
@@ -62,12 +84,15 @@ class StateWalk {
   // The newest `window` rows of `width` floats, one per position: a ring of their own, whatever attention keeps, with which a
   // sequence can go back a pass and kRewindRows. `name`: of the line in the plan.
   int32_t Recent(const char* name, uint32_t width, uint32_t window, int32_t layer);
+  // A fixed block of `numbers` floats. As many checkpoints as it takes to go back a pass.
+  int32_t Block(const char* name, uint32_t numbers, int32_t layer);
   // Takes the growing lines, from the prefix's end on. Returns the slot's begin, null when measuring.
   uint8_t* Finish();
   // The same for the slot of the prefix, whose growing lines end there. Stores where they are in `lines`, those of slot 0.
   void FinishPrefix(StateLine* lines);
 
   uint32_t count() const { return count_; }
+  bool has_blocks() const { return has_blocks_; }
   // Of the arena, after Finish(): rows of attention.
   uint64_t bytes() const { return bytes_; }
   uint64_t ring_bytes() const { return ring_bytes_; }
@@ -84,13 +109,15 @@ class StateWalk {
   const uint64_t positions_, pass_tokens_, prefix_tokens_;
   StateLine* lines_;
   uint32_t count_ = 0;
+  bool has_blocks_ = false;
   uint64_t strips_ = 0;  // bytes of one position in all growing lines
   size_t together_ = 1;  // rows that are taken together: blocks of them, if one of the growing lines has blocks
   uint64_t bytes_ = 0, ring_bytes_ = 0, newest_bytes_ = 0;
   uint8_t* begin_ = nullptr;
 };
 
-// The smallest position at which a query still finds every row of the line, when rows [0, written) were written in order.
+// The smallest position at which a query still finds every row of the line, when rows [0, written) were written in order; of a
+// fixed block its oldest checkpoint.
 size_t OldestQuery(const StateLine& line, size_t written);
 
 // Copies what is there of the line's rows [0, written) and what is not shared, from one slot to another; both distances as for

@@ -82,11 +82,9 @@ Status Session::Prefill(const int32_t* ids, size_t count, const Progress& progre
 }
 
 void Session::Append(const int32_t* ids, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    sampler_.Accept(ids[i]);
-    if (ids_ != nullptr) ids_[position_ + i] = ids[i];
-  }
+  std::copy_n(ids, count, ids_ + position_);
   position_ += count;
+  version_ = 1 - version_;
 }
 
 Status Session::EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user) {
@@ -153,7 +151,15 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   ++changes_;
   position_ = written_ = position;
   loaded_limit_ = rewind_limit;
-  if (ids_ != nullptr) std::fill(ids_ + begin(), ids_ + position, kUnknownId);
+  std::fill(ids_ + begin(), ids_ + position, kUnknownId);
+  const Network& n = network();
+  for (uint32_t i = 0; n.fixed_state && i < n.state_lines; ++i) {
+    if (!n.state[i].fixed()) continue;
+    // The only checkpoint that there can be.
+    const StateBlock block = BlockInSlot(n.state[i], distance_);
+    loaded_limit_ = position;
+    if (position % kCheckpointTokens == 0) std::copy_n(block.Version(version_), block.numbers, block.Checkpoint(position));
+  }
   // Angles of keys that are rotated when read: passes fill in their own positions only.
   const TurnHolder turn(engine_->turns());
   for (uint32_t i = 0; i < network().block_count; ++i) {
@@ -185,34 +191,51 @@ Status Session::Rewind(size_t position) {
   }
   ++changes_;
   // The logits belong to the last token; they stay valid when nothing is forgotten.
-  if (position < position_) has_logits_ = false;
+  if (position == position_) return Status::Ok();
+  has_logits_ = false;
   const Network& n = network();
+  const size_t to = n.fixed_state ? position / kCheckpointTokens * kCheckpointTokens : position;
   for (uint32_t i = 0; i < n.state_lines; ++i) {
     const StateLine& line = n.state[i];
-    if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, position, written_);
+    if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, to, written_);
+    if (!line.fixed() || to == 0) continue;
+    const StateBlock block = BlockInSlot(line, distance_);
+    std::copy_n(block.Checkpoint(to), block.numbers, block.Version(version_));
   }
-  position_ = position;
+  position_ = to;
   if (position == 0) written_ = loaded_limit_ = 0;
   if (position != 0 && position == begin()) CopyState(*engine_->prefix());
-  return Status::Ok();
+  return position_ == position ? Status::Ok() : ReadAgain(position);
 }
 
-Status Session::RewindToCommon(const int32_t* ids, size_t count, size_t* kept) {
+Status Session::ReadAgain(size_t position) {
+  StepSpan span = {.session = this, .ids = ids_ + position_, .count = position - position_, .again = true};
+  engine_->RunSpans(&span);
+  has_logits_ = false;
+  return span.cancelled ? Stopped(span.done, span.count) : Status::Ok();
+}
+
+Result<size_t> Session::Common(const int32_t* ids, size_t count) const {
   size_t common = 0;
-  while (ids_ != nullptr && common < position_ && common + 1 < count && ids_[common] == ids[common]) ++common;
+  while (common < position_ && common + 1 < count && ids_[common] == ids[common]) ++common;
   if (common < begin()) return Status::Error(Code::kWrongState, "does not begin with the engine's prefix").Got(common).Wanted(begin());
-  if (common < RewindLimit()) common = begin();
-  THIMBLE_RETURN_IF_ERROR(Rewind(common));
+  return common < RewindLimit() ? begin() : common;
+}
+
+Status Session::RewindAndForget(size_t position) {
+  THIMBLE_RETURN_IF_ERROR(Rewind(position));
   sampler_.Resume(sampler_.options().seed, sampler_.random_state());
-  for (size_t i = common - std::min<size_t>(common, sampler_.options().repeat_last_n); i < common; ++i) sampler_.Accept(ids_[i]);
-  *kept = common;
+  const size_t recent = std::min<size_t>(position, sampler_.options().repeat_last_n);
+  sampler_.AcceptAll(ids_ + position - recent, recent);
   return Status::Ok();
 }
 
 size_t Session::RewindLimit() const {
   size_t limit = std::max(loaded_limit_, begin());
   for (uint32_t i = 0; i < network().state_lines; ++i) limit = std::max(limit, OldestQuery(network().state[i], written_));
-  return limit;
+  if (!network().fixed_state) return limit;
+  // From a checkpoint on, which sees what it sees of all lines.
+  return std::min(RoundUp(limit, kCheckpointTokens), position_);
 }
 
 void Session::CopyState(const Session& from) {
@@ -221,6 +244,7 @@ void Session::CopyState(const Session& from) {
   position_ = from.position_;
   written_ = from.written_;
   loaded_limit_ = from.loaded_limit_;
+  version_ = from.version_;
 }
 
 void Session::Fork(const Session& from) {
@@ -228,7 +252,7 @@ void Session::Fork(const Session& from) {
   CopyState(from);
   ++changes_;
   sampler_.CopyFrom(from.sampler_);
-  if (ids_ != nullptr) std::copy_n(from.ids_, from.position_, ids_);
+  std::copy_n(from.ids_, from.position_, ids_);
   has_logits_ = from.has_logits_;
   if (has_logits_) {
     last_logits_ = logits_;

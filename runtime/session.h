@@ -43,7 +43,7 @@ class Session {
   const TokenizerData* tokenizer() const;   // null where the model has none
   Generation* generation() const { return generation_; }  // null for encoders
   // [capacity()]: [0, position()) is what the context holds, kUnknownId where rows did not come from ids; behind it there
-  // is room for ids on their way into it. Null without tokenizer.
+  // is room for ids on their way into it. Null for encoders.
   static constexpr int32_t kUnknownId = -1;
   int32_t* ids() const { return ids_; }
 
@@ -79,10 +79,11 @@ class Session {
   // Where it begins: behind the engine's prefix, at 0 without one.
   size_t begin() const;
   Status Rewind(size_t position);
-  // Rewinds to where ids() and these ids (at least one) part, but before the last of them, whose logits are wanted; to begin()
-  // where that is further than Rewind() goes. The sampler's recent tokens become those of what is left. *kept: the position.
-  // kWrongState: they part before begin().
-  Status RewindToCommon(const int32_t* ids, size_t count, size_t* kept);
+  // Where ids() and these ids (at least one) part, but before the last of them, whose logits are wanted; begin() where that is
+  // further back than Rewind() goes. kWrongState: they part before begin().
+  Result<size_t> Common(const int32_t* ids, size_t count) const;
+  // The sampler's recent tokens become those of what is left.
+  Status RewindAndForget(size_t position);
   // Smallest position beside begin() that Rewind() takes.
   size_t RewindLimit() const;
   // Becomes a copy of `from`, another session of the same engine that nobody uses meanwhile: state, logits, sampler.
@@ -103,6 +104,8 @@ class Session {
   void TakePrefix();
   // Rows and position of another session.
   void CopyState(const Session& from);
+  // From a checkpoint to `position`, over the ids that were read before.
+  Status ReadAgain(size_t position);
   // A finished pass has appended these.
   void Append(const int32_t* ids, size_t count);
   bool ReadState(const StateReader& in, const StateHeader& header);
@@ -124,6 +127,7 @@ class Session {
   bool has_logits_ = false;
   uint32_t changes_ = 0;
   size_t position_ = 0;
+  unsigned version_ = 0;       // which of the two states of fixed blocks is that at position_
   size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
   size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one
 };

@@ -12,6 +12,7 @@
 #include "format/mixers/experts/spec.h"
 #include "format/mixers/feed_forward/spec.h"
 #include "format/mixers/short_conv/spec.h"
+#include "format/mixers/state_space/spec.h"
 
 namespace thimble {
 
@@ -21,14 +22,14 @@ enum class MixerKind : uint8_t {
   kFeedForward,
   kExperts,
   kShortConvolution,
-  kGatedDelta,
   kStateSpace,
+  kGatedDelta,
   kPerLayerInput,
 };
 inline constexpr MixerKind kLastMixerKind = MixerKind::kPerLayerInput;
 
 // In the order of MixerKind.
-using MixerSpec = std::variant<AttentionSpec, FfnSpec, ExpertsSpec, ShortConvSpec>;
+using MixerSpec = std::variant<AttentionSpec, FfnSpec, ExpertsSpec, ShortConvSpec, StateSpaceSpec>;
 
 inline MixerKind KindOf(const MixerSpec& mixer) { return static_cast<MixerKind>(mixer.index()); }
 

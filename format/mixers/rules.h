@@ -26,16 +26,19 @@ uint32_t CountMixers(const fb::Header& header, const AttentionSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const FfnSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const ExpertsSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const ShortConvSpec& kind);
+uint32_t CountMixers(const fb::Header& header, const StateSpaceSpec& kind);
 
 // Any index. Kinds inside the table that are unknown, or not run, are refused by name; nothing else is checked.
 Status ReadMixer(const fb::Header& header, uint32_t index, AttentionSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, FfnSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, ExpertsSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, ShortConvSpec* out);
+Status ReadMixer(const fb::Header& header, uint32_t index, StateSpaceSpec* out);
 
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const AttentionSpec& attention);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& ffn);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const ExpertsSpec& experts);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const ShortConvSpec& conv);
+Status CheckMixer(const Rules& rules, const BlockPlace& place, const StateSpaceSpec& state_space);
 
 }  // namespace thimble

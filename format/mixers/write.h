@@ -14,6 +14,7 @@ struct MixerTables {
   std::vector<flatbuffers::Offset<fb::FeedForward>> feed_forwards;
   std::vector<flatbuffers::Offset<fb::Experts>> experts;
   std::vector<flatbuffers::Offset<fb::ShortConv>> short_convs;
+  std::vector<flatbuffers::Offset<fb::StateSpace>> state_spaces;
 };
 
 // Return the index in the vector.
@@ -21,5 +22,6 @@ uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const AttentionSpec& atte
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ExpertsSpec& experts, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ShortConvSpec& conv, MixerTables* tables);
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const StateSpaceSpec& state_space, MixerTables* tables);
 
 }  // namespace thimble

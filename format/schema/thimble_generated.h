@@ -44,6 +44,9 @@ struct ExpertsBuilder;
 struct ShortConv;
 struct ShortConvBuilder;
 
+struct StateSpace;
+struct StateSpaceBuilder;
+
 struct Mixer;
 
 struct Block;
@@ -1243,6 +1246,228 @@ inline ::flatbuffers::Offset<ShortConv> CreateShortConv(
   return builder_.Finish();
 }
 
+struct StateSpace FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef StateSpaceBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_HEADS = 4,
+    VT_HEAD_WIDTH = 6,
+    VT_GROUPS = 8,
+    VT_STATES = 10,
+    VT_TAPS = 12,
+    VT_MIN_STEP = 14,
+    VT_MAX_STEP = 16,
+    VT_GATE = 18,
+    VT_INPUT = 20,
+    VT_STEP = 22,
+    VT_OUT = 24,
+    VT_CONV_WEIGHT = 26,
+    VT_CONV_BIAS = 28,
+    VT_DECAY = 30,
+    VT_STEP_BIAS = 32,
+    VT_SKIP = 34,
+    VT_NORM = 36,
+    VT_NORM_GROUPS = 38,
+    VT_GATE_AFTER_NORM = 40
+  };
+  uint32_t heads() const {
+    return GetField<uint32_t>(VT_HEADS, 0);
+  }
+  uint32_t head_width() const {
+    return GetField<uint32_t>(VT_HEAD_WIDTH, 0);
+  }
+  uint32_t groups() const {
+    return GetField<uint32_t>(VT_GROUPS, 0);
+  }
+  uint32_t states() const {
+    return GetField<uint32_t>(VT_STATES, 0);
+  }
+  uint32_t taps() const {
+    return GetField<uint32_t>(VT_TAPS, 0);
+  }
+  float min_step() const {
+    return GetField<float>(VT_MIN_STEP, 0.0f);
+  }
+  float max_step() const {
+    return GetField<float>(VT_MAX_STEP, 0.0f);
+  }
+  const thimble::fb::Linear *gate() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_GATE);
+  }
+  const thimble::fb::Linear *input() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_INPUT);
+  }
+  const thimble::fb::Linear *step() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_STEP);
+  }
+  const thimble::fb::Linear *out() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_OUT);
+  }
+  int32_t conv_weight() const {
+    return GetField<int32_t>(VT_CONV_WEIGHT, -1);
+  }
+  int32_t conv_bias() const {
+    return GetField<int32_t>(VT_CONV_BIAS, -1);
+  }
+  int32_t decay() const {
+    return GetField<int32_t>(VT_DECAY, -1);
+  }
+  int32_t step_bias() const {
+    return GetField<int32_t>(VT_STEP_BIAS, -1);
+  }
+  int32_t skip() const {
+    return GetField<int32_t>(VT_SKIP, -1);
+  }
+  const thimble::fb::Norm *norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_NORM);
+  }
+  uint32_t norm_groups() const {
+    return GetField<uint32_t>(VT_NORM_GROUPS, 0);
+  }
+  bool gate_after_norm() const {
+    return GetField<uint8_t>(VT_GATE_AFTER_NORM, 0) != 0;
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint32_t>(verifier, VT_HEADS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_HEAD_WIDTH, 4) &&
+           VerifyField<uint32_t>(verifier, VT_GROUPS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_STATES, 4) &&
+           VerifyField<uint32_t>(verifier, VT_TAPS, 4) &&
+           VerifyField<float>(verifier, VT_MIN_STEP, 4) &&
+           VerifyField<float>(verifier, VT_MAX_STEP, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_GATE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_INPUT, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_STEP, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_OUT, 4) &&
+           VerifyField<int32_t>(verifier, VT_CONV_WEIGHT, 4) &&
+           VerifyField<int32_t>(verifier, VT_CONV_BIAS, 4) &&
+           VerifyField<int32_t>(verifier, VT_DECAY, 4) &&
+           VerifyField<int32_t>(verifier, VT_STEP_BIAS, 4) &&
+           VerifyField<int32_t>(verifier, VT_SKIP, 4) &&
+           VerifyOffset(verifier, VT_NORM) &&
+           verifier.VerifyTable(norm()) &&
+           VerifyField<uint32_t>(verifier, VT_NORM_GROUPS, 4) &&
+           VerifyField<uint8_t>(verifier, VT_GATE_AFTER_NORM, 1) &&
+           verifier.EndTable();
+  }
+};
+
+struct StateSpaceBuilder {
+  typedef StateSpace Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_heads(uint32_t heads) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_HEADS, heads, 0);
+  }
+  void add_head_width(uint32_t head_width) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_HEAD_WIDTH, head_width, 0);
+  }
+  void add_groups(uint32_t groups) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_GROUPS, groups, 0);
+  }
+  void add_states(uint32_t states) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_STATES, states, 0);
+  }
+  void add_taps(uint32_t taps) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_TAPS, taps, 0);
+  }
+  void add_min_step(float min_step) {
+    fbb_.AddElement<float>(StateSpace::VT_MIN_STEP, min_step, 0.0f);
+  }
+  void add_max_step(float max_step) {
+    fbb_.AddElement<float>(StateSpace::VT_MAX_STEP, max_step, 0.0f);
+  }
+  void add_gate(const thimble::fb::Linear *gate) {
+    fbb_.AddStruct(StateSpace::VT_GATE, gate);
+  }
+  void add_input(const thimble::fb::Linear *input) {
+    fbb_.AddStruct(StateSpace::VT_INPUT, input);
+  }
+  void add_step(const thimble::fb::Linear *step) {
+    fbb_.AddStruct(StateSpace::VT_STEP, step);
+  }
+  void add_out(const thimble::fb::Linear *out) {
+    fbb_.AddStruct(StateSpace::VT_OUT, out);
+  }
+  void add_conv_weight(int32_t conv_weight) {
+    fbb_.AddElement<int32_t>(StateSpace::VT_CONV_WEIGHT, conv_weight, -1);
+  }
+  void add_conv_bias(int32_t conv_bias) {
+    fbb_.AddElement<int32_t>(StateSpace::VT_CONV_BIAS, conv_bias, -1);
+  }
+  void add_decay(int32_t decay) {
+    fbb_.AddElement<int32_t>(StateSpace::VT_DECAY, decay, -1);
+  }
+  void add_step_bias(int32_t step_bias) {
+    fbb_.AddElement<int32_t>(StateSpace::VT_STEP_BIAS, step_bias, -1);
+  }
+  void add_skip(int32_t skip) {
+    fbb_.AddElement<int32_t>(StateSpace::VT_SKIP, skip, -1);
+  }
+  void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
+    fbb_.AddOffset(StateSpace::VT_NORM, norm);
+  }
+  void add_norm_groups(uint32_t norm_groups) {
+    fbb_.AddElement<uint32_t>(StateSpace::VT_NORM_GROUPS, norm_groups, 0);
+  }
+  void add_gate_after_norm(bool gate_after_norm) {
+    fbb_.AddElement<uint8_t>(StateSpace::VT_GATE_AFTER_NORM, static_cast<uint8_t>(gate_after_norm), 0);
+  }
+  explicit StateSpaceBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<StateSpace> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<StateSpace>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<StateSpace> CreateStateSpace(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint32_t heads = 0,
+    uint32_t head_width = 0,
+    uint32_t groups = 0,
+    uint32_t states = 0,
+    uint32_t taps = 0,
+    float min_step = 0.0f,
+    float max_step = 0.0f,
+    const thimble::fb::Linear *gate = nullptr,
+    const thimble::fb::Linear *input = nullptr,
+    const thimble::fb::Linear *step = nullptr,
+    const thimble::fb::Linear *out = nullptr,
+    int32_t conv_weight = -1,
+    int32_t conv_bias = -1,
+    int32_t decay = -1,
+    int32_t step_bias = -1,
+    int32_t skip = -1,
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
+    uint32_t norm_groups = 0,
+    bool gate_after_norm = false) {
+  StateSpaceBuilder builder_(_fbb);
+  builder_.add_norm_groups(norm_groups);
+  builder_.add_norm(norm);
+  builder_.add_skip(skip);
+  builder_.add_step_bias(step_bias);
+  builder_.add_decay(decay);
+  builder_.add_conv_bias(conv_bias);
+  builder_.add_conv_weight(conv_weight);
+  builder_.add_out(out);
+  builder_.add_step(step);
+  builder_.add_input(input);
+  builder_.add_gate(gate);
+  builder_.add_max_step(max_step);
+  builder_.add_min_step(min_step);
+  builder_.add_taps(taps);
+  builder_.add_states(states);
+  builder_.add_groups(groups);
+  builder_.add_head_width(head_width);
+  builder_.add_heads(heads);
+  builder_.add_gate_after_norm(gate_after_norm);
+  return builder_.Finish();
+}
+
 struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef BlockBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -1776,7 +2001,8 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_CHAT_TEMPLATE = 28,
     VT_METADATA = 30,
     VT_EXPERTS = 32,
-    VT_SHORT_CONVS = 34
+    VT_SHORT_CONVS = 34,
+    VT_STATE_SPACES = 36
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -1826,6 +2052,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *>(VT_SHORT_CONVS);
   }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *>(VT_STATE_SPACES);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -1867,6 +2096,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_SHORT_CONVS) &&
            verifier.VerifyVector(short_convs()) &&
            verifier.VerifyVectorOfTables(short_convs()) &&
+           VerifyOffset(verifier, VT_STATE_SPACES) &&
+           verifier.VerifyVector(state_spaces()) &&
+           verifier.VerifyVectorOfTables(state_spaces()) &&
            verifier.EndTable();
   }
 };
@@ -1923,6 +2155,9 @@ struct HeaderBuilder {
   void add_short_convs(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs) {
     fbb_.AddOffset(Header::VT_SHORT_CONVS, short_convs);
   }
+  void add_state_spaces(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces) {
+    fbb_.AddOffset(Header::VT_STATE_SPACES, state_spaces);
+  }
   explicit HeaderBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1951,9 +2186,11 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::String> chat_template = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0) {
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces = 0) {
   HeaderBuilder builder_(_fbb);
   builder_.add_content_id(content_id);
+  builder_.add_state_spaces(state_spaces);
   builder_.add_short_convs(short_convs);
   builder_.add_experts(experts);
   builder_.add_metadata(metadata);
@@ -1989,7 +2226,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const char *chat_template = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr) {
+    const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
   auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
@@ -2004,6 +2242,7 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto metadata__ = metadata ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Metadata>>(*metadata) : 0;
   auto experts__ = experts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Experts>>(*experts) : 0;
   auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
+  auto state_spaces__ = state_spaces ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::StateSpace>>(*state_spaces) : 0;
   return thimble::fb::CreateHeader(
       _fbb,
       name__,
@@ -2021,7 +2260,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       chat_template__,
       metadata__,
       experts__,
-      short_convs__);
+      short_convs__,
+      state_spaces__);
 }
 
 inline const thimble::fb::Header *GetHeader(const void *buf) {

@@ -47,8 +47,10 @@ Status TokenizeMessages(thimble_session* session, const thimble_generation& g, s
                                      b.chat_ids, capacity, count, end_of_turn);
   if (status.code == Code::kBufferTooSmall) return ContextFull("messages", *count, capacity);
   THIMBLE_RETURN_IF_ERROR(status);
-  Status rewound = session->RewindToCommon(b.chat_ids, *count, kept);
-  if (!rewound.ok()) return rewound.At("generation").Field("messages");
+  Result<size_t> common = session->Common(b.chat_ids, *count);
+  if (!common.ok()) return Status(common.status()).At("generation").Field("messages");
+  *kept = common.value();
+  // Behind what rewinding looks at.
   std::copy(b.chat_ids + *kept, b.chat_ids + *count, session->ids() + *kept);
   return Status::Ok();
 }
@@ -56,6 +58,7 @@ Status TokenizeMessages(thimble_session* session, const thimble_generation& g, s
 Status ReadMessages(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn) {
   size_t all = 0, kept = 0;
   THIMBLE_RETURN_IF_ERROR(TokenizeMessages(session, g, &all, &kept, end_of_turn));
+  THIMBLE_RETURN_IF_ERROR(session->RewindAndForget(kept));
   *count = all - kept;
   return session->Prefill(session->ids() + kept, *count, ProgressOf(g));
 }

@@ -9,10 +9,11 @@
 #include "runtime/mixers/experts/op.h"
 #include "runtime/mixers/feed_forward/op.h"
 #include "runtime/mixers/short_conv/op.h"
+#include "runtime/mixers/state_space/op.h"
 
 namespace thimble {
 
-using MixerOp = std::variant<AttentionOp, FfnOp, ExpertsOp, ShortConvOp>;
+using MixerOp = std::variant<AttentionOp, FfnOp, ExpertsOp, ShortConvOp, StateSpaceOp>;
 static_assert(std::variant_size_v<MixerOp> == std::variant_size_v<MixerSpec>);
 
 // The op of a spec's kind, for decltype alone.
@@ -20,6 +21,7 @@ AttentionOp OpOf(const AttentionSpec&);
 FfnOp OpOf(const FfnSpec&);
 ExpertsOp OpOf(const ExpertsSpec&);
 ShortConvOp OpOf(const ShortConvSpec&);
+StateSpaceOp OpOf(const StateSpaceSpec&);
 
 // What all blocks of a kind need of scratch, the widest of each.
 struct MixerNeeds {
@@ -27,6 +29,7 @@ struct MixerNeeds {
   FfnNeeds ffn;
   ExpertsNeeds experts;
   ShortConvNeeds short_conv;
+  StateSpaceNeeds state_space;
 };
 
 // Scratch: one mixer's at a time.
@@ -35,6 +38,7 @@ struct MixerBuffers {
   FfnBuffers ffn;
   ExpertsBuffers experts;
   ShortConvBuffers short_conv;
+  StateSpaceBuffers state_space;
 };
 
 }  // namespace thimble

@@ -1,6 +1,8 @@
 // What `thimble inspect` shows. Kinds are written by name; a part that a model does not have is left out.
 #include "targets/cli/inspect_report.h"
 
+#include <cmath>
+
 #include "format/container.h"
 #include "format/model_file.h"
 #include "format/tokenizer_data.h"
@@ -92,6 +94,21 @@ class Inspector {
     AddLinear(&out, "value", c.value);
     AddLinear(&out, "out", c.out);
     if (c.bias != kNoTensor) out["bias"] = true;
+    return out;
+  }
+
+  Json Mixer(const StateSpaceSpec& s) const {
+    Json out = {{"heads", s.heads}, {"head_width", s.head_width}, {"groups", s.groups}, {"states", s.states}, {"taps", s.taps}};
+    if (s.min_step != 0) out["min_step"] = Short(s.min_step);
+    if (!std::isinf(s.max_step)) out["max_step"] = Short(s.max_step);
+    AddLinear(&out, "gate", s.gate);
+    AddLinear(&out, "input", s.input);
+    AddLinear(&out, "step", s.step);
+    AddLinear(&out, "out", s.out);
+    if (s.conv_bias != kNoTensor) out["conv_bias"] = true;
+    AddNorm(&out, "norm", s.norm);
+    if (s.norm_groups != 1) out["norm_groups"] = s.norm_groups;
+    if (s.gate_after_norm) out["gate_after_norm"] = true;
     return out;
   }
 

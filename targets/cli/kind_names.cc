@@ -105,8 +105,8 @@ const char* KindName(MixerKind kind) {
     case MixerKind::kFeedForward: return "feed_forward";
     case MixerKind::kExperts: return "experts";
     case MixerKind::kShortConvolution: return "short_convolution";
-    case MixerKind::kGatedDelta: return "gated_delta";
     case MixerKind::kStateSpace: return "state_space";
+    case MixerKind::kGatedDelta: return "gated_delta";
     case MixerKind::kPerLayerInput: return "per_layer_input";
   }
   return kNoKind;

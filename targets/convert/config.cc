@@ -173,6 +173,20 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
   return numbers;
 }
 
+std::pair<double, double> Config::Interval(const std::string& field, std::pair<double, double> fallback) {
+  const Json* value = Find(field);
+  if (value == nullptr) return fallback;
+  double ends[2] = {NAN, NAN};
+  for (size_t i = 0; i < 2 && value->is_array() && value->size() == 2; ++i) {
+    const Json& item = (*value)[i];
+    const Json* infinity = item.Find("__float__");
+    if (item.is_number()) ends[i] = item.as_double();
+    if (infinity != nullptr && *infinity == Json("Infinity")) ends[i] = INFINITY;
+  }
+  if (ends[0] >= 0 && ends[0] < ends[1]) return {ends[0], ends[1]};
+  Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected two rising numbers from 0 on");
+}
+
 uint32_t Config::WholeNumber(const std::string& field) {
   const Json* value = Find(field);
   if (value == nullptr) Refuse(Code::kInvalidModel, field, "is missing");

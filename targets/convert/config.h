@@ -33,6 +33,8 @@ class Config {
   std::string Text(const std::string& field, const std::string& fallback);
   // A list of finite numbers above 0; required.
   std::vector<double> PositiveNumbers(const std::string& field);
+  // Two numbers [low, high], 0 <= low < high; high may be infinite, also as {"__float__": "Infinity"}.
+  std::pair<double, double> Interval(const std::string& field, std::pair<double, double> fallback);
   // A list of `size` truth values, or nothing where the field is absent or no list.
   std::optional<std::vector<bool>> Flags(const std::string& field, uint32_t size);
   // Whole numbers from 0 on, one or a list of them; required, and an absent list is empty.

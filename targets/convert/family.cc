@@ -21,6 +21,7 @@ constexpr Family kFamilies[] = {
     {"olmoe", "olmoe", "OLMoE", PlanOlmoe},
     {"lfm2", "lfm2", "LFM2: short convolutions and attention", PlanLfm2},
     {"lfm2_moe", "lfm2_moe", "LFM2 with a mixture of experts", PlanLfm2Moe},
+    {"mamba2", "mamba2", "Mamba-2: selective state spaces alone", PlanMamba2},
     {"bert", "bert", "BERT sentence encoders (MiniLM, BGE, E5): hidden rows", PlanBert},
     {"phi3", "phi3", "Phi-3, Phi-4-mini (short context)", PlanPhi3},
     {"olmo2", "olmo2", "OLMo 2", PlanOlmo2},

@@ -37,6 +37,7 @@ ModelPlan PlanMixtral(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanOlmoe(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanLfm2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanLfm2Moe(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanBert(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint);

@@ -114,6 +114,29 @@ class Dump {
         .Field("bias", c.bias)
         .Close();
   }
+  Dump& Mixer(const StateSpaceSpec& s) {
+    return Open("state_space")
+        .Field("heads", s.heads)
+        .Field("head_width", s.head_width)
+        .Field("groups", s.groups)
+        .Field("states", s.states)
+        .Field("taps", s.taps)
+        .Field("min_step", s.min_step)
+        .Field("max_step", s.max_step)
+        .Linear("gate", s.gate)
+        .Linear("input", s.input)
+        .Linear("step", s.step)
+        .Linear("out", s.out)
+        .Field("conv_weight", s.conv_weight)
+        .Field("conv_bias", s.conv_bias)
+        .Field("decay", s.decay)
+        .Field("step_bias", s.step_bias)
+        .Field("skip", s.skip)
+        .Norm("norm", s.norm)
+        .Field("norm_groups", s.norm_groups)
+        .Field("gate_after_norm", s.gate_after_norm)
+        .Close();
+  }
   Dump& Block(const BlockSpec& block) {
     Open("block").Field("form", block.form).Norm("norm", block.norm);
     VisitAlternative(block.mixer, [this](const auto& mixer) { Mixer(mixer); });
@@ -223,7 +246,7 @@ struct Distinct {
     ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
     ffn.post_norm = Norm();
     ffn.scale = F(), ffn.output_scale = F();
-    BlockSpec experts, conv;
+    BlockSpec experts, conv, state_space;
     ExpertsSpec e;
     e.experts = U(), e.chosen = U();
     e.score = ExpertScore::kSigmoid;
@@ -236,7 +259,8 @@ struct Distinct {
     e.shared_gate = Linear();
     experts.mixer = e;
     conv.mixer = ShortConvSpec{U(), U(), Linear(), Linear(), Linear(), Linear(), I(), I()};
-    return {{attention, ffn, experts, conv}};
+    state_space.mixer = StateSpaceSpec{U(), U(), U(), U(), U(), F(), F(), Linear(), Linear(), Linear(), Linear(), I(), I(), I(), I(), I(), Norm(), U(), true};
+    return {{attention, ffn, experts, conv, state_space}};
   }
 };
 
@@ -289,7 +313,7 @@ TEST_CASE("round trip: every field by itself, before its meaning is checked") {
   for (uint32_t i = 0; i < 3; ++i) {
     const LayerRange range = DecodeLayer(image.root(), i);
     CHECK(range.first_block == number);
-    CHECK(range.blocks == 4);
+    CHECK(range.blocks == 5);
     for (const BlockSpec& expected : d.layers[i].blocks) {
       BlockSpec block;
       REQUIRE(DecodeBlock(image.root(), number++, &block).ok());

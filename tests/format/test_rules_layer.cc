@@ -42,6 +42,7 @@ LinearSpec Matrix(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightTy
 }
 
 ExpertsSpec& Experts(In c) { return std::get<ExpertsSpec>(c.l.blocks[1].mixer); }
+StateSpaceSpec& Space(In c) { return std::get<StateSpaceSpec>(c.l.blocks[0].mixer); }
 ShortConvSpec& Conv(In c) { return std::get<ShortConvSpec>(c.l.blocks[0].mixer); }
 
 // Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms:
@@ -222,6 +223,29 @@ const Case kCases[] = {
     {"short_conv", "out has the shape of value", [](In c) { Conv(c).out = Conv(c).value; }, "short_conv.out"},
     {"short_conv", "taps of another number", [](In c) { Conv(c).weight = Vector(c.d, 12, 2); }, "short_conv.weight"},
     {"short_conv", "conv bias of another length", [](In c) { Conv(c).bias = Vector(c.d, 13); }, "short_conv.bias"},
+    {"state_space", "no taps", [](In c) { Space(c).taps = 0; }, "state_space.taps"},
+    {"state_space", "no heads", [](In c) { Space(c).heads = 0; }, "state_space.heads"},
+    {"state_space", "heads that wrap", [](In c) { Space(c).heads = 1u << 17, Space(c).groups = 1; }, "state_space.heads"},
+    {"state_space", "no head width", [](In c) { Space(c).head_width = 0; }, "state_space.head_width"},
+    {"state_space", "too many states", [](In c) { Space(c).states = kMaxHeadWidth + 1; }, "state_space.states"},
+    {"state_space", "no groups", [](In c) { Space(c).groups = 0; }, "state_space.groups"},
+    {"state_space", "groups that do not divide", [](In c) { Space(c).groups = 2; }, "state_space.groups"},
+    {"state_space", "negative step", [](In c) { Space(c).min_step = -1; }, "state_space.min_step"},
+    {"state_space", "steps from nowhere", [](In c) { Space(c).max_step = NAN; }, "state_space.max_step"},
+    {"state_space", "no room for steps", [](In c) { Space(c).min_step = Space(c).max_step = 1; }, "state_space.max_step"},
+    {"state_space", "gate missing", [](In c) { Space(c).gate = {}; }, "state_space.gate"},
+    {"state_space", "input of another width", [](In c) { Space(c).input = Space(c).gate; }, "state_space.input"},
+    {"state_space", "step missing", [](In c) { Space(c).step = {}; }, "state_space.step"},
+    {"state_space", "out has the shape of gate", [](In c) { Space(c).out = Space(c).input; }, "state_space.out"},
+    {"state_space", "taps of another number", [](In c) { Space(c).conv_weight = Vector(c.d, 44, 2); }, "state_space.conv_weight"},
+    {"state_space", "conv bias of another length", [](In c) { Space(c).conv_bias = Vector(c.d, 3); }, "state_space.conv_bias"},
+    {"state_space", "no decay", [](In c) { Space(c).decay = kNoTensor; }, "state_space.decay"},
+    {"state_space", "no step bias", [](In c) { Space(c).step_bias = kNoTensor; }, "state_space.step_bias"},
+    {"state_space", "no skip", [](In c) { Space(c).skip = kNoTensor; }, "state_space.skip"},
+    {"state_space", "a LayerNorm", [](In c) { Space(c).norm.kind = NormKind::kLayerNorm; }, "state_space.norm"},
+    {"state_space", "a norm per head", [](In c) { Space(c).norm = {.kind = NormKind::kRmsNorm, .scope = NormScope::kHead}; }, "state_space.norm"},
+    {"state_space", "norm groups that do not divide", [](In c) { Space(c).norm_groups = 5; }, "state_space.norm_groups"},
+    {"state_space", "no norm groups", [](In c) { Space(c).norm_groups = 0; }, "state_space.norm_groups"},
 
     {"post_norms", "value width", [](In c) { c.a.value_width = 8; }, "attention.value_width", Code::kUnsupported},
     {"post_norms", "norms behind the rotation", [](In c) { c.a.norm_order = NormOrder::kAfterRotation; },

@@ -35,7 +35,7 @@ std::vector<Family> Families(std::initializer_list<const char*> names, const cha
 }  // namespace
 
 TEST_CASE("decoders made of other blocks") {
-  const std::vector<Family> families = Families({"lfm2", "lfm2_moe", "mixtral", "olmoe", "qwen3_moe"}, "logits");
+  const std::vector<Family> families = Families({"lfm2", "lfm2_moe", "mamba2", "mixtral", "olmoe", "qwen3_moe"}, "logits");
   if (families.empty()) SKIP("golden/families is not in the shared data");
   for (const Family& f : families) {
     INFO(f.name);

@@ -8,6 +8,7 @@
 
 #include "ops/rows/choose_experts.h"
 #include "ops/rows/short_conv.h"
+#include "ops/rows/state_space.h"
 
 using namespace thimble;
 
@@ -101,5 +102,41 @@ TEST_CASE("short convolution: each channel sums its last rows") {
       CHECK(std::fabs(static_cast<double>(y[c]) - sum) < 1e-6);
     }
     CHECK(y[width] == 7.0f);
+  }
+}
+
+TEST_CASE("step sizes are softplus between two bounds, also where one of its terms is lost in the other") {
+  for (const float x : {-100.0f, -40.0f, -15.5f, -14.5f, -1.0f, 0.0f, 0.3f, 5.0f, 29.5f, 30.5f, 200.0f}) {
+    const double exact = x > 50 ? static_cast<double>(x) : std::log1p(std::exp(static_cast<double>(x)));
+    INFO(x);
+    CHECK(std::fabs(static_cast<double>(StateSpaceStep(x, 0.0f, INFINITY)) - exact) <= exact * 3e-7 + 1e-38);
+    CHECK(static_cast<double>(StateSpaceStep(x, 0.25f, 4.0f)) == std::clamp(static_cast<double>(StateSpaceStep(x, 0.0f, INFINITY)), 0.25, 4.0));
+  }
+}
+
+TEST_CASE("state space: a row decays the state, adds to it and reads it") {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 60; ++round) {
+    const size_t width = 1 + random() % 9, states = 1 + random() % 20;
+    std::vector<float> before(width * states), after(width * states + 1, 7.0f), v(width), b(states), c(states), y(width + 1, 7.0f);
+    for (std::vector<float>* values : {&before, &v, &b, &c}) for (float& x : *values) x = Uniform(random);
+    const bool first = random() % 4 == 0;
+    StateSpaceRow(first ? nullptr : before.data(), after.data(), width, states, 0.75f, 0.3f, 1.5f, v.data(), b.data(), c.data(), y.data());
+    for (size_t p = 0; p < width; ++p) {
+      double sum = 1.5 * static_cast<double>(v[p]);
+      for (size_t n = 0; n < states; ++n) {
+        const double old = first ? 0.0 : static_cast<double>(before[p * states + n]);
+        const double state = 0.75 * old + static_cast<double>(0.3f) * static_cast<double>(v[p]) * static_cast<double>(b[n]);
+        CHECK(std::fabs(static_cast<double>(after[p * states + n]) - state) < 1e-6);
+        sum += state * static_cast<double>(c[n]);
+      }
+      CHECK(std::fabs(static_cast<double>(y[p]) - sum) < 1e-5);
+    }
+    CHECK((after.back() == 7.0f && y.back() == 7.0f));
+    if (first) continue;
+    // In place, as the rows of a pass go on.
+    std::vector<float> in_place = before, out = v;
+    StateSpaceRow(in_place.data(), in_place.data(), width, states, 0.75f, 0.3f, 1.5f, out.data(), b.data(), c.data(), out.data());
+    CHECK((std::equal(in_place.begin(), in_place.end(), after.begin()) && std::equal(out.begin(), out.end(), y.begin())));
   }
 }

@@ -28,6 +28,7 @@ class Oracle {
         if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = FeedForward(*f, h);
         if (const ExpertsSpec* e = std::get_if<ExpertsSpec>(&block.mixer)) y = Mix(*e, h);
         if (const ShortConvSpec* c = std::get_if<ShortConvSpec>(&block.mixer)) y = Convolve(*c, h);
+        if (const StateSpaceSpec* s = std::get_if<StateSpaceSpec>(&block.mixer)) y = Scan(*s, h);
         for (Row& r : y) for (double& v : r) v *= block.form == BlockForm::kPostNorm ? block.scale : 1;
         if (block.form == BlockForm::kPostNorm) {
           Add(x, y);
@@ -256,6 +257,53 @@ class Oracle {
       }
     }
     return Apply(c.out, y);
+  }
+
+  static double Silu(double x) { return x / (1.0 + std::exp(-x)); }
+
+  Rows Scan(const StateSpaceSpec& s, const Rows& h) const {
+    const Rows gate = Apply(s.gate, h), input = Apply(s.input, h), steps = Apply(s.step, h);
+    const size_t P = s.head_width, N = s.states, I = s.inner(), C = s.channels();
+    std::vector<double> state(s.heads * P * N, 0.0);
+    Rows out;
+    for (size_t i = 0; i < h.size(); ++i) {
+      Row u(C), y(I);
+      for (size_t c = 0; c < C; ++c) {
+        u[c] = s.conv_bias == kNoTensor ? 0.0 : V(s.conv_bias)[c];
+        for (size_t j = 0; j < s.taps; ++j) {
+          if (i + j + 1 >= s.taps) u[c] += V(s.conv_weight)[j * C + c] * input[i + j + 1 - s.taps][c];
+        }
+        u[c] = Silu(u[c]);
+      }
+      for (size_t head = 0; head < s.heads; ++head) {
+        const double raw = std::log1p(std::exp(steps[i][head] + V(s.step_bias)[head]));
+        const double step = std::clamp(raw, static_cast<double>(s.min_step), static_cast<double>(s.max_step));
+        const double keep = std::exp(step * V(s.decay)[head]);
+        const size_t b = I + head / (s.heads / s.groups) * N, c = b + s.groups * N;
+        for (size_t p = 0; p < P; ++p) {
+          double& sum = y[head * P + p] = V(s.skip)[head] * u[head * P + p];
+          for (size_t n = 0; n < N; ++n) {
+            double& cell = state[(head * P + p) * N + n];
+            cell = keep * cell + step * u[head * P + p] * u[b + n];
+            sum += cell * u[c + n];
+          }
+        }
+      }
+      const size_t part = I / s.norm_groups;
+      const auto norm = [&](Row& x) {
+        for (size_t g = 0; s.norm.kind != NormKind::kNone && g < s.norm_groups; ++g) {
+          double squares = 0;
+          for (size_t k = g * part; k < (g + 1) * part; ++k) squares += x[k] * x[k];
+          const double factor = 1.0 / std::sqrt(squares / static_cast<double>(part) + s.norm.eps);
+          for (size_t k = g * part; k < (g + 1) * part; ++k) x[k] *= factor * V(s.norm.weight)[k];
+        }
+      };
+      if (s.gate_after_norm) norm(y);
+      for (size_t k = 0; k < I; ++k) y[k] *= Silu(gate[i][k]);
+      if (!s.gate_after_norm) norm(y);
+      out.push_back(y);
+    }
+    return Apply(s.out, out);
   }
 
   const ModelBuilder& m_;

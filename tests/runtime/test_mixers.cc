@@ -95,6 +95,29 @@ TEST_CASE("short convolutions agree with the oracle") {
   }
 }
 
+TEST_CASE("state spaces agree with the oracle") {
+  std::mt19937_64 random(14);
+  for (int round = 0; round < 12; ++round) {
+    INFO("round " << round);
+    ModelBuilder m(8 + static_cast<uint32_t>(random() % 30), kVocabulary, kPositions, 120 + static_cast<uint64_t>(round));
+    for (int layer = 0; layer < 2; ++layer) {
+      const uint32_t groups = 1 + static_cast<uint32_t>(random() % 3), heads = groups * (1 + static_cast<uint32_t>(random() % 3));
+      StateSpaceSpec s = m.AddStateSpace(heads, 1 + static_cast<uint32_t>(random() % 9), groups, 1 + static_cast<uint32_t>(random() % 18),
+                                         1 + static_cast<uint32_t>(random() % 5), random() % 2 == 0);
+      if (random() % 4 == 0) s.norm_groups = 1;
+      if (random() % 4 == 0) s.norm = {};
+      if (random() % 3 == 0) s.min_step = 0.2f, s.max_step = 0.6f;
+      s.gate_after_norm = random() % 2 == 0;
+      if (layer == 1) {
+        m.AddLayer(m.AddAttention(Heads(), true), s);
+      } else {
+        m.AddLayer(s);
+      }
+    }
+    CheckDecoder(m, random);
+  }
+}
+
 TEST_CASE("norms behind the sums and scales agree with the oracle") {
   std::mt19937_64 random(13);
   for (const NormKind kind : {NormKind::kLayerNorm, NormKind::kRmsNorm}) {

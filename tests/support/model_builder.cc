@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -165,6 +166,14 @@ LayerSpec& ModelBuilder::AddLayer(AttentionSpec a, std::optional<FfnKind> ffn, A
   return description_.layers.back();
 }
 
+LayerSpec& ModelBuilder::AddLayer(const MixerSpec& only) {
+  BlockSpec block;
+  block.norm = AddNorm(NormKind::kRmsNorm, description_.spec.width);
+  block.mixer = only;
+  description_.layers.push_back({{block}});
+  return description_.layers.back();
+}
+
 LayerSpec& ModelBuilder::AddLayer(const MixerSpec& first, const MixerSpec& second) {
   LayerSpec layer;
   for (const MixerSpec* mixer : {&first, &second}) {
@@ -228,6 +237,35 @@ ShortConvSpec ModelBuilder::AddShortConv(uint32_t taps, uint32_t channels, bool 
   Weights(type, block);
   if (bias) c.bias = AddVector("conv.bias", channels, 0, 0.2f);
   return c;
+}
+
+StateSpaceSpec ModelBuilder::AddStateSpace(uint32_t heads, uint32_t head_width, uint32_t groups, uint32_t states, uint32_t taps,
+                                           bool bias) {
+  const uint32_t D = description_.spec.width;
+  StateSpaceSpec s;
+  s.heads = heads;
+  s.head_width = head_width;
+  s.groups = groups;
+  s.states = states;
+  s.taps = taps;
+  s.max_step = std::numeric_limits<float>::infinity();
+  const uint32_t inner = static_cast<uint32_t>(s.inner()), channels = static_cast<uint32_t>(s.channels());
+  s.gate = AddLinear("gate", inner, D, bias);
+  s.input = AddLinear("input", channels, D, bias);
+  s.step = AddLinear("step", heads, D, bias);
+  s.out = AddLinear("out", D, inner, bias);
+  const WeightType type = type_;
+  const uint32_t block = block_;
+  Weights(WeightType::kF32);
+  s.conv_weight = AddMatrix("taps", taps, channels, 1.0f);
+  Weights(type, block);
+  if (bias) s.conv_bias = AddVector("conv.bias", channels, 0, 0.2f);
+  s.decay = AddVector("decay", heads, -1.0f, 0.5f);
+  s.step_bias = AddVector("step_bias", heads, -1.0f, 1.0f);
+  s.skip = AddVector("skip", heads, 1.0f, 0.3f);
+  s.norm = AddNorm(NormKind::kRmsNorm, inner);
+  s.norm_groups = groups;
+  return s;
 }
 
 void ModelBuilder::Finish(bool learned_positions, bool tied, NormKind norm) {

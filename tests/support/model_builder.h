@@ -28,13 +28,16 @@ class ModelBuilder {
   AttentionSpec AddAttention(AttentionSpec spec, bool bias);
   // Attention and, where asked for, a feed-forward network, each with a norm in front.
   LayerSpec& AddLayer(AttentionSpec spec, std::optional<FfnKind> ffn, Activation activation, uint32_t ffn_width, NormKind norm, bool bias);
-  // A layer of two blocks, each with an RMSNorm in front.
+  // A layer of one or two blocks, each with an RMSNorm in front.
   LayerSpec& AddLayer(const MixerSpec& first, const MixerSpec& second);
+  LayerSpec& AddLayer(const MixerSpec& only);
   // Their tensors; what else they say is the caller's.
   LinearSpec AddStack(const std::string& name, uint32_t count, uint32_t n, uint32_t k);
   FfnSpec AddFfn(FfnKind kind, Activation activation, uint32_t width, bool bias);
   ExpertsSpec AddExperts(uint32_t experts, uint32_t chosen, uint32_t width, FfnKind kind = FfnKind::kGated);
   ShortConvSpec AddShortConv(uint32_t taps, uint32_t channels, bool bias);
+  // With an RMSNorm over each group.
+  StateSpaceSpec AddStateSpace(uint32_t heads, uint32_t head_width, uint32_t groups, uint32_t states, uint32_t taps, bool bias);
   // Token table, learned positions if asked, final norm, tied or own head.
   void Finish(bool learned_positions, bool tied, NormKind norm);
 

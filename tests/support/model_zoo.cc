@@ -176,6 +176,17 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add("short_conv", std::move(m), false, false, NormKind::kRmsNorm);
   }
   {
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    m.AddLayer(m.AddStateSpace(4, 6, 2, 5, 4, true));
+    m.AddLayer(m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false), m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+    StateSpaceSpec plain = m.AddStateSpace(3, 8, 1, 16, 2, false);
+    plain.norm = {};
+    plain.max_step = 0.5f;
+    m.AddLayer(plain, m.AddFfn(FfnKind::kPlain, Activation::kRelu, 24, false));
+    zoo.Add("state_space", std::move(m), false, false, NormKind::kRmsNorm);
+  }
+  {
     // The image is no multiple of the patch.
     ModelBuilder m(kWidth, 5, 13, 300);
     m.Weights(WeightType::kQ8);

@@ -320,6 +320,8 @@ THIMBLE_API size_t thimble_capacity(const thimble_session* session);
  * tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes) old rows make
  * room for new ones: a position whose window is not there any more is refused (THIMBLE_REWIND_TOO_FAR), 0 never is. With int4
  * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer.
+ * Models with recurrent layers go back to a checkpoint, kept every 256 tokens for the newest pass and more, and read the ids after
+ * it again: what was there without ids, as a loaded state, cannot be gone back into.
  * Behind a prefix (thimble_engine_read_prefix) its end stands for 0, and nothing before it is taken. */
 THIMBLE_API enum thimble_code thimble_rewind(thimble_session* session, size_t position, thimble_error* error);
 /* The smallest position beside 0 (or the prefix's end) that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be

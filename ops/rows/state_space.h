@@ -1,0 +1,17 @@
+// The recurrence of a selective state space, row by row. Knows nothing about layers and where states are kept.
+#pragma once
+
+#include <cstddef>
+
+namespace thimble {
+
+// clamp(softplus(x), low, high); high may be infinite.
+float StateSpaceStep(float x, float low, float high);
+
+// One row of one head of `width` numbers v and `states` numbers b and c:
+//   after[p][n] = keep * before[p][n] + step * v[p] * b[n];   y[p] = sum_n after[p][n] * c[n] + skip * v[p]
+// `before` null: 0. It may be `after`, and y may be v. Row by row in this order, so that a text may be cut anywhere.
+void StateSpaceRow(const float* before, float* after, size_t width, size_t states, float keep, float step, float skip, const float* v,
+                   const float* b, const float* c, float* y);
+
+}  // namespace thimble

@@ -1,0 +1,78 @@
+// Mamba-2 (arXiv 2405.21060) as Hugging Face stores it: x += mixer(norm(x)), no attention and no feed-forward network. in_proj has
+// the rows of the gate, of what the convolution reads, and of the step sizes.
+#include <cmath>
+#include <limits>
+
+#include "targets/convert/family.h"
+
+namespace thimble {
+
+ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
+  const uint32_t V = config.Count("vocab_size"), L = config.Count("num_hidden_layers"), D = config.Count("hidden_size");
+  StateSpaceSpec shape;
+  shape.heads = config.Count("num_heads");
+  shape.head_width = config.Count("head_dim", 64);
+  shape.groups = config.Count("n_groups", 8);
+  shape.states = config.Count("state_size", 128);
+  shape.taps = config.Count("conv_kernel", 4);
+  const uint64_t inner = shape.inner(), channels = shape.channels(), H = shape.heads;
+  const double expand = config.Positive("expand", 2);
+  if (expand * D != static_cast<double>(inner)) {
+    config.Refuse(Code::kInvalidModel, "expand", "times hidden_size is not num_heads times head_dim");
+  }
+  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
+  shape.min_step = static_cast<float>(low);
+  shape.max_step = static_cast<float>(high);
+  const double eps = config.Positive("layer_norm_epsilon", 1e-5);
+  const Bias bias = config.Flag("use_bias", false) ? Bias::kRequired : Bias::kAbsent;
+  const bool conv_bias = config.Flag("use_conv_bias", true), tied = config.Flag("tie_word_embeddings", false);
+  config.Only("hidden_act", "silu");
+  config.Only("rms_norm", true);
+  // What the model was trained with, not what it can read: it has no positions.
+  const uint32_t positions = config.Count("max_position_embeddings", 2048);
+  // How it was initialised, and how the reference cuts its computation.
+  config.Ignore({"chunk_size", "rescale_prenorm_residual", "residual_in_fp32", "time_step_floor", "time_step_max", "time_step_min",
+                 "time_step_rank"});
+  config.IgnoreCommon();
+  config.Finish();
+
+  PlanBuilder b(checkpoint, config.file(), {"module.", "backbone."});
+  ModelSpec spec;
+  spec.width = D;
+  spec.outputs = spec.vocabulary = V;
+  spec.max_positions = positions;
+  spec.input.table = b.Matrix("input.table", "embeddings.weight", V, D, TensorRole::kTable);
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < L; ++i) {
+    const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".state_space";
+    const std::string mixer = h + "mixer.", ours = name + ".";
+    const uint64_t total = inner + channels + H;
+    BlockSpec block;
+    block.norm = b.RmsNorm(name + "_norm", h + "norm", D, eps);
+    StateSpaceSpec s = shape;
+    s.gate = b.Linear(ours + "gate", mixer + "in_proj", inner, D, bias, {0, total});
+    s.input = b.Linear(ours + "input", mixer + "in_proj", channels, D, bias, {inner, total});
+    s.step = b.Linear(ours + "step", mixer + "in_proj", H, D, bias, {inner + channels, total});
+    s.conv_weight = b.Transposed(ours + "conv_weight", mixer + "conv1d.weight", {channels, 1, shape.taps}, shape.taps, channels);
+    if (conv_bias) s.conv_bias = b.Vector(ours + "conv_bias", mixer + "conv1d.bias", channels);
+    std::vector<float> decay = b.Numbers(mixer + "A_log", {H}, 0, H);
+    for (float& a : decay) a = static_cast<float>(-std::exp(static_cast<double>(a)));
+    s.decay = b.Values(ours + "decay", decay);
+    s.step_bias = b.Vector(ours + "step_bias", mixer + "dt_bias", H);
+    s.skip = b.Vector(ours + "skip", mixer + "D", H);
+    s.norm = b.RmsNorm(ours + "norm", mixer + "norm", inner, eps);
+    s.out = b.Linear(ours + "out", mixer + "out_proj", D, inner, bias);
+    block.mixer = s;
+    layers.push_back({{block}});
+  }
+  spec.output.norm = b.RmsNorm("output.norm", "norm_f", D, eps);
+  spec.output.tied = tied;
+  if (tied) {
+    b.DropDuplicate("lm_head.weight", "embeddings.weight");
+  } else {
+    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", V, D, TensorRole::kHead);
+  }
+  return b.Finish("mamba2", spec, std::move(layers));
+}
+
+}  // namespace thimble
