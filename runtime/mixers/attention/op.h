@@ -4,9 +4,9 @@
 #include "format/mixers/attention/spec.h"
 #include "ops/attention/attention.h"
 #include "ops/linear/linear.h"
-#include "runtime/kv_cache.h"
+#include "runtime/mixers/attention/kv_cache.h"
 #include "runtime/norm_op.h"
-#include "runtime/rope_table.h"
+#include "runtime/mixers/attention/rope_table.h"
 
 namespace thimble {
 

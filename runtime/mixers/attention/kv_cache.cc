@@ -1,4 +1,4 @@
-#include "runtime/kv_cache.h"
+#include "runtime/mixers/attention/kv_cache.h"
 
 namespace thimble {
 namespace {

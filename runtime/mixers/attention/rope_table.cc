@@ -1,4 +1,4 @@
-#include "runtime/rope_table.h"
+#include "runtime/mixers/attention/rope_table.h"
 
 namespace thimble {
 
