@@ -57,7 +57,7 @@ Model::Model(const std::string& path) : path_(path) {
   Check(Call(thimble_model_get_info, model_, &info_));
 }
 
-Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name) {
+Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name), in_memory_(true) {
   Check(Call(thimble_model_open_memory, bytes, size, &model_), name);
   Check(Call(thimble_model_get_info, model_, &info_));
 }
@@ -224,7 +224,7 @@ namespace {
 void SuggestPacking(const Model& model, const EngineOptions& options, uint64_t loading_ns) {
   constexpr uint64_t kLong_ns = 1000000000;
   static bool said = false;
-  if (said || loading_ns < kLong_ns) return;
+  if (said || loading_ns < kLong_ns || model.in_memory()) return;
   thimble_plan plan = Sized<thimble_plan>();
   Check(Call(thimble_plan_memory, model.handle(), &options, &plan, nullptr, nullptr));
   if (plan.packed_weight_bytes == 0) return;

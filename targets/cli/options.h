@@ -35,6 +35,7 @@ class Model {
   const thimble_model* handle() const { return model_; }
   const thimble_model_info& info() const { return info_; }
   const std::string& path() const { return path_; }
+  bool in_memory() const { return in_memory_; }
 
   // Throws kUnsupported with what to do if the model carries no tokenizer.
   void NeedTokenizer(const std::string& instead) const;
@@ -43,6 +44,7 @@ class Model {
 
  private:
   std::string path_;
+  bool in_memory_ = false;
   thimble_model* model_ = nullptr;
   thimble_model_info info_ = Sized<thimble_model_info>();
 };

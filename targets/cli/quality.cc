@@ -1,11 +1,8 @@
 // `thimble quality`: how far one model's predictions lie from another's on the same text. The protocol is in the help text.
-// The two go through each window side by side, a few rows of logits at a time.
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -13,16 +10,14 @@
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
-#include "targets/cli/interrupt.h"
 #include "targets/cli/logits_file.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
+#include "targets/cli/quality_compare.h"
 #include "targets/cli/quality_report.h"
-#include "targets/cli/quality_statistics.h"
 #include "targets/cli/scored_text.h"
-#include "targets/cli/scoring_session.h"
 
 namespace thimble::cli {
 namespace {
@@ -43,16 +38,20 @@ outputs and in double precision:
 The reference's cache is f32 unless --ref-kv says otherwise. The same file may be both: `quality M M --kv q8` shows
 what a cache of 8 bits costs, and `quality M M --kv f32` is exactly 0.
 
+--layers runs the reference again and again, each time with one kind of tensor (in all layers), or with all tensors of one
+layer, as OTHER has them; caches stay the reference's. Errors of different tensors hardly know of each other, so that the
+KL of all kinds adds up to about that of the whole. Few windows are enough; with --save-logits it takes half the time.
+
 --save-logits keeps the reference's logits with the text's ids, 4 bytes for each output of each judged position;
 --logits takes them in place of REF, -f and all that says how the text is cut, with the same result to the last bit.
 
 Examples:
   thimble quality f32.thimble q8.thimble -f text.txt --windows 16 --second-half
   thimble quality f32.thimble q8.thimble -f text.txt --windows 16 --save-logits ref.logits --json
+  thimble quality f32.thimble q4.thimble -f text.txt --windows 2 --second-half --layers --save-logits ref.logits
   thimble quality q4.thimble --logits ref.logits --kv q8 --plot kl.svg
   thimble quality q8.thimble q8.thimble --ids ids.json --kv q4 --ref-kv f16)";
 
-constexpr uint32_t kRowsAtOnce = 32;
 constexpr int64_t kUsualWindow = 512;
 
 struct Arguments {
@@ -60,78 +59,7 @@ struct Arguments {
   ScoredText text;
   int64_t window = 0, windows = 0;
   ContextOptions context;
-  bool second_half = false, step = false, json = false, force = false;
-};
-
-// Where rows of logits come from, window by window. False once the user has asked to stop.
-class RowSource {
- public:
-  virtual ~RowSource() = default;
-  virtual void Begin() = 0;                                                      // of a window
-  virtual bool Skip(const int32_t* ids, size_t count) = 0;                       // ids whose logits nobody wants
-  virtual bool Read(const int32_t* ids, size_t count, float* rows) = 0;          // count <= kRowsAtOnce
-};
-
-class ModelRows : public RowSource {
- public:
-  ModelRows(const Model& model, const ContextOptions& context, int64_t window, bool step)
-      : session_(model, context, window, kRowsAtOnce), outputs_(model.info().outputs), step_(step) {}
-
-  const ScoringSession& session() const { return session_; }
-
-  void Begin() override { Check(Call(thimble_rewind, session_.handle(), size_t{0})); }
-
-  bool Skip(const int32_t* ids, size_t count) override {
-    const size_t at_once = step_ ? 1 : kRowsAtOnce;
-    for (size_t at = 0; at < count; at += at_once) {
-      if (Interrupted()) return false;
-      Check(Call(thimble_prefill, session_.handle(), ids + at, std::min(at_once, count - at)));
-    }
-    return true;
-  }
-
-  bool Read(const int32_t* ids, size_t count, float* rows) override {
-    if (!step_) {
-      to_ = rows;
-      const thimble_error status = Call(thimble_prefill_each, session_.handle(), ids, count, Take, this);
-      if (status.code == kCancelled || Interrupted()) return false;
-      Check(status);
-      return true;
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (Interrupted()) return false;
-      Check(Append(session_.handle(), ids[i]));
-      std::memcpy(rows + i * outputs_, thimble_logits(session_.handle(), nullptr), outputs_ * sizeof(float));
-    }
-    return true;
-  }
-
- private:
-  static int32_t Take(void* user, size_t, const float* logits) {
-    ModelRows& rows = *static_cast<ModelRows*>(user);
-    std::memcpy(rows.to_, logits, rows.outputs_ * sizeof(float));
-    rows.to_ += rows.outputs_;
-    return !Interrupted();
-  }
-
-  ScoringSession session_;
-  size_t outputs_;
-  bool step_;
-  float* to_ = nullptr;
-};
-
-class SavedRows : public RowSource {
- public:
-  explicit SavedRows(LogitsReader* reader) : reader_(reader) {}
-  void Begin() override {}
-  bool Skip(const int32_t*, size_t) override { return true; }
-  bool Read(const int32_t*, size_t count, float* rows) override {
-    for (size_t i = 0; i < count; ++i) reader_->Read(rows + i * reader_->prefix().outputs);
-    return true;
-  }
-
- private:
-  LogitsReader* reader_;
+  bool second_half = false, step = false, layers = false, json = false, force = false;
 };
 
 // 0 without a tokenizer.
@@ -167,14 +95,6 @@ void NeedDecoder(const Model& model) {
     throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
 }
 
-// Which ids are read and which positions of them are judged.
-struct Windows {
-  std::vector<int32_t> ids;  // windows * window + 1
-  size_t window = 0, windows = 0, first = 0;
-
-  size_t judged() const { return window - first; }
-};
-
 Windows CutText(const Arguments& arguments, std::vector<int32_t> ids, const Model& reference, const Model& other) {
   Windows cut;
   const uint32_t positions = std::min(reference.info().max_positions, other.info().max_positions);
@@ -191,51 +111,9 @@ Windows CutText(const Arguments& arguments, std::vector<int32_t> ids, const Mode
   return cut;
 }
 
-struct Comparison {
-  std::vector<PositionScore> scores;  // of whole windows
-  bool cancelled = false;
-};
-
-// `save` is a descriptor for the reference's rows, or -1. False with errno set when it could not be written.
-bool Compare(RowSource& reference, RowSource& other, const Windows& cut, size_t outputs, int save, Comparison* result) {
-  ProgressBar progress(false);
-  std::vector<float> reference_rows(kRowsAtOnce * outputs), other_rows(kRowsAtOnce * outputs);
-  double kl = 0;
-  for (size_t w = 0; w < cut.windows; ++w) {
-    const int32_t* ids = cut.ids.data() + w * cut.window;
-    reference.Begin();
-    other.Begin();
-    bool going = reference.Skip(ids, cut.first) && other.Skip(ids, cut.first);
-    for (size_t at = cut.first; going && at < cut.window; at += kRowsAtOnce) {
-      const size_t count = std::min<size_t>(kRowsAtOnce, cut.window - at);
-      going = reference.Read(ids + at, count, reference_rows.data()) && other.Read(ids + at, count, other_rows.data());
-      for (size_t i = 0; going && i < count; ++i) {
-        const float* row = reference_rows.data() + i * outputs;
-        const PositionScore score = ScorePosition(row, other_rows.data() + i * outputs, outputs, ids[at + i + 1]);
-        if (!std::isfinite(score.kl + score.nll_reference + score.nll_other))
-          throw Error(THIMBLE_NOT_FINITE, Format("window %zu, position %zu: the logits are not finite; `thimble verify` looks "
-                                                 "at the weights",
-                                                 w, at + i));
-        if (save >= 0 && !LogitsWriter::Append(save, row, outputs)) return false;
-        kl += score.kl;
-        result->scores.push_back(score);
-      }
-      going = going && progress.Show(w * cut.window + at + count, cut.windows * cut.window,
-                                     Format("window %zu of %zu, KL %.5f", w + 1, cut.windows,
-                                            kl / static_cast<double>(std::max<size_t>(result->scores.size(), 1))));
-    }
-    if (going) continue;
-    result->cancelled = true;
-    result->scores.resize(w * cut.judged());
-    errno = ECANCELED;
-    return false;
-  }
-  return true;
-}
-
 // The same with the reference's rows in a file: it is written whole or not at all, also when something is thrown.
 void CompareAndSave(const OutputFile& file, RowSource& reference, RowSource& other, const Windows& cut, const Model& model,
-                    Comparison* result) {
+                    const ComparisonProgress& progress, Comparison* result) {
   LogitsPrefix prefix;
   prefix.outputs = model.info().outputs;
   prefix.window = static_cast<uint32_t>(cut.window);
@@ -246,7 +124,7 @@ void CompareAndSave(const OutputFile& file, RowSource& reference, RowSource& oth
   try {
     file.Write([&](int fd) {
       try {
-        return LogitsWriter::Begin(fd, prefix, cut.ids) && Compare(reference, other, cut, prefix.outputs, fd, result);
+        return LogitsWriter::Begin(fd, prefix, cut.ids) && Compare(reference, other, cut, prefix.outputs, fd, progress, result);
       } catch (...) {
         thrown = std::current_exception();
         return false;
@@ -262,6 +140,18 @@ void CompareAndSave(const OutputFile& file, RowSource& reference, RowSource& oth
 std::string CacheText(const EngineOptions& options) {
   const std::string keys = CacheTypeName(options.key_cache), values = CacheTypeName(options.value_cache);
   return keys == values ? keys : keys + "/" + values;
+}
+
+// How the reference runs: exactly, and where the other runs.
+ContextOptions ReferenceContext(const Arguments& arguments) {
+  ContextOptions context;
+  context.context_tokens = arguments.context.context_tokens;
+  context.threads = arguments.context.threads;
+  context.chunk_tokens = arguments.context.chunk_tokens;
+  context.placement = arguments.context.placement;
+  context.cache = arguments.reference_cache;
+  context.kernels = arguments.reference_kernels;
+  return context;
 }
 
 int Report(const Arguments& arguments, const Comparison& comparison, const Windows& cut, QualityResult result,
@@ -290,7 +180,7 @@ int Main(const Arguments& arguments, const CLI::App& app) {
     RefuseBeside(app, "--logits", {"OTHER"}, "which stands for REF: give one model");
     RefuseBeside(app, "--logits", {"--file", "--ids", "--limit", "--window", "--windows", "--second-half"},
                  "which brings the text and how it is cut");
-    RefuseBeside(app, "--logits", {"--ref-kv", "--ref-kernels", "--save-logits"}, "which runs no reference");
+    RefuseBeside(app, "--logits", {"--ref-kv", "--ref-kernels", "--save-logits", "--layers"}, "which runs no reference");
   } else {
     if (arguments.other.empty()) throw Error(kInvalidArgument, "OTHER is missing: give two models, or --logits and one");
     CacheType(arguments.reference_cache, "--ref-kv");
@@ -324,8 +214,7 @@ int Main(const Arguments& arguments, const CLI::App& app) {
     cut = CutText(arguments, arguments.text.Read(reference->info().has_tokenizer ? *reference : other), *reference, other);
   }
 
-  const int64_t window = static_cast<int64_t>(cut.window);
-  ModelRows other_rows(other, arguments.context, window, arguments.step);
+  ModelRows other_rows(other, arguments.context, cut.window, arguments.step);
   std::unique_ptr<RowSource> reference_rows;
   QualityResult result;
   result.model = other.path() + ", cache " + CacheText(other_rows.session().options()) + ", kernels " +
@@ -340,14 +229,7 @@ int Main(const Arguments& arguments, const CLI::App& app) {
     result.reference = arguments.logits;
     result.facts["reference"] = arguments.logits;
   } else {
-    ContextOptions context;
-    context.context_tokens = arguments.context.context_tokens;
-    context.threads = arguments.context.threads;
-    context.chunk_tokens = arguments.context.chunk_tokens;
-    context.placement = arguments.context.placement;
-    context.cache = arguments.reference_cache;
-    context.kernels = arguments.reference_kernels;
-    auto rows = std::make_unique<ModelRows>(*reference, context, window, arguments.step);
+    auto rows = std::make_unique<ModelRows>(*reference, ReferenceContext(arguments), cut.window, arguments.step);
     const ScoringSession& session = rows->session();
     result.reference = reference->path() + ", cache " + CacheText(session.options()) + ", kernels " + session.plan().totals.kernels;
     result.facts["reference"] = reference->path();
@@ -357,10 +239,24 @@ int Main(const Arguments& arguments, const CLI::App& app) {
   }
 
   Comparison comparison;
-  if (save) {
-    CompareAndSave(*save, *reference_rows, other_rows, cut, *reference, &comparison);
-  } else {
-    (void)Compare(*reference_rows, other_rows, cut, outputs, -1, &comparison);
+  {
+    ProgressBar bar(false);
+    const size_t ids = cut.windows * cut.window;
+    const auto show = [&](size_t done, double kl) {
+      return bar.Show(done, ids, Format("window %zu of %zu, KL %.3g", (done - 1) / cut.window + 1, cut.windows, kl));
+    };
+    if (save) {
+      CompareAndSave(*save, *reference_rows, other_rows, cut, *reference, show, &comparison);
+    } else {
+      (void)Compare(*reference_rows, other_rows, cut, outputs, -1, show, &comparison);
+    }
+  }
+  if (arguments.layers && !comparison.cancelled) {
+    std::error_code failed;  // a device keeps nothing
+    const bool kept = save && std::filesystem::is_regular_file(save->path(), failed);
+    result.losses = JudgeTensors(*reference, ReferenceContext(arguments), arguments.other, arguments.context.kernels,
+                                 kept ? save->path() : std::string(), cut);
+    comparison.cancelled = result.losses->cancelled;
   }
   return Report(arguments, comparison, cut, std::move(result), plot);
 }
@@ -378,6 +274,7 @@ Command AddQuality(CLI::App* program) {
   AddInteger(app, "--windows", &a->windows, 1, 1 << 30, "How many windows, from the start of the text; by default all it has");
   app->add_flag("--second-half", a->second_half, "Judge the second half of each window only");
   app->add_flag("--step", a->step, "One token per pass, as text is written: slower, with the same result");
+  app->add_flag("--layers", a->layers, "Then judge each kind of tensor and each layer by itself, and name what loses most");
   app->add_option("--save-logits", a->save_logits, "Keep the reference's logits and the ids in a file")->type_name("FILE");
   app->add_option("--logits", a->logits, "Such a file in place of REF and the text")->type_name("FILE");
   app->add_option("--plot", a->plot, "KL by position in the window, as SVG")->type_name("FILE");

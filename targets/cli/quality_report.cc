@@ -11,7 +11,7 @@ namespace {
 constexpr size_t kRanges = 4;
 
 std::string Row(const std::string& name, const QualityFigures& f) {
-  return Format("%-11s %9.5f %9.5f %9.5f %9.5f %8.2f%% %8.2f%% %11.4f %11.4f %9.5f +- %.5f\n", name.c_str(), f.kl_mean,
+  return Format("%-11s %9.3g %9.3g %9.3g %9.3g %8.2f%% %8.2f%% %11.4f %11.4f %9.5f +- %.5f\n", name.c_str(), f.kl_mean,
                 f.kl_median, f.kl_p99, f.kl_max, 100 * f.top1, 100 * f.top5, f.perplexity_reference, f.perplexity, f.ratio,
                 f.ratio_se);
 }
@@ -32,6 +32,24 @@ void AddFigures(const QualityFigures& f, Json* json) {
                 {"perplexity_ratio", f.ratio},
                 {"perplexity_ratio_se", f.ratio_se},
                 {"perplexity_ratio_se_windows", f.ratio_se_windows}});
+}
+
+std::string LossRows(const char* title, const std::vector<TensorGroup>& groups) {
+  std::string text = Format("\n%-30s %7s %9s %9s %9s\n", title, "tensors", "KL mean", "p99", "ratio");
+  for (const TensorGroup& group : groups)
+    text += Format("%-30s %7zu %9.3g %9.3g %9.5f\n", group.name.c_str(), group.tensors, group.figures.kl_mean,
+                   group.figures.kl_p99, group.figures.ratio);
+  return text;
+}
+
+Json LossJson(const std::vector<TensorGroup>& groups) {
+  Json list = Json::Array();
+  for (const TensorGroup& group : groups) {
+    Json row = {{"name", group.name}, {"tensors", group.tensors}};
+    AddFigures(group.figures, &row);
+    list.Push(std::move(row));
+  }
+  return list;
 }
 
 }  // namespace
@@ -60,10 +78,13 @@ std::string QualityText(const QualityResult& result) {
                  "top-5", "perplexity:", "model", "ratio");
   text += Row("all", all);
   for (const QualityRange& range : result.ranges) text += Row(Name(range), range.figures);
-  text += Format("\nKL %.6f +- %.6f nats; perplexity %+.3f %% +- %.3f over positions", all.kl_mean, all.kl_mean_se,
+  text += Format("\nKL %.4g +- %.2g nats; perplexity %+.3f %% +- %.3f over positions", all.kl_mean, all.kl_mean_se,
                  100 * (all.ratio - 1), 100 * all.ratio_se);
   if (std::isfinite(all.ratio_se_windows)) text += Format(", +- %.3f over windows", 100 * all.ratio_se_windows);
-  return text + "\n";
+  text += "\n";
+  if (result.losses)
+    text += LossRows("as the model has them", result.losses->kinds) + LossRows("by layer", result.losses->layers);
+  return text;
 }
 
 std::string QualityJson(const QualityResult& result) {
@@ -79,6 +100,7 @@ std::string QualityJson(const QualityResult& result) {
     AddFigures(range.figures, &row);
     ranges.Push(std::move(row));
   }
+  if (result.losses) json.Update({{"kinds", LossJson(result.losses->kinds)}, {"layers", LossJson(result.losses->layers)}});
   return JsonText(json) + "\n";
 }
 

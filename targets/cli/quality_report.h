@@ -1,9 +1,11 @@
 // What `thimble quality` measured: as a table, JSON and a plot. Measures nothing.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "targets/cli/quality_layers.h"
 #include "targets/cli/quality_statistics.h"
 #include "targets/json/json.h"
 
@@ -20,12 +22,13 @@ struct QualityResult {
   Json facts;                    // what JSON says about the run beside the figures
   size_t windows = 0, window = 0, first = 0;
   bool cancelled = false;
+  std::optional<TensorLosses> losses;
   QualityRange all;
   std::vector<QualityRange> ranges;  // of equal length, one behind the other
   std::vector<double> kl_by_position;  // means over the windows, of positions from `first` on
 };
 
-// `scores` window behind window, at least one; `result` has its first six members.
+// `scores` window behind window, at least one; `result` has its members up to `losses`.
 void FillResult(const std::vector<PositionScore>& scores, QualityResult* result);
 
 std::string QualityText(const QualityResult& result);

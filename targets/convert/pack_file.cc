@@ -11,6 +11,7 @@
 #include "format/model_file.h"
 #include "format/writer.h"
 #include "ops/linear/packing/layouts.h"
+#include "targets/convert/describe_file.h"
 
 namespace thimble {
 namespace {
@@ -59,34 +60,6 @@ std::map<int32_t, PackableTensor> Packable(const Header& header) {
   }
   for (const int32_t tensor : ambiguous) found.erase(tensor);
   return found;
-}
-
-ModelDescription Describe(const ModelFile& file) {
-  const Header& header = file.header();
-  ModelDescription d;
-  d.name = header.name();
-  d.family = header.family();
-  d.chat_template = header.chat_template();
-  d.spec = header.model();
-  for (uint32_t p = 0; p < header.parts(); ++p) {
-    const ModelSpec part = header.part(p);
-    if (p > 0) d.more_parts.push_back(part);
-    for (uint32_t i = part.first_layer; i < part.first_layer + part.layers; ++i) {
-      d.layers.push_back(ReadLayer(header, i));
-    }
-  }
-  for (uint32_t i = 0; i < header.tensors(); ++i) {
-    d.tensors.push_back({std::string(header.tensor_name(i)), header.tensor(i)});
-  }
-  if (d.spec.tokenizer_segment >= 0) {
-    const uint32_t segment = static_cast<uint32_t>(d.spec.tokenizer_segment);
-    const uint8_t* bytes = file.Segment(segment);
-    d.tokenizer.assign(bytes, bytes + header.segment(segment).bytes);
-  }
-  for (uint32_t i = 0; i < header.metadata(); ++i) {
-    d.metadata.emplace_back(header.metadata_key(i), header.metadata_value(i));
-  }
-  return d;
 }
 
 class Packing {
@@ -238,7 +211,7 @@ PackReport PackUnguarded(const PackOptions& options) {
 
   const Header& header = file.header();
   const std::map<int32_t, PackableTensor> packable = Packable(header);
-  ModelDescription description = Describe(file);
+  ModelDescription description = DescribeFile(file);
   std::vector<const PackedLayout*> wanted(header.tensors(), nullptr);
   for (const auto& [tensor, how] : packable) {
     const TensorSpec& t = description.tensors[static_cast<size_t>(tensor)].spec;

@@ -227,6 +227,7 @@ TEST_CASE("quality takes its arguments or says which it does not take") {
       {{"quality", m, "--logits", logits, "--second-half"}, "--second-half: cannot"},
       {{"quality", m, "--logits", logits, "--ref-kv", "f32"}, "--ref-kv: cannot"},
       {{"quality", m, "--logits", logits, "--save-logits", folder + "/new"}, "--save-logits: cannot"},
+      {{"quality", m, "--logits", logits, "--layers"}, "--layers: cannot"},
       {With(run, {"--ref-kv", "q5"}), "--ref-kv: must be"},
       {With(run, {"--kv", "q5"}), "--kv: must be"},
       {With(run, {"--windows", "0"}), "--windows"},
@@ -249,6 +250,50 @@ TEST_CASE("quality takes its arguments or says which it does not take") {
   CHECK(plot.find("<polyline") != std::string::npos);
   CHECK(plot.find("nan") == std::string::npos);
   CHECK(RunThimble(With(run, {"--plot", folder + "/kl.svg", "--kv", "f32"})).exit_code == 0);  // its own kind, and all zeros
+}
+
+TEST_CASE("what loses most is named, kind by kind and layer by layer") {
+  const std::string folder = TemporaryFolder(), ids = Ids(folder, 33, 48), f32 = Convert(folder, "llama", "f32");
+  const auto judge = [&](const std::string& other) {
+    return JsonOf({"quality", f32, other, "--ids", ids, "--window", "16", "--kv", "f32", "--layers", "--json"});
+  };
+  // One tensor in other bits: its loss is the whole, to the last bit, also where the file is packed.
+  const std::string head = folder + "/head.thimble", packed = folder + "/packed.thimble";
+  REQUIRE(RunThimble({"convert", Golden("llama"), "-o", head, "--weights", "f32", "--keep-head", "q8"}).exit_code == 0);
+  REQUIRE(RunThimble({"pack", head, "-o", packed}).exit_code == 0);
+  const Json one = judge(head);
+  REQUIRE(one["kinds"].size() == 1);
+  CHECK(one["kinds"][0]["name"] == "output.head.weight");
+  CHECK(one["kinds"][0]["tensors"] == 1);
+  CHECK(one["layers"].size() == 0);
+  CHECK(one["kl_mean"].as_double() > 0);
+  for (const char* key : {"kl_mean", "kl_max", "top5", "perplexity_ratio", "positions"}) CHECK(one["kinds"][0][key] == one[key]);
+  if (Emulated()) return;
+  const Json repacked = judge(packed);
+  const Json saved = JsonOf({"quality", f32, head, "--ids", ids, "--window", "16", "--kv", "f32", "--layers", "--json",
+                             "--save-logits", folder + "/ref.logits"});
+  CHECK(saved["kinds"] == one["kinds"]);
+  for (const Json& kind : repacked["kinds"].items())
+    CHECK(kind["kl_mean"] == (kind["name"] == "output.head.weight" ? one["kl_mean"] : Json(0.0)));
+
+  // Every layer's keys and values: two kinds over two layers, most first.
+  const std::string kv = folder + "/kv.thimble";
+  REQUIRE(RunThimble({"convert", Golden("llama"), "-o", kv, "--weights", "f32", "--keep-kv", "q4"}).exit_code == 0);
+  const Json four = judge(kv);
+  REQUIRE(four["kinds"].size() == 2);
+  REQUIRE(four["layers"].size() == 2);
+  for (const char* list : {"kinds", "layers"}) {
+    for (const Json& group : four[list].items()) {
+      CHECK(group["tensors"] == 2);
+      CHECK(group["kl_mean"].as_double() > 0);
+    }
+    CHECK(four[list][0]["kl_mean"].as_double() >= four[list][1]["kl_mean"].as_double());
+  }
+  CHECK(four["layers"][0]["name"] != four["layers"][1]["name"]);
+  const Finished text = RunThimble({"quality", f32, kv, "--ids", ids, "--window", "16", "--layers"});
+  CHECK(text.out.find("\nattention.v.weight") != std::string::npos);
+  CHECK(text.out.find("\nlayer 1") != std::string::npos);
+  CHECK(judge(f32)["kinds"].size() == 0);
 }
 
 TEST_CASE("Ctrl-C ends a comparison with what it has, and leaves no half file") {
