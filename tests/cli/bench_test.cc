@@ -169,6 +169,21 @@ TEST_CASE("bench's table fits a terminal of 80 columns unless asked for more") {
   CHECK(LongestLine(Bench({"-p", "4", "-n", "0", "-r", "1", "-t", "1", "--wide"}).out) > 80);
 }
 
+TEST_CASE("bench shows on a terminal how far it is") {
+  if (Emulated()) SKIP("the emulator has a terminal of its own");
+  const std::vector<std::string> test = {"bench", "--shape", "smollm2-135m", "--no-limits", "-p", "8", "-n", "8", "-r", "12", "-t", "1"};
+  const Finished shown = RunThimbleOnTerminal(test);
+  INFO(shown.err);
+  CHECK(shown.exit_code == 0);
+  const size_t at = shown.err.find("measuring: ");
+  REQUIRE(at != std::string::npos);
+  CHECK(shown.err.find(" of 192 tokens, ", at) != std::string::npos);
+  CHECK(shown.err.find(" tokens/s, ", at) != std::string::npos);
+  CHECK(shown.err.find(" left", at) != std::string::npos);
+  CHECK(shown.err.ends_with("\r\033[K"));  // and takes it away
+  CHECK(shown.out.find('\r') == std::string::npos);
+}
+
 TEST_CASE("bench shows no more than all of a limit") {
   if (Emulated()) SKIP("takes long where the processor is emulated");
   // On many machines the shipped model lies in the processor's caches, which give more than the memory.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,14 @@ struct Pipe {
     Close(0);
     Close(1);
   }
+  // Of 80 columns; what is written to the second end is read from the first.
+  void BecomeTerminal() {
+    Close(0);
+    Close(1);
+    const winsize size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+    if (openpty(&ends[0], &ends[1], nullptr, nullptr, &size) != 0) throw std::runtime_error("openpty");
+    for (const int end : ends) fcntl(end, F_SETFD, FD_CLOEXEC);
+  }
   void Close(size_t end) {
     if (ends[end] >= 0) close(ends[end]);
     ends[end] = -1;
@@ -54,10 +63,8 @@ struct Folders {
   }
 };
 
-}  // namespace
-
-Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input,
-                    const std::function<void(pid_t)>& while_running, int patience_ms) {
+Finished Run(const std::vector<std::string>& arguments, const std::string& input, const std::function<void(pid_t)>& while_running,
+             int patience_ms, bool on_terminal) {
   std::vector<std::string> words = Split(THIMBLE_CLI_EMULATOR, '|');
   words.push_back(THIMBLE_CLI_PROGRAM);
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -71,6 +78,7 @@ Finished RunThimble(const std::vector<std::string>& arguments, const std::string
   std::fwrite(input.data(), 1, input.size(), standard_input);
   std::rewind(standard_input);
   Pipe out, err;
+  if (on_terminal) err.BecomeTerminal();
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("fork");
   if (child == 0) {
@@ -111,6 +119,15 @@ Finished RunThimble(const std::vector<std::string>& arguments, const std::string
   finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return finished;
 }
+
+}  // namespace
+
+Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input,
+                    const std::function<void(pid_t)>& while_running, int patience_ms) {
+  return Run(arguments, input, while_running, patience_ms, false);
+}
+
+Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments) { return Run(arguments, {}, {}, 0, true); }
 
 std::string TemporaryFolder() {
   static Folders folders;

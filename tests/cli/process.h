@@ -19,6 +19,8 @@ struct Finished {
 // byte to standard output, or `patience_ms` after its start. The child is killed after two minutes.
 Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input = {},
                     const std::function<void(pid_t)>& while_running = {}, int patience_ms = 10000);
+// The same with a terminal of 80 columns for standard error.
+Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments);
 
 // A folder of its own for each call, removed at the end of the test program.
 std::string TemporaryFolder();

@@ -16,6 +16,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
@@ -157,7 +158,10 @@ class ShapeFile {
     std::error_code failed;
     options.output = std::filesystem::temp_directory_path(failed) / ("thimble-bench-" + std::to_string(getpid()));
     if (failed) throw Error(kIo, "--shape: there is no folder for temporary files; set TMPDIR");
-    options.progress = [](const ConvertProgress&) { return !Interrupted(); };
+    TerminalProgress shown("writing random weights", nullptr);
+    options.progress = [&shown](const ConvertProgress& progress) {
+      return TerminalProgress::Show(&shown, progress.done_weights, progress.total_weights) != 0 && !Interrupted();
+    };
     WriteSynthetic(options);
     if (const std::string packing = Packing(a); packing != "portable") {
       PackOptions pack;

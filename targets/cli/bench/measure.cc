@@ -15,6 +15,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
@@ -70,9 +71,13 @@ using Prompts = std::vector<std::vector<int32_t>>;  // of each session
 class Runner {
  public:
   // `session` is the first of max_sessions; the others are forks of it.
-  Runner(thimble_session* session, const Model& model, const BenchSetup& setup)
+  Runner(thimble_session* session, const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests)
       : vocabulary_(model.info().vocabulary), setup_(setup), sessions_(setup.options.max_sessions), spans_(sessions_.size()) {
     sessions_[0] = session;
+    if (!setup.random_rows) total_tokens_ = setup.depth;
+    for (const BenchTest& test : tests) {
+      total_tokens_ += uint64_t{test.n_prompt + test.n_gen} * setup.repetitions * sessions_.size();
+    }
     for (size_t i = 0; i < sessions_.size(); ++i) first_ids_.push_back(PromptIds(1, vocabulary_, 2 + i)[0]);
     ids_ = first_ids_;
   }
@@ -135,6 +140,7 @@ class Runner {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
       Checksum checksum, all;
       result.samples_ns.push_back(Once(test, prompts, &checksum, &all));
+      Advance(uint64_t{test.n_prompt + test.n_gen} * sessions_.size());
       if (r > 0 && all.value != all_checksum)
         throw Error(kNotFinite, "two repetitions of the same test chose different ids");
       result.ids_checksum = checksum.value;
@@ -152,7 +158,7 @@ class Runner {
   }
 
  private:
-  thimble_error Prefill(const std::vector<int32_t>& ids) const {
+  thimble_error Prefill(const std::vector<int32_t>& ids) {
     // In pieces, so that Ctrl-C does not have to wait for all of it.
     for (size_t done = 0; done < ids.size();) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
@@ -160,8 +166,15 @@ class Runner {
       const thimble_error status = Call(thimble_prefill, sessions_[0], ids.data() + done, n);
       if (status.code != 0) return status;
       done += n;
+      Advance(n);
     }
     return {};
+  }
+
+  // A ring may have to be filled again, beyond the total.
+  void Advance(uint64_t tokens) {
+    done_tokens_ = std::min(done_tokens_ + tokens, total_tokens_);
+    TerminalProgress::Show(&progress_, done_tokens_, total_tokens_);
   }
 
   thimble_profile Profile(int32_t reset) const {
@@ -211,6 +224,8 @@ class Runner {
   std::vector<thimble_session*> sessions_;
   std::vector<Span> spans_;
   std::vector<int32_t> first_ids_, ids_;  // of each
+  uint64_t total_tokens_ = 0, done_tokens_ = 0;
+  TerminalProgress progress_{"measuring", "tokens"};
 };
 
 // What the child does; the number of milliseconds, or a negative one.
@@ -236,7 +251,7 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
   const uint64_t start = NowNs();
   const Session session(model, setup.options, arena.data(), arena.bytes());
   out.load_ms = static_cast<double>(NowNs() - start) * 1e-6;
-  Runner runner(session.handle(), model, setup);
+  Runner runner(session.handle(), model, setup, tests);
   if (setup.progress && setup.depth > 0) std::fprintf(stderr, "thimble: filling %u tokens\n", setup.depth);
   runner.Fill();
   for (const BenchTest& test : tests) {
