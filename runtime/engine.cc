@@ -20,8 +20,6 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
                                   Arena& arena, Engine* measured) {
   thimble_engine* place = arena.Take<thimble_engine>("engine", 1);
   Engine* engine = place != nullptr ? new (place) thimble_engine() : measured;
-  const ModelSpec& model = file.header().model();
-  const bool decoder = file.header().is_decoder();
   engine->tokenizer_ = tokenizer;
   if (tokenizer != nullptr && options.copy_model) {
     // Sizes are the same; where its tables lie is known once they are there.
@@ -29,6 +27,8 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     engine->tokenizer_ = tokenizer = &engine->copied_tokenizer_;
   }
   NetworkWalk walk(file, options, arena, &engine->network_);
+  const ModelSpec& model = walk.part();
+  const bool decoder = model.decoder;
   walk.Shared();
 
   size_t first_begin = 0, first_state = 0;

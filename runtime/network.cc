@@ -15,7 +15,7 @@ NetworkWalk::NetworkWalk(const ModelFile& file, const EngineOptions& options, Ar
   network->file = &file;
   network->bytes = options.copy_model ? arena.Take<uint8_t>("model_copy", file.file_bytes()) : file.bytes();
   network->options = options;
-  network->model = header_.model();
+  network->model = header_.part(options.part);
 }
 
 const uint8_t* NetworkWalk::SegmentBytes(int32_t segment) const {
@@ -224,7 +224,7 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
     arena_.BeginScratch();
     b.text = arena_.TakeBytes("text", text_workspace_bytes, 1, -1);
     b.text_bytes = text_workspace_bytes;
-    if (header_.is_decoder()) {
+    if (m.decoder) {
       b.chat_text = arena_.Take<char>("chat.text", options_.max_text_bytes);
       b.chat_ids = arena_.Take<int32_t>("chat.ids", uint64_t{2} * options_.context_tokens);
     }

@@ -13,26 +13,26 @@ Status OptionError(Code code, const char* what, const char* field) {
 }
 
 // The trained number of positions is a limit where something is stored per position.
-bool HasPositionTable(const Header& header) {
-  if (header.model().input.positions != kNoTensor) return true;
+bool HasPositionTable(const Header& header, const ModelSpec& part) {
+  if (part.input.positions != kNoTensor) return true;
   bool found = false;
-  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) { found = found || a.score_bias != kNoTensor; });
+  ForEachAttention(header, part, [&](uint32_t, const AttentionSpec& a) { found = found || a.score_bias != kNoTensor; });
   return found;
 }
 
-Status ResolveContext(const Header& header, uint32_t asked, uint32_t* out) {
-  const uint32_t trained = header.model().max_positions;
+Status ResolveContext(const Header& header, const ModelSpec& part, uint32_t asked, uint32_t* out) {
+  const uint32_t trained = part.max_positions;
   *out = asked == 0 ? trained : asked;
   if (*out > kMaxPositions) return OptionError(Code::kOutOfRange, "too long", "context_tokens").Got(*out).Wanted(kMaxPositions);
-  if (*out > trained && HasPositionTable(header)) {
+  if (*out > trained && HasPositionTable(header, part)) {
     return OptionError(Code::kOutOfRange, "the model has learned positions for fewer tokens", "context_tokens")
         .Got(*out).Wanted(trained);
   }
   return Status::Ok();
 }
 
-Status ResolveWindow(const Header& header, const thimble_engine_options& options, EngineOptions* out) {
-  if (!header.is_decoder() && (options.window_tokens != 0 || options.sink_tokens != 0)) {
+Status ResolveWindow(const ModelSpec& part, const thimble_engine_options& options, EngineOptions* out) {
+  if (!part.decoder && (options.window_tokens != 0 || options.sink_tokens != 0)) {
     return OptionError(Code::kInvalidArgument, "an encoder sees its whole input",
                        options.window_tokens != 0 ? "window_tokens" : "sink_tokens");
   }
@@ -42,10 +42,10 @@ Status ResolveWindow(const Header& header, const thimble_engine_options& options
   return OptionError(Code::kOutOfRange, "more than the context has", "sink_tokens").Got(out->sink_tokens).Wanted(out->context_tokens);
 }
 
-Status ResolvePrefix(const Header& header, uint32_t asked, EngineOptions* out) {
+Status ResolvePrefix(const ModelSpec& part, uint32_t asked, EngineOptions* out) {
   out->prefix_tokens = asked;
   if (asked == 0) return Status::Ok();
-  if (!header.is_decoder()) return OptionError(Code::kInvalidArgument, "an encoder has no prefix", "prefix_tokens").Got(asked);
+  if (!part.decoder) return OptionError(Code::kInvalidArgument, "an encoder has no prefix", "prefix_tokens").Got(asked);
   if (asked % kCacheChunkRows != 0) {
     return OptionError(Code::kOutOfRange, "rows are shared in whole blocks; ask for a multiple of 256", "prefix_tokens")
         .Got(asked).Wanted(RoundUp(asked, kCacheChunkRows));
@@ -66,7 +66,7 @@ CacheType ToCacheType(int32_t type) {
   return CacheType::kF16;
 }
 
-Status ResolveCache(const Header& header, const thimble_engine_options& options, EngineOptions* out) {
+Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_engine_options& options, EngineOptions* out) {
   if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(static_cast<uint32_t>(options.key_cache));
   }
@@ -77,7 +77,7 @@ Status ResolveCache(const Header& header, const thimble_engine_options& options,
   out->value_cache = ToCacheType(options.value_cache);
   if (out->key_cache == out->value_cache) return Status::Ok();
   bool shared = false;
-  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) { shared = shared || SharesKeyAndValue(a.sharing); });
+  ForEachAttention(header, part, [&](uint32_t, const AttentionSpec& a) { shared = shared || SharesKeyAndValue(a.sharing); });
   if (!shared) return Status::Ok();
   return OptionError(Code::kInvalidArgument, "must equal key_cache: one row is key and value in this model", "value_cache")
       .Got(static_cast<uint32_t>(options.value_cache)).Wanted(static_cast<uint32_t>(options.key_cache));
@@ -121,7 +121,12 @@ Result<SamplerOptions> ResolveSampling(const thimble_sampling& s) {
 Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_options& options,
                                      const thimble_sampling& sampling) {
   EngineOptions out;
-  THIMBLE_RETURN_IF_ERROR(ResolveContext(header, options.context_tokens, &out.context_tokens));
+  if (options.part >= header.parts()) {
+    return OptionError(Code::kOutOfRange, "the file has fewer parts", "part").Got(options.part).Wanted(header.parts());
+  }
+  out.part = options.part;
+  const ModelSpec part = header.part(out.part);
+  THIMBLE_RETURN_IF_ERROR(ResolveContext(header, part, options.context_tokens, &out.context_tokens));
 
   out.threads = options.threads == 0 ? 1 : options.threads;
   if (out.threads > kMaxThreads) return OptionError(Code::kOutOfRange, "too many", "threads").Got(out.threads).Wanted(kMaxThreads);
@@ -130,12 +135,12 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
     return OptionError(Code::kOutOfRange, "neither map nor copy", "weights").Got(static_cast<uint32_t>(options.weights));
   }
   out.copy_model = options.weights == THIMBLE_WEIGHTS_COPY;
-  THIMBLE_RETURN_IF_ERROR(ResolveCache(header, options, &out));
-  THIMBLE_RETURN_IF_ERROR(ResolveWindow(header, options, &out));
-  THIMBLE_RETURN_IF_ERROR(ResolvePrefix(header, options.prefix_tokens, &out));
+  THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
+  THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));
+  THIMBLE_RETURN_IF_ERROR(ResolvePrefix(part, options.prefix_tokens, &out));
 
   // An encoder sees its whole input at once; a decoder may take it in pieces.
-  const uint32_t default_chunk = header.is_decoder() ? 64 : out.context_tokens;
+  const uint32_t default_chunk = part.decoder ? 64 : out.context_tokens;
   out.chunk_tokens = options.chunk_tokens == 0 ? default_chunk : options.chunk_tokens;
   if (out.chunk_tokens > out.context_tokens) out.chunk_tokens = out.context_tokens;
 
@@ -150,12 +155,12 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   }
 
   out.logits_rows = options.logits_rows == 0 ? 1 : options.logits_rows;
-  if (!header.is_decoder()) out.logits_rows = header.model().output.rows == OutputRows::kFirst ? 1 : out.chunk_tokens;
+  if (!part.decoder) out.logits_rows = part.output.rows == OutputRows::kFirst ? 1 : out.chunk_tokens;
   if (out.logits_rows > out.chunk_tokens) out.logits_rows = out.chunk_tokens;
 
   const uint32_t default_text = out.context_tokens > UINT32_MAX / 8 ? UINT32_MAX : out.context_tokens * 8;
   out.max_text_bytes = options.max_text_bytes == 0 ? default_text : options.max_text_bytes;
-  if (header.model().tokenizer_segment < 0) out.max_text_bytes = 0;
+  if (part.tokenizer_segment < 0) out.max_text_bytes = 0;
 
   THIMBLE_RETURN_IF_ERROR(ResolveKernels(header, options.kernels, &out.kernels));
   THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(sampling));

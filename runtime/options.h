@@ -14,6 +14,7 @@ namespace thimble {
 inline constexpr uint32_t kMaxSessions = 4096;
 
 struct EngineOptions {
+  uint32_t part = 0;             // of the file
   uint32_t context_tokens = 0;   // P at most
   uint32_t chunk_tokens = 0;     // T at most
   uint32_t logits_rows = 0;

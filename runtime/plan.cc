@@ -38,9 +38,9 @@ void AddMapped(const ModelFile& file, const Lines& lines) {
 }
 
 // Separate keys and values for all query heads, fp16.
-uint64_t BaselineBytesPerToken(const Header& header) {
+uint64_t BaselineBytesPerToken(const Header& header, const ModelSpec& part) {
   uint64_t bytes = 0;
-  ForEachAttention(header, header.model(), [&](uint32_t, const AttentionSpec& a) {
+  ForEachAttention(header, part, [&](uint32_t, const AttentionSpec& a) {
     bytes += uint64_t{2} * a.heads * a.head_width * CacheRowBytes(CacheType::kF16, 1);
   });
   return bytes;
@@ -80,7 +80,7 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->kv_recent_bytes = engine.network().kv_recent_bytes * copies_of_rings;
   plan->kv_bytes_per_token = engine.network().kv_bytes_per_token;
   plan->kv_bytes_per_context_token = engine.network().kv_bytes_per_context_token;
-  plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header());
+  plan->baseline_kv_bytes_per_token = BaselineBytesPerToken(file.header(), engine.network().model);
   plan->context_tokens = options.context_tokens;
   plan->chunk_tokens = options.chunk_tokens;
   plan->logits_rows = options.logits_rows;

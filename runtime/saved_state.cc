@@ -180,6 +180,7 @@ Status CheckHeader(const StateReader& in, StateHeader* out) {
 Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
   const EngineOptions& o = n.options;
   if (h.model != n.file->header().content_id()) return Bad(Code::kStateMismatch, "saved with another model file", "model");
+  if (h.part != o.part) return NotEqual("saved with another part of the model", "part", o.part, h.part);
   const uint32_t keys = static_cast<uint32_t>(o.key_cache), values = static_cast<uint32_t>(o.value_cache);
   if (h.key_cache != keys) return NotEqual("saved with other cache rows", "key_cache", keys, h.key_cache);
   if (h.value_cache != values) return NotEqual("saved with other cache rows", "value_cache", values, h.value_cache);
@@ -244,6 +245,7 @@ StateHeader MakeHeader(const Network& n, uint64_t prefix_id, size_t position, si
   h.version = kStateVersion;
   h.header_bytes = sizeof h;
   h.model = n.file->header().content_id();
+  h.part = n.options.part;
   h.key_cache = static_cast<uint32_t>(n.options.key_cache);
   h.value_cache = static_cast<uint32_t>(n.options.value_cache);
   h.window_tokens = n.options.window_tokens;

@@ -17,7 +17,7 @@ size_t Session::begin() const { return network().options.prefix_tokens; }
 const TokenizerData* Session::tokenizer() const { return engine_->tokenizer(); }
 
 void Session::Reset() {
-  if (network().file->header().is_decoder()) {
+  if (network().model.decoder) {
     // Cannot fail: these are the options that the memory was planned for.
     (void)sampler_.SetOptions(network().options.sampler);
   }
@@ -34,7 +34,7 @@ void Session::TakePrefix() {
 }
 
 Status Session::CheckDecoder() const {
-  if (network().file->header().is_decoder()) return Status::Ok();
+  if (network().model.decoder) return Status::Ok();
   return Status::Error(Code::kWrongState, "this model is an encoder; use thimble_encode_rows or thimble_encode_image");
 }
 
@@ -97,7 +97,7 @@ Status Session::EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, 
 }
 
 Status Session::EncodeRows(const int32_t* ids, size_t count, thimble_logits_fn each, void* user) {
-  if (network().file->header().is_decoder() || network().embedding.kernel == nullptr) {
+  if (network().model.decoder || network().embedding.kernel == nullptr) {
     return Status::Error(Code::kWrongState, "this model does not encode token rows");
   }
   if (each == nullptr) return Status::Error(Code::kInvalidArgument, "null").Field("each");

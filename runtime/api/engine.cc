@@ -88,6 +88,7 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   made->model.file = model.file;
   made->model.tokenizer = made->tokenizer();
   made->model.opened = &model;
+  made->model.part = resolved.part;
   model.engines.fetch_add(1);
   *engine = made;
   return Status::Ok();

@@ -10,8 +10,8 @@ using namespace thimble;
 
 namespace {
 
-// What can be checked only with both header and tokenizer at hand: every id that text becomes has an embedding, and
-// every id that can be sampled has a text.
+// What can be checked only with both header and tokenizer at hand, of every part: each id that text becomes has an
+// embedding, and each id that can be sampled has a text.
 Status AdoptTokenizer(OpenedModel* model) {
   const Header& header = model->file->header();
   const ModelSpec& spec = header.model();
@@ -20,15 +20,17 @@ Status AdoptTokenizer(OpenedModel* model) {
   TokenizerData& tokenizer = model->opened_tokenizer;
   THIMBLE_ASSIGN_OR_RETURN(
       tokenizer, ParseTokenizerData(model->file->Segment(segment), static_cast<size_t>(header.segment(segment).bytes)));
-  if (spec.input.kind == InputKind::kTokens) {
-    const uint32_t rows = header.tensor(static_cast<uint32_t>(spec.input.table)).rows;
+  for (uint32_t i = 0; i < header.parts(); ++i) {
+    const ModelSpec part = header.part(i);
+    if (part.input.kind != InputKind::kTokens) continue;
+    const uint32_t rows = header.tensor(static_cast<uint32_t>(part.input.table)).rows;
     if (tokenizer.piece_count > rows) {
       return Status::Error(Code::kInvalidModel, "more pieces than embedding rows").At("tokenizer").Field("pieces")
           .Got(tokenizer.piece_count).Wanted(rows);
     }
-    if (tokenizer.piece_count < spec.vocabulary) {
+    if (tokenizer.piece_count < part.vocabulary) {
       return Status::Error(Code::kInvalidModel, "fewer pieces than the vocabulary").At("tokenizer").Field("pieces")
-          .Got(tokenizer.piece_count).Wanted(spec.vocabulary);
+          .Got(tokenizer.piece_count).Wanted(part.vocabulary);
     }
   }
   model->tokenizer = &tokenizer;
@@ -65,9 +67,11 @@ Status Verify(const thimble_model& model, const Progress& progress) {
 // FlatBuffers strings end with a zero byte, which the verifier has checked.
 const char* Terminated(std::string_view text) { return text.empty() ? "" : text.data(); }
 
-thimble_model_info InfoOf(const thimble_model& model) {
+static_assert(THIMBLE_ROLE_ENCODER == static_cast<int32_t>(PartRole::kEncoder) && THIMBLE_ROLE_DRAFT == static_cast<int32_t>(PartRole::kDraft));
+
+thimble_model_info InfoOf(const thimble_model& model, uint32_t part) {
   const Header& header = model.file->header();
-  const ModelSpec& spec = header.model();
+  const ModelSpec spec = header.part(part);
   thimble_model_info info = {};
   info.layers = spec.layers;
   info.width = spec.width;
@@ -75,7 +79,7 @@ thimble_model_info InfoOf(const thimble_model& model) {
   info.outputs = spec.outputs;
   info.max_positions = spec.max_positions;
   info.has_tokenizer = model.tokenizer != nullptr;
-  info.is_decoder = header.is_decoder();
+  info.is_decoder = spec.decoder;
   info.bos = SpecialId(model.tokenizer, &TokenizerData::bos);
   info.eos = SpecialId(model.tokenizer, &TokenizerData::eos);
   info.adds_bos = model.tokenizer != nullptr && model.tokenizer->Has(kTokenizerAddBos);
@@ -86,6 +90,8 @@ thimble_model_info InfoOf(const thimble_model& model) {
   info.name = Terminated(header.name());
   info.family = Terminated(header.family());
   info.chat_template = Terminated(header.chat_template());
+  info.parts = header.parts();
+  info.role = static_cast<int32_t>(spec.role);
   return info;
 }
 
@@ -130,7 +136,18 @@ enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progr
 enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info, thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
   const Status status = CheckSize(info, "info");
-  if (status.ok()) WriteStruct(InfoOf(*model), info);
+  if (status.ok()) WriteStruct(InfoOf(*model, model->part), info);
+  return Return(status, error);
+}
+
+enum thimble_code thimble_model_get_part_info(const thimble_model* model, uint32_t part, thimble_model_info* info,
+                                              thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  Status status = CheckSize(info, "info");
+  if (const uint32_t parts = model->file->header().parts(); status.ok() && part >= parts) {
+    status = Status::Error(Code::kOutOfRange, "the file has fewer parts").Field("part").Got(part).Wanted(parts);
+  }
+  if (status.ok()) WriteStruct(InfoOf(*model, part), info);
   return Return(status, error);
 }
 

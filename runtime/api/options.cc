@@ -16,10 +16,6 @@ Status ReadOptions(const thimble_engine_options* caller, CallerOptions* out) {
   THIMBLE_RETURN_IF_ERROR(ReadStruct(caller, thimble_engine_options(), "options", &out->engine));
   THIMBLE_RETURN_IF_ERROR(ReadSampling(out->engine.sampling, &out->sampling));
   out->engine.sampling = nullptr;
-  if (out->engine.reserved != 0) {
-    return Status::Error(Code::kUnknownField, "must be zero").At("options").Field("reserved")
-        .Offset(offsetof(thimble_engine_options, reserved));
-  }
   return Status::Ok();
 }
 

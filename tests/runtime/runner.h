@@ -38,7 +38,7 @@ class Runner {
 
   thimble_model* model() { return model_; }
   thimble_session* session() { return session_; }
-  size_t outputs() const { return InfoOf(model_).outputs; }
+  size_t outputs() const { return InfoOf(thimble_engine_model(thimble_session_engine(session_))).outputs; }
 
   // Logits of every position, in passes of the session's chunk size.
   std::vector<std::vector<float>> Prefill(const std::vector<int32_t>& ids) {

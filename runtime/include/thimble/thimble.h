@@ -119,9 +119,16 @@ typedef struct thimble_model_info {
   const char* name;       /* texts are the model's; "" if none */
   const char* family;
   const char* chat_template;
+  uint32_t parts;         /* networks in the file, 1 for most: a draft beside its target, an encoder that makes rows for it */
+  int32_t role;           /* enum thimble_role: of the part that all of the above is about */
 } thimble_model_info;
+enum thimble_role { THIMBLE_ROLE_MAIN = 0, THIMBLE_ROLE_ENCODER = 1, THIMBLE_ROLE_DRAFT = 2 };
+/* Of the main part; of an engine's model (thimble_engine_model) of the part that the engine runs. */
 THIMBLE_API enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info,
                                                      thimble_error* error);
+/* Of any part, counted from 0; THIMBLE_OUT_OF_RANGE where there are fewer. */
+THIMBLE_API enum thimble_code thimble_model_get_part_info(const thimble_model* model, uint32_t part, thimble_model_info* info,
+                                                          thimble_error* error);
 
 /* ---- options ---- */
 
@@ -187,7 +194,7 @@ typedef struct thimble_engine_options {
   void* log_user;
   uint32_t prefix_tokens;   /* what every session begins with and none changes, read once by thimble_engine_read_prefix, its
                                rows stored once: a multiple of 256, smaller than context_tokens; 0 = none */
-  uint32_t reserved;        /* 0 */
+  uint32_t part;            /* which of thimble_model_info.parts networks of the file to run; 0 = the main one */
 } thimble_engine_options;
 
 /* ---- plan ----

@@ -313,6 +313,10 @@ class ModelCalls {
   Expected<thimble_model_info> Info() const {
     return detail::GetStruct<thimble_model_info>([&](auto* i, auto* e) { thimble_model_get_info(self(), i, e); });
   }
+  // Of any of Info().parts.
+  Expected<thimble_model_info> PartInfo(uint32_t part) const {
+    return detail::GetStruct<thimble_model_info>([&](auto* i, auto* e) { thimble_model_get_part_info(self(), part, i, e); });
+  }
   // Gives the number of ids. With more than there is room for: THIMBLE_BUFFER_TOO_SMALL.
   Expected<size_t> Tokenize(std::string_view text, std::span<int32_t> ids, uint32_t flags = THIMBLE_ADD_BOS) const {
     return detail::Get<size_t>([&](auto* n, auto* e) {
