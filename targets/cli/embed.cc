@@ -109,7 +109,7 @@ int Run(const Arguments& arguments) {
   if (arguments.pooling != "mean" && arguments.pooling != "first" && arguments.pooling != "none") {
     throw Error(kInvalidArgument, "--pooling: must be mean, first or none, got " + Quoted(arguments.pooling));
   }
-  const Model model(arguments.model);
+  const Model model(arguments.model, arguments.context.part);
   if (model.info().is_decoder) throw Error(kUnsupported, model.path() + ": is a decoder; embed takes an encoder, such as BERT's");
   if (model.info().image_channels != 0) throw Error(kUnsupported, model.path() + ": reads images; use `thimble logits --pixels`");
   if (model.info().outputs != model.info().width) {
@@ -141,8 +141,7 @@ Command AddEmbed(CLI::App* program) {
   a->text.AddEscapes(app);
   app->add_flag("--json", a->json, "One JSON object on standard output");
   a->context.cache = "f32";  // of one pass only, so that nothing is saved by less
-  AddInteger(app, "-t,--threads", &a->context.threads, 1, 256, "Threads; by default 1 for small models, else the processors, at most 4");
-  app->add_option("--kernels", a->context.kernels, "By default the best of: " + std::string(thimble_kernel_tables()))->type_name("NAME");
+  a->context.AddForOnePass(app);
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};
 }

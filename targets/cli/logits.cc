@@ -117,7 +117,7 @@ int Run(const Arguments& arguments) {
   NeedOne("--ids, --ids-file, -p, -f or --pixels",
           {!arguments.ids.empty(), !arguments.ids_file.empty(), arguments.text.has_prompt,
            !arguments.text.file.empty(), !arguments.pixels.empty()});
-  const Model model(arguments.model);
+  const Model model(arguments.model, arguments.context.part);
   const bool reads_image = model.info().image_channels != 0;
   if (reads_image != !arguments.pixels.empty()) {
     throw Error(kInvalidArgument, reads_image ? model.path() + ": reads images; use --pixels"

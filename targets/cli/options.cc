@@ -20,6 +20,20 @@ constexpr int64_t kMaxContext = int64_t{1} << 30;
 // Below this a step takes less time than waking other threads for its thirty linear layers.
 constexpr uint64_t kSmallModelBytes = uint64_t{16} << 20;
 
+constexpr const char* kRoles[] = {"main", "encoder", "draft"};  // by enum thimble_role
+
+uint32_t FindPart(const thimble_model* model, uint32_t parts, const std::string& part) {
+  std::string known;
+  auto info = Sized<thimble_model_info>();
+  for (uint32_t i = 0; i < parts; ++i) {
+    Check(Call(thimble_model_get_part_info, model, i, &info));
+    const std::string role = kRoles[info.role];
+    if (part == role || part == std::to_string(i)) return i;
+    known += (i == 0 ? "" : ", ") + std::to_string(i) + " (" + role + ")";
+  }
+  throw Error(kOutOfRange, "--part: the file has no " + Quoted(part) + ", only " + known);
+}
+
 void CollectLine(void* user, const thimble_plan_line* line) {
   static_cast<std::vector<thimble_plan_line>*>(user)->push_back(*line);
 }
@@ -55,6 +69,12 @@ Model::Model(const std::string& path) : path_(path) {
   NameMappedFile(path);
   Check(Call(thimble_model_open, path.c_str(), &model_), path);
   Check(Call(thimble_model_get_info, model_, &info_));
+}
+
+Model::Model(const std::string& path, const std::string& part) : Model(path) {
+  if (part.empty()) return;
+  part_ = FindPart(model_, info_.parts, part);
+  Check(Call(thimble_model_get_part_info, model_, part_, &info_));
 }
 
 Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name), in_memory_(true) {
@@ -109,6 +129,20 @@ std::string TextArguments::Read() const {
   return no_escape ? prompt : Unescape(prompt);
 }
 
+void ContextOptions::AddForOnePass(CLI::App* app) {
+  const char* kGroup = "Memory and speed";
+  AddInteger(app, "-t,--threads", &threads, 1, 256,
+             "Threads; by default 1 for small models, else the processors, at most 4")
+      ->group(kGroup);
+  app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()))
+      ->type_name("NAME")
+      ->group(kGroup);
+  app->add_option("--part", part, "Of a file of several networks: a number, or main, encoder, draft")
+      ->type_name("PART")
+      ->default_str("main")
+      ->group(kGroup);
+}
+
 void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   cache = usual_cache;
   const char* kGroup = "Memory and speed";
@@ -116,9 +150,7 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
              "Tokens in the KV cache, 0 = from the model")
       ->default_str("0")
       ->group(kGroup);
-  AddInteger(app, "-t,--threads", &threads, 1, 256,
-             "Threads; by default 1 for small models, else the processors, at most 4")
-      ->group(kGroup);
+  AddForOnePass(app);
   AddInteger(app, "-b,--batch-size,--ubatch-size", &chunk_tokens, 0, 1 << 20,
              "Prompt tokens per pass, 0 = 64")
       ->default_str("0")
@@ -142,13 +174,11 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
       ->type_name("TYPE")
       ->group(kGroup);
   placement.Add(app, kGroup);
-  app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()))
-      ->type_name("NAME")
-      ->group(kGroup);
 }
 
 EngineOptions ContextOptions::ForModel(const Model& model) const {
   EngineOptions options;
+  options.part = model.part();
   options.context_tokens = static_cast<uint32_t>(context_tokens);
   options.threads = threads == 0 ? DefaultThreads(model.info().file_bytes) : static_cast<uint32_t>(threads);
   options.max_sessions = static_cast<uint32_t>(sessions);

@@ -26,6 +26,8 @@ void NeedOne(const std::string& names, const std::vector<bool>& given);
 class Model {
  public:
   explicit Model(const std::string& path);
+  // `part` by number or role ("draft"); empty: the main one.
+  Model(const std::string& path, const std::string& part);
   // Over bytes that outlive it; `name` stands for the path in messages.
   Model(const void* bytes, size_t size, const std::string& name);
   ~Model();
@@ -33,7 +35,8 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const thimble_model* handle() const { return model_; }
-  const thimble_model_info& info() const { return info_; }
+  const thimble_model_info& info() const { return info_; }  // of the part
+  uint32_t part() const { return part_; }
   const std::string& path() const { return path_; }
   bool in_memory() const { return in_memory_; }
 
@@ -46,6 +49,7 @@ class Model {
   std::string path_;
   bool in_memory_ = false;
   thimble_model* model_ = nullptr;
+  uint32_t part_ = 0;
   thimble_model_info info_ = Sized<thimble_model_info>();
 };
 
@@ -60,7 +64,7 @@ struct TextArguments {
   std::string Read() const;
 };
 
-// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels; and where threads run: -C --cpu-range --cpu-strict.
+// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels --part; and where threads run: -C --cpu-range --cpu-strict.
 struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
@@ -71,11 +75,14 @@ struct ContextOptions {
   int64_t window_tokens = 0, sink_tokens = 0;
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
+  std::string part;  // for Model
   PlacementOptions placement;
   uint32_t logits_rows = 0;
 
   // `usual_cache` is what --kv is when it is not given.
   void Add(CLI::App* app, const char* usual_cache = "f16");
+  // -t --kernels --part alone.
+  void AddForOnePass(CLI::App* app);
   // Pointers in the result refer to this object. If only one of -ctk and -ctv is given and the model stores
   // one row for both, the other follows it.
   EngineOptions ForModel(const Model& model) const;

@@ -214,7 +214,7 @@ int Main(const Arguments& arguments) {
     throw Error(kInvalidArgument, "-o: must be md, json or csv, got " + Quoted(output));
   if (arguments.json && !output.empty() && output != "json")
     throw Error(kInvalidArgument, "-o: " + output + " cannot be given together with --json");
-  const Model model(arguments.model);
+  const Model model(arguments.model, arguments.context.part);
   if (!model.info().is_decoder)
     throw Error(kUnsupported, model.path() + ": is an encoder and predicts no next token");
   const std::vector<int32_t> ids = arguments.text.Read(model);

@@ -29,7 +29,7 @@ struct Arguments {
 };
 
 int Run(const Arguments& arguments) {
-  const Model model(arguments.model);
+  const Model model(arguments.model, arguments.context.part);
   const EngineOptions options = arguments.context.ForModel(model);
   const Plan plan = MakePlan(model, options);
   if (arguments.json) {

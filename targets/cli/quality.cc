@@ -193,7 +193,7 @@ int Main(const Arguments& arguments, const CLI::App& app) {
   if (!arguments.save_logits.empty()) save = files.Writes("--save-logits", arguments.save_logits, OutputKind::kLogits);
   if (!arguments.plot.empty()) plot = files.Writes("--plot", arguments.plot, OutputKind::kQualityPlot);
 
-  const Model other(saved ? arguments.reference : arguments.other);
+  const Model other(saved ? arguments.reference : arguments.other, arguments.context.part);
   NeedDecoder(other);
   const uint32_t outputs = other.info().outputs;
   std::optional<LogitsReader> reader;
@@ -208,7 +208,7 @@ int Main(const Arguments& arguments, const CLI::App& app) {
                                                                    : std::string("their ids stand for other pieces of text")));
     cut = {reader->ids(), prefix.window, prefix.windows, prefix.first};
   } else {
-    reference.emplace(arguments.reference);
+    reference.emplace(arguments.reference, arguments.context.part);
     NeedDecoder(*reference);
     NeedSameVocabulary(*reference, other);
     cut = CutText(arguments, arguments.text.Read(reference->info().has_tokenizer ? *reference : other), *reference, other);

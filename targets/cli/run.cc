@@ -196,7 +196,7 @@ int Run(const Arguments& arguments) {
   arguments.ends.Check();
   if (arguments.text.has_prompt && !arguments.text.file.empty())
     throw Error(kInvalidArgument, "-p or -f: give only one of these");
-  const Model model(arguments.model);
+  const Model model(arguments.model, arguments.context.part);
   if (!model.info().is_decoder)
     throw Error(kUnsupported, model.path() + ": is an encoder and generates no text; use `thimble logits`");
   if (!arguments.ids.empty() && (arguments.text.has_prompt || !arguments.text.file.empty()))
