@@ -139,7 +139,8 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   const auto feed_forward_vector = b.CreateVector(mixers.feed_forwards);
   const auto expert_vector = b.CreateVector(mixers.experts);
   const auto short_conv_vector = b.CreateVector(mixers.short_convs);
-  const auto state_space_vector = b.CreateVector(mixers.state_spaces);
+  // Kinds that came later leave no trace in files that have none, so that these stay as they were, to the byte.
+  const auto state_space_vector = mixers.state_spaces.empty() ? 0 : b.CreateVector(mixers.state_spaces);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
