@@ -137,6 +137,7 @@ Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) 
   out->rows = t->rows();
   out->cols = t->cols();
   out->block = t->block();
+  out->turn = t->turn();
   out->data_segment = t->data_segment();
   out->scale_segment = t->scale_segment();
   if (out->packing.packed() && out->data_segment >= 0 && header.segments() != nullptr &&

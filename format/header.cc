@@ -17,8 +17,8 @@ std::string_view View(const flatbuffers::String* s) {
   return s == nullptr ? std::string_view{} : std::string_view{s->data(), s->size()};
 }
 
-// Names of features that a file may require and this build has. None so far.
-bool KnownFeature(std::string_view) { return false; }
+// Names of features that a file may require and this build has.
+bool KnownFeature(std::string_view name) { return name == kTurnedWeights; }
 
 Status CheckStructure(const void* bytes, size_t size) {
   flatbuffers::Verifier::Options options;

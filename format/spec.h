@@ -88,11 +88,15 @@ struct ModelSpec {
 
 // Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors in portable rows have a scale
 // segment; a packed tensor holds scales and the bias of its linear layer inside its data segment.
+// What a file with turned tensors requires of its reader.
+inline constexpr const char kTurnedWeights[] = "turned_weights";
+
 struct TensorSpec {
   WeightType type = WeightType::kF32;
   uint32_t rows = 0;
   uint32_t cols = 0;
   uint32_t block = 0;              // types with blocks: elements per scale
+  uint32_t turn = 0;               // not 0: rows are turned, blocks of so many columns (ops/linear/turn.h)
   int32_t data_segment = -1;
   int32_t scale_segment = -1;
   WeightLayout packing{};

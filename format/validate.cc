@@ -13,7 +13,15 @@
 namespace thimble {
 namespace {
 
-Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
+bool RequiresFeature(const fb::Header& header, std::string_view feature) {
+  for (uint32_t i = 0; i < CountOf(header.required_features()); ++i) {
+    const flatbuffers::String* name = header.required_features()->Get(i);
+    if (std::string_view(name->data(), name->size()) == feature) return true;
+  }
+  return false;
+}
+
+Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turned) {
   TensorSpec t;
   THIMBLE_RETURN_IF_ERROR(DecodeTensor(header, i, &t));
   auto bad = [i](const char* what, const char* field) {
@@ -22,6 +30,14 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i) {
   if (t.rows == 0 || t.rows > kMaxPositions) return bad("outside its range", "rows").Got(t.rows).Wanted(kMaxPositions);
   if (t.cols == 0 || t.cols > kMaxPositions) return bad("outside its range", "cols").Got(t.cols).Wanted(kMaxPositions);
   if (!IsWeightBlock(t.type, t.block)) return bad("block must be 32, 64 or 128 for int4, else 0", "block").Got(t.block);
+  if (t.turn != 0) {
+    if (t.type == WeightType::kF32) return bad("only quantised rows are turned", "turn").Got(t.turn);
+    if (t.turn == 1 || (t.turn & (t.turn - 1)) != 0 || t.cols % t.turn != 0) {
+      return bad("must be a power of two that divides the columns", "turn").Got(t.turn).Wanted(t.cols);
+    }
+    // A reader that does not know would multiply nonsense.
+    if (!may_be_turned) return bad("the file does not require the feature turned_weights", "turn");
+  }
   uint64_t data_bytes = 0, scale_bytes = 0;
   if (!WeightDataBytes(t.type, t.rows, t.cols, t.block, &data_bytes) ||
       !WeightScaleBytes(t.type, t.rows, t.cols, t.block, &scale_bytes)) {
@@ -197,7 +213,8 @@ Status ValidateModel(const fb::Header& header) {
   const uint32_t tensors = CountOf(header.tensors()), segments = CountOf(header.segments());
   const Rules rules(header, tensors);
   THIMBLE_RETURN_IF_ERROR(rules.Range(tensors, 1, kMaxTensors, "tensors"));
-  for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i));
+  const bool may_be_turned = RequiresFeature(header, kTurnedWeights);
+  for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i, may_be_turned));
   THIMBLE_RETURN_IF_ERROR(CheckSharing(header, tensors));
   if (header.tokenizer_segment() < -1 || header.tokenizer_segment() >= static_cast<int64_t>(segments)) {
     return rules.Bad("no such segment", "tokenizer_segment").Wanted(segments);

@@ -1,4 +1,5 @@
 // Plain structs -> FlatBuffers: the mirror image of decode.cc, and the layout of the segments.
+#include <algorithm>
 #include <cstring>
 
 #include "format/container.h"
@@ -116,13 +117,24 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   for (const NamedTensor& t : d.tensors) {
     const auto name = b.CreateString(t.name);
     const auto packing = Pack(b, t.spec.packing);
-    tensors.push_back(fb::CreateTensor(b, name, static_cast<uint8_t>(t.spec.type), t.spec.rows, t.spec.cols, t.spec.block,
-                                       t.spec.data_segment, t.spec.scale_segment, packing));
+    fb::TensorBuilder tensor(b);
+    if (t.spec.turn != 0) tensor.add_turn(t.spec.turn);  // leaves no trace in files without
+    tensor.add_packing(packing);
+    tensor.add_scale_segment(t.spec.scale_segment);
+    tensor.add_data_segment(t.spec.data_segment);
+    tensor.add_block(t.spec.block);
+    tensor.add_cols(t.spec.cols);
+    tensor.add_rows(t.spec.rows);
+    tensor.add_name(name);
+    tensor.add_type(static_cast<uint8_t>(t.spec.type));
+    tensors.push_back(tensor.Finish());
   }
   std::vector<fb::Segment> packed_segments;
   for (const SegmentSpec& s : segments) packed_segments.emplace_back(s.offset, s.bytes, s.checksum);
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string& f : d.required_features) features.push_back(b.CreateString(f));
+  const bool turned = std::any_of(d.tensors.begin(), d.tensors.end(), [](const NamedTensor& t) { return t.spec.turn != 0; });
+  if (turned) features.push_back(b.CreateString(kTurnedWeights));
   std::vector<Offset<fb::Metadata>> metadata;
   for (const auto& [key, value] : d.metadata) {
     // One after the other: compilers disagree on the order of arguments, and equal models make equal files.

@@ -37,18 +37,19 @@ void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float*
   const Buffers& b = step.network->buffers;
   LinearJob alike[kMaxLinearJobs];
   for (size_t i = 0; i < count; ++i) {
-    const InputKey key = jobs[i].op->kernel->input;
+    const InputKey key = KeyOf(*jobs[i].op);
     size_t n = 0;
     bool done = false;
     for (size_t j = 0; j < count; ++j) {
-      if (jobs[j].op->kernel->input != key) continue;
+      if (KeyOf(*jobs[j].op) != key) continue;
       done = done || j < i;
       alike[n++] = jobs[j];
     }
     if (done) continue;
-    const RowBatch batch = key.quantise == nullptr
-                               ? FloatRows(x, width, rows, width)
-                               : QuantiseRows(key.quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool);
+    const RowBatch batch =
+        key.quantise == nullptr ? FloatRows(x, width, rows, width)
+        : key.turn == 0         ? QuantiseRows(key.quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool)
+                        : QuantiseTurnedRows(key, x, width, rows, width, b.turned, b.quantised, b.quantisation, step.pool);
     RunLinears(alike, n, batch, step.pool);
   }
 }

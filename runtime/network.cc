@@ -34,7 +34,7 @@ NormOp NetworkWalk::Norm(const NormSpec& spec) const {
 
 WeightRows NetworkWalk::Rows(uint32_t tensor) const {
   const TensorSpec t = header_.tensor(tensor);
-  return {t.type, t.rows, t.cols, t.block, SegmentBytes(t.data_segment), SegmentBytes(t.scale_segment)};
+  return {t.type, t.rows, t.cols, t.block, SegmentBytes(t.data_segment), SegmentBytes(t.scale_segment), t.turn};
 }
 
 LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
@@ -47,6 +47,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
   if (linear.kernel->input.quantise != nullptr) quantised_input_ = Max(quantised_input_, linear.rows.k);
+  if (linear.rows.turn != 0) turned_input_ = Max(turned_input_, linear.rows.k);
   const PackedLayout* stored = StoredLayout(header_.tensor(static_cast<uint32_t>(spec.weight)));
   const PackedLayout* wanted = linear.kernel->layout;
   const uint64_t bytes = LinearBytes(wanted, linear.rows);
@@ -152,6 +153,7 @@ void NetworkWalk::Shared() {
     b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, QuantisedRowBytes(quantised_input_), -1));
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
+  if (turned_input_ > 0) b.turned = arena_.Take<float>("turned_rows", options_.threads * TurnedRowFloats(turned_input_));
   Arena dry = Arena::Measuring();
   StateWalk count(dry, Shape(), nullptr);
   DeclareState(count, false);

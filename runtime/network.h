@@ -25,6 +25,7 @@ struct Buffers {
   float* y = nullptr;                      // [T, D] what a block adds
   int8_t* quantised = nullptr;             // one batch of quantised rows, whatever its width
   RowQuantisation* quantisation = nullptr;
+  float* turned = nullptr;                 // a row for each worker, where weights are turned
 
   MixerBuffers mixers;
   // head

@@ -288,7 +288,8 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_BLOCK = 12,
     VT_DATA_SEGMENT = 14,
     VT_SCALE_SEGMENT = 16,
-    VT_PACKING = 18
+    VT_PACKING = 18,
+    VT_TURN = 20
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -314,6 +315,9 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Packing *packing() const {
     return GetPointer<const thimble::fb::Packing *>(VT_PACKING);
   }
+  uint32_t turn() const {
+    return GetField<uint32_t>(VT_TURN, 0);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -326,6 +330,7 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<int32_t>(verifier, VT_SCALE_SEGMENT, 4) &&
            VerifyOffset(verifier, VT_PACKING) &&
            verifier.VerifyTable(packing()) &&
+           VerifyField<uint32_t>(verifier, VT_TURN, 4) &&
            verifier.EndTable();
   }
 };
@@ -358,6 +363,9 @@ struct TensorBuilder {
   void add_packing(::flatbuffers::Offset<thimble::fb::Packing> packing) {
     fbb_.AddOffset(Tensor::VT_PACKING, packing);
   }
+  void add_turn(uint32_t turn) {
+    fbb_.AddElement<uint32_t>(Tensor::VT_TURN, turn, 0);
+  }
   explicit TensorBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -378,8 +386,10 @@ inline ::flatbuffers::Offset<Tensor> CreateTensor(
     uint32_t block = 0,
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
-    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0) {
+    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0,
+    uint32_t turn = 0) {
   TensorBuilder builder_(_fbb);
+  builder_.add_turn(turn);
   builder_.add_packing(packing);
   builder_.add_scale_segment(scale_segment);
   builder_.add_data_segment(data_segment);
@@ -400,7 +410,8 @@ inline ::flatbuffers::Offset<Tensor> CreateTensorDirect(
     uint32_t block = 0,
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
-    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0) {
+    ::flatbuffers::Offset<thimble::fb::Packing> packing = 0,
+    uint32_t turn = 0) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   return thimble::fb::CreateTensor(
       _fbb,
@@ -411,7 +422,8 @@ inline ::flatbuffers::Offset<Tensor> CreateTensorDirect(
       block,
       data_segment,
       scale_segment,
-      packing);
+      packing,
+      turn);
 }
 
 struct Norm FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {

@@ -7,6 +7,7 @@
 #include "ops/linear/embed.h"
 #include "ops/linear/packing/packed_layout.h"
 #include "ops/pool/thread_pool.h"
+#include "ops/linear/turn.h"
 
 namespace thimble {
 namespace {
@@ -59,11 +60,16 @@ void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, Thre
 }
 
 void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out) {
-  if (op.packed == nullptr) return DecodeWeightRow(op.rows, row, factor, out);
+  if (op.packed == nullptr) {
+    DecodeWeightRow(op.rows, row, factor, out);
+    if (op.rows.turn != 0) Turn(out, op.rows.k, op.rows.turn);
+    return;
+  }
   const PackedLayout& layout = *op.kernel->layout;
   const size_t tile_bytes = static_cast<size_t>(layout.tile_bytes(layout.key, op.rows.k, op.rows.block));
   const uint8_t* tile = static_cast<const uint8_t*>(op.packed) + row / layout.key.nr * tile_bytes;
   layout.decode_row(layout.key, op.rows, tile, row % layout.key.nr, factor, out);
+  if (op.rows.turn != 0) Turn(out, op.rows.k, op.rows.turn);
 }
 
 void RunLinear(const Linear& op, const RowBatch& x, float* y, size_t y_stride, ThreadPool* pool) {

@@ -34,6 +34,7 @@ struct WeightRows {
   uint32_t block = 0;
   const void* data = nullptr;
   const void* scales = nullptr;
+  uint32_t turn = 0;  // not 0: rows are turned (ops/linear/turn.h), blocks of so many columns
 };
 
 // T input rows of K floats, not owned, `x_stride` floats apart. When a kernel wants quantised rows, `q` holds
@@ -53,6 +54,13 @@ constexpr size_t QuantisedRowBytes(size_t k) { return RoundUp(k, 128) + 64; }
 constexpr size_t QuantisedRowsBytes(size_t t, size_t k) { return t * QuantisedRowBytes(k); }
 constexpr size_t QuantisedParameterCount(size_t t) { return t + 16; }
 
+// What rows must be for a layer to read them. Jobs with equal keys share the prepared rows.
+struct InputKey {
+  QuantiseRowFn quantise = nullptr;  // what makes RowBatch::q; null: RowBatch::x is read
+  uint32_t turn = 0;                 // of the layer's weights: rows are turned before they are quantised
+  friend bool operator==(const InputKey&, const InputKey&) = default;
+};
+
 // The portable row, of signed bytes.
 RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
@@ -60,6 +68,10 @@ RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, 
 // refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.
 RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool);
+// The same of rows that are turned first; `turned`: TurnedRowFloats(k) for each worker of the pool.
+constexpr size_t TurnedRowFloats(size_t k) { return RoundUp(k, 16); }
+RowBatch QuantiseTurnedRows(const InputKey& key, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
+                            RowQuantisation* quantisation, ThreadPool* pool);
 
 // The batch of plain float rows for the kernels that take those.
 inline RowBatch FloatRows(const float* x, size_t x_stride, size_t t, size_t k) {
@@ -81,17 +93,11 @@ struct LinearTile {
 
 struct PackedLayout;  // ops/linear/packing/packed_layout.h
 
-// What rows must be for a kernel to read them. Jobs with equal keys share the prepared rows.
-struct InputKey {
-  QuantiseRowFn quantise = nullptr;  // what makes RowBatch::q; null: RowBatch::x is read
-  friend bool operator==(const InputKey&, const InputKey&) = default;
-};
-
 struct LinearKernel {
   const char* name;
   WeightType type;
   const PackedLayout* layout;  // of `packed`; null: the kernel reads the portable rows in place
-  InputKey input;
+  InputKey input;              // of layers whose weights are not turned
   uint32_t row_tile;           // rows and columns of one task
   uint32_t column_tile;        // a multiple of the layout's nr
   void (*run)(const LinearTile& tile);
@@ -105,6 +111,8 @@ struct Linear {
   const float* bias = nullptr;
   const void* packed = nullptr;
 };
+
+inline InputKey KeyOf(const Linear& op) { return {op.kernel->input.quantise, op.rows.turn}; }
 
 // y[t, n] for all rows of x, `y_stride` floats apart. y overlaps nothing that is read. pool null: this thread
 // only.

@@ -52,7 +52,7 @@ struct Arguments {
   std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report, packing;
   std::vector<std::string> ignored_fields;
   int64_t block = 32, seed = 1, positions = 0;
-  bool no_tokenizer = false, list = false, force = false, json = false, quiet = false;
+  bool no_tokenizer = false, no_turn = false, list = false, force = false, json = false, quiet = false;
 };
 
 WeightType Type(const std::string& text, const char* option) {
@@ -206,6 +206,7 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   options.block = static_cast<uint32_t>(arguments.block);
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
   if (!arguments.kv.empty()) options.kv = Type(arguments.kv, "--keep-kv");
+  options.turn = !arguments.no_turn;
   options.name = arguments.name;
   options.ignore_fields = arguments.ignored_fields;
   // Before the output is begun there is nothing to tidy up: a signal ends the reading of a huge source at once.
@@ -343,6 +344,9 @@ Command AddConvert(CLI::App* program) {
                   "Weights in the layout of these kernels, used where they lie in the file: " + TablePackingNames() +
                       "; with several, separated by commas, one file for each: NAME.PACKING.thimble")
       ->type_name("TABLE");
+  app->add_flag("--no-turn", a->no_turn,
+                "Do not turn the rows of quantised weights by Walsh-Hadamard matrices, which costs a little time in every pass and "
+                "makes quantised inputs several times as exact");
   app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
   app->add_option("--name", a->name, "The model's name, by default that of SRC")->type_name("NAME");
   app->add_option("--ignore-field", a->ignored_fields,

@@ -11,6 +11,7 @@
 #include "targets/convert/quantise.h"
 #include "targets/convert/source.h"
 #include "format/writer.h"
+#include "ops/linear/turn.h"
 
 namespace thimble {
 namespace {
@@ -88,7 +89,14 @@ void CheckDuplicates(const Source& source) {
   }
 }
 
-void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
+// Blocks that q4 takes over nearly as they are, which turned rows would not be.
+bool IsQ4Already(const Checkpoint& checkpoint, const Recipe& recipe, const TensorSpec& spec) {
+  if (spec.type != WeightType::kQ4 || spec.block != 32) return false;
+  return std::all_of(recipe.pieces.begin(), recipe.pieces.end(),
+                     [&](const SourceRows& piece) { return checkpoint.tensors()[piece.tensor].dtype == "Q4_0"; });
+}
+
+void SetTypes(const ConvertOptions& options, const Checkpoint& checkpoint, ModelPlan& plan) {
   const WeightType head = options.head.value_or(options.weights);
   std::vector<bool> is_kv(plan.recipes.size(), false);
   for (const LayerSpec& layer : plan.model.layers) {
@@ -117,6 +125,11 @@ void SetTypes(const ConvertOptions& options, ModelPlan& plan) {
         break;
     }
     spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
+    const uint32_t turn = TurnBlock(spec.cols);
+    // A table that is only looked up has no input.
+    const bool looked_up = plan.recipes[i].role == TensorRole::kTable && !plan.model.spec.output.tied;
+    const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && !IsQ4Already(checkpoint, plan.recipes[i], spec);
+    spec.turn = turned && turn > 1 ? turn : 0;
   }
 }
 
@@ -162,6 +175,7 @@ class Conversion {
         ReadRows(checkpoint_, piece, first, count, buffers_.column, buffers_.floats.data());
         buffers_.Measure();
         CheckFinite(checkpoint_, piece, first, count, buffers_.floats.data());
+        if (spec.turn != 0) Turn(buffers_.floats.data(), buffers_.floats.size(), spec.turn);
         error.Add(QuantiseRows(format, buffers_.floats.data(), count, piece.cols, buffers_.data.data(),
                                buffers_.scales.data() + row * row_scale_bytes));
         writer_.Append(buffers_.data.data(), buffers_.data.size());
@@ -231,7 +245,7 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   }
   Source source = OpenSource(options);
   AddTokenizer(options, source);
-  SetTypes(options, source.plan);
+  SetTypes(options, *source.checkpoint, source.plan);
   CheckDuplicates(source);
   ModelDescription& model = source.plan.model;
   model.name = options.name.empty() ? DefaultName(options.source) : options.name;

@@ -35,6 +35,7 @@ struct ConvertOptions {
   std::optional<WeightType> head;         // of the output head, which is the embedding where the two are tied
   std::optional<WeightType> kv;           // of the projections to keys and values
   bool search_scales = true;              // least squared error instead of full range
+  bool turn = true;                       // rows of quantised weights, and so the inputs of their layers (ops/linear/turn.h)
 
   std::string name;                        // empty: the source's file name
   std::vector<std::string> ignore_fields;  // of config.json: the caller vouches that they do not matter

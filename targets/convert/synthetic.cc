@@ -9,6 +9,7 @@
 
 #include "targets/convert/plan.h"
 #include "format/writer.h"
+#include "ops/linear/turn.h"
 #include "runtime/core/float16.h"
 
 namespace thimble {
@@ -167,6 +168,9 @@ void SetTypes(const SyntheticOptions& options, Builder& b) {
     const bool is_head = role == TensorRole::kHead || (role == TensorRole::kTable && b.model.spec.output.tied);
     spec.type = role == TensorRole::kExact ? WeightType::kF32 : is_head ? head : options.weights;
     spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
+    const bool looked_up = role == TensorRole::kTable && !is_head;
+    const uint32_t turn = TurnBlock(spec.cols);
+    spec.turn = spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;
   }
 }
 

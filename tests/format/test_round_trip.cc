@@ -184,6 +184,7 @@ class Dump {
         .Field("rows", t.rows)
         .Field("cols", t.cols)
         .Field("block", t.block)
+        .Field("turn", t.turn)
         .Field("data_segment", t.data_segment)
         .Field("scale_segment", t.scale_segment)
         .Field("packed_bytes", t.packed_bytes)
@@ -281,7 +282,7 @@ ModelDescription DistinctDescription() {
   ModelDescription m;
   m.name = "name";
   m.tensors = {{"t", {.rows = 3, .cols = 5}},
-               {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64}},
+               {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64, .turn = 2}},
                {"p",
                 {.type = WeightType::kQ8,
                  .rows = 2,

@@ -161,6 +161,12 @@ const Case kCases[] = {
      "tensor last rows"},
     {"none_unrotated", "tensor with too many columns", [](D& d) { AddTensor(d, 1, UINT32_MAX); },
      "tensor last cols"},
+    {"none_unrotated", "turned rows of f32", [](D& d) { Tensor(d, AddTensor(d, 1, 16)).turn = 16; }, "tensor last turn"},
+    {"none_unrotated", "turned by one", [](D& d) { Tensor(d, AddTensor(d, 1, 16, WeightType::kQ8)).turn = 1; }, "tensor last turn"},
+    {"none_unrotated", "turned by no power of two", [](D& d) { Tensor(d, AddTensor(d, 1, 24, WeightType::kQ8)).turn = 12; },
+     "tensor last turn"},
+    {"none_unrotated", "turned by more than the columns", [](D& d) { Tensor(d, AddTensor(d, 1, 16, WeightType::kQ8)).turn = 32; },
+     "tensor last turn"},
     {"none_unrotated", "weights of one layer, other shape",
      [](D& d) { ++Tensor(d, d.layers[1].ffn().up.weight).rows; }, "layer 1 ffn.up"},
 
@@ -253,6 +259,13 @@ TEST_CASE("tensor rules: what only a changed header can break") {
     CHECK(PlaceOf(status) == std::string("tensor 0 ") + c.place);
   }
 
+  // A reader of before would multiply nonsense: the feature is there, or the file is refused.
+  const D turned = ZooEntry("turned").description();
+  HeaderImage feature(turned);
+  CHECK(feature.Parse().status().ok());
+  *const_cast<uint32_t*>(reinterpret_cast<const uint32_t*>(feature.root().required_features())) = 0;  // the vector's length
+  CHECK(feature.Parse().status().code == Code::kInvalidModel);
+  CHECK(std::string(feature.Parse().status().field) == "turn");
   HeaderImage with_scales(ZooEntry("none_unrotated").description());
   with_scales.Set<int32_t>(with_scales.root().tensors()->Get(0), fb::Tensor::VT_SCALE_SEGMENT, 1);
   CHECK(PlaceOf(with_scales.Parse().status()) == "tensor 0 scale_segment");

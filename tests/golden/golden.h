@@ -25,12 +25,13 @@ inline bool IsSlowRun() {
 
 // As the program does with `--recipe recipe --block block`.
 inline std::string ConvertByRecipe(const std::string& name, const std::filesystem::path& source, const std::string& recipe,
-                                   uint32_t block = 32, const std::filesystem::path& tokenizer = {}) {
+                                   uint32_t block = 32, const std::filesystem::path& tokenizer = {}, bool turn = true) {
   ConvertOptions options;
   options.source = source;
-  options.output = TemporaryPath(name + "-" + recipe + "-" + std::to_string(block) + ".thimble");
+  options.output = TemporaryPath(name + "-" + recipe + "-" + std::to_string(block) + (turn ? "" : "-plain") + ".thimble");
   ApplyRecipe(*FindWeightRecipe(recipe), &options);
   options.block = block;
+  options.turn = turn;
   options.tokenizer = tokenizer;
   Convert(options);
   return options.output.string();

@@ -77,7 +77,7 @@ TEST_CASE("stories-qmqa and stories-qkv in fp32: logits, greedy text, perplexity
     // The same code as the other model's, and more of it than an emulator has time for.
     if (IsSlowRun() && !qmqa) continue;
     const Stories s{name, source, {}, ReadJson(source + "/fixture.json"), ReadIds(SharedDataPath("models/stories-qmqa/ids.json")),
-                    qmqa ? 0.13 : 0.09, qmqa ? 1.2 : 0.5};
+                    qmqa ? 0.17 : 0.09, qmqa ? 1.2 : 0.5};
     const auto logits = As<std::vector<std::vector<double>>>(s.expected["logits"]);
     const auto greedy = As<std::vector<int32_t>>(s.expected["greedy"]);
     const auto prompt = As<std::vector<int32_t>>(s.expected["prompt_ids"]);

@@ -107,7 +107,7 @@ TEST_CASE("packed files: every model in every packing with every kernel table") 
         const TablePacking &there = AllTablePackings()[i], &here = *FindTablePacking(table.c_str());
         const bool portable = i == 0, same = !portable && std::equal(std::begin(there.layouts), std::end(there.layouts), std::begin(here.layouts));
         // Experts that fit no tile stay rows, which are packed at load.
-        const bool some_rows = z.name == "experts" || z.name == "short_conv";
+        const bool some_rows = z.name == "experts" || z.name == "short_conv" || z.name == "turned";
         if (same) {
           if (!some_rows) CHECK(got.plan.packed_weight_bytes == 0);
           CHECK(got.plan.repacked_weight_bytes == 0);

@@ -3,12 +3,58 @@
 #include <cstring>
 #include <deque>
 
+#include "ops/linear/turn.h"
 #include "ops/tables/kernel_table.h"
 #include "runtime/forward.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;
 using namespace thimble::test;
+
+TEST_CASE("the input of turned weights is turned, once for all that want it so") {
+  Random random(4);
+  const Pool three(3);
+  for (const KernelTable* table : {FindKernelTable("scalar"), BestKernelTable(DetectCpu())}) {
+    for (size_t round = 0; round < 40; ++round) {
+      const size_t t = random.Integer(1, 40), k = 32 * random.Integer(1, 24), n = random.Integer(1, 40);
+      const uint32_t turn = TurnBlock(static_cast<uint32_t>(k));
+      const WeightType type = round % 2 == 0 ? WeightType::kQ8 : WeightType::kQ4;
+      const Weights weights(random, type, static_cast<uint32_t>(n), static_cast<uint32_t>(k), 32);
+      const Layer layer(table->Kernel(type), weights, nullptr);
+      Linear turned = layer.op();
+      turned.rows.turn = turn;
+
+      ThreadPool* pool = round % 3 == 0 ? three.get() : nullptr;
+      const size_t floats = WorkerCount(pool) * TurnedRowFloats(k);
+      const std::vector<float> x = random.Normals(t * k);
+      Network network;
+      const Block q(QuantisedRowsBytes(t, k)), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
+      const Block scratch(floats * sizeof(float));
+      std::memcpy(rows.As<void>(), x.data(), x.size() * sizeof(float));
+      network.buffers.quantised = q.As<int8_t>();
+      network.buffers.quantisation = quantisation.As<RowQuantisation>();
+      network.buffers.turned = scratch.As<float>();
+      const Step step = {&network, pool, nullptr, t, nullptr};
+      std::vector<float> first(t * n), plain(t * n), second(t * n), expected(t * n);
+      const Linear& not_turned = layer.op();
+      const LinearJob jobs[] = {{&turned, first.data(), n}, {&not_turned, plain.data(), n}, {&turned, second.data(), n}};
+      RunJobs(step, jobs, 3, rows.As<float>(), t, k);
+      CHECK(std::memcmp(rows.As<void>(), x.data(), x.size() * sizeof(float)) == 0);  // others read it, too
+      RunJob(step, not_turned, rows.As<float>(), t, k, expected.data(), n);
+      CHECK(plain == expected);
+      Turn(rows.As<float>(), t * k, turn);
+      RunJob(step, not_turned, rows.As<float>(), t, k, expected.data(), n);
+      CHECK((first == expected && second == expected));
+
+      // A row that is read as a table turns back.
+      std::vector<float> row(k), stored(k);
+      DecodeLinearRow(turned, static_cast<uint32_t>(n) - 1, 2.0f, row.data());
+      DecodeLinearRow(not_turned, static_cast<uint32_t>(n) - 1, 2.0f, stored.data());
+      Turn(stored.data(), k, turn);
+      CHECK(row == stored);
+    }
+  }
+}
 
 TEST_CASE("jobs of several kinds over the same rows have the bits of each alone") {
   Random random(3);

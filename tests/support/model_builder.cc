@@ -10,6 +10,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "ops/linear/turn.h"
 #include "runtime/core/float16.h"
 
 namespace thimble::test {
@@ -96,6 +97,8 @@ ModelBuilder& ModelBuilder::Weights(WeightType type, uint32_t block) {
 int32_t ModelBuilder::Add(const std::string& name, const TensorSpec& spec, std::vector<float> values) {
   std::vector<uint8_t> data, scales;
   Quantise(spec, values, data, scales);
+  // What is stored is the turned matrix: the values are those that it stands for.
+  if (spec.turn != 0) Turn(values.data(), values.size(), spec.turn);
   description_.tensors.push_back({name, spec});
   values_.push_back(std::move(values));
   data_.push_back(std::move(data));
@@ -106,7 +109,8 @@ int32_t ModelBuilder::Add(const std::string& name, const TensorSpec& spec, std::
 int32_t ModelBuilder::AddMatrix(const std::string& name, uint32_t rows, uint32_t cols, float scale) {
   std::vector<float> v(size_t{rows} * cols);
   for (float& x : v) x = scale * (static_cast<float>(random_() >> 40) * 0x1p-23f - 1.0f);
-  return Add(name, {.type = type_, .rows = rows, .cols = cols, .block = block_}, std::move(v));
+  const uint32_t turn = turned_ && type_ != WeightType::kF32 && TurnBlock(cols) > 1 ? TurnBlock(cols) : 0;
+  return Add(name, {.type = type_, .rows = rows, .cols = cols, .block = block_, .turn = turn}, std::move(v));
 }
 
 int32_t ModelBuilder::AddVector(const std::string& name, uint32_t n, float centre, float spread) {

@@ -18,6 +18,11 @@ class ModelBuilder {
 
   // Storage of the linear layers and the embedding from here on.
   ModelBuilder& Weights(WeightType type, uint32_t block = 0);
+  // Quantised matrices from here on are stored turned.
+  ModelBuilder& Turned() {
+    turned_ = true;
+    return *this;
+  }
 
   int32_t AddMatrix(const std::string& name, uint32_t rows, uint32_t cols, float scale);
   int32_t AddVector(const std::string& name, uint32_t n, float centre, float spread);
@@ -56,6 +61,7 @@ class ModelBuilder {
   std::vector<std::vector<float>> values_;
   std::vector<std::vector<uint8_t>> data_, scales_;
   std::mt19937_64 random_;
+  bool turned_ = false;
   WeightType type_ = WeightType::kF32;
   uint32_t block_ = 0;
 };

@@ -187,6 +187,22 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add("state_space", std::move(m), false, false, NormKind::kRmsNorm);
   }
   {
+    // Turned weights of both types, by blocks of 16, 8 and 4 columns, beside plain ones; the tied table is turned, too.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), true), m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+    m.Turned();
+    m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), true), m.AddFfn(FfnKind::kGated, Activation::kSilu, 40, false));
+    m.Weights(WeightType::kQ4, 32);
+    AttentionSpec mixed = m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false);
+    m.Weights(WeightType::kF32);
+    mixed.q = m.AddLinear("q", 4 * kHeadWidth, kWidth, false);
+    m.Weights(WeightType::kQ4, 32);
+    m.AddLayer(mixed, m.AddExperts(3, 2, 12));
+    m.Weights(WeightType::kQ8);
+    zoo.Add("turned", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
     // The image is no multiple of the patch.
     ModelBuilder m(kWidth, 5, 13, 300);
     m.Weights(WeightType::kQ8);
