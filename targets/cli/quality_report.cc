@@ -11,9 +11,8 @@ namespace {
 constexpr size_t kRanges = 4;
 
 std::string Row(const std::string& name, const QualityFigures& f) {
-  return Format("%-11s %9.3g %9.3g %9.3g %9.3g %8.2f%% %8.2f%% %11.4f %11.4f %9.5f +- %.5f\n", name.c_str(), f.kl_mean,
-                f.kl_median, f.kl_p99, f.kl_max, 100 * f.top1, 100 * f.top5, f.perplexity_reference, f.perplexity, f.ratio,
-                f.ratio_se);
+  return Format("%-10s %8.3g %8.3g %8.3g %8.3g %6.2f%% %6.2f%% %7.4f +-%.4f\n", name.c_str(), f.kl_mean, f.kl_median, f.kl_p99,
+                f.kl_max, 100 * f.top1, 100 * f.top5, f.ratio, f.ratio_se);
 }
 
 std::string Name(const QualityRange& range) { return Format("%zu-%zu", range.begin, range.end - 1); }
@@ -74,12 +73,12 @@ std::string QualityText(const QualityResult& result) {
                      Format("%s positions: %zu windows of %zu ids, judged from position %zu%s\n\n",
                             Thousands(all.count).c_str(), result.windows, result.window, result.first,
                             result.cancelled ? " (cancelled before the end)" : "");
-  text += Format("%-11s %9s %9s %9s %9s %9s %9s %11s %11s %9s\n", "positions", "KL mean", "median", "p99", "max", "top-1",
-                 "top-5", "perplexity:", "model", "ratio");
+  text += Format("%-10s %8s %8s %8s %8s %7s %7s  perplexity ratio\n", "positions", "KL mean", "median", "p99", "max", "top-1",
+                 "top-5");
   text += Row("all", all);
   for (const QualityRange& range : result.ranges) text += Row(Name(range), range.figures);
-  text += Format("\nKL %.4g +- %.2g nats; perplexity %+.3f %% +- %.3f over positions", all.kl_mean, all.kl_mean_se,
-                 100 * (all.ratio - 1), 100 * all.ratio_se);
+  text += Format("\nKL %.4g +- %.2g nats\nperplexity %.4f, reference %.4f: %+.3f %% +- %.3f over positions", all.kl_mean, all.kl_mean_se,
+                 all.perplexity, all.perplexity_reference, 100 * (all.ratio - 1), 100 * all.ratio_se);
   if (std::isfinite(all.ratio_se_windows)) text += Format(", +- %.3f over windows", 100 * all.ratio_se_windows);
   text += "\n";
   if (result.losses)

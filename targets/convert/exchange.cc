@@ -37,7 +37,7 @@ std::vector<TensorPair> DifferingTensors(const ModelFile& base, const ModelFile&
     const TensorSpec mine = a.tensor(i), theirs = b.tensor(found->second);
     if (mine.rows != theirs.rows || mine.cols != theirs.cols)
       throw ImportError(Code::kInvalidArgument, "tensor '" + name + "' has different shapes in the two files");
-    if (mine.type != theirs.type || mine.block != theirs.block || !(mine.packing == theirs.packing) ||
+    if (mine.type != theirs.type || mine.block != theirs.block || mine.turn != theirs.turn || !(mine.packing == theirs.packing) ||
         !SameSegment(base, mine.data_segment, other, theirs.data_segment) ||
         !SameSegment(base, mine.scale_segment, other, theirs.scale_segment))
       differing.push_back({i, found->second});

@@ -312,12 +312,12 @@ TEST_CASE("the shipped model's cache costs no more than is recorded") {
   }
 }
 
-TEST_CASE("Ctrl-C ends a comparison with what it has, and leaves no half file") {
+TEST_CASE("Ctrl-C ends a comparison with what it has, and leaves no half file", "[slow]") {
   if (Emulated()) SKIP("a signal would end the emulator");
   const std::string folder = TemporaryFolder(), ids = Ids(folder, 60001, 1024), logits = folder + "/ref.logits";
   const Words run = {"quality", ShippedModel(), ShippedModel(), "--ids", ids, "--window", "50", "--json", "--step"};
   const auto interrupt = [](pid_t child) { kill(child, SIGINT); };
-  const Finished stopped = RunThimble(With(run, {"--save-logits", logits}), {}, interrupt, 500);
+  const Finished stopped = RunThimble(With(run, {"--save-logits", logits}), {}, interrupt, 2500);  // of half a minute
   INFO(stopped.err);
   CHECK(stopped.exit_code == 130);
   const Json json = ParseJson(stopped.out);
