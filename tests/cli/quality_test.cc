@@ -209,6 +209,20 @@ TEST_CASE("models of different vocabularies, encoders and short texts are refuse
   CHECK(pieces.err.find("Onc") != std::string::npos);
 }
 
+TEST_CASE("logits that are no numbers end a comparison, with the place and without a file") {
+  const std::string folder = TemporaryFolder(), ids = Ids(folder, 17, 48), f32 = Convert(folder, "llama", "f32");
+  std::string bytes = ReadFile(f32);
+  const size_t weight = (16 << 10) + 4096;  // opening a model reads no weights
+  bytes.replace(weight, 4, std::string("\0\0\xc0\x7f", 4));
+  const std::string broken = WriteFile(folder + "/broken.thimble", bytes), logits = folder + "/ref.logits";
+  const Finished finished = RunThimble({"quality", f32, broken, "--ids", ids, "--window", "8", "--save-logits", logits});
+  INFO(finished.err);
+  CHECK(finished.exit_code == 3);
+  CHECK(finished.out.empty());
+  CHECK(finished.err.find("window 0, position 0: the logits are not finite") != std::string::npos);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()) == 3);
+}
+
 TEST_CASE("quality takes its arguments or says which it does not take") {
   const std::string folder = TemporaryFolder(), ids = Ids(folder, 17, 1024), logits = folder + "/ref.logits", m = ShippedModel();
   const Words run = {"quality", m, m, "--ids", ids, "--window", "8"};
