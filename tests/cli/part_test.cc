@@ -51,6 +51,17 @@ TEST_CASE("--part runs one network of a file as it would run alone") {
   CHECK(plan["arena_bytes"] != JsonOf({"plan", both, "--json"})["arena_bytes"]);
 }
 
+TEST_CASE("--part runs networks of a packed file as those of the portable one") {
+  const std::string both = File(false), packed = TemporaryFolder() + "/packed.thimble";
+  REQUIRE(RunThimble({"pack", both, "-o", packed}).exit_code == 0);
+  REQUIRE(RunThimble({"verify", packed}).exit_code == 0);
+  for (const char* part : {"main", "draft"}) {
+    CHECK(JsonOf({"logits", packed, "--ids", "1,2,3", "--part", part, "--json"})["logits"] ==
+          JsonOf({"logits", both, "--ids", "1,2,3", "--part", part, "--json"})["logits"]);
+    CHECK(JsonOf({"plan", packed, "--part", part, "--json"})["packed_weight_bytes"] == 0);
+  }
+}
+
 TEST_CASE("--part says which networks there are") {
   const std::string both = File(false);
   for (const char* part : {"encoder", "2", "-1", "01"}) {

@@ -164,14 +164,14 @@ TEST_CASE("all-MiniLM-L6-v2 quantised: sentence vectors stay where they were") {
   const char* folder = std::getenv("THIMBLE_MINILM");
   if (folder == nullptr) SKIP(kSkip);
   Runner exact(ConvertTo("minilm", folder, WeightType::kF32), CacheOptions(THIMBLE_CACHE_F32, 64));
-  for (const auto& [type, least] : {std::pair{WeightType::kQ8, 0.995}, std::pair{WeightType::kQ4, 0.95}}) {
+  for (const auto& [type, least] : {std::pair{WeightType::kQ8, 0.998}, std::pair{WeightType::kQ4, 0.95}}) {
     Runner runner(ConvertTo("minilm-quantised", folder, type), CacheOptions(THIMBLE_CACHE_F32, 64));
     double worst = 1;
     for (const std::string& sentence : kSentences) {
       const std::vector<int32_t> ids = runner.Tokenize(sentence, true);
       worst = std::min(worst, Product(Pooled(runner.EncodeRows(ids)), Pooled(exact.EncodeRows(ids))));
     }
-    INFO("the least similarity is " << worst);  // 0.9985 with int8 weights, 0.9746 with int4
+    INFO("the least similarity is " << worst);  // 0.9996 with int8 weights, 0.9730 with int4
     CHECK(worst > least);
   }
 }
