@@ -20,7 +20,7 @@
 namespace thimble {
 
 inline constexpr char kStateMagic[8] = {'T', 'H', 'I', 'M', 'S', 'T', 'A', '\x1a'};
-inline constexpr uint32_t kStateVersion = 2;
+inline constexpr uint32_t kStateVersion = 3;
 
 struct StateHeader {
   char magic[8];

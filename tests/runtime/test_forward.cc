@@ -283,6 +283,29 @@ TEST_CASE("layers as wide as those of real models wake a second worker, and give
   CHECK(wrong == 0);
 }
 
+TEST_CASE("one number of a head that is a hundred times the others costs little in small rows") {
+  // What keys of trained models look like. The bias is the same for all positions, so that softmax does not see it; the rows do.
+  ModelBuilder m(64, 90, 64, 9);
+  AttentionSpec a = m.AddAttention(Heads(2, 1, 64), true);
+  const size_t bias = static_cast<size_t>(a.k.bias), value_bias = static_cast<size_t>(a.v.bias);
+  m.SetValue(static_cast<int32_t>(bias), 5, 60.0f);
+  m.SetValue(static_cast<int32_t>(value_bias), 40, 60.0f);
+  m.AddLayer(a, m.AddFfn(FfnKind::kGated, Activation::kSilu, 64, false));
+  m.Finish(false, true, NormKind::kRmsNorm);
+  std::vector<int32_t> ids(60);
+  std::mt19937_64 random(2);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % 90);
+  const std::vector<uint8_t> bytes = m.Bytes();
+  const auto rows = [&](int32_t type) {
+    ApiOptions options = ApiOptions();
+    options.key_cache = options.value_cache = type;
+    return Runner(bytes, options).Prefill(ids);
+  };
+  const auto exact = rows(THIMBLE_CACHE_F32);
+  // 0.084 measured; 0.329 where rows are not turned.
+  CHECK(MaxDifference(rows(THIMBLE_CACHE_Q8), exact) < 0.11);
+}
+
 TEST_CASE("cache types: close to exact rows, and the same bits for every number of threads", "[threads]") {
   const ShareAllWork share;
   ModelBuilder m(48, 61, kCacheTokens, 13);

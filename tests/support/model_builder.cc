@@ -106,6 +106,12 @@ int32_t ModelBuilder::Add(const std::string& name, const TensorSpec& spec, std::
   return static_cast<int32_t>(values_.size()) - 1;
 }
 
+void ModelBuilder::SetValue(int32_t tensor, size_t index, float value) {
+  const size_t t = static_cast<size_t>(tensor);
+  values_[t][index] = value;
+  std::memcpy(data_[t].data() + index * sizeof(float), &value, sizeof value);
+}
+
 int32_t ModelBuilder::AddMatrix(const std::string& name, uint32_t rows, uint32_t cols, float scale) {
   std::vector<float> v(size_t{rows} * cols);
   for (float& x : v) x = scale * (static_cast<float>(random_() >> 40) * 0x1p-23f - 1.0f);

@@ -47,6 +47,8 @@ class ModelBuilder {
   void Finish(bool learned_positions, bool tied, NormKind norm);
 
   ModelDescription& description() { return description_; }
+  // Of an f32 tensor.
+  void SetValue(int32_t tensor, size_t index, float value);
   // Dequantised values of a tensor, as the runtime sees them.
   const std::vector<float>& values(int32_t tensor) const { return values_[static_cast<size_t>(tensor)]; }
 

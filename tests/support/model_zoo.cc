@@ -187,6 +187,22 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add("state_space", std::move(m), false, false, NormKind::kRmsNorm);
   }
   {
+    // Heads wide enough that int8 and int4 rows of theirs are stored turned, one block of which reads another's; and one that is not.
+    ModelBuilder m = zoo.Start();
+    const auto wide = [](uint32_t kv_heads, Sharing sharing, KeyRotation rotation) {
+      AttentionSpec a = Heads(4, kv_heads, sharing, rotation);
+      a.head_width = 32;
+      if (rotation != KeyRotation::kNone) a.rope.width = a.rope.denominator = 32, a.rope.pair_stride = 16;
+      return a;
+    };
+    m.AddLayer(m.AddAttention(wide(2, Sharing::kNone, KeyRotation::kOnWrite), true), m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+    AttentionSpec reader = wide(2, Sharing::kNone, KeyRotation::kOnWrite);
+    reader.cache_source = 0;
+    m.AddLayer(m.AddAttention(reader, false), m.AddAttention(wide(1, Sharing::kKV, KeyRotation::kNone), false));
+    m.AddLayer(m.AddAttention(wide(1, Sharing::kKV, KeyRotation::kOnRead), false), m.AddFfn(FfnKind::kPlain, Activation::kRelu, 24, false));
+    zoo.Add("turned_rows", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
     // Turned weights of both types, by blocks of 16, 8 and 4 columns, beside plain ones; the tied table is turned, too.
     ModelBuilder m = zoo.Start();
     m.Weights(WeightType::kQ8);

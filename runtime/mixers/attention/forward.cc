@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/attention/attention.h"
+#include "ops/linear/turn.h"
 #include "ops/pool/parallel_rows.h"
 #include "runtime/forward.h"
 
@@ -39,6 +40,11 @@ void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d
       }
     });
   }
+}
+
+void TurnHeads(const Step& step, uint32_t turn, size_t heads, size_t d, float* x) {
+  if (turn == 0) return;
+  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) { Turn(x + first * heads * d, count * heads * d, turn); });
 }
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
@@ -137,6 +143,9 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
         RotateHeads(step, *a.rope(), G, d, b.v);
       }
     }
+    TurnHeads(step, a.key_turn, H, d, b.q);
+    if (own_rows) TurnHeads(step, a.key_turn, G, d, b.k);
+    if (own_rows && !SharesKeyAndValue(s.sharing)) TurnHeads(step, a.value_turn, G, d, b.v);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       const SlotCache cache = InSlot(a.cache, n.state, span->distance);
       const size_t rows = span->first_row * G * d;
@@ -145,6 +154,7 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
       Attention(args, b.tiles, step.pool);
       step.profile->kv_bytes_read += CacheBytesRead(args);
     }
+    TurnHeads(step, a.value_turn, H, d, b.heads);
   }
   const ScopedTimer timer(&step.profile->linear_ns);
   RunJob(step, a.o, b.heads, T, H * d, n.buffers.y, D);

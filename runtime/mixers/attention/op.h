@@ -27,6 +27,9 @@ struct AttentionOp {
   LayerCache cache;                        // own rows, or those of cache_source
   uint32_t window = 0;                     // of this block, with the options'; 0 = all
   uint32_t sink_tokens = 0;
+  // Not 0: keys and queries, or values, are stored turned, each head by blocks of so many numbers (ops/linear/turn.h): a query
+  // times a key is the same, what large numbers there are is spread, and what the heads give is turned back.
+  uint32_t key_turn = 0, value_turn = 0;
 
   // null without rotation
   const RopeTable* rope() const {
