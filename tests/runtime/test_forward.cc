@@ -4,6 +4,7 @@
 
 #include "tests/runtime/oracle.h"
 #include "tests/runtime/runner.h"
+#include "tests/support/model_zoo.h"
 #include "tests/support/shared_work.h"
 
 using namespace thimble;
@@ -281,6 +282,19 @@ TEST_CASE("layers as wide as those of real models wake a second worker, and give
     wrong += MaxDifference(two.DecodeEach({ids[0]}), std::vector<std::vector<float>>{expected[0]}) != 0.0;
   }));
   CHECK(wrong == 0);
+}
+
+TEST_CASE("rows are turned where every block that reads them can turn") {
+  const std::vector<uint8_t> bytes = ZooEntry("turned_rows").Bytes();
+  const std::vector<int32_t> ids = Ids(20, 20);
+  const auto rows = [&](int32_t keys) {
+    ApiOptions options = ApiOptions();
+    options.key_cache = options.value_cache = keys;
+    return Runner(bytes, options).Prefill(ids);
+  };
+  const double difference = MaxDifference(rows(THIMBLE_CACHE_Q8), rows(THIMBLE_CACHE_F32));
+  CAPTURE(difference);
+  CHECK(difference < 0.17);  // 0.116 measured; 3.8 where rows that are rotated when read are turned as well
 }
 
 TEST_CASE("one number of a head that is a hundred times the others costs little in small rows") {
