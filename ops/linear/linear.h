@@ -68,9 +68,9 @@ RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, 
 // refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.
 RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool);
-// The same of rows that are turned first; `turned`: TurnedRowFloats(k) for each worker of the pool.
+// The same of rows that are turned first, by the table's `turn`; `turned`: TurnedRowFloats(k) for each worker of the pool.
 constexpr size_t TurnedRowFloats(size_t k) { return RoundUp(k, 16); }
-RowBatch QuantiseTurnedRows(const InputKey& key, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
+RowBatch QuantiseTurnedRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                             RowQuantisation* quantisation, ThreadPool* pool);
 
 // The batch of plain float rows for the kernels that take those.

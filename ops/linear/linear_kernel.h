@@ -22,6 +22,9 @@ enum class RowPlace { kAlone, kFirstOfPair, kSecondOfPair };
 // second of a pair gets its own q, too; the pair begins `padded` bytes before it.
 typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
+// Turn() of turn.h, with its bits.
+typedef void (*TurnFn)(float* x, size_t count, size_t block);
+
 // Packed int8 or int4 tiles of 16 channels, in the layout that the kernel names, against quantised rows of
 // signed or unsigned bytes, as its QuantiseRowFn makes them.
 struct PackedGemm {

@@ -4,7 +4,6 @@
 
 #include "ops/linear/linear.h"
 #include "ops/pool/parallel_rows.h"
-#include "ops/linear/turn.h"
 
 #define THIMBLE_LANES 4
 #include "ops/linear/quantise_row.h"
@@ -41,14 +40,14 @@ RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, s
   return Finish(x, x_stride, t, k, q, quantisation);
 }
 
-RowBatch QuantiseTurnedRows(const InputKey& key, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
+RowBatch QuantiseTurnedRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                             RowQuantisation* quantisation, ThreadPool* pool) {
   const size_t row_bytes = QuantisedRowBytes(k);
   ForRowsByWorker(pool, t, k, [&](size_t first, size_t count, size_t worker) {
     float* own = turned + worker * TurnedRowFloats(k);
     for (size_t row = first; row < first + count; ++row) {
       std::memcpy(own, x + row * x_stride, k * sizeof(float));
-      Turn(own, k, key.turn);
+      turn(own, k, key.turn);
       quantisation[row] = key.quantise(own, k, row_bytes, q + row * row_bytes, PlaceOf(row, t));
     }
   });

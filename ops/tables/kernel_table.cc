@@ -7,6 +7,7 @@
 #include "ops/rows/activation.h"
 #include "ops/attention/attention_scalar.h"
 #include "ops/linear/linear_scalar.h"
+#include "ops/linear/turn.h"
 #include "ops/tables/isa_tables.h"
 
 namespace thimble {
@@ -19,6 +20,7 @@ constinit const KernelTable kScalarTable = {
     .linear = {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar},
     .attention = &kAttentionScalar,
     .activate = ActivatePortable,
+    .turn = Turn,
 };
 
 // Slowest first: the last one that a CPU supports is its best.

@@ -32,6 +32,7 @@ struct KernelTable {
   const LinearKernel* linear[kWeightTypeCount];  // of one weight type each; null: no more
   const AttentionKernel* attention;              // over int8 cache rows
   ActivateFn activate;
+  TurnFn turn;
 
   // The portable kernel for a type that is not listed: never null.
   const LinearKernel* Kernel(WeightType type) const;

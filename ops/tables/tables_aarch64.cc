@@ -4,6 +4,7 @@
 #if defined(__aarch64__)
 
 #include "ops/linear/packed_linear.h"
+#include "ops/linear/turn.h"
 #include "ops/neon/kernels.h"
 #include "ops/rows/activation.h"
 #include "ops/xnnpack/kernels.h"
@@ -29,6 +30,7 @@ constinit const KernelTable kNeonTable = {
     .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon},
     .attention = &kAttentionNeon,
     .activate = ActivatePortable,
+    .turn = Turn,
 };
 
 constinit const KernelTable kNeonDotTable = {
@@ -38,6 +40,7 @@ constinit const KernelTable kNeonDotTable = {
     .linear = {&kF32Neon, &kQ8NeonDot, &kQ4NeonDot},
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
+    .turn = Turn,
 };
 
 constinit const KernelTable kNeonI8mmTable = {
@@ -47,6 +50,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm},
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
+    .turn = Turn,
 };
 
 }  // namespace thimble

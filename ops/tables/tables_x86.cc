@@ -25,6 +25,7 @@ constinit const KernelTable kAvx2Table = {
     .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2},
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
+    .turn = TurnAvx2,
 };
 
 constinit const KernelTable kAvxVnniTable = {
@@ -34,6 +35,7 @@ constinit const KernelTable kAvxVnniTable = {
     .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2},
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
+    .turn = TurnAvx2,
 };
 
 constinit const KernelTable kAvx512VnniTable = {
@@ -43,6 +45,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni},
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,
+    .turn = TurnAvx512,
 };
 
 }  // namespace thimble

@@ -22,6 +22,10 @@ RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t*
 // Rows of q + 128.
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
+// TurnFn.
+void TurnAvx2(float* x, size_t count, size_t block);
+void TurnAvx512(float* x, size_t count, size_t block);
+
 // ActivateFn.
 void ActivateAvx2(Activation activation, const float* gate, const float* up, float* y, size_t count);
 void ActivateAvx512(Activation activation, const float* gate, const float* up, float* y, size_t count);

@@ -2,8 +2,10 @@
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <cstring>
 
 #include "ops/linear/turn.h"
+#include "ops/tables/kernel_table.h"
 #include "tests/ops/support.h"
 
 using namespace thimble;
@@ -30,6 +32,21 @@ TEST_CASE("a turn is the product with the orthonormal Walsh-Hadamard matrix, blo
       Turn(y.data(), y.size(), block);
       for (size_t i = 0; i < y.size(); ++i) worst = std::max(worst, std::fabs(static_cast<double>(y[i]) - static_cast<double>(x[i])));
       CHECK(worst < 3e-6);
+    }
+  }
+}
+
+TEST_CASE("every table turns with the portable bits") {
+  Random random(8);
+  for (const KernelTable* table : AllKernelTables()) {
+    if (!table->supported(DetectCpu())) continue;
+    for (size_t block = 2; block <= 4096; block *= 2) {
+      const std::vector<float> x = random.Normals(block * 3);
+      std::vector<float> portable = x, own = x;
+      Turn(portable.data(), x.size(), block);
+      table->turn(own.data(), x.size(), block);
+      INFO(table->name << ", blocks of " << block);
+      CHECK(std::memcmp(portable.data(), own.data(), x.size() * sizeof(float)) == 0);
     }
   }
 }

@@ -34,6 +34,7 @@ TEST_CASE("the input of turned weights is turned, once for all that want it so")
       network.buffers.quantised = q.As<int8_t>();
       network.buffers.quantisation = quantisation.As<RowQuantisation>();
       network.buffers.turned = scratch.As<float>();
+      network.options.kernels = table;
       const Step step = {&network, pool, nullptr, t, nullptr};
       std::vector<float> first(t * n), plain(t * n), second(t * n), expected(t * n);
       const Linear& not_turned = layer.op();

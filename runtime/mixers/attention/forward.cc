@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "ops/attention/attention.h"
-#include "ops/linear/turn.h"
 #include "ops/pool/parallel_rows.h"
+#include "ops/tables/kernel_table.h"
 #include "runtime/forward.h"
 
 namespace thimble {
@@ -44,7 +44,9 @@ void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d
 
 void TurnHeads(const Step& step, uint32_t turn, size_t heads, size_t d, float* x) {
   if (turn == 0) return;
-  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) { Turn(x + first * heads * d, count * heads * d, turn); });
+  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) {
+    step.network->options.kernels->turn(x + first * heads * d, count * heads * d, turn);
+  });
 }
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
