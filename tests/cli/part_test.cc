@@ -37,7 +37,7 @@ Json JsonOf(const std::vector<std::string>& arguments) {
   return ParseJson(finished.out);
 }
 
-TEST_CASE("--part runs one network of a file as it would run alone") {
+TEST_CASE("part: --part runs one network of a file as it would run alone") {
   const std::string both = File(false), alone = File(true);
   const Json expected = JsonOf({"logits", alone, "--ids", "1,2,3", "--json"});
   for (const char* part : {"draft", "1"}) {
@@ -51,7 +51,7 @@ TEST_CASE("--part runs one network of a file as it would run alone") {
   CHECK(plan["arena_bytes"] != JsonOf({"plan", both, "--json"})["arena_bytes"]);
 }
 
-TEST_CASE("--part runs networks of a packed file as those of the portable one") {
+TEST_CASE("part: --part runs networks of a packed file as those of the portable one") {
   const std::string both = File(false), packed = TemporaryFolder() + "/packed.thimble";
   REQUIRE(RunThimble({"pack", both, "-o", packed}).exit_code == 0);
   REQUIRE(RunThimble({"verify", packed}).exit_code == 0);
@@ -62,7 +62,7 @@ TEST_CASE("--part runs networks of a packed file as those of the portable one") 
   }
 }
 
-TEST_CASE("--part says which networks there are") {
+TEST_CASE("part: --part says which networks there are") {
   const std::string both = File(false);
   for (const char* part : {"encoder", "2", "-1", "01"}) {
     const Finished finished = RunThimble({"plan", both, std::string("--part=") + part});
