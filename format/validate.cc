@@ -45,7 +45,7 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turn
   }
   const uint32_t segments = CountOf(header.segments());
   if (t.data_segment < 0 || static_cast<uint32_t>(t.data_segment) >= segments) {
-    return bad("no such segment", "data_segment").Got(static_cast<uint64_t>(t.data_segment)).Wanted(segments);
+    return bad("no such segment", "data_segment").Got(t.data_segment).Wanted(segments);
   }
   const uint64_t stored = DecodeSegment(header, static_cast<uint32_t>(t.data_segment)).bytes;
   if (t.packing.packed()) {
@@ -59,7 +59,7 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turn
     return Status::Ok();
   }
   if (t.scale_segment < 0 || static_cast<uint32_t>(t.scale_segment) >= segments) {
-    return bad("no such segment", "scale_segment").Got(static_cast<uint64_t>(t.scale_segment)).Wanted(segments);
+    return bad("no such segment", "scale_segment").Got(t.scale_segment).Wanted(segments);
   }
   const uint64_t scales = DecodeSegment(header, static_cast<uint32_t>(t.scale_segment)).bytes;
   if (scales != scale_bytes) return bad("segment size differs from shape", "scale_segment").Got(scales).Wanted(scale_bytes);

@@ -28,7 +28,7 @@ Status Rules::NotNegative(double value, const char* field) const {
 Status Rules::Tensor(int32_t index, const char* field, TensorSpec* out) const {
   if (index < 0 || static_cast<uint32_t>(index) >= tensors_) {
     return Bad(index == kNoTensor ? "a tensor is missing" : "no such tensor", field)
-        .Got(static_cast<uint64_t>(index < 0 ? 0 : index)).Wanted(tensors_);
+        .Got(index).Wanted(tensors_);
   }
   return DecodeTensor(header_, static_cast<uint32_t>(index), out);
 }

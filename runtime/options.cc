@@ -6,6 +6,9 @@
 #include "runtime/packing.h"
 
 namespace thimble {
+
+static_assert(kMaxThreads == THIMBLE_MAX_THREADS);
+
 namespace {
 
 Status OptionError(Code code, const char* what, const char* field) {
@@ -68,10 +71,10 @@ CacheType ToCacheType(int32_t type) {
 
 Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_engine_options& options, EngineOptions* out) {
   if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
-    return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(static_cast<uint32_t>(options.key_cache));
+    return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(options.key_cache);
   }
   if (options.value_cache < 0 || options.value_cache >= kCacheTypeCount) {
-    return OptionError(Code::kOutOfRange, "no such cache type", "value_cache").Got(static_cast<uint32_t>(options.value_cache));
+    return OptionError(Code::kOutOfRange, "no such cache type", "value_cache").Got(options.value_cache);
   }
   out->key_cache = ToCacheType(options.key_cache);
   out->value_cache = ToCacheType(options.value_cache);
@@ -80,7 +83,7 @@ Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_e
   ForEachAttention(header, part, [&](uint32_t, const AttentionSpec& a) { shared = shared || SharesKeyAndValue(a.sharing); });
   if (!shared) return Status::Ok();
   return OptionError(Code::kInvalidArgument, "must equal key_cache: one row is key and value in this model", "value_cache")
-      .Got(static_cast<uint32_t>(options.value_cache)).Wanted(static_cast<uint32_t>(options.key_cache));
+      .Got(options.value_cache).Wanted(static_cast<uint32_t>(options.key_cache));
 }
 
 Status ResolveKernels(const Header& header, const char* name, const KernelTable** out) {
@@ -104,8 +107,8 @@ Status ResolveKernels(const Header& header, const char* name, const KernelTable*
 }  // namespace
 
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& s) {
-  if (s.top_k < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.top_k");
-  if (s.repeat_last_n < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.repeat_last_n");
+  if (s.top_k < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.top_k").Got(s.top_k);
+  if (s.repeat_last_n < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.repeat_last_n").Got(s.repeat_last_n);
   SamplerOptions out;
   out.temperature = s.temperature;
   out.top_k = static_cast<uint32_t>(s.top_k);
@@ -132,7 +135,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   if (out.threads > kMaxThreads) return OptionError(Code::kOutOfRange, "too many", "threads").Got(out.threads).Wanted(kMaxThreads);
 
   if (options.weights != THIMBLE_WEIGHTS_MAP && options.weights != THIMBLE_WEIGHTS_COPY) {
-    return OptionError(Code::kOutOfRange, "neither map nor copy", "weights").Got(static_cast<uint32_t>(options.weights));
+    return OptionError(Code::kOutOfRange, "neither map nor copy", "weights").Got(options.weights);
   }
   out.copy_model = options.weights == THIMBLE_WEIGHTS_COPY;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));

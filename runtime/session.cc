@@ -48,7 +48,7 @@ Status Session::CheckIds(const int32_t* ids, size_t count, size_t room) const {
   for (size_t i = 0; i < count; ++i) {
     if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= limit) {
       return Status::Error(Code::kInvalidToken, "no such token").At("ids", static_cast<int64_t>(i))
-          .Got(static_cast<uint64_t>(static_cast<int64_t>(ids[i]))).Wanted(limit);
+          .Got(ids[i]).Wanted(limit);
     }
   }
   return Status::Ok();

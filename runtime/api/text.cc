@@ -121,7 +121,7 @@ enum thimble_code thimble_piece(const thimble_model* model, int32_t id, const ch
   const TokenizerData& tokenizer = *model->tokenizer;
   if (id < 0 || static_cast<uint32_t>(id) >= tokenizer.piece_count) {
     return Return(Status::Error(Code::kInvalidToken, "no such token").Field("id")
-                      .Got(static_cast<uint64_t>(static_cast<int64_t>(id))).Wanted(tokenizer.piece_count),
+                      .Got(id).Wanted(tokenizer.piece_count),
                   error);
   }
   const std::string_view piece = tokenizer.Piece(static_cast<uint32_t>(id));

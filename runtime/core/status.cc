@@ -94,7 +94,8 @@ size_t FormatStatus(const Status& s, char* buffer, size_t buffer_bytes) {
     if (s.has_got) {
       w.Text(separator);
       w.Text("got ");
-      w.Number(s.got);
+      if (s.got_is_negative) w.Text("-");
+      w.Number(s.got_is_negative ? uint64_t{0} - s.got : s.got);
       separator = ", ";
     }
     if (s.has_wanted) {

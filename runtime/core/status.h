@@ -5,6 +5,7 @@
 // allocates nothing, so it can be returned from anywhere, also when memory is what ran out.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -31,6 +32,7 @@ struct Status {
   uint64_t wanted = 0;
   bool has_got = false;
   bool has_wanted = false;
+  bool got_is_negative = false;  // `got` is a number of two's complement
   int32_t system_error = 0;     // errno of the system's call that failed; FormatStatus says the reason in words. 0: none did
   char detail[40] = {};         // a name taken from the file, cut and made printable; "" if none
 
@@ -62,9 +64,12 @@ struct Status {
     offset = static_cast<int64_t>(bytes);
     return *this;
   }
-  constexpr Status& Got(uint64_t v) {
-    got = v;
+  // Of any integer type, so that nobody casts a sign away.
+  template <std::integral T>
+  constexpr Status& Got(T v) {
+    got = static_cast<uint64_t>(v);
     has_got = true;
+    got_is_negative = v < 0;
     return *this;
   }
   constexpr Status& Wanted(uint64_t v) {

@@ -55,7 +55,7 @@ Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   if (id < 0 || static_cast<uint32_t>(id) >= data_.piece_count) {
     return Status::Error(Code::kInvalidToken, "is not in the vocabulary")
         .Field("id")
-        .Got(static_cast<uint64_t>(static_cast<int64_t>(id)))
+        .Got(id)
         .Wanted(data_.piece_count);
   }
   const uint32_t token = static_cast<uint32_t>(id);

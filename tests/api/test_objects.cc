@@ -48,6 +48,38 @@ std::vector<float> LogitsOf(thimble_session* session) {
 
 }  // namespace
 
+TEST_CASE("objects: a number below zero is said as it was given") {
+  Fixture f;
+  thimble_session* session = f.Open();
+  const int32_t id = -5;
+  size_t count = 0;
+  const char* text = nullptr;
+  char buffer[8];
+  ApiOptions options;
+  options.key_cache = options.value_cache = -5;
+  thimble_plan plan = Sized<thimble_plan>();
+  thimble_sampling sampling = THIMBLE_SAMPLING_DEFAULTS;
+  sampling.top_k = -5;
+  thimble_generation generation = Sized<thimble_generation>();
+  generation.ids = &id;
+  generation.id_count = 1;
+  thimble_span span = f.SpanOf(session, &id, 1);
+  const thimble_error errors[] = {
+      Call(thimble_prefill, session, &id, 1),
+      Call(thimble_step, f.engine, &span, 1),
+      Call(thimble_generation_start, session, &generation),
+      Call(thimble_piece, f.model, id, &text, &count),
+      Call(thimble_detokenize, f.model, &id, 1, buffer, sizeof buffer, &count),
+      Call(thimble_plan_memory, f.model, &options, &plan, nullptr, nullptr),
+      Call(thimble_set_sampling, session, &sampling),
+  };
+  for (const thimble_error& error : errors) {
+    INFO(error.message);
+    CHECK(error.code != THIMBLE_OK);
+    CHECK(std::string(error.message).find("(got -5") != std::string::npos);
+  }
+}
+
 TEST_CASE("objects: a model does not close before its engines, an engine closes its sessions") {
   Fixture f;
   thimble_session* session = f.Open();

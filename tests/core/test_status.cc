@@ -36,7 +36,7 @@ Status Everything() {
 }
 
 Result<int> Half(int value) {
-  if (value % 2 != 0) return Status::Error(Code::kOutOfRange, "odd").Got(static_cast<uint64_t>(value));
+  if (value % 2 != 0) return Status::Error(Code::kOutOfRange, "odd").Got(value);
   return value / 2;
 }
 
@@ -97,6 +97,11 @@ TEST_CASE("status text names place, field and numbers") {
   CHECK(Text(Status::Error(Code::kNotFinite, "NaN").At("ids", 0)) == "numeric: ids 0: NaN");
   CHECK(Text(Status::Error(Code::kUnsupportedFeature, "no").Got(UINT64_MAX)) ==
         "unsupported: no (got 18446744073709551615)");
+  // A sign stays, whatever the type.
+  CHECK(Text(Status::Error(Code::kInvalidToken, "no").Got(int32_t{-5}).Wanted(3)) == "argument: no (got -5, wanted 3)");
+  CHECK(Text(Status::Error(Code::kInvalidToken, "no").Got(INT64_MIN)) == "argument: no (got -9223372036854775808)");
+  CHECK(Text(Status::Error(Code::kInvalidToken, "no").Got(static_cast<signed char>(-1))) == "argument: no (got -1)");
+  CHECK(Text(Status::Error(Code::kInvalidToken, "no").Got(-5).Got(7u)) == "argument: no (got 7)");
 }
 
 TEST_CASE("errors of the system carry the reason in words") {
