@@ -10,6 +10,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/plan_check.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -120,6 +121,7 @@ int Run(const Arguments& arguments) {
   context.context_tokens = static_cast<int64_t>(ids.size());
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
+  CheckMemory(options, plan, arguments.context.overcommit);
   const ArenaBlock arena(plan.totals.arena_bytes);
   const Session session(model, options, arena.data(), arena.bytes());
   Rows rows{.width = model.info().outputs, .values = {}};

@@ -2,6 +2,7 @@
 #include "targets/cli/input.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -55,6 +56,11 @@ void Flatten(const Json& value, const std::string& path, int depth, std::vector<
 }
 
 }  // namespace
+
+bool InputIsPiped() {
+  struct stat info;
+  return fstat(STDIN_FILENO, &info) == 0 && isatty(STDIN_FILENO) == 0;
+}
 
 void CheckReadable(const std::string& path) {
   struct stat info;

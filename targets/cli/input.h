@@ -15,6 +15,9 @@ inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
 // system's reason, kOutOfRange where there is more than `most_bytes`: a device may never end.
 std::string ReadFile(const std::string& path, size_t most_bytes = kMaxInputBytes);
 
+// Somebody sends a text through standard input: it is open, and no terminal.
+bool InputIsPiped();
+
 // Throws Error(kIo) when `path` is not a readable regular file (a directory, a missing file).
 void CheckReadable(const std::string& path);
 

@@ -12,6 +12,7 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/plan_check.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -148,6 +149,7 @@ int Run(const Arguments& arguments) {
   context.logits_rows = 1;
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
+  CheckMemory(options, plan, arguments.context.overcommit);
   if (model.info().is_decoder && ids.size() > plan.totals.context_tokens) {
     throw Error(kContextFull, Format("--ids: %zu ids do not fit a context of %u tokens", ids.size(),
                                      plan.totals.context_tokens));

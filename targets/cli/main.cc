@@ -1,7 +1,7 @@
 // thimble: the command line program. Here: arguments to a command, errors to exit codes. Knows no command's
 // meaning.
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -17,7 +17,9 @@
 #include "targets/cli/error.h"
 #include "targets/cli/help.h"
 #include "targets/cli/interrupt.h"
+#include "targets/cli/llama_options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/suggest.h"
 
 namespace thimble::cli {
 namespace {
@@ -35,30 +37,48 @@ constexpr char kLicenses[] =
 #include "notices.inc"  // made by toolchains/cmake/notices.cmake
     ;
 
-// The two-letter options that users of llama.cpp type, as long ones; the parser knows single letters only.
-std::string Translate(const std::string& argument) {
-  static constexpr struct {
-    const char* from;
-    const char* to;
-  } kNames[] = {{"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"}, {"-ub", "--ubatch-size"}, {"-pg", "--pg"}, {"-Cr", "--cpu-range"},
-                {"-cnv", "--conversation"}};
-  for (const auto& name : kNames) {
-    const size_t length = std::strlen(name.from);
-    if (argument == name.from) return name.to;
-    if (argument.compare(0, length, name.from) == 0 && argument[length] == '=')
-      return name.to + argument.substr(length);
+// Whose arguments were not understood: the command that was named, or the program.
+const CLI::App& AppAt(const CLI::App& program) {
+  const std::vector<const CLI::App*> commands = program.get_subcommands({});
+  for (const CLI::App* command : commands)
+    if (command->parsed()) return *command;
+  return program;
+}
+
+std::vector<std::string> NamesOf(const CLI::App& app, bool options) {
+  std::vector<std::string> names;
+  if (!options) {
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    return names;
   }
-  return argument;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+// What is wrong with the arguments, for people.
+std::string Explain(const CLI::App& program, const CLI::ParseError& error) {
+  const CLI::App& app = AppAt(program);
+  const bool is_command = &app != &program;
+  const std::string help = "`thimble" + (is_command ? " " + app.get_name() : "") + " --help` shows the arguments";
+  const std::vector<std::string> remaining = app.remaining();
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || remaining.empty()) return std::string(error.what()) + "; " + help;
+  // An option before its value, which was not expected because it was not.
+  const auto option = std::find_if(remaining.begin(), remaining.end(), [](const std::string& word) { return word.starts_with("-"); });
+  const std::string word = !is_command && !remaining[0].starts_with("-") ? remaining[0] : option != remaining.end() ? *option : remaining[0];
+  const bool is_option = word.starts_with("-");
+  const std::string nearest = Suggest(word.substr(0, word.find('=')), NamesOf(app, is_option));
+  const std::string what = is_option    ? (is_command ? "`thimble " + app.get_name() + "`" : "thimble") + " has no option " + word
+                           : is_command ? "not expected: " + Quoted(word)
+                                        : "there is no command " + word;
+  return what + (nearest.empty() || (is_command && !is_option) ? "; " : "; did you mean " + nearest + "? ") + help;
 }
 
 int Main(int argc, char** argv) {
-  std::vector<std::string> arguments;  // in reverse, as the parser takes them
-  bool json = false;
-  for (int i = argc - 1; i > 0; --i) {
-    arguments.push_back(Translate(argv[i]));
-    json = json || arguments.back() == "--json";
-  }
-
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   SetJsonErrors(json);
 
   CLI::App program("Transformer language models inside one memory block whose size is known before loading.",
@@ -78,6 +98,10 @@ int Main(int argc, char** argv) {
       std::fputs(program.help().c_str(), stderr);
       return kExitArgument;
     }
+    std::vector<std::string> notes;
+    arguments = TranslateArguments(arguments, &notes);
+    for (const std::string& note : notes) std::fprintf(stderr, "thimble: %s\n", note.c_str());
+    std::reverse(arguments.begin(), arguments.end());  // as the parser takes them
     program.parse(arguments);
     if (licenses) {
       Print(kLicenses);
@@ -91,11 +115,7 @@ int Main(int argc, char** argv) {
     program.exit(request);
     return std::fflush(stdout) == 0 ? 0 : ExitCodeOf(kIo);
   } catch (const CLI::ParseError& error) {
-    std::string hint;
-    for (const CLI::App* sub : program.get_subcommands()) hint = " " + sub->get_name();
-    return Report(Error(kInvalidArgument,
-                        std::string(error.what()) + "; `thimble" + hint + " --help` shows the arguments"),
-                  json);
+    return Report(Error(kInvalidArgument, Explain(program, error)), json);
   } catch (const PipeClosed&) {
     return 0;
   } catch (const Error& error) {

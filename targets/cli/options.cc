@@ -131,8 +131,8 @@ std::string TextArguments::Read() const {
 
 void ContextOptions::AddForOnePass(CLI::App* app) {
   const char* kGroup = "Memory and speed";
-  AddInteger(app, "-t,--threads", &threads, 1, 256,
-             "Threads; by default 1 for small models, else the processors, at most 4")
+  AddInteger(app, "-t,--threads", &threads, 1, THIMBLE_MAX_THREADS,
+             Format("Threads, 1 to %d; by default 1 for small models, else the processors, at most 4", THIMBLE_MAX_THREADS))
       ->group(kGroup);
   app->add_option("--kernels", kernels, "By default the best of: " + std::string(thimble_kernel_tables()))
       ->type_name("NAME")
@@ -173,6 +173,8 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")
       ->type_name("TYPE")
       ->group(kGroup);
+  app->add_flag("--no-mmap", copy_weights, "Copy the model into the arena, for files that may change or lie on a slow medium")->group(kGroup);
+  app->add_flag("--overcommit", overcommit, "Start although the plan is larger than the memory that is available")->group(kGroup);
   placement.Add(app, kGroup);
 }
 
@@ -191,6 +193,7 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.window_tokens = static_cast<uint32_t>(window_tokens);
   options.sink_tokens = static_cast<uint32_t>(sink_tokens);
   options.logits_rows = logits_rows;
+  options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
   options.key_cache = options.value_cache = CacheType(cache, "--kv");
   if (!key_cache.empty()) options.key_cache = CacheType(key_cache, "-ctk");
   if (!value_cache.empty()) options.value_cache = CacheType(value_cache, "-ctv");

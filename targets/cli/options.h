@@ -64,7 +64,7 @@ struct TextArguments {
   std::string Read() const;
 };
 
-// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels --part; and where threads run: -C --cpu-range --cpu-strict.
+// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels --no-mmap --part; and where threads run: -C --cpu-range --cpu-strict.
 struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
@@ -76,6 +76,7 @@ struct ContextOptions {
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   std::string part;  // for Model
+  bool copy_weights = false, overcommit = false;
   PlacementOptions placement;
   uint32_t logits_rows = 0;
 

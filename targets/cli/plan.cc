@@ -5,6 +5,7 @@
 #include "targets/cli/commands.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/plan_check.h"
 #include "targets/cli/plan_report.h"
 #include "targets/json/json.h"
 
@@ -32,6 +33,8 @@ int Run(const Arguments& arguments) {
   const Model model(arguments.model, arguments.context.part);
   const EngineOptions options = arguments.context.ForModel(model);
   const Plan plan = MakePlan(model, options);
+  CheckMemory(options, plan, true);
+  CheckTrainedLength(model, plan);
   if (arguments.json) {
     PrintJson(PlanJson(model, options, plan));
   } else {

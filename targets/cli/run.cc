@@ -16,6 +16,7 @@
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
 #include "targets/cli/output_file.h"
+#include "targets/cli/plan_check.h"
 #include "targets/cli/plan_report.h"
 #include "targets/cli/state_file.h"
 #include "targets/json/json.h"
@@ -29,10 +30,11 @@ constexpr char kFooter[] = R"(Examples:
   thimble run smollm2-instruct.thimble --chat --system "You answer in one sentence."
   thimble run stories-qmqa.thimble -p "Lily had a dog." -n 20 --save-state lily.state
   thimble run stories-qmqa.thimble --load-state lily.state -n 40
-  cat start.txt | thimble run stories-qmqa.thimble -f - -s 7 --memory-report memory.txt
+  echo "Once upon a time" | thimble run stories-qmqa.thimble -s 7 --memory-report memory.txt
 
-The text goes to standard output, statistics to standard error. Ctrl-C stops after the current
-token.)";
+Without -p, -f and --ids the prompt is read from standard input where that is no terminal; with one of them standard input is
+left alone. The text goes to standard output, statistics to standard error. Ctrl-C stops after the current token. Most options of
+llama.cpp work as they do there (-m MODEL, -cnv, -sys, -r); those that change nothing here, such as -ngl, are taken and said.)";
 
 struct Arguments {
   std::string model, memory_report, ids, save_state, load_state;
@@ -191,7 +193,9 @@ int RunChat(const Arguments& arguments, const RunOutputs& outputs, const Model& 
   return chat.exit_code();
 }
 
-int Run(const Arguments& arguments) {
+int Run(Arguments arguments) {
+  // A prompt that is given is all there is to read, as with llama.cpp: a script keeps its standard input.
+  if (!arguments.text.Given() && arguments.ids.empty() && !arguments.chat.chat && InputIsPiped()) arguments.text.file = "-";
   arguments.chat.Check();
   arguments.ends.Check();
   if (arguments.text.has_prompt && !arguments.text.file.empty())
@@ -214,6 +218,8 @@ int Run(const Arguments& arguments) {
   }
   const Plan plan = MakePlan(model, options);
   const RunOutputs outputs = CheckOutputs(arguments);
+  CheckMemory(options, plan, arguments.context.overcommit);
+  CheckTrainedLength(model, plan);
 
   if (arguments.chat.chat) {
     if (!arguments.ids.empty()) throw Error(kInvalidArgument, "--ids: cannot be given together with --chat");

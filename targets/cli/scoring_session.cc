@@ -2,6 +2,7 @@
 
 #include "targets/cli/error.h"
 #include "targets/cli/output.h"
+#include "targets/cli/plan_check.h"
 
 namespace thimble::cli {
 namespace {
@@ -10,6 +11,12 @@ ContextOptions ForWindow(ContextOptions context, int64_t window, uint32_t rows) 
   context.logits_rows = rows;
   if (context.context_tokens == 0) context.context_tokens = window;
   return context;
+}
+
+Plan CheckedPlan(const Model& model, const EngineOptions& options, bool overcommit) {
+  Plan plan = MakePlan(model, options);
+  CheckMemory(options, plan, overcommit);
+  return plan;
 }
 
 size_t CheckedWindow(int64_t window, const Plan& plan) {
@@ -25,7 +32,7 @@ size_t CheckedWindow(int64_t window, const Plan& plan) {
 ScoringSession::ScoringSession(const Model& model, const ContextOptions& context, int64_t window, uint32_t rows)
     : context_(ForWindow(context, window, rows)),
       options_(context_.ForModel(model)),
-      plan_(MakePlan(model, options_)),
+      plan_(CheckedPlan(model, options_, context_.overcommit)),
       window_(CheckedWindow(window, plan_)),
       arena_(plan_.totals.arena_bytes),
       session_(model, options_, arena_.data(), arena_.bytes()) {}

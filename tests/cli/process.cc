@@ -127,7 +127,10 @@ Finished RunThimble(const std::vector<std::string>& arguments, const std::string
   return Run(arguments, input, while_running, patience_ms, false);
 }
 
-Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments) { return Run(arguments, {}, {}, 0, true); }
+Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments, const std::function<void(pid_t)>& while_running,
+                              int patience_ms) {
+  return Run(arguments, {}, while_running, patience_ms, true);
+}
 
 std::string TemporaryFolder() {
   static Folders folders;

@@ -20,7 +20,8 @@ struct Finished {
 Finished RunThimble(const std::vector<std::string>& arguments, const std::string& input = {},
                     const std::function<void(pid_t)>& while_running = {}, int patience_ms = 10000);
 // The same with a terminal of 80 columns for standard error.
-Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments);
+Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments, const std::function<void(pid_t)>& while_running = {},
+                              int patience_ms = 10000);
 
 // A folder of its own for each call, removed at the end of the test program.
 std::string TemporaryFolder();

@@ -213,7 +213,7 @@ int Run(const Arguments& a) {
   std::erase(sessions, 1u);
   sessions.insert(sessions.begin(), 1);
   std::vector<uint32_t> threads;
-  if (!a.threads.empty()) threads = Numbers(a.threads, 1, 1, 256, "-t");
+  if (!a.threads.empty()) threads = Numbers(a.threads, 1, 1, THIMBLE_MAX_THREADS, "-t");
   const auto caches = Caches(a);
 
   std::unique_ptr<ShapeFile> shape;
@@ -321,7 +321,7 @@ Command AddBench(CLI::App* program) {
   AddList(app, "-d,--n-depth", &a->depths, "Tokens in the context before the test", "0")->group(kTests);
   app->add_flag("--random-fill", a->random_fill, "Fill the depth with random rows, for all types of them, not by reading ids")
       ->group(kTests);
-  AddList(app, "-t,--threads", &a->threads, "Threads", "as thimble run")->group(kTests);
+  AddList(app, "-t,--threads", &a->threads, Format("Threads, 1 to %d", THIMBLE_MAX_THREADS), "as thimble run")->group(kTests);
   AddList(app, "--kv", &a->caches, "KV cache rows: f32, f16, q8, q4", "f16")->group(kTests);
   AddList(app, "--cache-type-k", &a->key_caches, "The keys alone; also -ctk", "")->group(kTests);
   AddList(app, "--cache-type-v", &a->value_caches, "The values alone; also -ctv", "")->group(kTests);

@@ -15,6 +15,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/output.h"
+#include "targets/cli/plan_check.h"
 #include "targets/cli/progress.h"
 
 namespace thimble::cli {
@@ -245,6 +246,7 @@ double FirstTokenHere(const std::string& path, const EngineOptions& options) {
 BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests) {
   BenchSession out;
   out.plan = MakePlan(model, setup.options);
+  CheckMemory(setup.options, out.plan, true);
   ResetPeak();
   out.before = MeasureMemory();
   const ArenaBlock arena(out.plan.totals.arena_bytes);
