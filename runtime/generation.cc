@@ -62,6 +62,7 @@ Status Generation::Start(Session& session, const GenerationOptions& options) {
   }
   held_ = given_ = generated_ = 0;
   drawn_ = -1;
+  cancelled_ = false;
   changes_ = session.changes();
   running_ = true;
   return Status::Ok();
@@ -81,7 +82,18 @@ bool Generation::IsEnd(int32_t id) const {
   return std::find(options_.stop_ids, options_.stop_ids + options_.stop_id_count, id) != options_.stop_ids + options_.stop_id_count;
 }
 
+const int32_t* Generation::Unread(const Session& session) const {
+  const bool unread = running_ && changes_ == session.changes() && drawn_ != -1 && session.position() < session.capacity();
+  return unread ? &drawn_ : nullptr;
+}
+
+void Generation::HaveRead(bool cancelled) {
+  cancelled_ = cancelled;
+  if (!cancelled) drawn_ = -1;
+}
+
 End Generation::AppendDrawn(Session& session) {
+  if (cancelled_) return End::kCancelled;
   if (drawn_ == -1) return session.TakeCancel() ? End::kCancelled : End::kNotYet;
   if (session.position() == session.capacity()) return End::kContextFull;
   StepSpan span = {.session = &session, .ids = &drawn_, .count = 1};

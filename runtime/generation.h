@@ -66,6 +66,9 @@ class Generation {
   // kNotFinite when logits hold no numbers. Cancelling is an end, not an error.
   Status Next(Session& session, GenerationEvent* event);
   bool running() const { return running_; }
+  // Reading for several at once: the token that Next() would append first, null where there is none, and what came of it.
+  const int32_t* Unread(const Session& session) const;
+  void HaveRead(bool cancelled);
 
  private:
   bool IsEnd(int32_t id) const;
@@ -92,6 +95,7 @@ class Generation {
   size_t generated_ = 0;
   uint32_t changes_ = 0;             // of the session, when it was seen last
   bool running_ = false;
+  bool cancelled_ = false;           // while its token was read
 };
 
 }  // namespace thimble

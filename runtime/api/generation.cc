@@ -150,6 +150,47 @@ Status Generate(thimble_session* session, const thimble_generation* generation, 
   }
 }
 
+// The first session that cannot be held, or `count`.
+size_t HoldAll(const thimble_engine* engine, thimble_session* const* sessions, size_t count, Status* status) {
+  for (size_t i = 0; i < count; ++i) {
+    if (sessions[i] == nullptr) {
+      *status = NullArgument("session");
+    } else if (&EngineOf(*sessions[i]) != engine) {
+      *status = Status::Error(Code::kInvalidArgument, "belongs to another engine").Field("session");
+    } else if (*status = sessions[i]->CheckDecoder(); status->ok() && !SessionUse::Hold(sessions[i])) {
+      *status = SessionUse::Busy();
+    }
+    if (!status->ok()) {
+      status->At("sessions", static_cast<int64_t>(i));
+      return i;
+    }
+  }
+  return count;
+}
+
+Status ReadUnread(thimble_engine* engine, thimble_session* const* sessions, size_t count) {
+  Status status;
+  const size_t held = HoldAll(engine, sessions, count, &status);
+  const uint64_t start_ns = NowNs();
+  StepSpan *first = nullptr, **last = &first;
+  for (size_t i = 0; i < held && status.ok(); ++i) {
+    const int32_t* id = sessions[i]->generation()->Unread(*sessions[i]);
+    sessions[i]->step = {.session = sessions[i], .ids = id, .count = id == nullptr ? size_t{0} : size_t{1}};
+    if (id == nullptr) continue;
+    *last = &sessions[i]->step;
+    last = &sessions[i]->step.next;
+  }
+  if (first != nullptr) engine->RunSpans(first);
+  for (size_t i = 0; i < held; ++i) {
+    if (status.ok() && sessions[i]->step.count > 0) {
+      sessions[i]->generation()->HaveRead(sessions[i]->step.cancelled);
+      sessions[i]->decode_ns += NowNs() - start_ns;
+    }
+    SessionUse::Release(sessions[i]);
+  }
+  return status;
+}
+
 }  // namespace
 
 extern "C" {
@@ -170,6 +211,13 @@ enum thimble_code thimble_generation_next(thimble_session* session, thimble_even
   status = use.status().ok() ? Next(session, &ours) : use.status();
   if (status.ok()) WriteStruct(ours, event);
   return Return(status, error);
+}
+
+enum thimble_code thimble_generation_read(thimble_engine* engine, thimble_session* const* sessions, size_t count,
+                                          thimble_error* error) {
+  if (engine == nullptr) return Return(NullArgument("engine"), error);
+  if (sessions == nullptr && count > 0) return Return(NullArgument("sessions"), error);
+  return Return(ReadUnread(engine, sessions, count), error);
 }
 
 enum thimble_code thimble_generate(thimble_session* session, const thimble_generation* generation, thimble_event_fn each,

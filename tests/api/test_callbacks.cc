@@ -59,6 +59,7 @@ struct Reentry {
         Call(thimble_tokenize, nullptr, session, "a", 1, 0, &out, 1, &count).code,
         Call(thimble_generation_start, session, &generation).code,
         Call(thimble_generation_next, session, &event).code,
+        Call(thimble_generation_read, thimble_session_engine(session), static_cast<thimble_session* const*>(&session), size_t{1}).code,
         Call(thimble_generate, session, &generation, nullptr, nullptr).code,
         Call(thimble_fill_context, session, 1, 1).code,
         Call(thimble_session_fork, session, &other).code,

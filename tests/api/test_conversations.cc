@@ -333,6 +333,72 @@ TEST_CASE("generation: an answer's space in front goes where nothing stands befo
   CHECK(spaces > 0);
 }
 
+TEST_CASE("generation: several side by side have the events of each alone, in as many passes as one takes") {
+  ApiOptions options = Options();
+  options.max_sessions = 4;
+  const Talk talk(options);
+  thimble_session* sessions[4] = {talk.session};
+  for (size_t i = 1; i < 4; ++i) REQUIRE(Call(thimble_session_open, talk.engine, &sessions[i]).code == THIMBLE_OK);
+  const auto start = [&](thimble_session* session, size_t i) {
+    thimble_sampling sampling = options.sampling;
+    sampling.seed = 100 + i;
+    REQUIRE(Call(thimble_rewind, session, 0).code == THIMBLE_OK);
+    REQUIRE(Call(thimble_set_sampling, session, static_cast<const thimble_sampling*>(&sampling)).code == THIMBLE_OK);
+    const std::vector<int32_t> ids(3 + i, static_cast<int32_t>(5 + i));
+    thimble_generation generation = Sized<thimble_generation>();
+    generation.ids = ids.data();
+    generation.id_count = ids.size();
+    generation.flags = THIMBLE_IGNORE_ENDS;
+    REQUIRE(Call(thimble_generation_start, session, &generation).code == THIMBLE_OK);
+  };
+  const auto next = [&](thimble_session* session) {
+    thimble_event event = Sized<thimble_event>();
+    REQUIRE(Call(thimble_generation_next, session, &event).code == THIMBLE_OK);
+    return event;
+  };
+  const auto profile = [&] {
+    thimble_profile passes = Sized<thimble_profile>();
+    (void)thimble_get_profile(talk.engine, 1, &passes, nullptr);
+    return passes;
+  };
+  constexpr size_t kTokens = 20;
+  std::vector<int32_t> alone[4];
+  for (size_t i = 0; i < 4; ++i) {
+    start(sessions[i], i);
+    for (size_t n = 0; n < kTokens; ++n) alone[i].push_back(next(sessions[i]).id);
+  }
+  for (size_t i = 0; i < 4; ++i) start(sessions[i], i);
+  (void)profile();
+  for (size_t n = 0; n < kTokens; ++n) {
+    REQUIRE(Call(thimble_generation_read, talk.engine, static_cast<thimble_session* const*>(sessions), size_t{4}).code == 0);
+    for (size_t i = 0; i < 4; ++i) CHECK(next(sessions[i]).id == alone[i][n]);
+  }
+  const thimble_profile passes = profile();
+  CHECK(passes.steps == kTokens - 1);  // the first token needs none
+  CHECK(passes.tokens == 4 * (kTokens - 1));
+
+  // One that is cancelled while they are read ends; the others go on.
+  thimble_cancel(sessions[1]);
+  REQUIRE(Call(thimble_generation_read, talk.engine, static_cast<thimble_session* const*>(sessions), size_t{4}).code == 0);
+  CHECK(next(sessions[1]).end == THIMBLE_END_CANCELLED);
+  CHECK(next(sessions[0]).end == THIMBLE_END_NOT_YET);
+  // It has nothing to read any more, and nobody minds.
+  REQUIRE(Call(thimble_generation_read, talk.engine, static_cast<thimble_session* const*>(sessions), size_t{4}).code == 0);
+  CHECK(next(sessions[2]).end == THIMBLE_END_NOT_YET);
+  // Wrong sessions are named, and nothing is read.
+  const size_t position = thimble_position(sessions[2]);
+  const auto code = [&](thimble_session* const* list, size_t count) { return Call(thimble_generation_read, talk.engine, list, count).code; };
+  thimble_session* const twice[] = {sessions[2], sessions[2]};
+  thimble_session* const none[] = {sessions[2], nullptr};
+  const Talk other;
+  thimble_session* const foreign[] = {sessions[2], other.session};
+  CHECK(code(twice, 2) == THIMBLE_BUSY);
+  CHECK(code(none, 2) == THIMBLE_INVALID_ARGUMENT);
+  CHECK(code(foreign, 2) == THIMBLE_INVALID_ARGUMENT);
+  CHECK(thimble_position(sessions[2]) == position);
+  CHECK(next(sessions[2]).end == THIMBLE_END_NOT_YET);
+}
+
 TEST_CASE("copied weights: no text call of an engine reads the file once it is made") {
   const std::string path = TemporaryPath("copied.thimble");
   Talking().WriteFile(path);

@@ -481,6 +481,12 @@ THIMBLE_API enum thimble_code thimble_generation_start(thimble_session* session,
 /* THIMBLE_WRONG_STATE after the last event. */
 THIMBLE_API enum thimble_code thimble_generation_next(thimble_session* session, thimble_event* event, thimble_error* error);
 
+/* For generations that go on side by side: reads what was drawn last for each of these sessions of one engine, in common
+ * passes over the weights, as thimble_generation_next of each would do first. Sessions with nothing to read are left alone;
+ * THIMBLE_BUSY, and nothing is read, where one is in use or named twice. The events are those of each alone. */
+THIMBLE_API enum thimble_code thimble_generation_read(thimble_engine* engine, thimble_session* const* sessions, size_t count,
+                                                      thimble_error* error);
+
 typedef int32_t (*thimble_event_fn)(void* user, const thimble_event* event);
 /* Both in one: `each` gets every event, the last one included. Its zero ends the generation at once. */
 THIMBLE_API enum thimble_code thimble_generate(thimble_session* session, const thimble_generation* generation,

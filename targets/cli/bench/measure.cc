@@ -80,7 +80,6 @@ class Runner {
       total_tokens_ += uint64_t{test.n_prompt + test.n_gen} * setup.repetitions * sessions_.size();
     }
     for (size_t i = 0; i < sessions_.size(); ++i) first_ids_.push_back(PromptIds(1, vocabulary_, 2 + i)[0]);
-    ids_ = first_ids_;
   }
   ~Runner() { CloseForks(); }
   Runner(const Runner&) = delete;
@@ -106,16 +105,22 @@ class Runner {
       thimble_sampling sampling = setup_.options.sampling;
       Check(Call(thimble_set_sampling, session, &sampling));
     }
-    ids_ = first_ids_;
     const uint64_t start = NowNs();
-    if (test.n_prompt > 0) {
-      for (size_t i = 0; i < sessions_.size(); ++i) spans_[i] = Span(sessions_[i], prompts[i]);
-      Step(checksum, all);
-    }
-    for (uint32_t n = 0; n < test.n_gen; ++n) {
+    // The prompts, or an id of each to begin with, in common passes; then as many passes as tokens are wanted.
+    uint32_t passes = test.n_gen;
+    for (size_t i = 0; i < sessions_.size(); ++i)
+      spans_[i] = test.n_prompt > 0 ? Span(sessions_[i], prompts[i]) : Span(sessions_[i], {&first_ids_[i], 1});
+    if (test.n_prompt == 0) --passes;
+    Check(Call(thimble_step, engine(), static_cast<thimble_span*>(spans_.data()), spans_.size()));
+    Sized<thimble_generation> answer;
+    answer.flags = THIMBLE_IGNORE_ENDS;
+    for (thimble_session* session : sessions_)
+      Check(Call(thimble_generation_start, session, static_cast<const thimble_generation*>(&answer)));
+    Draw(checksum, all);
+    for (uint32_t n = 0; n < passes; ++n) {
       if (Interrupted()) throw Error(kCancelled, "cancelled");
-      for (size_t i = 0; i < sessions_.size(); ++i) spans_[i] = Span(sessions_[i], {&ids_[i], 1});
-      Step(checksum, all);
+      Check(Call(thimble_generation_read, engine(), static_cast<thimble_session* const*>(sessions_.data()), sessions_.size()));
+      Draw(checksum, all);
     }
     return NowNs() - start;
   }
@@ -180,7 +185,7 @@ class Runner {
 
   thimble_profile Profile(int32_t reset) const {
     thimble_profile profile = Sized<thimble_profile>();
-    Check(Call(thimble_get_profile, thimble_session_engine(sessions_[0]), reset, &profile));
+    Check(Call(thimble_get_profile, engine(), reset, &profile));
     return profile;
   }
 
@@ -203,14 +208,16 @@ class Runner {
     result->gb_per_s = static_cast<double>(result->bytes_read) / ns;
   }
 
-  // One pass for all spans, or as many as they take, and the next id of each.
-  void Step(Checksum* checksum, Checksum* all) {
-    Check(Call(thimble_step, thimble_session_engine(sessions_[0]), static_cast<thimble_span*>(spans_.data()), spans_.size()));
+  thimble_engine* engine() const { return thimble_session_engine(sessions_[0]); }
+
+  // The next id of each.
+  void Draw(Checksum* checksum, Checksum* all) {
     for (size_t i = 0; i < sessions_.size(); ++i) {
-      Check(Call(thimble_sample, sessions_[i], &ids_[i]));
-      all->Add(ids_[i]);
+      Sized<thimble_event> event;
+      Check(Call(thimble_generation_next, sessions_[i], static_cast<thimble_event*>(&event)));
+      all->Add(event.id);
+      if (i == 0) checksum->Add(event.id);
     }
-    checksum->Add(ids_[0]);
   }
 
   void CloseForks() {
@@ -224,7 +231,7 @@ class Runner {
   const BenchSetup& setup_;
   std::vector<thimble_session*> sessions_;
   std::vector<Span> spans_;
-  std::vector<int32_t> first_ids_, ids_;  // of each
+  std::vector<int32_t> first_ids_;  // of each
   uint64_t total_tokens_ = 0, done_tokens_ = 0;
   TerminalProgress progress_{"measuring", "tokens"};
 };
