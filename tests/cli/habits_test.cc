@@ -74,7 +74,7 @@ TEST_CASE("options that have no counterpart say what to do") {
   }
 }
 
-TEST_CASE("--no-mmap copies the model") {
+TEST_CASE("run --no-mmap copies the model") {
   const auto arena = [](Words more) {
     more.insert(more.begin(), {"plan", ShippedModel(), "-c", "64", "--json"});
     return ParseJson(RunThimble(more).out)["arena_bytes"].as_unsigned();
@@ -108,7 +108,7 @@ TEST_CASE("a text ends where it comes to say what --stop says") {
   CHECK(empty.err.find("--stop") != std::string::npos);
 }
 
-TEST_CASE("--ignore-eos goes on where the text would end") {
+TEST_CASE("run --ignore-eos goes on where the text would end") {
   const Json ended = RunJson({"run", ShippedModel(), "-p", kPrompt});
   REQUIRE(ended["stop"] == "end");
   const Json goes_on = RunJson({"run", ShippedModel(), "-p", kPrompt, "--ignore-eos"});
