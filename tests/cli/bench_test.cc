@@ -171,13 +171,14 @@ TEST_CASE("bench's table fits a terminal of 80 columns unless asked for more") {
 
 TEST_CASE("bench shows on a terminal how far it is") {
   if (Emulated()) SKIP("the emulator has a terminal of its own");
-  const std::vector<std::string> test = {"bench", "--shape", "smollm2-135m", "--no-limits", "-p", "8", "-n", "8", "-r", "12", "-t", "1"};
+  // What takes half a second is shown.
+  const std::vector<std::string> test = {"bench", "--shape", "tiny", "--no-limits", "-p", "8", "-n", "0", "-r", "3", "-t", "1", "--delay", "0.6"};
   const Finished shown = RunThimbleOnTerminal(test);
   INFO(shown.err);
   CHECK(shown.exit_code == 0);
   const size_t at = shown.err.find("measuring: ");
   REQUIRE(at != std::string::npos);
-  CHECK(shown.err.find(" of 192 tokens, ", at) != std::string::npos);
+  CHECK(shown.err.find(" of 24 tokens, ", at) != std::string::npos);
   CHECK(shown.err.find(" tokens/s, ", at) != std::string::npos);
   CHECK(shown.err.find(" left", at) != std::string::npos);
   CHECK(shown.err.ends_with("\r\033[K"));  // and takes it away
@@ -187,7 +188,7 @@ TEST_CASE("bench shows on a terminal how far it is") {
 TEST_CASE("bench shows no more than all of a limit") {
   if (Emulated()) SKIP("takes long where the processor is emulated");
   // On many machines the shipped model lies in the processor's caches, which give more than the memory.
-  const Finished finished = RunThimble({"bench", ShippedModel(), "-p", "0", "-n", "64", "-r", "3", "-t", "1", "-o", "json"});
+  const Finished finished = RunThimble({"bench", ShippedModel(), "-p", "0", "-n", "16", "-r", "3", "-t", "1", "-o", "json"});
   INFO(finished.err);
   REQUIRE(finished.exit_code == 0);
   const Json row = ParseJson(finished.out)[0];
