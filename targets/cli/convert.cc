@@ -190,6 +190,7 @@ ConvertReport WriteShape(const Arguments& arguments, ProgressBar& bar) {
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
   options.block = static_cast<uint32_t>(arguments.block);
   options.positions = static_cast<uint32_t>(arguments.positions);
+  options.turn = !arguments.no_turn;
   options.seed = static_cast<uint64_t>(arguments.seed);
   options.name = arguments.name;
   options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };

@@ -170,7 +170,7 @@ void SetTypes(const SyntheticOptions& options, Builder& b) {
     spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
     const bool looked_up = role == TensorRole::kTable && !is_head;
     const uint32_t turn = TurnBlock(spec.cols);
-    spec.turn = spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;
+    spec.turn = options.turn && spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;
   }
 }
 

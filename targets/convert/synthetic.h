@@ -30,6 +30,7 @@ struct SyntheticOptions {
   // Of the output head, which is the embedding where the two are one. Nothing: the type of the weights, but
   // kQ8 with kQ4, because llama.cpp's Q4_0 files keep that tensor in 8 (or 6) bits, too.
   std::optional<WeightType> head;
+  bool turn = true;                // as ConvertOptions::turn: the layers turn their inputs
   uint32_t positions = 0;          // context; 0 = that of the shape. Learned positions take 4 * D bytes each
   uint64_t seed = 1;
   std::string name;                // empty: "synthetic SHAPE"

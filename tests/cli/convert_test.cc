@@ -69,6 +69,10 @@ TEST_CASE("convert --shape writes a model that runs, and takes no source") {
   CHECK(ParseJson(written.out)["name"] == "synthetic tiny");
   CHECK(RunThimble({"verify", out}).exit_code == 0);
   CHECK(RunThimble({"logits", out, "--ids", "1,2"}).exit_code == 0);
+  const auto turned = [&] { return RunThimble({"inspect", out, "--json"}).out.find("\"turn\"") != std::string::npos; };
+  CHECK(turned());
+  CHECK(RunThimble({"convert", "--shape", "tiny", "-o", out, "--weights", "q4", "--no-turn", "-q"}).exit_code == 0);
+  CHECK(!turned());
   const Finished both = RunThimble({"convert", "source", "--shape", "tiny", "-o", out});
   CHECK(both.exit_code == 2);
   CHECK(both.err.find("SRC: cannot be given with --shape") != std::string::npos);
