@@ -85,13 +85,55 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
-// Closes fd whatever happens; false with errno set to the first failure.
-bool CloseAfter(int fd, bool good) {
-  const int error_number = errno;
-  if (close(fd) != 0 && good) return false;
-  if (!good) errno = error_number;
-  return good;
-}
+// A descriptor that is closed whatever happens.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int fd() const { return fd_; }
+  // False with errno set to the first failure: not `good`, or what closing says.
+  bool Close(bool good) {
+    const int error_number = errno;
+    const bool closed = close(fd_) == 0;
+    fd_ = -1;
+    if (!good) errno = error_number;
+    return good && closed;
+  }
+
+ private:
+  int fd_;
+};
+
+// A file that is removed unless it takes its place.
+class Temporary {
+ public:
+  Temporary(const std::string& target, mode_t mode)
+      : target_(target), path_(TemporaryBeside(target)), file_(CreateTemporary(path_, mode)), exists_(file_.fd() >= 0) {}
+  ~Temporary() {
+    if (exists_) unlink(path_.c_str());
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+
+  int fd() const { return file_.fd(); }
+  // False with errno set.
+  bool TakePlace(bool good) {
+    if (!file_.Close(good) || !ReplaceFile(path_, target_)) return false;
+    exists_ = false;
+    return true;
+  }
+
+ private:
+  const std::string& target_;
+  const std::string path_;
+  Descriptor file_;
+  bool exists_;
+};
 
 }  // namespace
 
@@ -101,21 +143,17 @@ void OutputFile::Write(std::string_view bytes) const {
 
 void OutputFile::Write(const std::function<bool(int)>& write) const {
   if (through_) {
-    const int fd = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || !CloseAfter(fd, write(fd))) throw IoError(path_, "cannot be written", errno);
+    Descriptor file(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+    if (file.fd() < 0 || !file.Close(write(file.fd()))) throw IoError(path_, "cannot be written", errno);
     return;
   }
   // The new file is as private as the old one.
   struct stat old;
   const bool replaces = stat(path_.c_str(), &old) == 0;
-  const std::string temporary = TemporaryBeside(path_);
-  const int fd = CreateTemporary(temporary, replaces ? 0600 : 0666);
-  if (fd < 0) throw IoError(path_, "cannot be written", errno);
-  const bool written = write(fd) && (!replaces || fchmod(fd, old.st_mode & 0777) == 0) && fsync(fd) == 0;
-  if (CloseAfter(fd, written) && ReplaceFile(temporary, path_)) return;
-  const int error_number = errno;
-  unlink(temporary.c_str());
-  throw IoError(path_, "cannot be written", error_number);
+  Temporary file(path_, replaces ? 0600 : 0666);
+  if (file.fd() < 0) throw IoError(path_, "cannot be written", errno);
+  const bool written = write(file.fd()) && (!replaces || fchmod(file.fd(), old.st_mode & 0777) == 0) && fsync(file.fd()) == 0;
+  if (!file.TakePlace(written)) throw IoError(path_, "cannot be written", errno);
 }
 
 void OutputFiles::Reads(const std::string& path, std::optional<OutputKind> own) {

@@ -22,7 +22,7 @@ class OutputFile {
   // All of the file at once: a temporary beside it, synced, which then takes its place, so that whatever happens there
   // is the old file or the new one. A device or a pipe stays what it is and is written into. Throws Error(kIo).
   void Write(std::string_view bytes) const;
-  // The same with what `write` puts into a descriptor; false, with errno set, gives up.
+  // The same with what `write` puts into a descriptor; false, with errno set, gives up, and so does an exception.
   void Write(const std::function<bool(int)>& write) const;
 
  private:

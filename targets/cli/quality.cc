@@ -1,7 +1,6 @@
 // `thimble quality`: how far one model's predictions lie from another's on the same text. The protocol is in the help text.
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -120,18 +119,11 @@ void CompareAndSave(const OutputFile& file, RowSource& reference, RowSource& oth
   prefix.windows = static_cast<uint32_t>(cut.windows);
   prefix.first = static_cast<uint32_t>(cut.first);
   prefix.vocabulary = VocabularyChecksum(model);
-  std::exception_ptr thrown;
   try {
     file.Write([&](int fd) {
-      try {
-        return LogitsWriter::Begin(fd, prefix, cut.ids) && Compare(reference, other, cut, prefix.outputs, fd, progress, result);
-      } catch (...) {
-        thrown = std::current_exception();
-        return false;
-      }
+      return LogitsWriter::Begin(fd, prefix, cut.ids) && Compare(reference, other, cut, prefix.outputs, fd, progress, result);
     });
   } catch (const Error&) {
-    if (thrown) std::rethrow_exception(thrown);
     if (!result->cancelled) throw;
     std::fputs("thimble: cancelled, --save-logits wrote nothing\n", stderr);
   }
