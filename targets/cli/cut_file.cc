@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "targets/cli/error.h"
 
@@ -13,9 +16,13 @@ namespace thimble::cli {
 namespace {
 
 bool json_errors = false;
-// Never freed: a handler may be reading them.
+// What the handler writes, and those of before: it may be reading them.
 const char* line = nullptr;
 const char* object = nullptr;
+std::vector<std::unique_ptr<char[]>>& Kept() {
+  static auto* kept = new std::vector<std::unique_ptr<char[]>>;
+  return *kept;
+}
 
 void Write(int fd, const char* text) {
   for (size_t left = std::strlen(text); left > 0;) {
@@ -39,9 +46,10 @@ void OnBus(int, siginfo_t* info, void*) {
 }
 
 const char* Keep(const std::string& text) {
-  char* copy = new char[text.size() + 1];
-  std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
+  auto copy = std::make_unique<char[]>(text.size() + 1);
+  std::memcpy(copy.get(), text.c_str(), text.size() + 1);
+  Kept().push_back(std::move(copy));
+  return Kept().back().get();
 }
 
 }  // namespace
@@ -49,7 +57,11 @@ const char* Keep(const std::string& text) {
 void SetJsonErrors(bool json) { json_errors = json; }
 
 void NameMappedFile(const std::string& path) {
-  const Error error(kIo, path + ": cannot be read any more: it was cut short, or its disk is gone; copy it again");
+  static auto* paths = new std::vector<std::string>;
+  if (std::find(paths->begin(), paths->end(), path) == paths->end()) paths->push_back(path);
+  std::string names = paths->front();
+  for (size_t i = 1; i < paths->size(); ++i) names += " or " + (*paths)[i];
+  const Error error(kIo, names + ": cannot be read any more: it was cut short, or its disk is gone; copy it again");
   line = Keep(ErrorLine(error));
   if (json_errors) object = Keep(ErrorObject(error));
   struct sigaction action = {};

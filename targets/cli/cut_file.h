@@ -7,7 +7,7 @@
 namespace thimble::cli {
 
 // From here on SIGBUS ends the program with exit code 6 and a sentence that names `path`, on stderr; with json also as the
-// error object on standard output. Last call wins.
+// error object on standard output. Of several files all are named: the system does not say which.
 void NameMappedFile(const std::string& path);
 // Before the first NameMappedFile().
 void SetJsonErrors(bool json);
