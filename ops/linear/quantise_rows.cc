@@ -43,7 +43,8 @@ RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, s
 RowBatch QuantiseTurnedRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                             RowQuantisation* quantisation, ThreadPool* pool) {
   const size_t row_bytes = QuantisedRowBytes(k);
-  ForRowsByWorker(pool, t, k, [&](size_t first, size_t count, size_t worker) {
+  // Twice the work of a row that is quantised alone.
+  ForRowsByWorker(pool, t, 2 * k, [&](size_t first, size_t count, size_t worker) {
     float* own = turned + worker * TurnedRowFloats(k);
     for (size_t row = first; row < first + count; ++row) {
       std::memcpy(own, x + row * x_stride, k * sizeof(float));

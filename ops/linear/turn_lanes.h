@@ -31,30 +31,44 @@ static inline float TurnFactor(size_t block) {
   return static_cast<float>(block == 2 ? factor * 0.70710678118654752440 : factor);
 }
 
-// The first two steps, inside of four numbers.
-static inline TurnFour TurnFourNumbers(TurnFour v) {
+// The steps inside of a vector: each number and its partner change places, and one of the two its sign.
+static inline TurnFour TurnInside(TurnFour v) {
   const TurnFour odd = {1, -1, 1, -1}, high = {1, 1, -1, -1};
-  const TurnFour a = __builtin_shufflevector(v, v, 1, 0, 3, 2) + v * odd;
-  return __builtin_shufflevector(a, a, 2, 3, 0, 1) + a * high;
+  v = __builtin_shufflevector(v, v, 1, 0, 3, 2) + v * odd;
+  return __builtin_shufflevector(v, v, 2, 3, 0, 1) + v * high;
 }
-
-// And the factor; of a block of 4 or 8.
-static void TurnFours(float* x, size_t block, float factor) {
-  const TurnFour f = {factor, factor, factor, factor};
-  for (size_t i = 0; i < block; i += 4) StoreTurn(x + i, TurnFourNumbers(LoadTurn<TurnFour>(x + i) * f));
+#if THIMBLE_LANES == 8
+static inline TurnWide TurnInside(TurnWide v) {
+  const TurnWide one = {1, -1, 1, -1, 1, -1, 1, -1}, two = {1, 1, -1, -1, 1, 1, -1, -1}, four = {1, 1, 1, 1, -1, -1, -1, -1};
+  v = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6) + v * one;
+  v = __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5) + v * two;
+  return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3) + v * four;
 }
+#elif THIMBLE_LANES == 16
+static inline TurnWide TurnInside(TurnWide v) {
+  const TurnWide one = {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1};
+  const TurnWide two = {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1};
+  const TurnWide four = {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1};
+  const TurnWide eight = {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1};
+  v = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14) + v * one;
+  v = __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13) + v * two;
+  v = __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11) + v * four;
+  return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7) + v * eight;
+}
+#endif
 
-// The first four steps with one look at the memory, and the factor.
-static void TurnSixteens(float* x, size_t block, float factor) {
-  const TurnFour f = {factor, factor, factor, factor};
-  for (size_t i = 0; i < block; i += 16) {
-    const TurnFour a = TurnFourNumbers(LoadTurn<TurnFour>(x + i) * f), b = TurnFourNumbers(LoadTurn<TurnFour>(x + i + 4) * f);
-    const TurnFour c = TurnFourNumbers(LoadTurn<TurnFour>(x + i + 8) * f), d = TurnFourNumbers(LoadTurn<TurnFour>(x + i + 12) * f);
-    const TurnFour ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
+// The steps inside of vectors and two between them with one look at the memory, and the factor; of blocks of four vectors and more.
+template <typename V>
+static void TurnFirst(float* x, size_t block, float factor) {
+  constexpr size_t kWidth = sizeof(V) / 4;
+  for (size_t i = 0; i < block; i += 4 * kWidth) {
+    const V a = TurnInside(LoadTurn<V>(x + i) * factor), b = TurnInside(LoadTurn<V>(x + i + kWidth) * factor);
+    const V c = TurnInside(LoadTurn<V>(x + i + 2 * kWidth) * factor), d = TurnInside(LoadTurn<V>(x + i + 3 * kWidth) * factor);
+    const V ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
     StoreTurn(x + i, ab + cd);
-    StoreTurn(x + i + 4, a_b + c_d);
-    StoreTurn(x + i + 8, ab - cd);
-    StoreTurn(x + i + 12, a_b - c_d);
+    StoreTurn(x + i + kWidth, a_b + c_d);
+    StoreTurn(x + i + 2 * kWidth, ab - cd);
+    StoreTurn(x + i + 3 * kWidth, a_b - c_d);
   }
 }
 
@@ -84,23 +98,29 @@ static void TurnTwoSteps(float* x, size_t block, size_t half) {
   }
 }
 
+// The steps between vectors from `half` on.
+template <typename V>
+static void TurnRest(float* x, size_t block, size_t half) {
+  for (; 4 * half <= block; half *= 4) TurnTwoSteps<V>(x, block, half);
+  if (2 * half <= block) TurnStep<V>(x, block, half);
+}
+
 static void TurnLanes(float* x, size_t count, size_t block) {
   const float factor = TurnFactor(block);
   for (float* end = x + count; x != end; x += block) {
-    if (block == 2) {
+    if (block >= 4 * THIMBLE_LANES) {
+      TurnFirst<TurnWide>(x, block, factor);
+      TurnRest<TurnWide>(x, block, 4 * THIMBLE_LANES);
+    } else if (block >= 16) {
+      TurnFirst<TurnFour>(x, block, factor);
+      TurnRest<TurnFour>(x, block, 16);
+    } else if (block >= 4) {
+      for (size_t i = 0; i < block; i += 4) StoreTurn(x + i, TurnInside(LoadTurn<TurnFour>(x + i) * factor));
+      TurnRest<TurnFour>(x, block, 4);
+    } else {
       const float a = x[0] * factor, b = x[1] * factor;
       x[0] = a + b, x[1] = a - b;
-      continue;
     }
-    if (block < 16) {
-      TurnFours(x, block, factor);
-      if (block == 8) TurnStep<TurnFour>(x, block, 4);
-      continue;
-    }
-    TurnSixteens(x, block, factor);
-    size_t half = 16;
-    for (; 4 * half <= block; half *= 4) TurnTwoSteps<TurnWide>(x, block, half);
-    if (2 * half <= block) TurnStep<TurnWide>(x, block, half);
   }
 }
 
