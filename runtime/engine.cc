@@ -31,19 +31,24 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
   const bool decoder = model.decoder;
   walk.Shared();
 
+  // What every slot begins with; where nothing is carved, in `unplaced`.
+  thimble_session unplaced;
+  const auto place_session = [&](int32_t slot) {
+    arena.SetSlot(slot);
+    thimble_session* session = arena.Take<thimble_session>("session", 1);
+    thimble_session& s = session != nullptr ? *new (session) thimble_session() : unplaced;
+    s.engine_ = engine;
+    s.slot_ = slot;
+    if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    return &s;
+  };
   size_t first_begin = 0, first_state = 0;
   for (uint32_t i = 0; i < options.max_sessions; ++i) {
     const size_t begin = arena.Bytes();
     if (i == 0) first_begin = begin;
-    arena.SetSlot(static_cast<int32_t>(i));
-    thimble_session* session = arena.Take<thimble_session>("session", 1);
-    thimble_session unplaced;
-    thimble_session& s = session != nullptr ? *new (session) thimble_session() : unplaced;
-    if (i == 0) engine->slots_ = session;
-    s.engine_ = engine;
-    s.slot_ = static_cast<int32_t>(i);
+    thimble_session& s = *place_session(static_cast<int32_t>(i));
+    if (i == 0 && &s != &unplaced) engine->slots_ = &s;
     s.distance_ = begin - first_begin;
-    if (decoder) s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
     if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
     if (decoder) s.ids_ = arena.Take<int32_t>("ids", options.context_tokens);
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
@@ -53,15 +58,9 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
   }
   if (options.prefix_tokens != 0) {
     const size_t begin = arena.Bytes();
-    arena.SetSlot(kPrefixSlot);
-    thimble_session* session = arena.Take<thimble_session>("session", 1);
-    thimble_session unplaced;
-    thimble_session& s = session != nullptr ? *new (session) thimble_session() : unplaced;
-    engine->prefix_ = session;
-    engine->prefix_state_ = Prefix::kMissing;
-    s.engine_ = engine;
-    s.slot_ = kPrefixSlot;
-    s.sampler_ = Sampler::Carve(arena, model.vocabulary, options.sampler);
+    thimble_session& s = *place_session(kPrefixSlot);
+    if (&s != &unplaced) engine->prefix_ = &s;
+    engine->prefix_ready_ = false;
     s.ids_ = arena.Take<int32_t>("ids", options.prefix_tokens);
     s.logits_ = arena.Take<float>("logits", model.outputs);
     s.distance_ = arena.Bytes() - first_state;
@@ -103,8 +102,7 @@ Result<thimble_session*> Engine::OpenSession() {
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
     thimble_session& session = Slot(i);
     if (session.open_.exchange(true)) continue;
-    // After the exchange: ReadPrefix() looks the other way round.
-    if (prefix_state_.load() != Prefix::kReady) {
+    if (!prefix_ready_.load()) {
       session.open_.store(false);
       return Status::Error(Code::kWrongState, "the engine's prefix has not been read; call thimble_engine_read_prefix before");
     }
@@ -126,9 +124,12 @@ size_t Engine::open_sessions() const {
 }
 
 bool Engine::HoldAllSessions() {
+  // Also while its prefix is read: that call's callback may be asking.
+  if (prefix_ != nullptr && !SessionUse::Hold(prefix_)) return false;
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
     if (SessionUse::Hold(&Slot(i))) continue;
     while (i-- > 0) SessionUse::Release(&Slot(i));
+    if (prefix_ != nullptr) SessionUse::Release(prefix_);
     return false;
   }
   return true;
@@ -143,27 +144,19 @@ Status Engine::ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn 
     return Status::Error(Code::kInvalidArgument, "as many as the engine was made for").Field("ids").Got(count).Wanted(wanted);
   }
   THIMBLE_RETURN_IF_ERROR(prefix_->CheckIds(ids, count, wanted));
-  const Prefix before = prefix_state_.exchange(Prefix::kBeingRead);
-  if (before == Prefix::kBeingRead || open_sessions() != 0) {
-    if (before != Prefix::kBeingRead) prefix_state_.store(before);
-    return Status::Error(Code::kBusy, "sessions of the engine are open, or another call reads the prefix").Field("engine");
+  const SessionUse use(prefix_);
+  THIMBLE_RETURN_IF_ERROR(use.status());
+  // Before looking for sessions: OpenSession() looks the other way round.
+  const bool before = prefix_ready_.exchange(false);
+  if (open_sessions() != 0) {
+    prefix_ready_.store(before);
+    return Status::Error(Code::kBusy, "sessions of the engine are open; close them first").Field("engine");
   }
-  const Status status = ReadPrefixPasses(ids, count, progress, user);
-  prefix_id_ = ChecksumOf(ids, count * sizeof *ids);
-  prefix_state_.store(status.ok() ? Prefix::kReady : Prefix::kMissing);
-  return status;
-}
-
-Status Engine::ReadPrefixPasses(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user) {
   prefix_->Reset();
-  for (size_t done = 0; done < count;) {
-    const size_t rows = std::min<size_t>(network_.options.chunk_tokens, count - done);
-    StepSpan span = {.session = prefix_, .ids = ids + done, .count = rows};
-    RunSpans(&span);
-    done += rows;
-    if (progress != nullptr && progress(user, done, count) == 0) return Session::Stopped(done, count);
-  }
-  return Status::Ok();
+  const Status status = prefix_->Prefill(ids, count, Progress{progress, user});
+  prefix_id_ = ChecksumOf(ids, count * sizeof *ids);
+  prefix_ready_.store(status.ok());
+  return status;
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {
@@ -202,7 +195,7 @@ void Engine::FinishPass(const Step& step, StepSpan* spans) {
     if (pass.count == 0) continue;
     // From here on the pass counts: a later Cancel() is for the next one.
     span->cancelled = span->session->TakeCancel();
-    if (span->cancelled || span->done + pass.count < span->count) continue;
+    if (span->cancelled || span->again || span->done + pass.count < span->count) continue;
     pass.first_wanted = pass.first_row + pass.count - 1;
     pass.wanted = 1;
     pass.logits = span->session->logits_;
@@ -215,7 +208,7 @@ void Engine::FinishPass(const Step& step, StepSpan* spans) {
     if (!span->again) s.sampler_.AcceptAll(span->ids + span->done, rows);
     s.Append(span->ids + span->done, rows);
     span->done += rows;
-    s.has_logits_ = span->done == span->count;
+    s.has_logits_ = !span->again && span->done == span->count;
     s.last_logits_ = s.logits_;
   }
 }

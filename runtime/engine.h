@@ -27,7 +27,7 @@ struct StepSpan {
   StepSpan* next = nullptr;  // another sequence's
   size_t done = 0;           // out: ids that are in the context now
   bool cancelled = false;    // out: ended early by Session::Cancel()
-  bool again = false;        // ids that were in the context before: the sampler knows them
+  bool again = false;        // ids that were in the context before: the sampler knows them, and nobody wants logits
   PassSpan pass = {};        // its part of the pass that is being made
 };
 
@@ -100,7 +100,6 @@ class Engine {
   template <typename Embed>
   bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
-  Status ReadPrefixPasses(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user);
 
   thimble_session& Slot(size_t i) const;
 
@@ -110,8 +109,7 @@ class Engine {
   thimble_session* slots_ = nullptr;  // slot 0; the others slot_bytes_ apart
   size_t slot_bytes_ = 0;
   thimble_session* prefix_ = nullptr;  // what all begin with, in a slot of its own behind the others
-  enum class Prefix { kMissing, kBeingRead, kReady };
-  std::atomic<Prefix> prefix_state_ = Prefix::kReady;
+  std::atomic<bool> prefix_ready_ = true;
   uint64_t prefix_id_ = 0;
   size_t prefix_bytes_ = 0;
   TurnLock turns_;

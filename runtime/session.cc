@@ -191,7 +191,7 @@ Status Session::Rewind(size_t position) {
   }
   ++changes_;
   // The logits belong to the last token; they stay valid when nothing is forgotten.
-  if (position == position_) return Status::Ok();
+  if (position == position_ && position != 0) return Status::Ok();
   has_logits_ = false;
   const Network& n = network();
   const size_t to = n.fixed_state ? position / kCheckpointTokens * kCheckpointTokens : position;
@@ -211,7 +211,6 @@ Status Session::Rewind(size_t position) {
 Status Session::ReadAgain(size_t position) {
   StepSpan span = {.session = this, .ids = ids_ + position_, .count = position - position_, .again = true};
   engine_->RunSpans(&span);
-  has_logits_ = false;
   return span.cancelled ? Stopped(span.done, span.count) : Status::Ok();
 }
 

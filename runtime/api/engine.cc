@@ -45,10 +45,14 @@ void GiveBack(thimble_engine* engine) {
   std::free(owned);
 }
 
-Status Create(const thimble_model& model, const thimble_engine_options* options, thimble_engine** engine) {
+// `alone`: for one session, which shares nothing.
+Status Create(const thimble_model& model, const thimble_engine_options* options, bool alone, thimble_engine** engine) {
   CallerOptions caller;
   THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
   THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file->header(), caller.engine, caller.sampling));
+  if (alone && resolved.prefix_tokens != 0) {
+    return Status::Error(Code::kInvalidArgument, "one session alone shares nothing; make an engine").At("options").Field("prefix_tokens");
+  }
   void* block = caller.engine.arena;
   size_t block_bytes = caller.engine.arena_bytes;
 
@@ -120,7 +124,7 @@ enum thimble_code thimble_engine_create(const thimble_model* model, const thimbl
   if (engine == nullptr) return Return(NullArgument("engine"), error);
   *engine = nullptr;
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(Create(Opened(*model), options, engine), error);
+  return Return(Create(Opened(*model), options, false, engine), error);
 }
 
 enum thimble_code thimble_engine_close(thimble_engine* engine) {
@@ -136,11 +140,7 @@ enum thimble_code thimble_session_create(const thimble_model* model, const thimb
   *session = nullptr;
   if (model == nullptr) return Return(NullArgument("model"), error);
   thimble_engine* engine = nullptr;
-  Status status = Create(Opened(*model), options, &engine);
-  if (status.ok() && engine->prefix() != nullptr) {
-    Close(engine);
-    status = Status::Error(Code::kInvalidArgument, "one session alone shares nothing; make an engine").At("options").Field("prefix_tokens");
-  }
+  const Status status = Create(Opened(*model), options, true, &engine);
   if (!status.ok()) return Return(status, error);
   engine->for_one_session = true;
   return Return(OpenSession(engine, session), error);

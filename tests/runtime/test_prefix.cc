@@ -239,6 +239,32 @@ TEST_CASE("a prefix is read as a whole, before sessions, and again when they are
   CHECK(runner.Logits(runner.Open()) == behind_first);
 }
 
+TEST_CASE("inside the callback of reading a prefix the engine is busy") {
+  const AlignedBytes bytes(WindowModel().Bytes());
+  thimble_model* model = nullptr;
+  REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == THIMBLE_OK);
+  ApiOptions options = ApiOptions();
+  options.prefix_tokens = kPrefix;
+  struct Inside {
+    thimble_engine* engine = nullptr;
+    std::vector<int32_t> ids = WindowIds(kPrefix), codes;
+  } inside;
+  REQUIRE(Call(thimble_engine_create, model, &options, &inside.engine).code == THIMBLE_OK);
+  const auto ask = [](void* user, uint64_t, uint64_t) -> int32_t {
+    Inside& in = *static_cast<Inside*>(user);
+    thimble_session* session = nullptr;
+    in.codes = {thimble_engine_close(in.engine), Call(thimble_engine_read_prefix, in.engine, in.ids.data(), in.ids.size(), nullptr, nullptr).code,
+                Call(thimble_session_open, in.engine, &session).code};
+    return 1;
+  };
+  CHECK(Call(thimble_engine_read_prefix, inside.engine, inside.ids.data(), inside.ids.size(), ask, &inside).code == THIMBLE_OK);
+  CHECK(inside.codes == std::vector<int32_t>{THIMBLE_BUSY, THIMBLE_BUSY, THIMBLE_WRONG_STATE});
+  thimble_session* session = nullptr;
+  CHECK(Call(thimble_session_open, inside.engine, &session).code == THIMBLE_OK);
+  CHECK(thimble_engine_close(inside.engine) == THIMBLE_OK);
+  CHECK(thimble_model_close(model) == THIMBLE_OK);
+}
+
 TEST_CASE("prefixes that cannot be are refused by name") {
   const AlignedBytes bytes(WindowModel().Bytes());
   thimble_model* model = nullptr;
