@@ -57,6 +57,16 @@ static inline TurnWide TurnInside(TurnWide v) {
 }
 #endif
 
+// Two steps between four vectors `apart` numbers from each other, which are stored at x.
+template <typename V>
+static inline void TurnBetween(V a, V b, V c, V d, float* x, size_t apart) {
+  const V ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
+  StoreTurn(x, ab + cd);
+  StoreTurn(x + apart, a_b + c_d);
+  StoreTurn(x + 2 * apart, ab - cd);
+  StoreTurn(x + 3 * apart, a_b - c_d);
+}
+
 // The steps inside of vectors and two between them with one look at the memory, and the factor; of blocks of four vectors and more.
 template <typename V>
 static void TurnFirst(float* x, size_t block, float factor) {
@@ -64,11 +74,7 @@ static void TurnFirst(float* x, size_t block, float factor) {
   for (size_t i = 0; i < block; i += 4 * kWidth) {
     const V a = TurnInside(LoadTurn<V>(x + i) * factor), b = TurnInside(LoadTurn<V>(x + i + kWidth) * factor);
     const V c = TurnInside(LoadTurn<V>(x + i + 2 * kWidth) * factor), d = TurnInside(LoadTurn<V>(x + i + 3 * kWidth) * factor);
-    const V ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
-    StoreTurn(x + i, ab + cd);
-    StoreTurn(x + i + kWidth, a_b + c_d);
-    StoreTurn(x + i + 2 * kWidth, ab - cd);
-    StoreTurn(x + i + 3 * kWidth, a_b - c_d);
+    TurnBetween(a, b, c, d, x + i, kWidth);
   }
 }
 
@@ -88,12 +94,7 @@ template <typename V>
 static void TurnTwoSteps(float* x, size_t block, size_t half) {
   for (size_t at = 0; at < block; at += 4 * half) {
     for (size_t i = at; i < at + half; i += sizeof(V) / 4) {
-      const V a = LoadTurn<V>(x + i), b = LoadTurn<V>(x + i + half), c = LoadTurn<V>(x + i + 2 * half), d = LoadTurn<V>(x + i + 3 * half);
-      const V ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
-      StoreTurn(x + i, ab + cd);
-      StoreTurn(x + i + half, a_b + c_d);
-      StoreTurn(x + i + 2 * half, ab - cd);
-      StoreTurn(x + i + 3 * half, a_b - c_d);
+      TurnBetween(LoadTurn<V>(x + i), LoadTurn<V>(x + i + half), LoadTurn<V>(x + i + 2 * half), LoadTurn<V>(x + i + 3 * half), x + i, half);
     }
   }
 }

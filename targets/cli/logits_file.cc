@@ -1,7 +1,6 @@
 #include "targets/cli/logits_file.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
@@ -12,6 +11,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/output.h"
+#include "targets/cli/output_file.h"
 
 namespace thimble::cli {
 namespace {
@@ -19,29 +19,19 @@ namespace {
 constexpr size_t kCheckedBytes = offsetof(LogitsPrefix, prefix_checksum);
 constexpr uint64_t kMaxIds = uint64_t{1} << 30;
 
-bool WriteAll(int fd, const void* bytes, size_t size) {
-  const char* at = static_cast<const char*>(bytes);
-  while (size > 0) {
-    const ssize_t n = write(fd, at, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    at += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
+bool Write(int fd, const void* bytes, size_t size) { return WriteAll(fd, {static_cast<const char*>(bytes), size}); }
 
 }  // namespace
 
 bool LogitsWriter::Begin(int fd, LogitsPrefix prefix, const std::vector<int32_t>& ids) {
   prefix.ids_checksum = ChecksumOf(ids.data(), ids.size() * sizeof(int32_t));
   prefix.prefix_checksum = ChecksumOf(&prefix, kCheckedBytes);
-  return WriteAll(fd, &prefix, sizeof prefix) && WriteAll(fd, ids.data(), ids.size() * sizeof(int32_t));
+  return Write(fd, &prefix, sizeof prefix) && Write(fd, ids.data(), ids.size() * sizeof(int32_t));
 }
 
 bool LogitsWriter::Append(int fd, const float* row, size_t outputs) {
   const uint64_t checksum = ChecksumOf(row, outputs * sizeof(float));
-  return WriteAll(fd, row, outputs * sizeof(float)) && WriteAll(fd, &checksum, sizeof checksum);
+  return Write(fd, row, outputs * sizeof(float)) && Write(fd, &checksum, sizeof checksum);
 }
 
 LogitsReader::LogitsReader(const std::string& path) : path_(path) {

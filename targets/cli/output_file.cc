@@ -74,17 +74,6 @@ int CreateTemporary(const std::string& temporary, mode_t mode) {
   return fd;
 }
 
-// False with errno set.
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
-
 // A descriptor that is closed whatever happens.
 class Descriptor {
  public:
@@ -136,6 +125,16 @@ class Temporary {
 };
 
 }  // namespace
+
+bool WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
 
 void OutputFile::Write(std::string_view bytes) const {
   Write([bytes](int fd) { return WriteAll(fd, bytes); });

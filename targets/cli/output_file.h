@@ -32,6 +32,9 @@ class OutputFile {
   bool through_ = false;  // not a regular file
 };
 
+// For what OutputFile::Write() calls. False with errno set.
+bool WriteAll(int fd, std::string_view bytes);
+
 // One per command: first what it reads, then what it writes.
 class OutputFiles {
  public:

@@ -58,12 +58,7 @@ ModelPlan PlanGpt2(Config& config, const Checkpoint& checkpoint) {
     layers.push_back({{attention_block, ffn_block}});
   }
   spec.output.norm = b.LayerNorm("output.norm", "ln_f", D, eps, Bias::kRequired);
-  spec.output.tied = tied;
-  if (tied) {
-    b.DropDuplicate("lm_head.weight", "wte.weight");
-  } else {
-    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", V, D, TensorRole::kHead);
-  }
+  b.Head(&spec, tied, "wte.weight", V, D);
   return b.Finish("gpt2", spec, std::move(layers));
 }
 

@@ -66,12 +66,7 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
     layers.push_back({{block}});
   }
   spec.output.norm = b.RmsNorm("output.norm", "norm_f", D, eps);
-  spec.output.tied = tied;
-  if (tied) {
-    b.DropDuplicate("lm_head.weight", "embeddings.weight");
-  } else {
-    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", V, D, TensorRole::kHead);
-  }
+  b.Head(&spec, tied, "embeddings.weight", V, D);
   return b.Finish("mamba2", spec, std::move(layers));
 }
 

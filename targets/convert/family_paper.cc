@@ -206,12 +206,7 @@ ModelPlan PlanPaper(Config& config, const Checkpoint& checkpoint) {
     layers.push_back({{attention_block, ffn_block}});
   }
   spec.output.norm = b.LayerNorm("output.norm", "ln_f", D, eps, norm_bias("ln_f"));
-  spec.output.tied = tied;
-  if (tied) {
-    b.DropDuplicate("lm_head.weight", "wte.weight");
-  } else {
-    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", V, D, TensorRole::kHead);
-  }
+  b.Head(&spec, tied, "wte.weight", V, D);
   return b.Finish("paper", spec, std::move(layers), {{"layout", layout_name}});
 }
 

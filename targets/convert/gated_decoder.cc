@@ -190,12 +190,7 @@ ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& 
   spec.max_positions = shape.positions;
   spec.input.table = b.Matrix("input.table", "embed_tokens.weight", shape.V, D, TensorRole::kTable);
   spec.output.norm = ReadNorm(b, "output.norm", shape.final_norm, D, shape.layer);
-  spec.output.tied = tied;
-  if (tied) {
-    b.DropDuplicate("lm_head.weight", "embed_tokens.weight");
-  } else {
-    spec.output.head.weight = b.Matrix("output.head.weight", "lm_head.weight", shape.V, D, TensorRole::kHead);
-  }
+  b.Head(&spec, tied, "embed_tokens.weight", shape.V, D);
   return b.Finish(family, spec, std::move(layers));
 }
 

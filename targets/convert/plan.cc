@@ -165,6 +165,12 @@ void PlanBuilder::Drop(const std::string& source) {
   if (it != by_name_.end()) used_[it->second] = true;
 }
 
+void PlanBuilder::Head(ModelSpec* spec, bool tied, const std::string& table, uint64_t n, uint64_t k) {
+  spec->output.tied = tied;
+  if (tied) return DropDuplicate("lm_head.weight", table);
+  spec->output.head.weight = Matrix("output.head.weight", "lm_head.weight", n, k, TensorRole::kHead);
+}
+
 void PlanBuilder::DropDuplicate(const std::string& source, const std::string& same) {
   const auto it = by_name_.find(source);
   if (it == by_name_.end()) return;

@@ -92,6 +92,8 @@ class PlanBuilder {
   void Drop(const std::string& source);
   // The tensor, if there, must hold the same numbers as tensor `same`.
   void DropDuplicate(const std::string& source, const std::string& same);
+  // spec->output: the table `table` where it is tied, which a stored head must equal; else lm_head.weight [n, k].
+  void Head(ModelSpec* spec, bool tied, const std::string& table, uint64_t n, uint64_t k);
   // Drops all that `unwanted` says yes to.
   template <typename Predicate>
   void DropIf(Predicate unwanted) {
