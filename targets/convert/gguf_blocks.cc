@@ -1,9 +1,10 @@
-// Layouts, little-endian. Types "_0" are d * q, types "_1" are d * q + m, 32 elements to a block. Types "_K"
-// have 256 elements in groups of 16 or 32, each with a small integer scale (and minimum) that one
-// half-precision number per block multiplies. Low bits lie two or four elements to a byte, not side by side
-// but a group or half a block apart.
+// Layouts, little-endian; each is written here once. Types "_0" are d * q, types "_1" are d * q + m, 32 elements to a
+// block. Types "_K" have 256 elements in groups of 16 or 32, each with a small integer scale (and minimum) that one
+// half-precision number per block multiplies. Low bits lie two or four elements to a byte, not side by side but a
+// group or half a block apart.
 #include "targets/convert/gguf_blocks.h"
 
+#include <bit>
 #include <cstring>
 #include <iterator>
 
@@ -15,165 +16,203 @@ namespace {
 constexpr uint32_t kSuper = 256;
 
 uint16_t Load16(const uint8_t* at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
-uint32_t Load32(const uint8_t* at) { return Load16(at) | static_cast<uint32_t>(Load16(at + 2)) << 16; }
-float LoadHalf(const uint8_t* at) { return HalfToFloat(Load16(at)); }
+// Minimums of "_K" types are subtracted.
+uint16_t LoadNegated(const uint8_t* at) { return Load16(at) ^ 0x8000; }
 
-void F32(const uint8_t* from, float* out) { std::memcpy(out, from, sizeof(float)); }
-void F16(const uint8_t* from, float* out) { *out = LoadHalf(from); }
-void BF16(const uint8_t* from, float* out) { *out = Bfloat16ToFloat(Load16(from)); }
-void F64(const uint8_t* from, float* out) {
+float F32(const uint8_t* from) {
+  float value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+float F16(const uint8_t* from) { return HalfToFloat(Load16(from)); }
+float BF16(const uint8_t* from) { return Bfloat16ToFloat(Load16(from)); }
+float F64(const uint8_t* from) {
   double value;
   std::memcpy(&value, from, sizeof value);
-  *out = static_cast<float>(value);
+  return static_cast<float>(value);
 }
 
-// Element i < 16 is the low half of byte i, element 16 + i its high half.
-int Nibble32(const uint8_t* bytes, uint32_t i) { return i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4; }
-// The fifth bit of element i is bit i.
-int FifthBit(uint32_t bits, uint32_t i) { return static_cast<int>(bits >> i & 1) << 4; }
+uint8_t Byte(int value) { return static_cast<uint8_t>(value); }
 
-// d; 16 bytes
-void Q4_0(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from);
-  for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<float>(Nibble32(from + 2, i) - 8) * d;
+// Blocks of 32 with one scale d: behind it m, where there is one; 32 fifth bits, where there are: bit i for element i;
+// 16 bytes: element i < 16 is the low half of byte i, element 16 + i its high half.
+template <bool kMinimum, bool kFifth>
+void Halves(const uint8_t* from, GgufParts* out) {
+  out->d = Load16(from);
+  out->m = kMinimum ? Load16(from + 2) : 0;
+  const uint8_t* fifth = from + (kMinimum ? 4 : 2);
+  const uint8_t* bytes = fifth + (kFifth ? 4 : 0);
+  for (uint32_t i = 0; i < 32; ++i) {
+    out->codes[i] = Byte(i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4);
+    if constexpr (kFifth) out->codes[i] = Byte(out->codes[i] | (fifth[i / 8] >> (i % 8) & 1) << 4);
+  }
 }
 
-// d, m; 16 bytes
-void Q4_1(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from), m = LoadHalf(from + 2);
-  for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<float>(Nibble32(from + 4, i)) * d + m;
-}
-
-// d; 32 fifth bits; 16 bytes
-void Q5_0(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from);
-  const uint32_t high = Load32(from + 2);
-  for (uint32_t i = 0; i < 32; ++i)
-    out[i] = static_cast<float>((Nibble32(from + 6, i) | FifthBit(high, i)) - 16) * d;
-}
-
-// d, m; 32 fifth bits; 16 bytes
-void Q5_1(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from), m = LoadHalf(from + 2);
-  const uint32_t high = Load32(from + 4);
-  for (uint32_t i = 0; i < 32; ++i)
-    out[i] = static_cast<float>(Nibble32(from + 8, i) | FifthBit(high, i)) * d + m;
+// e; 16 bytes
+void Mxfp4(const uint8_t* from, GgufParts* out) {
+  for (uint32_t i = 0; i < 32; ++i) out->codes[i] = Byte(i < 16 ? from[1 + i] & 15 : from[1 + i - 16] >> 4);
+  out->d = from[0];
+  out->m = 0;
 }
 
 // d; 32 signed bytes
-void Q8_0(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from);
-  for (uint32_t i = 0; i < 32; ++i) out[i] = static_cast<float>(static_cast<int8_t>(from[2 + i])) * d;
+void Q8_0(const uint8_t* from, GgufParts* out) {
+  std::memcpy(out->codes, from + 2, 32);
+  out->d = Load16(from);
+  out->m = 0;
 }
 
-// Two bits per element, 16 groups of 16: a half block's 128 elements are in 32 bytes, group g of the half (of
-// 8) at bits 2 * (g / 2) of bytes 16 * (g % 2) and on.
-int TwoBits(const uint8_t* bytes, uint32_t group, uint32_t i) {
-  const uint32_t half = group / 8, g = group % 8;
-  return bytes[32 * half + 16 * (g % 2) + i] >> (2 * (g / 2)) & 3;
-}
+// Two bits per element: a half block's 128 elements are in 32 bytes, element e of the half at bits 2 * (e / 32) of byte
+// e % 32.
+int TwoBits(const uint8_t* bytes, uint32_t e) { return bytes[32 * (e / 128) + e % 32] >> (2 * (e % 128 / 32)) & 3; }
 
 // 16 bytes of scale (low half) and minimum (high half); 64 bytes; d, dmin
-void Q2_K(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from + 80), dmin = LoadHalf(from + 82);
+void Q2_K(const uint8_t* from, GgufParts* out) {
   for (uint32_t g = 0; g < 16; ++g) {
-    const float scale = d * static_cast<float>(from[g] & 15),
-                minimum = dmin * static_cast<float>(from[g] >> 4);
-    for (uint32_t i = 0; i < 16; ++i)
-      out[16 * g + i] = scale * static_cast<float>(TwoBits(from + 16, g, i)) - minimum;
+    out->scales[g] = static_cast<int8_t>(from[g] & 15);
+    out->minimums[g] = from[g] >> 4;
   }
+  for (uint32_t e = 0; e < kSuper; ++e) out->codes[e] = Byte(TwoBits(from + 16, e));
+  out->d = Load16(from + 80);
+  out->m = LoadNegated(from + 82);
 }
 
-// 32 bytes of third bits, inverted in meaning (0 subtracts 4): bit g / 2 of byte 16 * (g % 2) + i; 64 bytes;
-// 12 bytes of scales, 6 bits each with an offset of 32: low four in the first 8 bytes, high two in the last
-// 4; d
-void Q3_K(const uint8_t* from, float* out) {
+// 32 bytes of third bits: bit e / 32 of byte e % 32; 64 bytes; 12 bytes of scales, 6 bits each with an offset of 32: low
+// four in the first 8 bytes, high two in the last 4; d
+void Q3_K(const uint8_t* from, GgufParts* out) {
   const uint8_t* scales = from + 96;
-  const float d = LoadHalf(from + 108);
   for (uint32_t g = 0; g < 16; ++g) {
-    const int low = g < 8 ? scales[g] & 15 : scales[g - 8] >> 4,
-              high = scales[8 + g % 4] >> (2 * (g / 4)) & 3;
-    const float scale = d * static_cast<float>((low | high << 4) - 32);
-    for (uint32_t i = 0; i < 16; ++i) {
-      const bool third = (from[16 * (g % 2) + i] >> (g / 2) & 1) != 0;
-      out[16 * g + i] = scale * static_cast<float>(TwoBits(from + 32, g, i) - (third ? 0 : 4));
-    }
+    const int low = g < 8 ? scales[g] & 15 : scales[g - 8] >> 4, high = scales[8 + g % 4] >> (2 * (g / 4)) & 3;
+    out->scales[g] = static_cast<int8_t>((low | high << 4) - 32);
   }
+  for (uint32_t e = 0; e < kSuper; ++e) out->codes[e] = Byte(TwoBits(from + 32, e) | (from[e % 32] >> (e / 32) & 1) << 2);
+  out->d = Load16(from + 108);
+  out->m = 0;
 }
 
 // Eight scales and eight minimums of 6 bits in 12 bytes. The first four of each are the low bits of bytes 0-3
 // and 4-7, whose top two bits are the top bits of the last four; the rest of these are the halves of bytes
 // 8-11.
-struct ScaleAndMinimum {
-  int scale, minimum;
-};
-ScaleAndMinimum SixBits(const uint8_t* s, uint32_t g) {
-  if (g < 4) return {s[g] & 63, s[g + 4] & 63};
-  return {(s[g + 4] & 15) | (s[g - 4] >> 6) << 4, s[g + 4] >> 4 | (s[g] >> 6) << 4};
-}
-
-// d, dmin; 12 bytes of scales; 128 bytes, of which 32 hold group g (even) in their low and g + 1 in their
-// high halves
-void Q4_K(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from), dmin = LoadHalf(from + 2);
-  for (uint32_t g = 0; g < 8; ++g) {
-    const auto [s, m] = SixBits(from + 4, g);
-    const float scale = d * static_cast<float>(s), minimum = dmin * static_cast<float>(m);
-    const uint8_t* bytes = from + 16 + 32 * (g / 2);
-    for (uint32_t i = 0; i < 32; ++i) {
-      out[32 * g + i] = scale * static_cast<float>(bytes[i] >> (4 * (g % 2)) & 15) - minimum;
-    }
+void SixBits(const uint8_t* s, GgufParts* out) {
+  for (uint32_t g = 0; g < 4; ++g) {
+    out->scales[g] = static_cast<int8_t>(s[g] & 63);
+    out->minimums[g] = s[g + 4] & 63;
+    out->scales[g + 4] = static_cast<int8_t>((s[g + 8] & 15) | (s[g] >> 6) << 4);
+    out->minimums[g + 4] = Byte(s[g + 8] >> 4 | (s[g + 4] >> 6) << 4);
   }
 }
 
-// The same with 32 bytes of fifth bits before the 128: bit g of byte i
-void Q5_K(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from), dmin = LoadHalf(from + 2);
-  for (uint32_t g = 0; g < 8; ++g) {
-    const auto [s, m] = SixBits(from + 4, g);
-    const float scale = d * static_cast<float>(s), minimum = dmin * static_cast<float>(m);
-    const uint8_t* bytes = from + 48 + 32 * (g / 2);
-    for (uint32_t i = 0; i < 32; ++i) {
-      const int q = (bytes[i] >> (4 * (g % 2)) & 15) | (from[16 + i] >> g & 1) << 4;
-      out[32 * g + i] = scale * static_cast<float>(q) - minimum;
-    }
+// d, dmin; 12 bytes of scales; with five bits, 32 bytes of fifth bits: bit e / 32 of byte e % 32; 128 bytes, of which 32
+// hold group g (even) in their low and g + 1 in their high halves
+template <bool kFifth>
+void Q45_K(const uint8_t* from, GgufParts* out) {
+  out->d = Load16(from);
+  out->m = LoadNegated(from + 2);
+  SixBits(from + 4, out);
+  const uint8_t* bytes = from + (kFifth ? 48 : 16);
+  for (uint32_t e = 0; e < kSuper; ++e) {
+    int code = bytes[32 * (e / 64) + e % 32] >> (4 * (e / 32 % 2)) & 15;
+    if constexpr (kFifth) code |= (from[16 + e % 32] >> (e / 32) & 1) << 4;
+    out->codes[e] = Byte(code);
   }
 }
 
 // 128 bytes of low halves, 64 bytes of top two bits, 16 signed bytes of scales, d. In each half block of 128,
-// quarter k of 32 elements is in half k / 2 of bytes 32 * (k % 2) and on; its top bits are bits 2k.
-void Q6_K(const uint8_t* from, float* out) {
-  const float d = LoadHalf(from + 208);
-  for (uint32_t g = 0; g < 16; ++g) {
-    const uint32_t half = g / 8, k = g % 8 / 2, first = 16 * (g % 2);
-    const uint8_t* low = from + 64 * half + 32 * (k % 2) + first;
-    const uint8_t* top = from + 128 + 32 * half + first;
-    const float scale = d * static_cast<float>(static_cast<int8_t>(from[192 + g]));
-    for (uint32_t i = 0; i < 16; ++i) {
-      const int q = (low[i] >> (4 * (k / 2)) & 15) | (top[i] >> (2 * k) & 3) << 4;
-      out[16 * g + i] = scale * static_cast<float>(q - 32);
-    }
+// quarter q of 32 elements is in half q / 2 of bytes 32 * (q % 2) and on; its top bits are as in TwoBits.
+void Q6_K(const uint8_t* from, GgufParts* out) {
+  std::memcpy(out->scales, from + 192, 16);
+  for (uint32_t e = 0; e < kSuper; ++e) {
+    const uint32_t q = e % 128 / 32;
+    const int low = from[64 * (e / 128) + 32 * (q % 2) + e % 32] >> (4 * (q / 2)) & 15;
+    out->codes[e] = Byte(low | TwoBits(from + 128, e) << 4);
   }
+  out->d = Load16(from + 208);
+  out->m = 0;
 }
 
-template <void (*kDecode)(const uint8_t*, float*), uint32_t kElements, uint32_t kBytes>
-void Blocks(const uint8_t* from, uint64_t blocks, float* out) {
-  for (uint64_t b = 0; b < blocks; ++b) kDecode(from + b * kBytes, out + b * kElements);
+// d; 16 high bits of scales, two each; 4 bytes with their low halves; 128 bytes, of which 16 hold a group as in Halves.
+void Iq4Xs(const uint8_t* from, GgufParts* out) {
+  const uint16_t high = Load16(from + 2);
+  for (uint32_t g = 0; g < 8; ++g) {
+    const int low = from[4 + g / 2] >> (4 * (g % 2)) & 15;
+    out->scales[g] = static_cast<int8_t>((low | (high >> (2 * g) & 3) << 4) - 32);
+  }
+  for (uint32_t e = 0; e < kSuper; ++e) out->codes[e] = Byte(from[8 + 16 * (e / 32) + e % 16] >> (4 * (e % 32 / 16)) & 15);
+  out->d = Load16(from);
+  out->m = 0;
 }
 
-template <void (*kDecode)(const uint8_t*, float*), uint32_t kElements, uint32_t kBytes>
-constexpr GgufBlockType Type(uint32_t type, const char* name) {
-  return {type, name, kElements, kBytes, Blocks<kDecode, kElements, kBytes>};
+// Numbers -1, 0 and 1, told as codes of three bits whose zero is 4: so they need no kind of their own.
+void Ternary(int digit, uint32_t e, GgufParts* out) { out->codes[e] = Byte(digit + 3); }
+
+// 64 bytes; d
+void Tq2_0(const uint8_t* from, GgufParts* out) {
+  std::memset(out->scales, 1, sizeof out->scales);
+  for (uint32_t e = 0; e < kSuper; ++e) Ternary(TwoBits(from, e), e, out);
+  out->d = Load16(from + 64);
+  out->m = 0;
+}
+
+// 32 bytes, 16 bytes and 4 bytes, each of these three runs with all first digits, then all second ones and so on: five,
+// five and four; d. Five digits of base 3 are a fraction in 256ths: times 3^n drops those before, times 3 is the next one.
+void Tq1_0(const uint8_t* from, GgufParts* out) {
+  std::memset(out->scales, 1, sizeof out->scales);
+  constexpr uint8_t kPowers[] = {1, 3, 9, 27, 81};
+  constexpr struct {
+    uint32_t bytes, digits;
+  } kRuns[] = {{32, 5}, {16, 5}, {4, 4}};
+  uint32_t e = 0;
+  for (const auto& run : kRuns) {
+    for (uint32_t n = 0; n < run.digits; ++n) {
+      for (uint32_t i = 0; i < run.bytes; ++i) Ternary(Byte(from[i] * kPowers[n]) * 3 >> 8, e++, out);
+    }
+    from += run.bytes;
+  }
+  out->d = Load16(from);
+  out->m = 0;
+}
+
+constexpr int8_t kIq4Numbers[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+// Four-bit floats (2 bits of exponent, 1 of mantissa), doubled.
+constexpr int8_t kFp4Numbers[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+constexpr GgufBlockType Plain(uint32_t type, const char* name, uint32_t bytes, float (*number)(const uint8_t*)) {
+  return {type, name, 1, bytes, number, nullptr, {}};
+}
+
+// One scale per block of 32.
+constexpr GgufBlockType Block(uint32_t type, const char* name, uint32_t bytes, void (*take_apart)(const uint8_t*, GgufParts*),
+                              uint8_t bits, uint8_t zero, bool minimums, const int8_t* codebook = nullptr,
+                              GgufScales scales = GgufScales::kBlock) {
+  return {type, name, 32, bytes, nullptr, take_apart, {bits, zero, 32, scales, minimums, codebook}};
+}
+
+// Scales of scales.
+constexpr GgufBlockType Super(uint32_t type, const char* name, uint32_t bytes, void (*take_apart)(const uint8_t*, GgufParts*),
+                              uint8_t bits, uint8_t zero, uint8_t group, bool minimums, const int8_t* codebook = nullptr) {
+  return {type, name, kSuper, bytes, nullptr, take_apart, {bits, zero, group, GgufScales::kGroups, minimums, codebook}};
 }
 
 constexpr GgufBlockType kTypes[] = {
-    Type<F32, 1, 4>(0, "F32"),           Type<F16, 1, 2>(1, "F16"),
-    Type<BF16, 1, 2>(30, "BF16"),        Type<F64, 1, 8>(28, "F64"),
-    Type<Q8_0, 32, 34>(8, "Q8_0"),       Type<Q4_0, 32, 18>(2, "Q4_0"),
-    Type<Q4_1, 32, 20>(3, "Q4_1"),       Type<Q5_0, 32, 22>(6, "Q5_0"),
-    Type<Q5_1, 32, 24>(7, "Q5_1"),       Type<Q2_K, kSuper, 84>(10, "Q2_K"),
-    Type<Q3_K, kSuper, 110>(11, "Q3_K"), Type<Q4_K, kSuper, 144>(12, "Q4_K"),
-    Type<Q5_K, kSuper, 176>(13, "Q5_K"), Type<Q6_K, kSuper, 210>(14, "Q6_K"),
+    Plain(0, "F32", 4, F32),
+    Plain(1, "F16", 2, F16),
+    Plain(30, "BF16", 2, BF16),
+    Plain(28, "F64", 8, F64),
+    Block(8, "Q8_0", 34, Q8_0, 8, 0, false),
+    Block(2, "Q4_0", 18, Halves<false, false>, 4, 8, false),
+    Block(3, "Q4_1", 20, Halves<true, false>, 4, 0, true),
+    Block(6, "Q5_0", 22, Halves<false, true>, 5, 16, false),
+    Block(7, "Q5_1", 24, Halves<true, true>, 5, 0, true),
+    Super(10, "Q2_K", 84, Q2_K, 2, 0, 16, true),
+    Super(11, "Q3_K", 110, Q3_K, 3, 4, 16, false),
+    Super(12, "Q4_K", 144, Q45_K<false>, 4, 0, 32, true),
+    Super(13, "Q5_K", 176, Q45_K<true>, 5, 0, 32, true),
+    Super(14, "Q6_K", 210, Q6_K, 6, 32, 16, false),
+    Block(20, "IQ4_NL", 18, Halves<false, false>, 4, 0, false, kIq4Numbers),
+    Super(23, "IQ4_XS", 136, Iq4Xs, 4, 0, 32, false, kIq4Numbers),
+    Block(39, "MXFP4", 17, Mxfp4, 4, 0, false, kFp4Numbers, GgufScales::kPower),
+    Super(34, "TQ1_0", 54, Tq1_0, 3, 4, 16, false),
+    Super(35, "TQ2_0", 66, Tq2_0, 3, 4, 16, false),
 };
 
 // Known by name, so that a message can say what a file holds.
@@ -181,12 +220,44 @@ constexpr struct {
   uint32_t type;
   const char* name;
 } kOthers[] = {
-    {9, "Q8_1"},    {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"},
-    {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"}, {24, "I8"},      {25, "I16"},
-    {26, "I32"},    {27, "I64"},   {29, "IQ1_M"},   {34, "TQ1_0"},  {35, "TQ2_0"},   {39, "MXFP4"},
+    {9, "Q8_1"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"}, {21, "IQ3_S"},
+    {22, "IQ2_S"}, {24, "I8"},    {25, "I16"},     {26, "I32"},    {27, "I64"},     {29, "IQ1_M"}, {40, "NVFP4"},
+    {41, "Q1_0"},
 };
 
+// 2^(e - 128), the smallest of them subnormal.
+float PowerOfTwo(uint16_t e) {
+  return std::bit_cast<float>(e < 2 ? uint32_t{0x00200000} << e : static_cast<uint32_t>(e - 1) << 23);
+}
+
+void DecodeBlock(const GgufBlockType& type, const uint8_t* from, float* out) {
+  GgufParts parts;
+  type.take_apart(from, &parts);
+  const GgufFormat& f = type.format;
+  const float d = f.scales == GgufScales::kPower ? PowerOfTwo(parts.d) : HalfToFloat(parts.d), m = HalfToFloat(parts.m);
+  for (uint32_t g = 0; g < type.elements / f.group; ++g) {
+    const bool grouped = f.scales == GgufScales::kGroups;
+    const float scale = grouped ? d * static_cast<float>(parts.scales[g]) : d;
+    const float minimum = grouped && f.has_minimums ? m * static_cast<float>(parts.minimums[g]) : m;
+    for (uint32_t i = g * f.group; i < (g + 1) * f.group; ++i) {
+      const int code = f.bits == 8 ? static_cast<int8_t>(parts.codes[i]) : parts.codes[i];
+      const float value = scale * static_cast<float>(f.codebook != nullptr ? f.codebook[code] : code - f.zero);
+      out[i] = f.has_minimums ? value + minimum : value;
+    }
+  }
+}
+
 }  // namespace
+
+void DecodeGgufBlocks(const GgufBlockType& type, const uint8_t* from, uint64_t blocks, float* out) {
+  for (uint64_t b = 0; b < blocks; ++b) {
+    if (type.IsQuantised()) {
+      DecodeBlock(type, from + b * type.bytes, out + b * type.elements);
+    } else {
+      out[b] = type.number(from + b * type.bytes);
+    }
+  }
+}
 
 const GgufBlockType* FindGgufBlockType(uint32_t type) {
   for (const GgufBlockType& known : kTypes) {

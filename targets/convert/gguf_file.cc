@@ -345,9 +345,9 @@ void GgufCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, fl
     file_->ReadAt(place.offset + block * type.bytes, bytes.data(), bytes.size());
     uint64_t n = blocks * type.elements;
     if (whole) {
-      type.decode(bytes.data(), blocks, out);
+      DecodeGgufBlocks(type, bytes.data(), blocks, out);
     } else {
-      type.decode(bytes.data(), 1, partial);
+      DecodeGgufBlocks(type, bytes.data(), 1, partial);
       n = std::min(type.elements - skip, count);
       std::copy_n(partial + skip, n, out);
     }

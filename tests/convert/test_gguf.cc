@@ -239,7 +239,7 @@ TEST_CASE("GGUF: tensors at their worst") {
     CHECK(outcome.Names("tensor 'bad'"));
     CHECK(outcome.Names(text));
   };
-  refused({32}, 23, UINT64_MAX, "type IQ4_XS is not supported");
+  refused({32}, 17, UINT64_MAX, "type IQ2_XS is not supported");
   refused({32}, 99, UINT64_MAX, "type number 99 is not supported");
   refused({}, 0, UINT64_MAX, "0 dimensions");
   refused({1, 1, 1, 1, 32}, 0, UINT64_MAX, "5 dimensions");
