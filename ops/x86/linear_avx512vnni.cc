@@ -8,8 +8,9 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 16
-#include "ops/linear/quantise_row.h"
+#include "ops/lanes/fetch_pages.h"
 #include "ops/lanes/row_groups.h"
+#include "ops/linear/quantise_row.h"
 
 namespace thimble {
 namespace {
@@ -34,9 +35,6 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
 }
 
 // The loops over rows and tiles are unrolled by order: arrays of registers must not become memory.
-
-// How far ahead weights are fetched when they are read only once: further than the hardware does by itself.
-constexpr size_t kAhead = 4096;
 
 // kTiles tiles of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
 // high half is i + 4), bfloat16 scales[16]; float bias[16]. The low halves are shifted up, so that both are 16
@@ -64,7 +62,6 @@ inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
       for (int n = 0; n < kTiles; ++n) sums[r][n] = _mm512_setzero_si512();
     }
     for (size_t i = 0; i < g.block; i += 8, w += 64) {
-      if (kRows == 1) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead), _MM_HINT_T0);
       __m512i low[kTiles], high[kTiles];
 #pragma GCC unroll 16
       for (int n = 0; n < kTiles; ++n) {
@@ -127,7 +124,6 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
     __m512i weights[kTiles];
 #pragma GCC unroll 16
     for (int n = 0; n < kTiles; ++n) weights[n] = _mm512_load_si512(w + n * g.tile_bytes);
-    if (kRows == 1) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead), _MM_HINT_T0);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const __m512i four = FourTimes16(q + r * g.q_stride + k);
@@ -146,7 +142,7 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
   }
 }
 
-// What both do with the rows of a group. One row waits for memory: one stream of it. More rows share what is
+// What both do with the rows of a group. One row waits for memory: one stream of it, whose next tile is fetched page by page. More rows share what is
 // broadcast between two tiles.
 template <typename Kind, int kRows>
 inline void RunColumns(const PackedGemm& g, size_t row) {
@@ -158,6 +154,7 @@ inline void RunColumns(const PackedGemm& g, size_t row) {
     Kind::template Tile<kRows, 2>(g, w, q, quantisation, y + n, g.columns - n);
   }
   for (; n < g.columns; n += 16, w += g.tile_bytes) {
+    if (kRows == 1) FetchPages(w + g.tile_bytes, g.tile_bytes);
     Kind::template Tile<kRows, 1>(g, w, q, quantisation, y + n, g.columns - n);
   }
 }
