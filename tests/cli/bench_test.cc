@@ -46,7 +46,7 @@ TEST_CASE("bench has llama-bench's fields and ours") {
           "n_gen", "n_depth", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts",
           "bandwidth_fraction", "peak_fraction", "arena_bytes", "mapped_bytes", "private_dirty_bytes", "first_token_ms",
           "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s",
-          "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token"}) {
+          "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token", "mapped_huge_pages"}) {
       INFO(name);
       CHECK(row.Has(name));
     }
@@ -213,6 +213,15 @@ TEST_CASE("bench measures the machine and the first token") {
   CHECK(rows[1]["peak_fraction"].is_null());
   CHECK(rows[1]["attention_limit"].is_text());
   CHECK(rows[0]["first_token_ms"].as_double() > 0);
+}
+
+TEST_CASE("bench says how the system holds the mapped file") {
+  if (Emulated()) SKIP("the emulator has no smaps");
+  const Json row = BenchJson({"-p", "0", "-n", "1", "-r", "1", "-t", "1"})[0];
+  CHECK(row["mapped_bytes"].as_unsigned() < 2 << 20);
+  CHECK(row["mapped_huge_pages"] == 0);  // too small for such a page
+  const Finished table = Bench({"-p", "0", "-n", "1", "-r", "1", "-t", "1"});
+  CHECK(table.out.find("the mapped file: 0 % of it in pages of 2 MiB") != std::string::npos);
 }
 
 TEST_CASE("bench refuses arguments that make no sense, by name") {

@@ -11,6 +11,7 @@
 
 #include "targets/convert/pack_file.h"
 #include "targets/convert/synthetic.h"
+#include "targets/cli/bench/mapped_pages.h"
 #include "targets/cli/bench/report.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -277,7 +278,7 @@ int Run(const Arguments& a) {
               BenchRow row = {&work, shape != nullptr ? work.name : path, setup.options, session.plan, session.load_ms,
                               first_token_ms, session.before, result, limits[count],
                               Format("0x%llx", static_cast<unsigned long long>(setup.options.cpu_mask)),
-                              setup.options.cpu_strict != 0};
+                              setup.options.cpu_strict != 0, HugeShareOfMapping(path)};
               if (IsAboveLimits(row) && measured_twice.insert(count).second) {
                 row.limits = limits[count] = Better(limits[count], MeasureLimits(count, a.placement.Mask()));
               }

@@ -13,7 +13,7 @@ struct MachineLimits {
   char int8_instructions[16] = {};
 };
 
-// Median of several rounds, about half a second. `cpu_mask`: bit i = may run on processor i; 0 = those that this
+// Medians of several rounds, about a second; of two ways to read the faster. `cpu_mask`: bit i = may run on processor i; 0 = those that this
 // thread could use at the first call, wherever it has been bound since. Zeros where no child
 // or no memory can be had.
 MachineLimits MeasureLimits(unsigned threads, uint64_t cpu_mask);

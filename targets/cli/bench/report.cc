@@ -101,6 +101,7 @@ Json RowJson(const BenchRow& row) {
           {"kv_bytes", plan.kv_bytes},
           {"packed_weight_bytes", plan.packed_weight_bytes},
           {"mapped_bytes", plan.mapped_bytes},
+          {"mapped_huge_pages", Nullable(row.huge_pages)},
           {"outside_bytes", plan.outside_bytes},
           {"private_dirty_bytes", r.memory.private_dirty_bytes},
           {"program_private_dirty_bytes", row.before.private_dirty_bytes},
@@ -210,6 +211,7 @@ void BenchReport::AddToTable(const BenchRow& row) {
   const uint32_t threads = row.plan.totals.threads;
   above_limits_ = above_limits_ || IsAboveLimits(row);
   limits_[threads] = row.limits;
+  huge_pages_ = row.huge_pages;
   std::string text;
   if (rows_ == 1 && columns_.wide) text = kWideHead;
   if (rows_ == 1 && !columns_.wide) text = NarrowTitle(row) + (columns_.sessions ? kNarrowSessionsHead : kNarrowHead);
@@ -241,6 +243,7 @@ void BenchReport::Finish() {
     text += Format("limits with %u thread%s: bw %.1f GB/s read, int8 %.0f G operations/s (%s)\n", threads, threads == 1 ? "" : "s",
                    limits.read_gb_per_s, limits.int8_gop_per_s, limits.int8_instructions);
   }
+  if (huge_pages_) text += Format("the mapped file: %s of it in pages of 2 MiB, the rest in small ones\n", PercentText(huge_pages_).c_str());
   if (above_limits_) {
     text += "> 100 %: more than the limit, which was measured twice; what the processor's caches hold\n"
             "is read faster than memory, and other programs may have slowed the measuring\n";

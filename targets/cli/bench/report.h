@@ -27,6 +27,7 @@ struct BenchRow {
   MachineLimits limits;
   std::string cpu_mask = "0x0";
   bool cpu_strict = false;
+  std::optional<double> huge_pages;  // share of the mapped file
 };
 
 // A figure of the row is above what the machine was measured to do at most: that was measured while something else ran and
@@ -53,6 +54,7 @@ class BenchReport {
   BenchColumns columns_;
   size_t rows_ = 0;
   bool above_limits_ = false;
+  std::optional<double> huge_pages_;
   std::map<uint32_t, MachineLimits> limits_;  // by threads
 };
 
