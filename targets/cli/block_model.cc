@@ -1,0 +1,161 @@
+#include "targets/cli/block_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "format/writer.h"
+#include "targets/cli/call.h"
+#include "targets/cli/error.h"
+#include "targets/convert/describe_file.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr uint32_t kNothingSelected = UINT32_MAX;
+constexpr uint32_t kRowsOfLogits = 32;
+
+int32_t AddTensor(ModelDescription& d, const char* name, uint32_t rows, uint32_t cols) {
+  d.tensors.push_back({name, {}});
+  d.tensors.back().spec.rows = rows;
+  d.tensors.back().spec.cols = cols;
+  return static_cast<int32_t>(d.tensors.size() - 1);
+}
+
+// "layer.3.ffn.down.weight" is of layer 3; what has no such name may be anybody's.
+bool IsOfAnotherLayer(std::string_view name, uint32_t layer) {
+  return name.starts_with("layer.") && !name.starts_with("layer." + std::to_string(layer) + ".");
+}
+
+ContextOptions Context(uint32_t window, uint32_t threads) {
+  ContextOptions context;
+  context.context_tokens = context.chunk_tokens = window;
+  context.threads = threads;
+  context.cache = "f32";
+  context.logits_rows = kRowsOfLogits;
+  return context;
+}
+
+struct Collected {
+  float* to;
+  size_t width;
+};
+int32_t Collect(void* user, size_t, const float* row) {
+  Collected& collected = *static_cast<Collected*>(user);
+  std::memcpy(collected.to, row, collected.width * sizeof(float));
+  collected.to += collected.width;
+  return 1;
+}
+
+}  // namespace
+
+LinearSpec* OutputOf(MixerSpec* mixer) {
+  if (auto* a = std::get_if<AttentionSpec>(mixer)) return &a->o;
+  if (auto* f = std::get_if<FfnSpec>(mixer)) return &f->down;
+  if (auto* c = std::get_if<ShortConvSpec>(mixer)) return &c->out;
+  if (auto* s = std::get_if<StateSpaceSpec>(mixer)) return &s->out;
+  return nullptr;
+}
+
+struct BlockModel::Parts {
+  FileImage image;
+  uint64_t table_offset;
+  size_t width;
+
+  static Parts Make(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t first);
+};
+
+BlockModel::Parts BlockModel::Parts::Make(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t first) {
+  ModelDescription d = DescribeFile(file);
+  const uint32_t width = d.spec.width;
+  BlockSpec only = d.layers.at(layer).blocks.at(block);
+  d.more_parts.clear();
+  d.tokenizer.clear();
+  d.chat_template.clear();
+  d.metadata.clear();
+  std::vector<bool> kept(d.tensors.size());
+  for (size_t i = 0; i < d.tensors.size(); ++i) {
+    const int32_t index = static_cast<int32_t>(i);
+    kept[i] = !IsOfAnotherLayer(d.tensors[i].name, layer) && index != d.spec.input.table && index != d.spec.output.head.weight &&
+              index != d.spec.input.positions;
+    if (!kept[i]) {
+      d.tensors[i].spec = {};
+      d.tensors[i].spec.rows = d.tensors[i].spec.cols = 1;
+    }
+  }
+  int32_t select = kNoTensor;
+  if (first != kNothingSelected) {
+    LinearSpec* out = OutputOf(&only.mixer);
+    const uint32_t k = d.tensors[static_cast<size_t>(out->weight)].spec.cols;
+    select = AddTensor(d, "columns", width, k);
+    *out = {select, kNoTensor, 1};
+    only.form = BlockForm::kResidual;
+    only.post_norm = {};
+    only.scale = only.output_scale = 1;
+  }
+  d.layers = {LayerSpec{{only}}};
+  d.spec.input = {};
+  d.spec.input.table = AddTensor(d, "rows", window, width);
+  d.spec.output = {};
+  d.spec.outputs = width;
+  d.spec.vocabulary = window;
+  // As the reader sees it: what has no attention reads tokens in order.
+  const auto* attention = std::get_if<AttentionSpec>(&only.mixer);
+  const bool decoder = attention == nullptr || attention->causal;
+  if (decoder) {  // needs a head, with an output for each id
+    d.spec.outputs = std::max(width, window);
+    d.spec.output.head.weight = AddTensor(d, "same", d.spec.outputs, width);
+  }
+  uint64_t bytes = 0;
+  const std::vector<SegmentSpec> segments = LayOut(d, &bytes);
+  const std::vector<uint8_t> header = HeaderBytes(d, segments, bytes);
+  Parts parts{FileImage(bytes), 0, width};
+  std::memcpy(parts.image.data(), header.data(), header.size());
+  const auto at = [&](int32_t tensor) {
+    return reinterpret_cast<float*>(parts.image.data() +
+                                    segments[static_cast<size_t>(d.tensors[static_cast<size_t>(tensor)].spec.data_segment)].offset);
+  };
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (!kept[i]) continue;
+    const TensorSpec from = file.header().tensor(static_cast<uint32_t>(i));
+    std::memcpy(at(static_cast<int32_t>(i)), file.Segment(static_cast<uint32_t>(from.data_segment)),
+                uint64_t{from.rows} * from.cols * sizeof(float));
+  }
+  if (select != kNoTensor) {
+    const uint32_t k = d.tensors[static_cast<size_t>(select)].spec.cols;
+    for (uint32_t i = 0; i < width && first + i < k; ++i) at(select)[uint64_t{i} * k + first + i] = 1;
+  }
+  if (decoder)
+    for (uint32_t i = 0; i < width; ++i) at(d.spec.output.head.weight)[uint64_t{i} * width + i] = 1;
+  parts.table_offset = static_cast<uint64_t>(reinterpret_cast<uint8_t*>(at(d.spec.input.table)) - parts.image.data());
+  return parts;
+}
+
+BlockModel::BlockModel(const ModelFile& file, Parts parts, uint32_t window, uint32_t threads)
+    : image_(std::move(parts.image)),
+      table_(reinterpret_cast<float*>(image_.data() + parts.table_offset)),
+      width_(parts.width),
+      model_(image_.data(), image_.bytes(), "a block of " + std::string(file.header().name())),
+      options_(Context(window, threads).ForModel(model_)),
+      arena_(MakePlan(model_, options_).totals.arena_bytes),
+      session_(model_, options_, arena_.data(), arena_.bytes()) {}
+
+BlockModel::BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads)
+    : BlockModel(file, Parts::Make(file, layer, block, window, kNothingSelected), window, threads) {}
+BlockModel::BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads, uint32_t first)
+    : BlockModel(file, Parts::Make(file, layer, block, window, first), window, threads) {}
+
+// Not const: the engine reads the table where it lies.
+void BlockModel::Run(const float* in, size_t n, float* out) {
+  std::memcpy(table_, in, n * width_ * sizeof(float));
+  std::vector<int32_t> ids(n);
+  for (size_t i = 0; i < n; ++i) ids[i] = static_cast<int32_t>(i);
+  Collected collected{out, width_};
+  const int32_t* first = ids.data();
+  if (!model_.info().is_decoder) return Check(Call(thimble_encode_rows, session_.handle(), first, n, Collect, &collected));
+  Check(Call(thimble_rewind, session_.handle(), size_t{0}));
+  Check(Call(thimble_prefill_each, session_.handle(), first, n, Collect, &collected));
+}
+
+}  // namespace thimble::cli

@@ -1,0 +1,23 @@
+// Second moments of the inputs of all linear layers of a model, by running it over a text with the engine: block by block, each as a
+// model of its own whose token table holds the rows that enter it, so that memory stays that of one block. Knows no command.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "targets/convert/quantiser/input_moments.h"
+
+namespace thimble::cli {
+
+// Blocks that are done, of all; false stops.
+using CalibrationProgress = std::function<bool(size_t done, size_t total)>;
+
+// `model`: a .thimble file, all of whose weights are f32 in portable rows. The ids are read in windows of at most 512. A row counts in
+// inverse proportion to the mean square of the residual row that its block leaves, as its error does. False where the model is of a
+// kind whose blocks cannot run alone (images; layers that read other layers' caches): then nothing is known. Throws Error.
+bool Calibrate(const std::filesystem::path& model, const std::vector<int32_t>& ids, uint32_t threads, const CalibrationProgress& progress,
+               InputMoments* moments);
+
+}  // namespace thimble::cli
