@@ -5,7 +5,8 @@
 
 A round starts a process of each, in turn first (A B, B A, ...), and gives one ratio per test; the table has the geometric mean
 of the ratios and its 95 % confidence interval (Student's t of their logarithms). Each build converts and packs its own
-models from the same seed, as formats may differ. Only the standard library is used.
+models from the same seed, as formats may differ; with --model both read that file, so that only the programs differ. Only the
+standard library is used.
 """
 import argparse
 import math
@@ -30,8 +31,8 @@ def interval(ratios):
 
 
 def measure(args, programs, shape, weights):
-    models = []
-    for name, program in programs:
+    models = [args.model] * len(programs) if args.model else []
+    for name, program in [] if args.model else programs:
         work = os.path.join(args.work, name)
         os.makedirs(work, exist_ok=True)
         models.append(packed_model(program, thimble_model(program, work, shape, weights)))
@@ -55,7 +56,8 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--before", required=True, help="one program")
     ap.add_argument("--after", required=True, help="the other")
-    ap.add_argument("--work", required=True, help="folder for models; about 4 GB a shape")
+    ap.add_argument("--work", default=".", help="folder for models; about 4 GB a shape")
+    ap.add_argument("--model", help="a .thimble file for both, in place of --shapes and --weights")
     ap.add_argument("--shapes", default="smollm2-135m,tinyllama-1.1b")
     ap.add_argument("--weights", default="q4,q8")
     ap.add_argument("--threads", default="1,2")
@@ -72,6 +74,8 @@ def main():
             ap.error("%s is not a program that can be run" % program)
     print("| shape | weights | threads | test | before tok/s | after tok/s | ratio | 95 % interval |")
     print("| --- | --- | ---: | --- | ---: | ---: | ---: | --- |")
+    if args.model:
+        return measure(args, programs, os.path.basename(args.model), "-")
     for shape in args.shapes.split(","):
         for weights in args.weights.split(","):
             measure(args, programs, shape, weights)

@@ -32,8 +32,13 @@ def packed_model(program, path, runner=(), name="packed"):
 
 
 def peer_model(peer, scripts, work, shape, weights):
-    """A GGUF file of the shape, quantised by the peer's own tool; None where the peer's scripts do not know it."""
-    path = os.path.join(work, "%s-%s.gguf" % (shape, PEER_TYPES[weights]))
+    """A GGUF file of the shape with as many bits as `weights`."""
+    return gguf_model(peer, scripts, work, shape, PEER_TYPES[weights])
+
+
+def gguf_model(peer, scripts, work, shape, kind):
+    """A GGUF file of the shape, quantised to a type by the peer's own tool; None where the peer's scripts do not know the shape."""
+    path = os.path.join(work, "%s-%s.gguf" % (shape, kind))
     if os.path.exists(path):
         return path
     source = os.path.join(work, shape + "-F16.gguf")
@@ -44,7 +49,16 @@ def peer_model(peer, scripts, work, shape, weights):
             return None
         os.replace(source + ".part", source)
     log("writing " + path)
-    subprocess.run([peer, "llama-quantize", source, path + ".part", PEER_TYPES[weights]], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([peer, "llama-quantize", source, path + ".part", kind], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
     os.replace(path + ".part", path)
+    return path
+
+
+def carried_model(program, gguf):
+    """The same weights in the same bits as a .thimble file."""
+    path = gguf.replace(".gguf", "-as-is.thimble")
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(gguf):
+        log("writing " + path)
+        subprocess.run([program, "convert", gguf, "-o", path, "--weights", "as-is", "--no-tokenizer", "-q"], check=True)
     return path
