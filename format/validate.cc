@@ -29,7 +29,7 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turn
   };
   if (t.rows == 0 || t.rows > kMaxPositions) return bad("outside its range", "rows").Got(t.rows).Wanted(kMaxPositions);
   if (t.cols == 0 || t.cols > kMaxPositions) return bad("outside its range", "cols").Got(t.cols).Wanted(kMaxPositions);
-  if (!IsWeightBlock(t.type, t.block)) return bad("block must be 32, 64 or 128 for int4, else 0", "block").Got(t.block);
+  if (!IsWeightBlock(t.type, t.block)) return bad("block must be 32, 64 or 128 for q4, 32 for types of blocks, else 0", "block").Got(t.block);
   if (t.turn != 0) {
     if (t.type == WeightType::kF32) return bad("only quantised rows are turned", "turn").Got(t.turn);
     if (t.turn == 1 || (t.turn & (t.turn - 1)) != 0 || t.cols % t.turn != 0) {

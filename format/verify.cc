@@ -1,11 +1,9 @@
 // The full scan behind `thimble verify`: every byte of the payload is read once.
-#include <bit>
-#include <cstring>
-
 #include "format/checksum.h"
 #include "format/container.h"
 #include "format/model_file.h"
 #include "runtime/core/checked.h"
+#include "runtime/core/finite.h"
 
 namespace thimble {
 namespace {
@@ -19,9 +17,6 @@ Status CheckPadding(const uint8_t* base, uint64_t begin, uint64_t end) {
   return Status::Ok();
 }
 
-// Infinities and NaN have all exponent bits set: the upper half of a float is its bfloat16.
-bool IsFinite16(uint16_t upper_half) { return (upper_half & 0x7f80u) != 0x7f80u; }
-
 Status CheckFinite(const ModelFile& file, uint32_t tensor) {
   const TensorSpec t = file.header().tensor(tensor);
   if (t.packing.packed()) return Status::Ok();  // where layouts are known: runtime/packing.cc
@@ -29,16 +24,10 @@ Status CheckFinite(const ModelFile& file, uint32_t tensor) {
   const uint32_t segment = static_cast<uint32_t>(floats ? t.data_segment : t.scale_segment);
   const uint64_t bytes = file.header().segment(segment).bytes;
   const uint8_t* data = file.Segment(segment);
-  const size_t element = floats ? sizeof(float) : TraitsOf(t.type).scale_bytes;
-  for (uint64_t i = 0; i < bytes; i += element) {
-    uint16_t upper;
-    std::memcpy(&upper, data + i + element - 2, sizeof upper);
-    if (!IsFinite16(upper)) {
-      return Status::Error(Code::kInvalidModel, "a weight or scale is not a finite number")
-          .At("tensor", tensor).Field(floats ? "data" : "scales").Offset(file.header().segment(segment).offset + i);
-    }
-  }
-  return Status::Ok();
+  const uint64_t at = floats ? FirstNotFinite(data, bytes, sizeof(float)) : FirstScaleNotFinite(t.type, data, t.rows, t.cols, bytes);
+  if (at == bytes) return Status::Ok();
+  return Status::Error(Code::kInvalidModel, "a weight or scale is not a finite number")
+      .At("tensor", tensor).Field(floats ? "data" : "scales").Offset(file.header().segment(segment).offset + at);
 }
 
 // In pieces, so that the caller hears of each.

@@ -46,10 +46,9 @@ void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float*
       alike[n++] = jobs[j];
     }
     if (done) continue;
-    const RowBatch batch =
-        key.quantise == nullptr ? FloatRows(x, width, rows, width)
-        : key.turn == 0         ? QuantiseRows(key.quantise, x, width, rows, width, b.quantised, b.quantisation, step.pool)
-                        : QuantiseTurnedRows(key, step.network->options.kernels->turn, x, width, rows, width, b.turned, b.quantised, b.quantisation, step.pool);
+    const RowBatch batch = key.quantise == nullptr ? FloatRows(x, width, rows, width)
+                                                   : QuantiseRows(key, key.turn != 0 ? step.network->options.kernels->turn : nullptr, x, width, rows, width, b.turned,
+                                                                  b.quantised, b.quantisation, step.pool);
     RunLinears(alike, n, batch, step.pool);
   }
 }

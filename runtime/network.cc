@@ -46,7 +46,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   linear.rows.n /= spec.stack;
   linear.kernel = options_.kernels->Kernel(linear.rows.type);
   linear.bias = Vector(spec.bias);
-  if (linear.kernel->input.quantise != nullptr) quantised_input_ = Max(quantised_input_, linear.rows.k);
+  if (linear.kernel->input.quantise != nullptr) quantised_row_ = Max(quantised_row_, InputRowBytes(KeyOf(linear), linear.rows.k));
   if (linear.rows.turn != 0) turned_input_ = Max(turned_input_, linear.rows.k);
   const PackedLayout* stored = StoredLayout(header_.tensor(static_cast<uint32_t>(spec.weight)));
   const PackedLayout* wanted = linear.kernel->layout;
@@ -149,8 +149,8 @@ void NetworkWalk::Shared() {
   b.x = arena_.Take<float>("residual", t * m.width);
   if (normed_) b.h = arena_.Take<float>("normed", t * m.width);
   b.y = arena_.Take<float>("block_output", t * m.width);
-  if (quantised_input_ > 0) {
-    b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, QuantisedRowBytes(quantised_input_), -1));
+  if (quantised_row_ > 0) {
+    b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, quantised_row_, -1));
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
   if (turned_input_ > 0) b.turned = arena_.Take<float>("turned_rows", options_.threads * TurnedRowFloats(turned_input_));

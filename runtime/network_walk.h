@@ -62,8 +62,8 @@ class NetworkWalk {
   Arena& arena_;
   Network* network_;
   MixerNeeds needs_;
-  uint64_t quantised_input_ = 0;  // the widest row that is quantised
-  uint64_t turned_input_ = 0;     // and that is turned before
+  uint64_t quantised_row_ = 0;    // bytes of the widest row that is quantised
+  uint64_t turned_input_ = 0;     // numbers of the widest that is turned before
   uint64_t repack_bytes_ = 0;     // for one worker
   bool normed_ = false;           // some rows are normed beside the residual stream
   uint32_t block_ = 0;

@@ -5,6 +5,7 @@
 
 #include "format/linears.h"
 #include "runtime/core/checked.h"
+#include "runtime/core/finite.h"
 
 namespace thimble {
 namespace {
@@ -38,16 +39,6 @@ bool IsFinite32(float value) {
   return (bits & 0x7f800000u) != 0x7f800000u;
 }
 
-// Infinities and NaN have all exponent bits set: the upper half of a float is its bfloat16.
-bool AllFinite(const uint8_t* numbers, uint64_t bytes, size_t element) {
-  for (uint64_t i = 0; i < bytes; i += element) {
-    uint16_t upper;
-    std::memcpy(&upper, numbers + i + element - 2, sizeof upper);
-    if ((upper & 0x7f80u) == 0x7f80u) return false;
-  }
-  return true;
-}
-
 // Tiles of one tensor, one after the other.
 class TileCheck {
  public:
@@ -74,8 +65,13 @@ class TileCheck {
     for (size_t first = 0; first < spec_.rows; first += nr, tile += tile_bytes) {
       const size_t count = spec_.rows - first < nr ? spec_.rows - first : nr;
       layout.unpack_tile(layout.key, rows, tile, count, {memory_, scales, bias});
-      if (rows.type == WeightType::kF32 && !AllFinite(memory_, count * row_bytes, 4)) return Bad(NotFinite(), "data", tile);
-      if (!AllFinite(scales, count * row_scale_bytes, TraitsOf(rows.type).scale_bytes)) return Bad(NotFinite(), "scales", tile);
+      if (rows.type == WeightType::kF32 && FirstNotFinite(memory_, count * row_bytes, 4) != count * row_bytes) {
+        return Bad(NotFinite(), "data", tile);
+      }
+      if (row_scale_bytes != 0 &&
+          FirstScaleNotFinite(rows.type, scales, count, rows.k, count * row_scale_bytes) != count * row_scale_bytes) {
+        return Bad(NotFinite(), "scales", tile);
+      }
       for (size_t j = 0; j < count; ++j) {
         if (!IsFinite32(bias[j])) return Bad(NotFinite(), "bias", tile);
       }

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "ops/linear/block_row.h"
 #include "runtime/core/float16.h"
 
 namespace thimble {
@@ -30,14 +31,31 @@ void DecodeQ4(const WeightRows& rows, uint32_t row, float factor, float* out) {
   }
 }
 
-// By WeightType.
-constexpr void (*kDecode[])(const WeightRows&, uint32_t, float, float*) = {DecodeF32, DecodeQ8, DecodeQ4};
-static_assert(sizeof kDecode / sizeof kDecode[0] == kWeightTypeCount);
+// The row's own floats first, with the operations of GGUF's readers in their order: the same bits.
+void DecodeBlocks(const WeightRows& rows, uint32_t row, float factor, float* out) {
+  const BlockFormat& format = *FormatOf(rows.type);
+  const size_t block_bytes = kBlockColumns / 8 * format.bits, row_scales = static_cast<size_t>(BlockScaleBytes(format, rows.k));
+  const uint8_t* block = static_cast<const uint8_t*>(rows.data) + row * CeilDiv(size_t{rows.k}, size_t{kBlockColumns}) * block_bytes;
+  const BlockScaleRow scales(format, rows.k, static_cast<const uint8_t*>(rows.scales) + row * row_scales);
+  for (size_t start = 0; start < rows.k; start += kBlockColumns, block += block_bytes) {
+    uint8_t codes[kBlockColumns];
+    UnpackBlockCodes(format, block, codes);
+    for (size_t i = start; i < rows.k && i < start + kBlockColumns; ++i) {
+      const float value = scales.Scale(i / format.group) * static_cast<float>(BlockValue(format, codes[i - start]));
+      out[i] = (format.minimum ? value + scales.Minimum(i / format.group) : value) * factor;
+    }
+  }
+}
 
 }  // namespace
 
 void DecodeWeightRow(const WeightRows& rows, uint32_t row, float factor, float* out) {
-  kDecode[static_cast<size_t>(rows.type)](rows, row, factor, out);
+  switch (rows.type) {
+    case WeightType::kF32: return DecodeF32(rows, row, factor, out);
+    case WeightType::kQ8: return DecodeQ8(rows, row, factor, out);
+    case WeightType::kQ4: return DecodeQ4(rows, row, factor, out);
+    default: return DecodeBlocks(rows, row, factor, out);
+  }
 }
 
 }  // namespace thimble

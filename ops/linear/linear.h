@@ -25,7 +25,8 @@ struct ThreadPool;
 // a RowBatch points to.
 inline constexpr size_t kLinearSlackBytes = 64;
 
-// The portable layout, not owned. `scales`: float[n] (kQ8), bfloat16[n][ceil(k / block)] (kQ4), null (kF32).
+// The portable layout, not owned. `scales`: float[n] (kQ8), bfloat16[n][ceil(k / block)] (kQ4), null (kF32),
+// bytes of the block types.
 // `data` and `scales` need the natural alignment of their elements.
 struct WeightRows {
   WeightType type = WeightType::kF32;
@@ -38,7 +39,7 @@ struct WeightRows {
 };
 
 // T input rows of K floats, not owned, `x_stride` floats apart. When a kernel wants quantised rows, `q` holds
-// them, QuantisedRowBytes(k) apart, and `quantisation` their parameters, both as QuantiseRows() leaves them.
+// them, InputRowBytes() apart, and `quantisation` their parameters, both as QuantiseRows() leaves them.
 struct RowBatch {
   const float* x = nullptr;
   size_t x_stride = 0;
@@ -53,25 +54,32 @@ struct RowBatch {
 constexpr size_t QuantisedRowBytes(size_t k) { return RoundUp(k, 128) + 64; }
 constexpr size_t QuantisedRowsBytes(size_t t, size_t k) { return t * QuantisedRowBytes(k); }
 constexpr size_t QuantisedParameterCount(size_t t) { return t + 16; }
+// The same of rows with a scale per block of 32, which carry their BlockInput behind their bytes.
+constexpr size_t BlockInputsAt(size_t k) { return RoundUp(k, 64); }
+constexpr size_t BlockRowBytes(size_t k) { return BlockInputsAt(k) + RoundUp(CeilDiv(k, kBlockColumns) * sizeof(BlockInput), 64); }
 
 // What rows must be for a layer to read them. Jobs with equal keys share the prepared rows.
 struct InputKey {
   QuantiseRowFn quantise = nullptr;  // what makes RowBatch::q; null: RowBatch::x is read
   uint32_t turn = 0;                 // of the layer's weights: rows are turned before they are quantised
+  uint32_t block = 0;                // numbers to a scale: 32 (BlockInput); 0: all of the row
   friend bool operator==(const InputKey&, const InputKey&) = default;
 };
 
-// The portable row, of signed bytes.
+// Bytes from row to row of what the key makes.
+constexpr size_t InputRowBytes(const InputKey& key, size_t k) { return key.block != 0 ? BlockRowBytes(k) : QuantisedRowBytes(k); }
+
+// The portable rows, of signed bytes: with one scale, and with one per block of 32.
+RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
-// `quantise` is that of the kernels that will run. Fills q[QuantisedRowsBytes(t, k)] and quantisation[QuantisedParameterCount(t)] and returns the batch that
-// refers to x, q and quantisation. Asymmetric, one range per row; the range always includes zero.
-RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
-                      RowQuantisation* quantisation, ThreadPool* pool);
-// The same of rows that are turned first, by the table's `turn`; `turned`: TurnedRowFloats(k) for each worker of the pool.
+// `key` is that of the layers that will run. Fills q[t * InputRowBytes(key, k)] and quantisation[QuantisedParameterCount(t)] and returns
+// the batch that refers to x, q and quantisation. Rows of a key that is turned are turned first, by the table's `turn`, in
+// `turned`: TurnedRowFloats(k) for each worker of the pool; null for the others.
+// Without blocks: asymmetric, one range per row; the range always includes zero.
 constexpr size_t TurnedRowFloats(size_t k) { return RoundUp(k, 16); }
-RowBatch QuantiseTurnedRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
-                            RowQuantisation* quantisation, ThreadPool* pool);
+RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
+                      RowQuantisation* quantisation, ThreadPool* pool);
 
 // The batch of plain float rows for the kernels that take those.
 inline RowBatch FloatRows(const float* x, size_t x_stride, size_t t, size_t k) {
@@ -101,6 +109,7 @@ struct LinearKernel {
   uint32_t row_tile;           // rows and columns of one task
   uint32_t column_tile;        // a multiple of the layout's nr
   void (*run)(const LinearTile& tile);
+  void (*blocks)(const BlockGemm*) = nullptr;  // of block types: what `run` calls
 };
 
 // A layer ready to run. `rows.data` and `rows.scales` may be null when `packed` is set; n, k and block are
@@ -112,7 +121,7 @@ struct Linear {
   const void* packed = nullptr;
 };
 
-inline InputKey KeyOf(const Linear& op) { return {op.kernel->input.quantise, op.rows.turn}; }
+inline InputKey KeyOf(const Linear& op) { return {op.kernel->input.quantise, op.rows.turn, op.kernel->input.block}; }
 
 // y[t, n] for all rows of x, `y_stride` floats apart. y overlaps nothing that is read. pool null: this thread
 // only.

@@ -22,6 +22,29 @@ enum class RowPlace { kAlone, kFirstOfPair, kSecondOfPair };
 // second of a pair gets its own q, too; the pair begins `padded` bytes before it.
 typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
+// The input of block types (runtime/core/block_format.h): signed bytes with a scale for each 32 numbers, x is about q * scale, q in
+// [-127, 127]. A QuantiseRowFn for them gets `padded`, a multiple of 64 from k up, writes q[padded], zero beyond k, and behind them
+// one of these for each block of 32; what it returns is not used.
+struct BlockInput {
+  float scale;
+  float scaled_sum;      // scale * (sum of q)
+  int32_t offset;        // -128 * (sum of q): what kernels subtract whose weights are unsigned
+  int32_t first_offset;  // of the block's first 16
+};
+
+// Tiles of 16 channels of a block type (ops/linear/packing/pack_blocks.cc) against such rows.
+struct BlockGemm {
+  const uint8_t* w;  // of the first tile, 64-byte aligned
+  size_t tile_bytes;
+  size_t k;
+  const uint8_t* q;
+  size_t q_stride;
+  size_t inputs;     // where a row's BlockInput are, in bytes from its beginning
+  size_t rows, columns;
+  float* y;
+  size_t y_stride;
+};
+
 // Turn() of turn.h, with its bits.
 typedef void (*TurnFn)(float* x, size_t count, size_t block);
 

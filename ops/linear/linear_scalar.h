@@ -9,5 +9,7 @@ namespace thimble {
 extern const LinearKernel kLinearF32Scalar;
 extern const LinearKernel kLinearQ8Scalar;
 extern const LinearKernel kLinearQ4Scalar;
+// Of the block types, in the order of kBlockFormats.
+extern const LinearKernel kLinearBlocksScalar[kBlockTypeCount];
 
 }  // namespace thimble

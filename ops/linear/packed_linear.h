@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/linear/linear_kernel.h"
+#include "ops/linear/packing/packers.h"
 #include "ops/linear/packing/layouts.h"
 
 namespace thimble {
@@ -42,6 +43,35 @@ constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row
           .row_tile = row_tile,
           .column_tile = kGemmColumnTile,
           .run = RunPackedLinear<kLayout, kGemm>};
+}
+
+// Any block type: the kernel of the tile's layer.
+inline void RunBlockLinear(const LinearTile& tile) {
+  const WeightRows& rows = tile.op->rows;
+  const size_t tile_bytes = static_cast<size_t>(BlockTileBytes(*FormatOf(rows.type), rows.k)), q_stride = BlockRowBytes(rows.k);
+  const BlockGemm gemm = {.w = static_cast<const uint8_t*>(tile.op->packed) + tile.column_begin / 16 * tile_bytes,
+                          .tile_bytes = tile_bytes,
+                          .k = rows.k,
+                          .q = reinterpret_cast<const uint8_t*>(tile.x->q) + tile.row_begin * q_stride,
+                          .q_stride = q_stride,
+                          .inputs = BlockInputsAt(rows.k),
+                          .rows = tile.row_end - tile.row_begin,
+                          .columns = tile.column_end - tile.column_begin,
+                          .y = tile.y + tile.row_begin * tile.y_stride + tile.column_begin,
+                          .y_stride = tile.y_stride};
+  tile.op->kernel->blocks(&gemm);
+}
+
+template <WeightType kType>
+constexpr LinearKernel BlockLinear(const char* name, QuantiseRowFn quantise_blocks, void (*gemm)(const BlockGemm*)) {
+  return {.name = name,
+          .type = kType,
+          .layout = &kBlocks16c4<kType>,
+          .input = {.quantise = quantise_blocks, .turn = 0, .block = kBlockColumns},
+          .row_tile = kGemmRowTile,
+          .column_tile = kGemmColumnTile,
+          .run = RunBlockLinear,
+          .blocks = gemm};
 }
 
 }  // namespace thimble

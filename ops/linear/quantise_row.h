@@ -1,6 +1,8 @@
 // The quantisation of one row, for any vector width: included after `#define THIMBLE_LANES 4|8|16`. Everything
 // is static, since each file that includes it may be compiled for another instruction set. Same operations at
 // every width: same bits.
+#pragma once
+
 #ifndef THIMBLE_LANES
 #error "define THIMBLE_LANES"
 #endif

@@ -6,12 +6,17 @@
 #include "ops/pool/parallel_rows.h"
 
 #define THIMBLE_LANES 4
+#include "ops/linear/quantise_blocks.h"
 #include "ops/linear/quantise_row.h"
 
 namespace thimble {
 
 RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0>(x, k, padded, q);
+}
+
+RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseBlockLanes(x, k, padded, q);
 }
 
 namespace {
@@ -21,38 +26,27 @@ RowPlace PlaceOf(size_t row, size_t t) {
   return row + 1 == t ? RowPlace::kAlone : RowPlace::kFirstOfPair;
 }
 
-RowBatch Finish(const float* x, size_t x_stride, size_t t, size_t k, int8_t* q, RowQuantisation* quantisation) {
+}  // namespace
+
+RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
+                      RowQuantisation* quantisation, ThreadPool* pool) {
+  const size_t row_bytes = InputRowBytes(key, k), padded = key.block != 0 ? BlockInputsAt(k) : row_bytes;
+  // Turning is as much work again.
+  ForRowsByWorker(pool, t, key.turn != 0 ? 2 * k : k, [&](size_t first, size_t count, size_t worker) {
+    for (size_t row = first; row < first + count; ++row) {
+      const float* from = x + row * x_stride;
+      if (key.turn != 0) {
+        float* own = turned + worker * TurnedRowFloats(k);
+        std::memcpy(own, from, k * sizeof(float));
+        turn(own, k, key.turn);
+        from = own;
+      }
+      quantisation[row] = key.quantise(from, k, padded, q + row * row_bytes, PlaceOf(row, t));
+    }
+  });
   // Tiles with fewer rows than a kernel computes read on here; what they find must be the last row's.
   for (size_t i = t; t > 0 && i < QuantisedParameterCount(t); ++i) quantisation[i] = quantisation[t - 1];
   return {.x = x, .x_stride = x_stride, .t = t, .k = k, .q = q, .quantisation = quantisation};
-}
-
-}  // namespace
-
-RowBatch QuantiseRows(QuantiseRowFn quantise, const float* x, size_t x_stride, size_t t, size_t k, int8_t* q,
-                      RowQuantisation* quantisation, ThreadPool* pool) {
-  const size_t row_bytes = QuantisedRowBytes(k);
-  ForRows(pool, t, k, [&](size_t first, size_t count) {
-    for (size_t row = first; row < first + count; ++row) {
-      quantisation[row] = quantise(x + row * x_stride, k, row_bytes, q + row * row_bytes, PlaceOf(row, t));
-    }
-  });
-  return Finish(x, x_stride, t, k, q, quantisation);
-}
-
-RowBatch QuantiseTurnedRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
-                            RowQuantisation* quantisation, ThreadPool* pool) {
-  const size_t row_bytes = QuantisedRowBytes(k);
-  // Twice the work of a row that is quantised alone.
-  ForRowsByWorker(pool, t, 2 * k, [&](size_t first, size_t count, size_t worker) {
-    float* own = turned + worker * TurnedRowFloats(k);
-    for (size_t row = first; row < first + count; ++row) {
-      std::memcpy(own, x + row * x_stride, k * sizeof(float));
-      turn(own, k, key.turn);
-      quantisation[row] = key.quantise(own, k, row_bytes, q + row * row_bytes, PlaceOf(row, t));
-    }
-  });
-  return Finish(x, x_stride, t, k, q, quantisation);
 }
 
 }  // namespace thimble

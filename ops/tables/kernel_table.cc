@@ -18,6 +18,7 @@ constinit const KernelTable kScalarTable = {
     .description = "portable reference, any CPU, weights used in place",
     .supported = [](const CpuFeatures&) { return true; },
     .linear = {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar},
+    .blocks = kLinearBlocksScalar,
     .attention = &kAttentionScalar,
     .activate = ActivatePortable,
     .turn = Turn,
@@ -40,12 +41,11 @@ constinit const KernelTable* const kTables[] = {
 }  // namespace
 
 const LinearKernel* KernelTable::Kernel(WeightType type) const {
-  for (const KernelTable* table : {this, &kScalarTable}) {
-    for (const LinearKernel* kernel : table->linear) {
-      if (kernel != nullptr && kernel->type == type) return kernel;
-    }
+  if (FormatOf(type) != nullptr) {
+    return (blocks != nullptr ? blocks : kScalarTable.blocks) + (static_cast<size_t>(type) - static_cast<size_t>(WeightType::kQ8_0));
   }
-  return nullptr;
+  const LinearKernel* kernel = linear[static_cast<size_t>(type)];
+  return kernel != nullptr ? kernel : kScalarTable.linear[static_cast<size_t>(type)];
 }
 
 std::span<const KernelTable* const> AllKernelTables() { return kTables; }

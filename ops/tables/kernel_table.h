@@ -29,7 +29,8 @@ struct KernelTable {
   const char* name;         // "scalar", "neon", "neondot", "neoni8mm", "avx2", "avxvnni", "avx512vnni"
   const char* description;  // one line: what it needs
   bool (*supported)(const CpuFeatures& cpu);
-  const LinearKernel* linear[kWeightTypeCount];  // of one weight type each; null: no more
+  const LinearKernel* linear[3];  // of f32, q8 and q4; null: the scalar one
+  const LinearKernel* blocks = nullptr;     // [kBlockTypeCount], in the order of kBlockFormats; null: the scalar ones
   const AttentionKernel* attention;              // over int8 cache rows
   ActivateFn activate;
   TurnFn turn;

@@ -16,6 +16,11 @@ constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx5
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
     "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
+#define THIMBLE_KERNEL(Name, index) \
+  BlockLinear<WeightType::k##Name>("linear_" #Name "__avx512vnni", QuantiseBlocksAvx512, Linear##Name##Avx512Vnni),
+constinit const LinearKernel kBlocksAvx512Vnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
+#undef THIMBLE_KERNEL
+
 }  // namespace
 
 constinit const KernelTable kAvx2Table = {
@@ -23,6 +28,7 @@ constinit const KernelTable kAvx2Table = {
     .description = "AVX2 and FMA3",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx2_fma; },
     .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2},
+    .blocks = nullptr,
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
@@ -33,6 +39,7 @@ constinit const KernelTable kAvxVnniTable = {
     .description = "AVX-VNNI for q8 and attention; f32 and q4 as avx2",
     .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
     .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2},
+    .blocks = nullptr,
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
@@ -43,6 +50,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .description = "AVX-512 F, BW, DQ, VL and VNNI",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx512vnni; },
     .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni},
+    .blocks = kBlocksAvx512Vnni,
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,
     .turn = TurnAvx512,

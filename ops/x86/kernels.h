@@ -5,6 +5,7 @@
 #include "ops/attention/attention_float_kernel.h"
 #include "ops/attention/attention_kernel.h"
 #include "ops/linear/linear_kernel.h"
+#include "runtime/core/block_format.h"
 
 namespace thimble {
 
@@ -21,6 +22,12 @@ void LinearQ8Avx512Vnni(const PackedGemm* gemm);
 RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 // Rows of q + 128.
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+
+// Layouts kBlocks16c4.
+#define THIMBLE_DECLARE(Name, index) void Linear##Name##Avx512Vnni(const BlockGemm* gemm);
+THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
+#undef THIMBLE_DECLARE
+RowQuantisation QuantiseBlocksAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // TurnFn.
 void TurnAvx2(float* x, size_t count, size_t block);

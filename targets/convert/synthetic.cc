@@ -167,7 +167,7 @@ void SetTypes(const SyntheticOptions& options, Builder& b) {
     const TensorRole role = b.fills[i].role;
     const bool is_head = role == TensorRole::kHead || (role == TensorRole::kTable && b.model.spec.output.tied);
     spec.type = role == TensorRole::kExact ? WeightType::kF32 : is_head ? head : options.weights;
-    spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
+    spec.block = spec.type == WeightType::kQ4 ? options.block : FormatOf(spec.type) != nullptr ? kBlockColumns : 0;
     const bool looked_up = role == TensorRole::kTable && !is_head;
     const uint32_t turn = TurnBlock(spec.cols);
     spec.turn = options.turn && spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;
@@ -199,10 +199,18 @@ class Generator {
       case WeightType::kQ4:
         Nibbles(spec, data_bytes, data);
         break;
+      default:
+        Chunks(data_bytes, [&](size_t n) { Bytes(n, data, false); });
+        break;
     }
     writer_.EndSegment();
     if (scale_bytes == 0) return;
     writer_.BeginSegment(writer_.ScaleSegment(index));
+    if (FormatOf(spec.type) != nullptr) {
+      BlockScaleRows(spec, spread, scales);
+      writer_.EndSegment();
+      return;
+    }
     // Deviation of uniform int8 in [-127, 127], and of nibbles 0..15. The latter mean -0.5; scales of both signs
     // take that out of the sums.
     if (spec.type == WeightType::kQ8) {
@@ -238,6 +246,44 @@ class Generator {
       if (spec.cols % 2 != 0) row[spec.cols / 2] = static_cast<uint8_t>((row[spec.cols / 2] & 15) | 0x80);
       std::memset(row + (spec.cols + 1) / 2, 0x88, row_bytes - (spec.cols + 1) / 2);
       writer_.Append(row, row_bytes);
+    }
+  }
+
+  // Rows of scales (runtime/core/weight_type.h), of both signs, that give weights of that deviation; minimums that make their mean 0.
+  void BlockScaleRows(const TensorSpec& spec, float spread, Random& random) {
+    const BlockFormat& f = *FormatOf(spec.type);
+    const size_t groups = static_cast<size_t>(BlockGroups(f, spec.cols)), supers = static_cast<size_t>(SuperBlocks(spec.cols));
+    const size_t row_bytes = static_cast<size_t>(BlockScaleBytes(f, spec.cols)), codes = size_t{1} << f.bits;
+    double mean = 0, squares = 0;
+    for (size_t c = 0; c < codes; ++c) {
+      const double v = f.codebook != nullptr ? f.codebook[c] : f.bits == 8 ? static_cast<int8_t>(c) : static_cast<double>(c) - f.zero;
+      mean += v / static_cast<double>(codes);
+      squares += v * v / static_cast<double>(codes);
+    }
+    const float scale = spread / static_cast<float>(std::sqrt(f.minimum ? squares - mean * mean : squares));
+    std::vector<uint8_t> row(row_bytes);
+    const auto half = [&](size_t at, float value) {
+      const uint16_t bits = FloatToHalf(value);
+      std::memcpy(row.data() + 2 * at, &bits, sizeof bits);
+    };
+    for (uint32_t r = 0; r < spec.rows; ++r) {
+      const uint64_t signs = random.Next();
+      for (size_t g = 0; f.scales == BlockScales::kHalf && g < groups; ++g) {
+        const float signed_scale = (signs >> g % 64 & 1) != 0 ? scale : -scale;
+        half(g, signed_scale);
+        if (f.minimum) half(groups + g, static_cast<float>(-mean) * signed_scale);
+      }
+      for (size_t s = 0; f.scales == BlockScales::kSuper && s < supers; ++s) {
+        const float signed_scale = ((signs >> s % 64 & 1) != 0 ? scale : -scale) / 48;  // times 32 to 63
+        half(s, signed_scale);
+        if (f.minimum) half(supers + s, static_cast<float>(-mean) * signed_scale);
+      }
+      uint8_t* bytes = row.data() + (f.scales == BlockScales::kSuper ? supers * (f.minimum ? 4 : 2) : 0);
+      for (size_t g = 0; f.scales != BlockScales::kHalf && g < groups; ++g) {
+        bytes[g] = static_cast<uint8_t>(f.scales == BlockScales::kSuper ? 32 + (signs >> g % 59 & 31) : 128 + std::lround(std::log2(scale)));
+        if (f.minimum) bytes[groups + g] = bytes[g];
+      }
+      writer_.Append(row.data(), row.size());
     }
   }
 

@@ -11,6 +11,7 @@ TEST_CASE("blocks that a weight type knows") {
     CHECK(IsWeightBlock(WeightType::kF32, block) == (block == 0));
     CHECK(IsWeightBlock(WeightType::kQ8, block) == (block == 0));
     CHECK(IsWeightBlock(WeightType::kQ4, block) == (block == 32 || block == 64 || block == 128));
+    CHECK(IsWeightBlock(WeightType::kQ6_K, block) == (block == 32));
   }
 }
 
@@ -51,8 +52,33 @@ TEST_CASE("weight bytes refuse to wrap") {
   CHECK_FALSE(WeightDataBytes(WeightType::kQ4, big, 32, 32, &bytes));
   CHECK_FALSE(WeightScaleBytes(WeightType::kQ8, big, 1, 0, &bytes));
   CHECK_FALSE(WeightScaleBytes(WeightType::kQ4, big, 64, 32, &bytes));
-  CHECK_FALSE(WeightDataBytes(static_cast<WeightType>(7), 1, 1, 0, &bytes));
-  CHECK_FALSE(WeightScaleBytes(static_cast<WeightType>(7), 1, 1, 0, &bytes));
+  CHECK_FALSE(WeightDataBytes(static_cast<WeightType>(kWeightTypeCount), 1, 1, 0, &bytes));
+  CHECK_FALSE(WeightScaleBytes(static_cast<WeightType>(kWeightTypeCount), 1, 1, 0, &bytes));
   REQUIRE(WeightDataBytes(WeightType::kQ8, uint64_t{1} << 32, (uint64_t{1} << 32) - 1, 0, &bytes));
   CHECK(bytes == 0xffffffff00000000u);
+}
+
+TEST_CASE("block types take what the formats of GGUF take, or 5 % more") {
+  // Bits of a weight where K is a multiple of 256: in GGUF, and of what we add.
+  struct Bits {
+    WeightType type;
+    double gguf, ours;
+  };
+  for (const Bits& b : {Bits{WeightType::kQ8_0, 8.5, 8.5}, Bits{WeightType::kQ4_0, 4.5, 4.5}, Bits{WeightType::kQ4_1, 5.0, 5.0},
+                        Bits{WeightType::kQ5_0, 5.5, 5.5}, Bits{WeightType::kQ5_1, 6.0, 6.0}, Bits{WeightType::kQ2_K, 2.625, 3.125},
+                        Bits{WeightType::kQ3_K, 3.4375, 3.5625}, Bits{WeightType::kQ4_K, 4.5, 4.625}, Bits{WeightType::kQ5_K, 5.5, 5.625},
+                        Bits{WeightType::kQ6_K, 6.5625, 6.5625}, Bits{WeightType::kIQ4_NL, 4.5, 4.5}, Bits{WeightType::kIQ4_XS, 4.25, 4.3125},
+                        Bits{WeightType::kMXFP4, 4.25, 4.25}}) {
+    INFO(WeightTypeName(b.type));
+    uint64_t data = 0, scales = 0;
+    REQUIRE(WeightDataBytes(b.type, 4, 512, 32, &data));
+    REQUIRE(WeightScaleBytes(b.type, 4, 512, 32, &scales));
+    CHECK(static_cast<double>(data + scales) * 8 / (4 * 512) == b.ours);
+    if (b.type != WeightType::kQ2_K) CHECK(b.ours <= 1.05 * b.gguf);
+    // A row that is no multiple of a block, or of a super block; bytes are even.
+    REQUIRE(WeightDataBytes(b.type, 1, 257, 32, &data));
+    REQUIRE(WeightScaleBytes(b.type, 1, 257, 32, &scales));
+    CHECK(data == 9 * 4 * FormatOf(b.type)->bits);
+    CHECK(scales % 2 == 0);
+  }
 }

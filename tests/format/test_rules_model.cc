@@ -271,7 +271,7 @@ TEST_CASE("tensor rules: what only a changed header can break") {
   CHECK(PlaceOf(with_scales.Parse().status()) == "tensor 0 scale_segment");
 
   HeaderImage type(d);
-  type.Set<uint8_t>(type.root().tensors()->Get(0), fb::Tensor::VT_TYPE, 3);
+  type.Set<uint8_t>(type.root().tensors()->Get(0), fb::Tensor::VT_TYPE, kWeightTypeCount);
   CHECK(type.Parse().status().code == Code::kUnsupported);
   CHECK(PlaceOf(type.Parse().status()) == "tensor 0 type");
 

@@ -110,6 +110,24 @@ TEST_CASE("the scalar layers have the same bits everywhere") {
   CHECK(sum.value() == 0x9f95fd4df99d73a8u);
 }
 
+TEST_CASE("the scalar layers of block types have the same bits everywhere") {
+  Random random(46);
+  Checksum sum;
+  for (const LinearKernel& kernel : kLinearBlocksScalar) {
+    const uint32_t n = 50, k = 301;
+    const size_t t = 19;
+    const Weights weights(random, kernel.type, n, k, 32);
+    const std::vector<float> bias = random.Normals(n);
+    const Layer layer(&kernel, weights, bias.data());
+    Rows rows(random.Normals(t * k), t, k);
+    std::vector<float> y(t * n);
+    RunLinear(layer.op(), rows.For(&kernel), y.data(), n, nullptr);
+    for (size_t row = 0; row < t; ++row) sum.Add(rows.batch().q + row * BlockRowBytes(k), BlockInputsAt(k) + CeilDiv(k, 32) * sizeof(BlockInput));
+    sum.Add(y);
+  }
+  CHECK(sum.value() == 0xf77d422dbcb83ca4u);
+}
+
 TEST_CASE("attention has the same bits everywhere") {
   Random random(44);
   Checksum sum;

@@ -23,7 +23,7 @@ TEST_CASE("weight sizes") {
   CHECK_FALSE(WeightDataBytes(WeightType::kF32, UINT64_MAX / 2, 5, 0, &bytes));
   CHECK_FALSE(WeightDataBytes(WeightType::kF32, 1, UINT64_MAX, 0, &bytes));
   CHECK_FALSE(WeightScaleBytes(WeightType::kQ8, UINT64_MAX / 2, 5, 0, &bytes));
-  CHECK_FALSE(WeightDataBytes(static_cast<WeightType>(9), 1, 1, 0, &bytes));
+  CHECK_FALSE(WeightDataBytes(static_cast<WeightType>(kWeightTypeCount), 1, 1, 0, &bytes));
   CHECK(IsWeightBlock(WeightType::kQ4, 64));
   CHECK_FALSE(IsWeightBlock(WeightType::kQ4, 16));
   CHECK_FALSE(IsWeightBlock(WeightType::kQ8, 32));

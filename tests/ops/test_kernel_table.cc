@@ -4,8 +4,10 @@
 
 #include "ops/tables/kernel_table.h"
 #include "ops/linear/packing/layouts.h"
+#include "tests/ops/weights.h"
 
 using namespace thimble;
+using namespace thimble::test;
 
 TEST_CASE("the scalar table is first and runs everywhere") {
   CHECK(std::strcmp(AllKernelTables().front()->name, "scalar") == 0);
@@ -21,7 +23,7 @@ TEST_CASE("tables are complete and named once") {
     CHECK(FindKernelTable(table->name) == table);
     REQUIRE(table->attention != nullptr);
     best_is_listed |= table == BestKernelTable(cpu);
-    for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    for (const WeightType type : AllWeightTypes()) {
       const LinearKernel* kernel = table->Kernel(type);
       REQUIRE(kernel != nullptr);
       // The list that writes files for other machines knows what this kernel reads.
@@ -35,7 +37,7 @@ TEST_CASE("tables are complete and named once") {
         CHECK(kernel->column_tile % kernel->layout->key.nr == 0);
       }
       // One region runs layers with one input key together.
-      for (const WeightType other : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+      for (const WeightType other : AllWeightTypes()) {
         if (table->Kernel(other)->input == kernel->input) CHECK(table->Kernel(other)->row_tile == kernel->row_tile);
       }
     }
@@ -57,9 +59,9 @@ TEST_CASE("a weight type that a table does not list is read by the portable kern
 
 TEST_CASE("packed sizes that overflow are recognisable") {
   for (const PackedLayout* layout : AllPackedLayouts()) {
-    const uint32_t block = layout->type == WeightType::kQ4 ? 32 : 0;
+    const uint32_t block = BlockFor(layout->type, 32);
     const uint64_t bytes = PackedBytes(*layout, UINT32_MAX, UINT32_MAX, block);
     if (layout->type == WeightType::kF32) CHECK(bytes == UINT64_MAX);
-    CHECK(bytes >= uint64_t{UINT32_MAX} * UINT32_MAX / 2);
+    CHECK(bytes >= uint64_t{UINT32_MAX} / 8 * UINT32_MAX * TraitsOf(layout->type).value_bits);
   }
 }

@@ -19,7 +19,7 @@ void ForEveryKernel(F f) {
   const CpuFeatures cpu = DetectCpu();
   for (const KernelTable* table : AllKernelTables()) {
     if (!table->supported(cpu)) continue;
-    for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    for (const WeightType type : AllWeightTypes()) {
       INFO("kernel " << table->Kernel(type)->name);
       f(table->Kernel(type), type);
     }
@@ -160,6 +160,13 @@ TEST_CASE("packed blocks have the sizes that the layouts say") {
         CHECK(PackedBytes(*layout, 128, 256, 128) == 128 * (128 + 4 + 8));
         CHECK(PackedBytes(*layout, 1, 1, 32) == PackedBytes(*layout, layout->key.nr, 32, 32));
         break;
+      default: {
+        // Codes, and scales of 16 channels and 256 columns rounded up to 64 bytes; a bias.
+        const BlockFormat& f = *FormatOf(layout->type);
+        const uint64_t scales = 16 * BlockScaleBytes(f, 256);
+        CHECK(PackedBytes(*layout, 128, 512, 32) == 8 * (64 + 2 * (16 * 32 * f.bits + RoundUp(scales, 64))));
+        break;
+      }
     }
   }
 }

@@ -17,7 +17,7 @@ struct Shape {
   uint32_t n, k, block;
 };
 
-constexpr Shape kShapes[] = {{1, 1, 32}, {16, 64, 64}, {33, 195, 32}, {17, 130, 128}, {50, 31, 64}};
+constexpr Shape kShapes[] = {{1, 1, 32}, {16, 64, 64}, {33, 195, 32}, {17, 130, 128}, {50, 31, 64}, {18, 700, 32}};
 
 std::vector<uint8_t> Pack(const PackedLayout& layout, const WeightRows& rows, const float* bias,
                           ThreadPool* pool = nullptr) {
@@ -53,9 +53,9 @@ TEST_CASE("packing: keys and tables are complete, and named once") {
   }
   for (const TablePacking& table : AllTablePackings()) {
     CHECK(FindTablePacking(table.name) == &table);
-    for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    for (const WeightType type : AllWeightTypes()) {
       const PackedLayout* layout = table.Layout(type);
-      CHECK((layout == nullptr) == (std::strcmp(table.name, "portable") == 0));
+      if (FormatOf(type) == nullptr) CHECK((layout == nullptr) == (std::strcmp(table.name, "portable") == 0));
       if (layout == nullptr) continue;
       CHECK(layout->type == type);
       CHECK(std::find(AllPackedLayouts().begin(), AllPackedLayouts().end(), layout) != AllPackedLayouts().end());
@@ -83,6 +83,7 @@ TEST_CASE("packing: rows come back as they were, and rows are read in place") {
       std::vector<uint8_t> data(data_bytes), scales(scale_bytes);
       std::vector<float> bias_out(rows.n);
       const WeightRows described = {.type = rows.type, .n = rows.n, .k = rows.k, .block = rows.block};
+      std::fill(scales.begin(), scales.end(), uint8_t{0xa5});
       UnpackRows(layout, described, packed.data(), 0, rows.n, {data.data(), scales.data(), bias_out.data()}, pool.get());
       CHECK(Equal(data.data(), rows.data, data_bytes));
       CHECK(Equal(scales.data(), rows.scales, scale_bytes));
@@ -138,6 +139,19 @@ TEST_CASE("packing: the bytes of a layout never change") {
       {&kQ4x8c8, 0xe796ba47eea9da8f},
       {&kQ4x16c1, 0xff94774a56bd41c0},
       {&kQ4x16c4, 0xdf121e569d5d6ecf},
+      {&kBlocks16c4<WeightType::kQ8_0>, 0x252e38ed4deafc34},
+      {&kBlocks16c4<WeightType::kQ4_0>, 0xce661f56bd1f258d},
+      {&kBlocks16c4<WeightType::kQ4_1>, 0x1a692abbe6e582dc},
+      {&kBlocks16c4<WeightType::kQ5_0>, 0x1d21ee61902eb32c},
+      {&kBlocks16c4<WeightType::kQ5_1>, 0x198c6332d6908ec6},
+      {&kBlocks16c4<WeightType::kQ2_K>, 0x9ef1b28ab582a3d8},
+      {&kBlocks16c4<WeightType::kQ3_K>, 0x274d2203c25c263},
+      {&kBlocks16c4<WeightType::kQ4_K>, 0x3193642beb076b1f},
+      {&kBlocks16c4<WeightType::kQ5_K>, 0xd4d191946e6a8adb},
+      {&kBlocks16c4<WeightType::kQ6_K>, 0x74468db9ed83e8fa},
+      {&kBlocks16c4<WeightType::kIQ4_NL>, 0xd8b772bf9fb2425},
+      {&kBlocks16c4<WeightType::kIQ4_XS>, 0x96f751849e2e6cdf},
+      {&kBlocks16c4<WeightType::kMXFP4>, 0x5be2d548f9948bd6},
   };
   ForEveryLayout([&](const PackedLayout& layout) {
     Random random(33);

@@ -45,7 +45,7 @@ TEST_CASE("rows quantised by several threads are those of one", "[threads]") {
       for (size_t i = 0; i < 2; ++i) {
         q[i].resize(QuantisedRowsBytes(t, k) + kLinearSlackBytes);
         parameters[i].resize(QuantisedParameterCount(t));
-        QuantiseRows(table->Kernel(WeightType::kQ8)->input.quantise, x.data(), k, t, k, q[i].data(), parameters[i].data(),
+        QuantiseRows(table->Kernel(WeightType::kQ8)->input, nullptr, x.data(), k, t, k, nullptr, q[i].data(), parameters[i].data(),
                      i == 0 ? nullptr : pool);
       }
       CHECK(q[0] == q[1]);

@@ -90,3 +90,56 @@ TEST_CASE("every table quantises rows to the bits of the portable one, flipped w
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("rows of blocks: each within half a step of its own block, with their sums") {
+  Random random(16);
+  Worst worst;
+  size_t wrong = 0;
+  for (size_t round = 0; round < 200; ++round) {
+    const size_t k = random.Integer(1, 400), padded = BlockInputsAt(k);
+    std::vector<float> x = random.Normals(k, random.Pick({1.0f, 1e-6f, 1e6f}));
+    for (size_t i = 0; i < k; i += 97) x[random.Integer(0, k - 1)] *= 1000.0f;  // other blocks do not suffer
+    std::vector<int8_t> row(BlockRowBytes(k), 99);
+    QuantiseBlocks(x.data(), k, padded, row.data(), RowPlace::kAlone);
+    const BlockInput* inputs = reinterpret_cast<const BlockInput*>(row.data() + padded);
+    for (size_t b = 0; b * 32 < k; ++b) {
+      int32_t sum = 0, first = 0;
+      for (size_t i = b * 32; i < b * 32 + 32; ++i) {
+        sum += row[i];
+        if (i < b * 32 + 16) first += row[i];
+        if (i < k) worst.See(std::fabs(row[i] * double{inputs[b].scale} - double{x[i]}) / double{inputs[b].scale});
+      }
+      wrong += inputs[b].offset != -128 * sum || inputs[b].first_offset != -128 * first;
+      wrong += inputs[b].scaled_sum != inputs[b].scale * static_cast<float>(sum);
+    }
+    for (size_t i = k; i < padded; ++i) wrong += row[i] != 0;
+  }
+  CHECK(wrong == 0);
+  CHECK(worst.error < 0.5001);
+}
+
+TEST_CASE("every table quantises blocks to the bits of the portable row") {
+  Random random(17);
+  const CpuFeatures cpu = DetectCpu();
+  size_t wrong = 0;
+  for (size_t round = 0; round < 200; ++round) {
+    const size_t k = random.Integer(1, 400), padded = BlockInputsAt(k);
+    std::vector<float> x = random.Normals(k, random.Pick({1.0f, 0.0f, 1e-35f, 1e30f}));
+    if (round % 5 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::quiet_NaN();
+    if (round % 7 == 0) x[random.Integer(0, k - 1)] = std::numeric_limits<float>::infinity();
+    std::vector<int8_t> expected(BlockRowBytes(k)), q(BlockRowBytes(k));
+    QuantiseBlocks(x.data(), k, padded, expected.data(), RowPlace::kAlone);
+    for (const KernelTable* table : AllKernelTables()) {
+      if (!table->supported(cpu)) continue;
+      table->Kernel(WeightType::kQ8_0)->input.quantise(x.data(), k, padded, q.data(), RowPlace::kAlone);
+      const size_t used = padded + CeilDiv(k, 32) * sizeof(BlockInput);
+      if (round % 7 != 0) {
+        wrong += std::memcmp(q.data(), expected.data(), used) != 0;
+      } else {
+        // Times an infinity: which NaN it is, no one says.
+        wrong += std::memcmp(q.data(), expected.data(), padded) != 0;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}

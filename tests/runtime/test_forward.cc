@@ -230,10 +230,11 @@ TEST_CASE("quantised weights stay near the oracle over the same weights, for eve
   const ShareAllWork share;
   std::istringstream tables(thimble_kernel_tables());
   for (std::string table; tables >> table;) {
-    for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    for (uint8_t t = 0; t < kWeightTypeCount; ++t) {
+      const WeightType type = static_cast<WeightType>(t);
       INFO(table << " weights " << int(type));
       ModelBuilder m(72, 61, 32, 12);
-      m.Weights(type, type == WeightType::kQ4 ? 32 : 0);
+      m.Weights(type, TraitsOf(type).blocks ? 32 : 0);
       m.AddLayer(Heads(9, 3, 8, Sharing::kKV, KeyRotation::kOnRead), FfnKind::kGated, Activation::kSilu, 100, NormKind::kRmsNorm, false);
       m.AddLayer(Heads(9, 1, 8), FfnKind::kPlain, Activation::kGeluErf, 91, NormKind::kLayerNorm, true);
       m.Finish(false, true, NormKind::kRmsNorm);

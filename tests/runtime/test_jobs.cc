@@ -1,4 +1,5 @@
 // Layers that read the same rows, of kernels that want them in different forms: each gets what it gets alone.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <deque>
@@ -18,7 +19,7 @@ TEST_CASE("the input of turned weights is turned, once for all that want it so")
     for (size_t round = 0; round < 40; ++round) {
       const size_t t = random.Integer(1, 40), k = 32 * random.Integer(1, 24), n = random.Integer(1, 40);
       const uint32_t turn = TurnBlock(static_cast<uint32_t>(k));
-      const WeightType type = round % 2 == 0 ? WeightType::kQ8 : WeightType::kQ4;
+      const WeightType type = random.Pick({WeightType::kQ8, WeightType::kQ4, WeightType::kQ8_0, WeightType::kQ4_K});
       const Weights weights(random, type, static_cast<uint32_t>(n), static_cast<uint32_t>(k), 32);
       const Layer layer(table->Kernel(type), weights, nullptr);
       Linear turned = layer.op();
@@ -28,7 +29,7 @@ TEST_CASE("the input of turned weights is turned, once for all that want it so")
       const size_t floats = WorkerCount(pool) * TurnedRowFloats(k);
       const std::vector<float> x = random.Normals(t * k);
       Network network;
-      const Block q(QuantisedRowsBytes(t, k)), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
+      const Block q(t * std::max(QuantisedRowBytes(k), BlockRowBytes(k))), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
       const Block scratch(floats * sizeof(float));
       std::memcpy(rows.As<void>(), x.data(), x.size() * sizeof(float));
       network.buffers.quantised = q.As<int8_t>();
@@ -61,12 +62,13 @@ TEST_CASE("jobs of several kinds over the same rows have the bits of each alone"
   Random random(3);
   const KernelTable *scalar = FindKernelTable("scalar"), *best = BestKernelTable(DetectCpu());
   const LinearKernel* kernels[] = {scalar->Kernel(WeightType::kF32), scalar->Kernel(WeightType::kQ8), scalar->Kernel(WeightType::kQ4),
-                                   best->Kernel(WeightType::kF32), best->Kernel(WeightType::kQ8), best->Kernel(WeightType::kQ4)};
+                                   best->Kernel(WeightType::kF32), best->Kernel(WeightType::kQ8), best->Kernel(WeightType::kQ4),
+                                   best->Kernel(WeightType::kQ6_K), scalar->Kernel(WeightType::kQ4_1)};
   for (size_t round = 0; round < 60; ++round) {
     const size_t t = random.Integer(1, 9), k = 32 * random.Integer(1, 6), count = random.Integer(1, kMaxLinearJobs);
     const std::vector<float> x = random.Normals(t * k);
     Network network;
-    const Block q(QuantisedRowsBytes(t, k)), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
+    const Block q(t * std::max(QuantisedRowBytes(k), BlockRowBytes(k))), quantisation(QuantisedParameterCount(t) * sizeof(RowQuantisation)), rows(x.size() * sizeof(float));
     std::memcpy(rows.As<void>(), x.data(), x.size() * sizeof(float));
     network.buffers.quantised = q.As<int8_t>();
     network.buffers.quantisation = quantisation.As<RowQuantisation>();
@@ -77,7 +79,7 @@ TEST_CASE("jobs of several kinds over the same rows have the bits of each alone"
     std::vector<std::vector<float>> together(count), alone(count);
     LinearJob jobs[kMaxLinearJobs];
     for (size_t i = 0; i < count; ++i) {
-      const LinearKernel* kernel = kernels[random.Integer(0, 5)];
+      const LinearKernel* kernel = kernels[random.Integer(0, std::size(kernels) - 1)];
       const uint32_t n = static_cast<uint32_t>(random.Integer(1, 40));
       weights.emplace_back(random, kernel->type, n, static_cast<uint32_t>(k), 32u);
       layers.emplace_back(kernel, weights.back(), nullptr);

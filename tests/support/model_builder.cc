@@ -11,10 +11,63 @@
 #include <stdexcept>
 
 #include "ops/linear/turn.h"
+#include "ops/linear/block_row.h"
 #include "runtime/core/float16.h"
 
 namespace thimble::test {
 namespace {
+
+// Plainly: the nearest code, one scale (and minimum) for a group. `values` become what is stored.
+void EncodeBlocks(const TensorSpec& t, std::vector<float>& values, std::vector<uint8_t>& data, std::vector<uint8_t>& scales) {
+  const BlockFormat& f = *FormatOf(t.type);
+  const uint32_t blocks = CeilDiv(t.cols, 32u), groups = blocks * 32 / f.group, supers = CeilDiv(t.cols, 256u);
+  const size_t row_scales = static_cast<size_t>(BlockScaleBytes(f, t.cols));
+  std::fill(data.begin(), data.end(), uint8_t{0});
+  const int codes = 1 << f.bits;
+  int largest_value = 0;
+  for (int c = 0; c < codes; ++c) largest_value = std::max(largest_value, BlockValue(f, static_cast<uint8_t>(c)));
+  for (uint32_t r = 0; r < t.rows; ++r) {
+    float* row = values.data() + size_t{r} * t.cols;
+    uint8_t* row_scale = scales.data() + r * row_scales;
+    float largest = 0;
+    for (uint32_t c = 0; c < t.cols; ++c) largest = std::max(largest, std::fabs(row[c]));
+    const float step = f.minimum ? 2 * largest / static_cast<float>(codes - 1) : largest / static_cast<float>(largest_value);
+    const auto half = [&](size_t at, float value) {
+      const uint16_t bits = FloatToHalf(value);
+      std::memcpy(row_scale + 2 * at, &bits, 2);
+    };
+    if (f.scales == BlockScales::kHalf) {
+      for (uint32_t g = 0; g < groups; ++g) half(g, step);
+      for (uint32_t g = 0; f.minimum && g < groups; ++g) half(groups + g, -largest);
+    } else if (f.scales == BlockScales::kSuper) {
+      for (uint32_t s = 0; s < supers; ++s) half(s, step / 32);
+      for (uint32_t s = 0; f.minimum && s < supers; ++s) half(supers + s, -largest / 32);
+      std::memset(row_scale + supers * (f.minimum ? 4 : 2), 32, groups * (f.minimum ? 2 : 1));
+    } else {
+      std::memset(row_scale, 129 + std::ilogb(std::max(step, 1e-30f)), groups);
+    }
+    const BlockScaleRow stored(f, t.cols, row_scale);
+    for (uint32_t b = 0; b < blocks; ++b) {
+      uint8_t block_codes[32];
+      for (uint32_t i = 0; i < 32; ++i) {
+        const uint32_t c = b * 32 + i, g = c / f.group;
+        block_codes[i] = f.zero;
+        if (c >= t.cols) continue;
+        float best = 0, error = INFINITY;
+        for (int code = 0; code < codes; ++code) {
+          const float product = stored.Scale(g) * static_cast<float>(BlockValue(f, static_cast<uint8_t>(code)));
+          const float value = f.minimum ? product + stored.Minimum(g) : product;
+          if (std::fabs(value - row[c]) >= error) continue;
+          error = std::fabs(value - row[c]);
+          best = value;
+          block_codes[i] = static_cast<uint8_t>(code);
+        }
+        row[c] = best;
+      }
+      PackBlockCodes(f, block_codes, data.data() + (size_t{r} * blocks + b) * 4 * f.bits);
+    }
+  }
+}
 
 // Round-to-nearest quantisation, enough for tests; `values` become what was stored.
 void Quantise(const TensorSpec& t, std::vector<float>& values, std::vector<uint8_t>& data, std::vector<uint8_t>& scales) {
@@ -29,6 +82,7 @@ void Quantise(const TensorSpec& t, std::vector<float>& values, std::vector<uint8
     std::memcpy(data.data(), values.data(), data_bytes);
     return;
   }
+  if (FormatOf(t.type) != nullptr) return EncodeBlocks(t, values, data, scales);
   const uint32_t block = t.type == WeightType::kQ8 ? t.cols : t.block;
   const uint32_t blocks = static_cast<uint32_t>(CeilDiv(t.cols, block));
   uint64_t row_bytes = 0;

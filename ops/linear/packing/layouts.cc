@@ -6,19 +6,25 @@
 namespace thimble {
 namespace {
 
+#define THIMBLE_BLOCK_LAYOUT(Name, index) &kBlocks16c4<WeightType::k##Name>,
+#define THIMBLE_BLOCK_LAYOUTS THIMBLE_BLOCK_TYPES(THIMBLE_BLOCK_LAYOUT)
+
 constinit const PackedLayout* const kLayouts[] = {
-    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4,
+    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS
 };
 
 constinit const TablePacking kTables[] = {
     {"portable", false, {}},
     {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
     {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
-    {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4}},
+    {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
     {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1}},
     {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
     {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
 };
+
+#undef THIMBLE_BLOCK_LAYOUTS
+#undef THIMBLE_BLOCK_LAYOUT
 
 }  // namespace
 

@@ -29,6 +29,16 @@ inline constexpr PackedLayout kQ4x8c8 = THIMBLE_Q4_LAYOUT(8, 8);
 inline constexpr PackedLayout kQ4x16c1 = THIMBLE_Q4_LAYOUT(16, 1);
 inline constexpr PackedLayout kQ4x16c4 = THIMBLE_Q4_LAYOUT(16, 4);
 
+// The one byte order of all block types.
+template <WeightType kType>
+inline constexpr PackedLayout kBlocks16c4 = {
+    .type = kType,
+    .key = {.packer = "thimble_blocks", .version = 1, .nr = 16, .kr = 4, .sr = 1, .planes = 1},
+    .tile_bytes = [](const WeightLayout&, uint64_t k, uint64_t) { return BlockTileBytes(*FormatOf(kType), k); },
+    .pack_tile = BlocksPackTile,
+    .unpack_tile = BlocksUnpackTile,
+    .decode_row = BlocksDecodeRow};
+
 #undef THIMBLE_F32_LAYOUT
 #undef THIMBLE_Q8_LAYOUT
 #undef THIMBLE_Q4_LAYOUT

@@ -7,6 +7,7 @@
 //   Qb4wGemmGoi  float -scaled_sum[nr], then per block: uint8 w[block / 2 kr][nr][kr], bfloat16 scale[nr]; then
 //                float bias[nr]. A byte holds element i of its group of 2 kr in the low half and element i + kr in
 //                the high half, as signed nibbles. Kernels compute 16 times the sum: the stored scale is a 16th.
+//   Blocks       see pack_blocks.cc
 // The sums are what an input row's zero point is multiplied by. These are XNNPACK's layouts, written by our own code.
 #pragma once
 
@@ -29,6 +30,12 @@ namespace thimble {
 THIMBLE_DECLARE_PACKER(F32GemmGoi);
 THIMBLE_DECLARE_PACKER(Qs8GemmGoi);
 THIMBLE_DECLARE_PACKER(Qb4wGemmGoi);
+
+// The tiles of a block type have a size by their format: BlockTileBytes.
+void BlocksPackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count, uint8_t* tile);
+void BlocksUnpackTile(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t count, const UnpackedRows& out);
+void BlocksDecodeRow(const WeightLayout& key, const WeightRows& shape, const uint8_t* tile, size_t j, float factor, float* out);
+uint64_t BlockTileBytes(const BlockFormat& format, uint64_t k);
 
 #undef THIMBLE_DECLARE_PACKER
 

@@ -1,0 +1,345 @@
+// Linear layers of block types with VPDPBUSD: unsigned weights times signed rows, 16 channels to a register, 4 columns at a time
+// (ops/linear/packing/pack_blocks.cc says how they lie). One row is multiplied while a super block of weights is unpacked; of more, all
+// rows of the task share a super block that was unpacked once to a buffer that stays in the first-level cache. The same operations
+// for a row either way: for each scale, total = sum * (scale * scale of the input) + total. Compiled for AVX-512 VNNI: includes
+// intrinsics and the contract only.
+#include "ops/x86/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "runtime/core/block_format.h"
+
+#define THIMBLE_LANES 16
+#include "ops/lanes/row_groups.h"
+#include "ops/linear/quantise_blocks.h"
+
+namespace thimble {
+namespace {
+
+// In place. gcc 12 copies the sums before and after each intrinsic.
+inline void AddDots(__m512i* sums, __m512i unsigned_bytes, __m512i signed_bytes) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(*sums) : "v"(unsigned_bytes), "v"(signed_bytes));
+}
+
+inline __m512i FourTimes16(const uint8_t* q) {
+  int32_t v;
+  __builtin_memcpy(&v, q, sizeof v);
+  return _mm512_set1_epi32(v);
+}
+
+inline __m512i Load(const uint8_t* p) { return _mm512_load_si512(p); }
+
+inline void StoreColumns(float* y, size_t columns, __m512 v) {
+  if (columns >= 16) {
+    _mm512_storeu_ps(y, v);
+  } else {
+    _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << columns) - 1), v);
+  }
+}
+
+// How far ahead weights are fetched when they are read only once.
+constexpr size_t kAhead = 4096;
+
+// What is read of a tile of type kIndex of kBlockFormats.
+template <int kIndex>
+struct Type {
+  static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
+  static constexpr size_t kGroupsOfBlock = 32 / kFormat.group;
+  static constexpr size_t kBlockBytes = 64 * kFormat.bits;
+  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.codebook != nullptr;
+  // What is unsigned in Codes() stands for that much more than the weight.
+  static constexpr int kZero = kSigned ? 128 : kFormat.zero;
+
+  static constexpr size_t MinimumsAt(size_t groups) { return kFormat.scales == BlockScales::kHalf ? groups * 32 : 32; }
+  static constexpr size_t BytesAt() { return kFormat.scales == BlockScales::kSuper ? (kFormat.minimum ? 64 : 32) : 0; }
+  static constexpr size_t ScaleBytes(size_t groups) {
+    const size_t each = kFormat.minimum ? 2 : 1;
+    const size_t bytes = kFormat.scales == BlockScales::kHalf ? groups * 32 * each : BytesAt() + groups * 16 * each;
+    return (bytes + 63) / 64 * 64;
+  }
+
+  // The codes of one block, unsigned, four columns of 16 channels in each.
+  static inline void Codes(const uint8_t* w, __m512i out[8]) {
+    if constexpr (kFormat.bits == 8) {
+      const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
+#pragma GCC unroll 8
+      for (int g = 0; g < 8; ++g) out[g] = _mm512_xor_si512(Load(w + 64 * g), flip);
+      return;
+    }
+    constexpr int kLow = kFormat.bits & 4 ? 4 : 2;  // bits of the first plane
+    if constexpr (kLow == 4) {
+      const __m512i mask = _mm512_set1_epi8(15);
+#pragma GCC unroll 4
+      for (int h = 0; h < 4; ++h) {
+        const __m512i bytes = Load(w + 64 * h);
+        out[2 * h] = _mm512_and_si512(bytes, mask);
+        out[2 * h + 1] = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask);
+      }
+      w += 256;
+    }
+    if constexpr ((kFormat.bits & 2) != 0) {
+      constexpr int kShift = kFormat.bits & 4 ? 4 : 0;
+      const __m512i mask = _mm512_set1_epi8(static_cast<char>(3 << kShift));
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        const __m512i bytes = Load(w + 64 * h);
+        const __m512i moved[4] = {_mm512_slli_epi16(bytes, kShift), _mm512_srli_epi16(_mm512_slli_epi16(bytes, kShift), 2),
+                                  kShift == 4 ? bytes : _mm512_srli_epi16(bytes, 4), _mm512_srli_epi16(bytes, 6 - kShift)};
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+          __m512i& to = out[4 * h + j];
+          // to | (moved & mask)
+          to = kShift == 0 ? _mm512_and_si512(moved[j], mask) : _mm512_ternarylogic_epi64(to, moved[j], mask, 0xf8);
+        }
+      }
+      w += 128;
+    }
+    if constexpr ((kFormat.bits & 1) != 0) {
+      const __m512i bytes = Load(w), one = _mm512_set1_epi8(1 << (kFormat.bits - 1));
+#pragma GCC unroll 8
+      for (int g = 0; g < 8; ++g) {
+        const __mmask64 set = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(static_cast<char>(1 << g)));
+        out[g] = _mm512_mask_add_epi8(out[g], set, out[g], one);
+      }
+    }
+    if constexpr (kFormat.codebook != nullptr) {
+      const __m512i book = _mm512_xor_si512(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kFormat.codebook))),
+                                            _mm512_set1_epi8(static_cast<char>(0x80)));
+#pragma GCC unroll 8
+      for (int g = 0; g < 8; ++g) out[g] = _mm512_shuffle_epi8(book, out[g]);
+    }
+  }
+
+  static inline __m512 Halves(const uint8_t* at) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))); }
+  static inline __m128i Sixteen(const uint8_t* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+
+  // Of one super block.
+  struct Scales {
+    const uint8_t* at;
+    size_t groups;
+    __m512 d, dm;
+
+    inline Scales(const uint8_t* scales, size_t group_count) : at(scales), groups(group_count), d(), dm() {
+      if constexpr (kFormat.scales == BlockScales::kSuper) {
+        d = Halves(at);
+        if constexpr (kFormat.minimum) dm = Halves(at + 32);
+      }
+    }
+    inline __m512 Scale(size_t g) const {
+      if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * g);
+      if constexpr (kFormat.scales == BlockScales::kSuper) {
+        return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(Sixteen(at + BytesAt() + 16 * g))), d);
+      }
+      // 2^(e - 128); what lies below the least normal float is zero.
+      return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_subs_epu8(Sixteen(at + 16 * g), _mm_set1_epi8(1))), 23));
+    }
+    inline __m512 Minimum(size_t g) const {
+      if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * (groups + g));
+      return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(Sixteen(at + BytesAt() + 16 * (groups + g)))), dm);
+    }
+  };
+};
+
+// Sums of 32 or 16 products begin at what takes the zero point out.
+inline int32_t StartOf(const BlockInput& input, size_t half, bool halves, int zero) {
+  const int32_t offset = !halves ? input.offset : half == 0 ? input.first_offset : input.offset - input.first_offset;
+  return zero == 128 ? offset : offset / 128 * zero;
+}
+
+// (scale of the input) * (sum of q), of a half block.
+inline float ScaledSum(const BlockInput& input, size_t half, bool halves) {
+  if (!halves) return input.scaled_sum;
+  const int32_t offset = half == 0 ? input.first_offset : input.offset - input.first_offset;
+  return static_cast<float>(offset / -128) * input.scale;
+}
+
+inline size_t BlocksOf(size_t k) { return (k + 31) / 32; }
+
+// One row, one tile.
+template <int kIndex>
+inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float* y, size_t columns) {
+  using T = Type<kIndex>;
+  constexpr size_t kGroups = T::kGroupsOfBlock;
+  const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
+  __m512 total = _mm512_loadu_ps(w);
+  w += 64;
+  for (size_t left = BlocksOf(g.k); left > 0;) {
+    const size_t blocks = left < 8 ? left : 8;
+    const typename T::Scales scales(w, blocks * kGroups);
+    w += T::ScaleBytes(blocks * kGroups);
+    for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
+#pragma GCC unroll 8
+      for (size_t line = 0; line < T::kBlockBytes; line += 64) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead + line), _MM_HINT_T0);
+      __m512i codes[8];
+      T::Codes(w, codes);
+#pragma GCC unroll 2
+      for (size_t half = 0; half < kGroups; ++half) {
+        __m512i sums[2] = {_mm512_set1_epi32(StartOf(*input, half, kGroups == 2, T::kZero)), _mm512_setzero_si512()};
+#pragma GCC unroll 8
+        for (size_t i = 0; i < 8 / kGroups; ++i) {
+          const size_t group = half * (8 / kGroups) + i;
+          AddDots(&sums[i % 2], codes[group], FourTimes16(q + 4 * group));
+        }
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0], sums[1]));
+        const size_t at = b * kGroups + half;
+        total = _mm512_fmadd_ps(sum, _mm512_mul_ps(scales.Scale(at), _mm512_set1_ps(input->scale)), total);
+        if constexpr (T::kFormat.minimum) {
+          total = _mm512_fmadd_ps(scales.Minimum(at), _mm512_set1_ps(ScaledSum(*input, half, kGroups == 2)), total);
+        }
+      }
+    }
+    left -= blocks;
+  }
+  StoreColumns(y, columns, total);
+}
+
+constexpr size_t kRowsOfTask = 120;  // at most
+
+// A super block of two tiles, unpacked: codes that stand for 128 more than the weight.
+struct Unpacked {
+  alignas(64) uint8_t codes[64][2][64];
+  alignas(64) float scales[16][2][16];
+  alignas(64) float minimums[16][2][16];
+};
+
+template <int kIndex>
+inline size_t Unpack(const uint8_t* w, size_t blocks, size_t tile, Unpacked* out) {
+  using T = Type<kIndex>;
+  constexpr size_t kGroups = T::kGroupsOfBlock;
+  const uint8_t* const begin = w;
+  const typename T::Scales scales(w, blocks * kGroups);
+  w += T::ScaleBytes(blocks * kGroups);
+  const __m512i up = _mm512_set1_epi8(static_cast<char>(128 - T::kZero));
+  for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes) {
+    __m512i codes[8];
+    T::Codes(w, codes);
+#pragma GCC unroll 8
+    for (size_t g = 0; g < 8; ++g) {
+      if constexpr (!T::kSigned) codes[g] = _mm512_add_epi8(codes[g], up);
+      _mm512_store_si512(out->codes[8 * b + g][tile], codes[g]);
+    }
+#pragma GCC unroll 2
+    for (size_t half = 0; half < kGroups; ++half) {
+      const size_t at = b * kGroups + half;
+      _mm512_store_ps(out->scales[at][tile], scales.Scale(at));
+      if constexpr (T::kFormat.minimum) _mm512_store_ps(out->minimums[at][tile], scales.Minimum(at));
+    }
+  }
+  return static_cast<size_t>(w - begin);
+}
+
+// Adds a super block to the totals of kRows rows.
+template <int kRows, bool kHalves, bool kMinimum>
+inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t q_stride, const BlockInput* input, float (*totals)[2][16]) {
+  constexpr size_t kGroups = kHalves ? 2 : 1;
+  const auto input_of = [&](int r) -> const BlockInput& {
+    return *reinterpret_cast<const BlockInput*>(reinterpret_cast<const uint8_t*>(input) + static_cast<size_t>(r) * q_stride);
+  };
+  __m512 sum_of[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    sum_of[r][0] = _mm512_load_ps(totals[r][0]);
+    sum_of[r][1] = _mm512_load_ps(totals[r][1]);
+  }
+  for (size_t b = 0; b < blocks; ++b, q += 32, ++input) {
+#pragma GCC unroll 2
+    for (size_t half = 0; half < kGroups; ++half) {
+      __m512i sums[kRows][2];
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm512_set1_epi32(StartOf(input_of(r), half, kHalves, 128));
+#pragma GCC unroll 8
+      for (size_t i = 0; i < 8 / kGroups; ++i) {
+        const size_t group = half * (8 / kGroups) + i;
+        const __m512i first = Load(w.codes[8 * b + group][0]), second = Load(w.codes[8 * b + group][1]);
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+          const __m512i four = FourTimes16(q + static_cast<size_t>(r) * q_stride + 4 * group);
+          AddDots(&sums[r][0], first, four);
+          AddDots(&sums[r][1], second, four);
+        }
+      }
+      const size_t at = b * kGroups + half;
+#pragma GCC unroll 2
+      for (int n = 0; n < 2; ++n) {
+        const __m512 scale = _mm512_load_ps(w.scales[at][n]);
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+          const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(input_of(r).scale));
+          sum_of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][n]), both, sum_of[r][n]);
+        }
+        if constexpr (kMinimum) {
+          const __m512 minimum = _mm512_load_ps(w.minimums[at][n]);
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r) {
+            sum_of[r][n] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(ScaledSum(input_of(r), half, kHalves)), sum_of[r][n]);
+          }
+        }
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_store_ps(totals[r][0], sum_of[r][0]);
+    _mm512_store_ps(totals[r][1], sum_of[r][1]);
+  }
+}
+
+template <bool kHalves, bool kMinimum>
+__attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, float (*totals)[2][16]) {
+  ForRowGroups<6>(g.rows, [&]<int kRows>(size_t row) {
+    const uint8_t* q = g.q + row * g.q_stride;
+    AddSuper<kRows, kHalves, kMinimum>(w, blocks, q + 32 * first_block, g.q_stride,
+                                       reinterpret_cast<const BlockInput*>(q + g.inputs) + first_block, totals + row);
+  });
+}
+
+template <int kIndex>
+void Run(const BlockGemm& g) {
+  using T = Type<kIndex>;
+  if (g.rows == 1) {
+    const uint8_t* w = g.w;
+    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) OneRow<kIndex>(g, w, g.q, g.y + n, g.columns - n);
+    return;
+  }
+  Unpacked unpacked;
+  alignas(64) float totals[kRowsOfTask][2][16];
+  for (size_t n = 0; n < g.columns; n += 32) {
+    const uint8_t* tiles[2] = {g.w + n / 16 * g.tile_bytes, g.w + (n / 16 + 1) * g.tile_bytes};
+    const bool two = g.columns - n > 16;
+    if (!two) tiles[1] = tiles[0];  // computed and not stored
+    const __m512 bias[2] = {_mm512_loadu_ps(tiles[0]), _mm512_loadu_ps(tiles[1])};
+    for (size_t r = 0; r < g.rows; ++r) {
+      _mm512_store_ps(totals[r][0], bias[0]);
+      _mm512_store_ps(totals[r][1], bias[1]);
+    }
+    tiles[0] += 64;
+    tiles[1] += 64;
+    for (size_t block = 0; block < BlocksOf(g.k); block += 8) {
+      const size_t blocks = BlocksOf(g.k) - block < 8 ? BlocksOf(g.k) - block : 8;
+      tiles[0] += Unpack<kIndex>(tiles[0], blocks, 0, &unpacked);
+      tiles[1] += Unpack<kIndex>(tiles[1], blocks, 1, &unpacked);
+      AddSuperToRows<T::kGroupsOfBlock == 2, T::kFormat.minimum>(unpacked, blocks, g, block, totals);
+    }
+    for (size_t r = 0; r < g.rows; ++r) {
+      float* y = g.y + r * g.y_stride + n;
+      StoreColumns(y, g.columns - n, _mm512_load_ps(totals[r][0]));
+      if (two) StoreColumns(y + 16, g.columns - n - 16, _mm512_load_ps(totals[r][1]));
+    }
+  }
+}
+
+}  // namespace
+
+#define THIMBLE_DEFINE(Name, index) \
+  void Linear##Name##Avx512Vnni(const BlockGemm* gemm) { Run<index>(*gemm); }
+THIMBLE_BLOCK_TYPES(THIMBLE_DEFINE)
+#undef THIMBLE_DEFINE
+
+RowQuantisation QuantiseBlocksAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseBlockLanes(x, k, padded, q);
+}
+
+}  // namespace thimble
+
+#endif
