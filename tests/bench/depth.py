@@ -16,9 +16,7 @@ import statistics
 
 from compare import bench
 from models import log, packed_model, thimble_model
-
-SERIES_COLOURS = [("#0b6bcb", "#6cb6ff"), ("#c2410c", "#ff9b5e"), ("#15803d", "#57d38c"), ("#7e22ce", "#c79bff"),
-                  ("#a16207", "#e8c35a"), ("#be123c", "#ff8fa8")]
+from plot import Axis, chart, powers
 
 
 def measure(args, shape):
@@ -83,60 +81,19 @@ def table(shape, samples, points):
     return "\n".join(lines) + "\n"
 
 
-def ticks(low, high, base):
-    first, last = math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9)
-    return [base**e for e in range(first, max(last, first + 1) + 1)]
-
-
 def depth_text(depth):
     return "%gk" % (depth / 1024) if depth >= 1024 else str(depth)
 
 
 def svg(shape, points):
-    width, height, left, right, top, bottom = 780, 460, 70, 170, 46, 52
-    points = {series: p for series, p in points.items() if p}
-    depths = ticks(min(d for p in points.values() for d, _ in p), max(d for p in points.values() for d, _ in p), 2)
-    times = ticks(min(ms for p in points.values() for _, ms in p), max(ms for p in points.values() for _, ms in p), 10)
-
-    def place(value, marks, begin, end):
-        return begin + (end - begin) * math.log(value / marks[0]) / math.log(marks[-1] / marks[0])
-
-    def x(depth):
-        return place(depth, depths, left, width - right)
-
-    def y(ms):
-        return place(ms, times, height - bottom, top)
-
-    rules = ["text{font:13px system-ui,sans-serif;fill:#222}.grid{stroke:#ddd}.back{fill:#fff}"]
-    dark = ["text{fill:#e6e6e6}.grid{stroke:#3a3f45}.back{fill:#16191d}"]
-    for i, (light_colour, dark_colour) in enumerate(SERIES_COLOURS):
-        rules.append(".s%d{stroke:%s}.f%d{fill:%s}" % (i, light_colour, i, light_colour))
-        dark.append(".s%d{stroke:%s}.f%d{fill:%s}" % (i, dark_colour, i, dark_colour))
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">' % (width, height, width, height),
-           "<style>%s@media(prefers-color-scheme:dark){%s}</style>" % ("".join(rules), "".join(dark)),
-           '<rect class="back" width="100%" height="100%"/>',
-           '<text x="%d" y="24" style="font-weight:600">Added time per decoded token by depth, %s shape</text>' % (left, shape)]
-    for d in depths:
-        out.append('<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>' % (x(d), top, x(d), height - bottom))
-        out.append('<text x="%.1f" y="%d" text-anchor="middle">%s</text>' % (x(d), height - bottom + 20, depth_text(d)))
-    for ms in times:
-        out.append('<line class="grid" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>' % (left, y(ms), width - right, y(ms)))
-        out.append('<text x="%d" y="%.1f" text-anchor="end">%g ms</text>' % (left - 8, y(ms) + 4, ms))
-    out.append('<text x="%.1f" y="%d" text-anchor="middle">tokens in the context</text>' % ((left + width - right) / 2, height - 12))
-    # Names at the ends of the lines, pushed apart where they would touch.
-    ends = sorted((y(p[-1][1]), i, series) for i, (series, p) in enumerate(points.items()))
-    below = -1e9
-    for at, i, series in ends:
-        p, colour = points[series], i % len(SERIES_COLOURS)
-        path = " ".join("%.1f,%.1f" % (x(d), y(ms)) for d, ms in p)
-        dashes = ' stroke-dasharray="6 4"' if series.startswith("llama") else ""
-        out.append('<polyline class="s%d" fill="none" stroke-width="2"%s points="%s"/>' % (colour, dashes, path))
-        out.extend('<circle class="f%d" cx="%.1f" cy="%.1f" r="3"/>' % (colour, x(d), y(ms)) for d, ms in p)
-        below = max(at + 4, below + 17)
+    named = {}
+    for series, p in points.items():
         slope = exponent(p)
-        text = series + ("" if slope is None else " (%.2f)" % slope)
-        out.append('<text class="f%d" x="%.1f" y="%.1f">%s</text>' % (colour, width - right + 8, below, text))
-    return "\n".join(out + ["</svg>"]) + "\n"
+        named[series + ("" if slope is None else " (%.2f)" % slope)] = p
+    everything = [at for p in points.values() for at in p]
+    return chart("Added time per decoded token by depth, %s shape" % shape, "tokens in the context",
+                 Axis(powers([d for d, _ in everything], 2), depth_text), Axis(powers([ms for _, ms in everything], 10), "{:g} ms".format),
+                 named)
 
 
 def main():
