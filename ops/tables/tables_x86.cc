@@ -16,10 +16,17 @@ constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx5
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
     "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
-#define THIMBLE_KERNEL(Name, index) \
+#define THIMBLE_AVX2(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__avx2", QuantiseBlocksAvx2, Linear##Name##Avx2),
+#define THIMBLE_AVXVNNI(Name, index) \
+  BlockLinear<WeightType::k##Name>("linear_" #Name "__avxvnni", QuantiseBlocksAvx2, Linear##Name##AvxVnni),
+#define THIMBLE_AVX512VNNI(Name, index) \
   BlockLinear<WeightType::k##Name>("linear_" #Name "__avx512vnni", QuantiseBlocksAvx512, Linear##Name##Avx512Vnni),
-constinit const LinearKernel kBlocksAvx512Vnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
-#undef THIMBLE_KERNEL
+constinit const LinearKernel kBlocksAvx2[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX2)};
+constinit const LinearKernel kBlocksAvxVnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVXVNNI)};
+constinit const LinearKernel kBlocksAvx512Vnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX512VNNI)};
+#undef THIMBLE_AVX2
+#undef THIMBLE_AVXVNNI
+#undef THIMBLE_AVX512VNNI
 
 }  // namespace
 
@@ -28,7 +35,7 @@ constinit const KernelTable kAvx2Table = {
     .description = "AVX2 and FMA3",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx2_fma; },
     .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2},
-    .blocks = nullptr,
+    .blocks = kBlocksAvx2,
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
@@ -36,10 +43,10 @@ constinit const KernelTable kAvx2Table = {
 
 constinit const KernelTable kAvxVnniTable = {
     .name = "avxvnni",
-    .description = "AVX-VNNI for q8 and attention; f32 and q4 as avx2",
+    .description = "AVX-VNNI for q8, block types and attention; f32 and q4 as avx2",
     .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
     .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2},
-    .blocks = nullptr,
+    .blocks = kBlocksAvxVnni,
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,

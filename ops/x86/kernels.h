@@ -24,9 +24,13 @@ RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t*
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // Layouts kBlocks16c4.
-#define THIMBLE_DECLARE(Name, index) void Linear##Name##Avx512Vnni(const BlockGemm* gemm);
+#define THIMBLE_DECLARE(Name, index)                     \
+  void Linear##Name##Avx2(const BlockGemm* gemm);        \
+  void Linear##Name##AvxVnni(const BlockGemm* gemm);     \
+  void Linear##Name##Avx512Vnni(const BlockGemm* gemm);
 THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
 #undef THIMBLE_DECLARE
+RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 RowQuantisation QuantiseBlocksAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // TurnFn.

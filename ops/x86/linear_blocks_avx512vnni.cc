@@ -11,6 +11,7 @@
 #include "runtime/core/block_format.h"
 
 #define THIMBLE_LANES 16
+#include "ops/lanes/fetch_pages.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/linear/quantise_blocks.h"
 
@@ -37,9 +38,6 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
     _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << columns) - 1), v);
   }
 }
-
-// How far ahead weights are fetched when they are read only once.
-constexpr size_t kAhead = 4096;
 
 // What is read of a tile of type kIndex of kBlockFormats.
 template <int kIndex>
@@ -169,8 +167,6 @@ inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float
     const typename T::Scales scales(w, blocks * kGroups);
     w += T::ScaleBytes(blocks * kGroups);
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
-#pragma GCC unroll 8
-      for (size_t line = 0; line < T::kBlockBytes; line += 64) _mm_prefetch(reinterpret_cast<const char*>(w + kAhead + line), _MM_HINT_T0);
       __m512i codes[8];
       T::Codes(w, codes);
 #pragma GCC unroll 2
@@ -299,7 +295,10 @@ void Run(const BlockGemm& g) {
   using T = Type<kIndex>;
   if (g.rows == 1) {
     const uint8_t* w = g.w;
-    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) OneRow<kIndex>(g, w, g.q, g.y + n, g.columns - n);
+    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
+      FetchPages(w + g.tile_bytes, g.tile_bytes);
+      OneRow<kIndex>(g, w, g.q, g.y + n, g.columns - n);
+    }
     return;
   }
   Unpacked unpacked;

@@ -4,12 +4,16 @@
 #if defined(__x86_64__)
 
 #define THIMBLE_LANES 8
-#include "ops/linear/quantise_row.h"
+#include "ops/linear/quantise_blocks.h"
 
 namespace thimble {
 
 RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0>(x, k, padded, q);
+}
+
+RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseBlockLanes(x, k, padded, q);
 }
 
 }  // namespace thimble

@@ -313,4 +313,12 @@ std::optional<WeightType> WeightTypeFromName(const std::string& name) {
   return std::nullopt;
 }
 
+std::string WeightTypeNames() {
+  std::string names;
+  for (uint8_t type = 0; type < kWeightTypeCount; ++type) {
+    names += (type == 0 ? "" : ", ") + std::string(WeightTypeName(static_cast<WeightType>(type)));
+  }
+  return names;
+}
+
 }  // namespace thimble

@@ -84,5 +84,6 @@ void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);
 
 // "f32", "q8", "q4"; nothing for other texts.
 std::optional<WeightType> WeightTypeFromName(const std::string& name);
+std::string WeightTypeNames();  // all, for people
 
 }  // namespace thimble

@@ -15,8 +15,8 @@ constinit const PackedLayout* const kLayouts[] = {
 
 constinit const TablePacking kTables[] = {
     {"portable", false, {}},
-    {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
-    {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8}},
+    {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8, THIMBLE_BLOCK_LAYOUTS}},
+    {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8, THIMBLE_BLOCK_LAYOUTS}},
     {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
     {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1}},
     {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},

@@ -129,7 +129,7 @@ BenchFormat ParseFormat(const std::string& name) {
 
 WeightType Weights(const std::string& text, const char* option) {
   const auto type = WeightTypeFromName(text);
-  if (!type) throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
+  if (!type) throw Error(kInvalidArgument, std::string(option) + ": must be one of " + WeightTypeNames() + ", got " + Quoted(text));
   return *type;
 }
 
@@ -334,7 +334,7 @@ Command AddBench(CLI::App* program) {
   const char* kShape = "Random weights";
   app->add_option("--shape", a->shape, "Instead of a file; `thimble convert --list` shows the shapes")
       ->type_name("NAME")->group(kShape);
-  app->add_option("--weights", a->weights, "f32, q8 or q4")->type_name("TYPE")->default_str("q4")->group(kShape);
+  app->add_option("--weights", a->weights, "f32, q8, q4, or a type of blocks: q8_0, q4_k, ...")->type_name("TYPE")->default_str("q4")->group(kShape);
   app->add_option("--keep-head", a->head, "The head's, by default q8 with q4")->type_name("TYPE")->group(kShape);
   app->add_option("--pack", a->packing, "Kernels to pack for, portable = not; by default those that run")
       ->type_name("TABLE")->group(kShape);
