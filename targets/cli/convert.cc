@@ -22,6 +22,7 @@
 #include "targets/cli/output.h"
 #include "targets/cli/output_file.h"
 #include "targets/cli/progress.h"
+#include "targets/cli/quantise_floats.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -38,6 +39,7 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --report report.html
   thimble convert --shape tinyllama-1.1b -o shape.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --pack neondot,avx2
+  thimble convert smollm2/ -o smollm2.thimble --weights 4.8 --calibration text.txt
   thimble convert --list
 
 SRC is a folder with config.json and model.safetensors (or its shards, or one .pt or .pth file), a .pt or
@@ -49,9 +51,9 @@ instead of reading any: speed and memory do not depend on them. --pack needs roo
 it works.)";
 
 struct Arguments {
-  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report, packing;
+  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report, packing, calibration, imatrix;
   std::vector<std::string> ignored_fields;
-  int64_t block = 32, seed = 1, positions = 0;
+  int64_t block = 32, seed = 1, positions = 0, threads = 0;
   bool no_tokenizer = false, no_turn = false, list = false, force = false, json = false, quiet = false;
 };
 
@@ -102,6 +104,8 @@ std::string WeightsReason(const Arguments& arguments) {
 void AddInputs(const Arguments& arguments, OutputFiles& outputs) {
   outputs.Reads(arguments.source);
   outputs.Reads(arguments.tokenizer);
+  outputs.Reads(arguments.calibration);
+  outputs.Reads(arguments.imatrix);
   const fs::path source = arguments.source;
   for (const char* extension : {".json", ".safetensors", ".pt", ".pth"}) {
     if (source.extension() == extension) outputs.Reads((fs::absolute(source).parent_path()).string());
@@ -219,6 +223,48 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   return Convert(options);
 }
 
+// Portable rows, or floats, beside the output, of which the output is made. What a killed conversion left is written anew by the
+// next.
+class IntermediateFile {
+ public:
+  explicit IntermediateFile(const std::string& path) : path_(path) {}
+  ~IntermediateFile() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  IntermediateFile(const IntermediateFile&) = delete;
+  IntermediateFile& operator=(const IntermediateFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Weights in blocks, with a choice for each tensor: floats first, in a file beside the output, then these quantised.
+ConvertReport ConvertToBlocks(Arguments arguments, double bits, ProgressBar& bar, std::string* reason) {
+  for (const auto& [given, name] : {std::pair{!arguments.head.empty(), "--keep-head"}, std::pair{!arguments.kv.empty(), "--keep-kv"},
+                                    std::pair{arguments.block != 32, "--block"}}) {
+    if (given) throw Error(kInvalidArgument, std::string(name) + ": cannot be given with --weights " + arguments.weights + ", which chooses for each tensor");
+  }
+  const QuantiseArguments quantise{bits, arguments.calibration, arguments.imatrix, !arguments.no_turn, arguments.threads};
+  const std::string output = arguments.output;
+  const IntermediateFile floats(output + ".floats");
+  arguments.output = floats.path();
+  arguments.weights = "f32";
+  const ConvertReport read = ConvertSource(arguments, bar);
+  const QuantisedFloats quantised = QuantiseFloats(floats.path(), output, quantise, bar);
+  ConvertReport report = quantised.model.report;
+  report.source_bytes = read.source_bytes;
+  for (size_t i = 0; i < report.tensors.size(); ++i) {
+    report.tensors[i].source_type = read.tensors[i].source_type;
+    report.tensors[i].source_bytes = read.tensors[i].source_bytes;
+  }
+  *reason = Format("%.3f bits per weight of the matrices, a type for each by its loss, measured with %s", quantised.model.bits,
+                   quantised.inputs.c_str());
+  return report;
+}
+
 struct PackedOutput {
   std::string path, packing;
 };
@@ -242,32 +288,15 @@ std::vector<PackedOutput> PackedOutputs(const Arguments& arguments) {
   return outputs;
 }
 
-// The conversion writes portable rows beside the output; this makes the packed files out of them. What a killed one
-// left is written anew by the next.
-class UnpackedFile {
- public:
-  explicit UnpackedFile(const std::string& path) : path_(path) {}
-  ~UnpackedFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  UnpackedFile(const UnpackedFile&) = delete;
-  UnpackedFile& operator=(const UnpackedFile&) = delete;
-
-  const std::string& path() const { return path_; }
-  // The bytes of the new file.
-  uint64_t Pack(const PackedOutput& output, ProgressBar& bar) const {
-    PackOptions options;
-    options.source = path_;
-    options.output = output.path;
-    options.table = output.packing;
-    options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
-    return PackFile(options).file_bytes;
-  }
-
- private:
-  std::string path_;
-};
+// The bytes of the new file.
+uint64_t Pack(const std::string& unpacked, const PackedOutput& output, ProgressBar& bar) {
+  PackOptions options;
+  options.source = unpacked;
+  options.output = output.path;
+  options.table = output.packing;
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+  return PackFile(options).file_bytes;
+}
 
 int Run(const Arguments& arguments) {
   if (arguments.list) return List(arguments.json);
@@ -280,6 +309,11 @@ int Run(const Arguments& arguments) {
     CheckReadable(arguments.tokenizer);
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
+  const std::optional<double> bits = arguments.recipe.empty() && arguments.shape.empty() ? BitsPerWeight(arguments.weights) : std::nullopt;
+  for (const std::string& path : {arguments.calibration, arguments.imatrix})
+    if (!path.empty() && !bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6 or q5");
+  if (!arguments.calibration.empty() && !arguments.imatrix.empty())
+    throw Error(kInvalidArgument, "--calibration or --imatrix: give only one of these");
   std::vector<PackedOutput> outputs = PackedOutputs(arguments);
   OutputFiles files(arguments.force);
   AddInputs(arguments, files);
@@ -293,19 +327,23 @@ int Run(const Arguments& arguments) {
 
   ProgressBar bar(arguments.quiet);
   const auto start = Clock::now();
-  std::optional<UnpackedFile> unpacked;
+  std::optional<IntermediateFile> unpacked;
   if (!outputs.empty()) unpacked.emplace(written.output);
-  ConvertReport report = arguments.shape.empty() ? ConvertSource(written, bar) : WriteShape(written, bar);
-  for (const PackedOutput& output : outputs) report.file_bytes = unpacked->Pack(output, bar);
+  std::string reason;
+  ConvertReport report = !arguments.shape.empty() ? WriteShape(written, bar)
+                         : bits                   ? ConvertToBlocks(written, *bits, bar, &reason)
+                                                  : ConvertSource(written, bar);
+  for (const PackedOutput& output : outputs) report.file_bytes = Pack(unpacked->path(), output, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   const bool random = !arguments.shape.empty();
-  const std::string weights = !random ? WeightsText(arguments) : arguments.weights.empty() ? "q4" : arguments.weights;
+  const std::string weights = bits      ? arguments.weights
+                              : !random ? WeightsText(arguments) : arguments.weights.empty() ? "q4" : arguments.weights;
   std::vector<std::string> paths;
   for (const PackedOutput& output : outputs) paths.push_back(output.path);
   if (outputs.empty()) paths.push_back(arguments.output);
   const ConversionFacts facts{report, random ? arguments.shape : arguments.source, arguments.output, weights,
-                              WeightsReason(arguments), paths, seconds, MeasureMemory().peak_resident_bytes};
+                              bits ? reason : WeightsReason(arguments), paths, seconds, MeasureMemory().peak_resident_bytes};
   if (report_file) WriteConversionReport(*report_file, facts);
   if (arguments.json) {
     PrintJson(ConversionJson(facts));
@@ -326,9 +364,14 @@ Command AddConvert(CLI::App* program) {
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
   app->add_option(
          "--weights", a->weights,
-         "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8)")
+         "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8); q6, q5 or a number such as "
+         "4.8: bits per weight on average, in blocks of a type for each tensor, calibrated")
       ->type_name("TYPE")
       ->default_str("f32, with --shape q4");
+  app->add_option("--calibration", a->calibration, "A text like those the model will read, for --weights BITS; by default one of our own")
+      ->type_name("FILE");
+  app->add_option("--imatrix", a->imatrix, "An importance matrix of llama.cpp (.dat or .gguf) in place of a text")->type_name("FILE");
+  AddInteger(app, "-t,--threads", &a->threads, 0, 256, "For --weights BITS; the file does not depend on it")->default_str("all processors");
   app->add_option("--recipe", a->recipe, "By name instead of --weights: " + RecipeNames())->type_name("NAME");
   AddInteger(app, "--block", &a->block, 1, 1024, "Weights per scale with q4: 32, 64 or 128")
       ->default_str("32");

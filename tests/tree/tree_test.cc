@@ -65,7 +65,7 @@ const std::vector<Layer> kLayers = {
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/convert/",
-     {"runtime/core/", "format/", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
+     {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "format/"}, {"CLI/"}},

@@ -1,0 +1,87 @@
+#include "targets/cli/quantise_floats.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "targets/cli/calibration.h"
+#include "targets/cli/calibration_text.h"
+#include "targets/cli/error.h"
+#include "targets/cli/input.h"
+#include "targets/cli/options.h"
+#include "targets/cli/output.h"
+
+namespace thimble::cli {
+namespace {
+
+constexpr size_t kMostIds = 8192;  // of a calibration text: more hardly help, and take their time
+
+// Empty where the text means nothing to the model.
+std::vector<int32_t> CalibrationIds(const Model& model, const QuantiseArguments& arguments) {
+  if (!model.info().has_tokenizer) {
+    if (!arguments.calibration.empty()) model.NeedTokenizer("convert it with its tokenizer, or leave --calibration out");
+    return {};
+  }
+  const std::string text = arguments.calibration.empty() ? std::string(CalibrationText()) : ReadFile(arguments.calibration);
+  std::vector<int32_t> ids = model.Tokenize(text, THIMBLE_ADD_BOS);
+  if (ids.size() > kMostIds) ids.resize(kMostIds);
+  if (ids.empty()) throw Error(kInvalidArgument, "--calibration: the text is empty");
+  return ids;
+}
+
+}  // namespace
+
+std::optional<double> BitsPerWeight(const std::string& weights) {
+  // What a type of that name takes: q6_k, q5_k.
+  static constexpr struct {
+    const char* name;
+    double bits;
+  } kNames[] = {{"q6", 6.5625}, {"q5", 5.625}};
+  for (const auto& [name, bits] : kNames)
+    if (weights == name) return bits;
+  if (weights.empty() || weights.find_first_not_of("0123456789.") != std::string::npos) return std::nullopt;
+  char* end = nullptr;
+  const double bits = std::strtod(weights.c_str(), &end);
+  if (*end != '\0' || !(bits >= 2) || bits > 9) return std::nullopt;
+  return bits;
+}
+
+QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& output, const QuantiseArguments& arguments, ProgressBar& bar) {
+  QuantisedFloats result;
+  ModelQuantiserOptions options;
+  options.source = floats;
+  options.output = output;
+  options.bits = arguments.bits;
+  options.turn = arguments.turn;
+  options.threads = static_cast<size_t>(arguments.threads);
+  options.sensitivity = UsualSensitivity();
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
+
+  std::optional<InputMoments> moments;
+  ImportanceMatrix importance;
+  if (!arguments.imatrix.empty()) {
+    importance = ReadImportanceMatrix(arguments.imatrix);
+    options.importance = &importance;
+    result.inputs = "mean squares from " + arguments.imatrix;
+  } else {
+    std::vector<int32_t> ids;
+    uint32_t threads = static_cast<uint32_t>(arguments.threads);
+    {
+      const Model model(floats);
+      ids = CalibrationIds(model, arguments);
+      if (threads == 0) threads = DefaultThreads(model.info().file_bytes);
+    }
+    moments.emplace(std::filesystem::absolute(output).parent_path());
+    const auto show = [&](size_t done, size_t total) { return bar.Show(done, total, Format("calibrating, block %zu of %zu", done + 1, total)); };
+    if (Calibrate(floats, ids, threads, show, &*moments)) {
+      options.moments = &*moments;
+      result.inputs = Format("second moments over %zu tokens of ", ids.size()) +
+                      (arguments.calibration.empty() ? std::string("the built-in text") : arguments.calibration);
+    } else {
+      result.inputs = "nothing: this kind of model cannot be calibrated";
+    }
+  }
+  result.model = QuantiseModel(options);
+  return result;
+}
+
+}  // namespace thimble::cli
