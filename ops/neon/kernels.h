@@ -4,6 +4,7 @@
 #include "ops/attention/attention_float_kernel.h"
 #include "ops/attention/attention_kernel.h"
 #include "ops/linear/linear_kernel.h"
+#include "runtime/core/block_format.h"
 
 namespace thimble {
 
@@ -22,6 +23,12 @@ void LinearQ8NeonDot(const PackedGemm* gemm);
 // The same layouts and results, rows of QuantiseRowNeonPairs.
 void LinearQ4NeonI8mm(const PackedGemm* gemm);
 void LinearQ8NeonI8mm(const PackedGemm* gemm);
+
+// Rows of block types, as BlockInput says.
+RowQuantisation QuantiseBlocksNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+#define THIMBLE_DECLARE(Name, index) void Linear##Name##NeonDot(const BlockGemm* gemm);
+THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
+#undef THIMBLE_DECLARE
 #endif
 
 }  // namespace thimble

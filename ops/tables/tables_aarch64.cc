@@ -21,6 +21,10 @@ constinit const LinearKernel kQ4NeonDot =
 constinit const LinearKernel kQ4NeonI8mm =
     PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_16x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
 
+#define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neondot", QuantiseBlocksNeon, Linear##Name##NeonDot),
+constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
+#undef THIMBLE_KERNEL
+
 }  // namespace
 
 constinit const KernelTable kNeonTable = {
@@ -39,7 +43,7 @@ constinit const KernelTable kNeonDotTable = {
     .description = "NEON with dot products (Cortex-A55, A75 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neondot; },
     .linear = {&kF32Neon, &kQ8NeonDot, &kQ4NeonDot},
-    .blocks = nullptr,
+    .blocks = kBlocksNeonDot,
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
     .turn = Turn,
@@ -50,7 +54,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .description = "NEON with int8 matrix products (Cortex-A510, A710, X2 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neoni8mm; },
     .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm},
-    .blocks = nullptr,
+    .blocks = kBlocksNeonDot,
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
     .turn = Turn,

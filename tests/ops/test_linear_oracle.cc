@@ -90,7 +90,8 @@ void CheckType(WeightType type, size_t rounds, double bound, double bound_outlie
   for (size_t i = 0; i < worst.size(); ++i) {
     INFO("table " << AllKernelTables()[i / 2]->name << (i % 2 != 0 ? ", outliers" : "") << ", round " << worst[i].where);
     CHECK(worst[i].error < (i % 2 != 0 ? bound_outliers : bound));
-    CHECK(against_scalar[i].error < (i % 2 != 0 ? bound_outliers : bound));
+    // Two errors of either sign.
+    CHECK(against_scalar[i].error < 1.5 * (i % 2 != 0 ? bound_outliers : bound));
   }
 }
 

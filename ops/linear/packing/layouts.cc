@@ -19,8 +19,8 @@ constinit const TablePacking kTables[] = {
     {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8, THIMBLE_BLOCK_LAYOUTS}},
     {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
     {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1}},
-    {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
-    {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4}},
+    {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
+    {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
 };
 
 #undef THIMBLE_BLOCK_LAYOUTS
