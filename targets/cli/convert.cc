@@ -60,7 +60,7 @@ struct Arguments {
 WeightType Type(const std::string& text, const char* option) {
   const auto type = WeightTypeFromName(text);
   if (!type)
-    throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8 or q4, got " + Quoted(text));
+    throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8, q4, q6, q5 or bits from 2 to 9, got " + Quoted(text));
   return *type;
 }
 
@@ -242,18 +242,22 @@ class IntermediateFile {
 };
 
 // Weights in blocks, with a choice for each tensor: floats first, in a file beside the output, then these quantised.
-ConvertReport ConvertToBlocks(Arguments arguments, double bits, ProgressBar& bar, std::string* reason) {
+ConvertReport ConvertToBlocks(Arguments arguments, double bits, std::string* reason) {
   for (const auto& [given, name] : {std::pair{!arguments.head.empty(), "--keep-head"}, std::pair{!arguments.kv.empty(), "--keep-kv"},
                                     std::pair{arguments.block != 32, "--block"}}) {
     if (given) throw Error(kInvalidArgument, std::string(name) + ": cannot be given with --weights " + arguments.weights + ", which chooses for each tensor");
   }
-  const QuantiseArguments quantise{bits, arguments.calibration, arguments.imatrix, !arguments.no_turn, arguments.threads};
+  const QuantiseArguments quantise{bits, arguments.calibration, arguments.imatrix, !arguments.no_turn, arguments.quiet, arguments.threads};
   const std::string output = arguments.output;
   const IntermediateFile floats(output + ".floats");
   arguments.output = floats.path();
   arguments.weights = "f32";
-  const ConvertReport read = ConvertSource(arguments, bar);
-  const QuantisedFloats quantised = QuantiseFloats(floats.path(), output, quantise, bar);
+  ConvertReport read;
+  {
+    ProgressBar bar(arguments.quiet);
+    read = ConvertSource(arguments, bar);
+  }
+  const QuantisedFloats quantised = QuantiseFloats(floats.path(), output, quantise);
   ConvertReport report = quantised.model.report;
   report.source_bytes = read.source_bytes;
   for (size_t i = 0; i < report.tensors.size(); ++i) {
@@ -310,8 +314,11 @@ int Run(const Arguments& arguments) {
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
   const std::optional<double> bits = arguments.recipe.empty() && arguments.shape.empty() ? BitsPerWeight(arguments.weights) : std::nullopt;
-  for (const std::string& path : {arguments.calibration, arguments.imatrix})
-    if (!path.empty() && !bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6 or q5");
+  for (const std::string& path : {arguments.calibration, arguments.imatrix}) {
+    if (path.empty()) continue;
+    CheckReadable(path);
+    if (!bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6 or q5");
+  }
   if (!arguments.calibration.empty() && !arguments.imatrix.empty())
     throw Error(kInvalidArgument, "--calibration or --imatrix: give only one of these");
   std::vector<PackedOutput> outputs = PackedOutputs(arguments);
@@ -331,7 +338,7 @@ int Run(const Arguments& arguments) {
   if (!outputs.empty()) unpacked.emplace(written.output);
   std::string reason;
   ConvertReport report = !arguments.shape.empty() ? WriteShape(written, bar)
-                         : bits                   ? ConvertToBlocks(written, *bits, bar, &reason)
+                         : bits                   ? ConvertToBlocks(written, *bits, &reason)
                                                   : ConvertSource(written, bar);
   for (const PackedOutput& output : outputs) report.file_bytes = Pack(unpacked->path(), output, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

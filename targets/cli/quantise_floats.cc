@@ -9,6 +9,7 @@
 #include "targets/cli/input.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/progress.h"
 
 namespace thimble::cli {
 namespace {
@@ -18,7 +19,7 @@ constexpr size_t kMostIds = 8192;  // of a calibration text: more hardly help, a
 // Empty where the text means nothing to the model.
 std::vector<int32_t> CalibrationIds(const Model& model, const QuantiseArguments& arguments) {
   if (!model.info().has_tokenizer) {
-    if (!arguments.calibration.empty()) model.NeedTokenizer("convert it with its tokenizer, or leave --calibration out");
+    if (!arguments.calibration.empty()) model.NeedTokenizer("leave --calibration out");
     return {};
   }
   const std::string text = arguments.calibration.empty() ? std::string(CalibrationText()) : ReadFile(arguments.calibration);
@@ -45,7 +46,7 @@ std::optional<double> BitsPerWeight(const std::string& weights) {
   return bits;
 }
 
-QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& output, const QuantiseArguments& arguments, ProgressBar& bar) {
+QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& output, const QuantiseArguments& arguments) {
   QuantisedFloats result;
   ModelQuantiserOptions options;
   options.source = floats;
@@ -54,7 +55,6 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
   options.turn = arguments.turn;
   options.threads = static_cast<size_t>(arguments.threads);
   options.sensitivity = UsualSensitivity();
-  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
 
   std::optional<InputMoments> moments;
   ImportanceMatrix importance;
@@ -71,8 +71,11 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
       if (threads == 0) threads = DefaultThreads(model.info().file_bytes);
     }
     moments.emplace(std::filesystem::absolute(output).parent_path());
+    ProgressBar bar(arguments.quiet);
     const auto show = [&](size_t done, size_t total) { return bar.Show(done, total, Format("calibrating, block %zu of %zu", done + 1, total)); };
-    if (Calibrate(floats, ids, threads, show, &*moments)) {
+    if (ids.empty()) {
+      result.inputs = "nothing: the model has no tokenizer to read a text with";
+    } else if (Calibrate(floats, ids, threads, show, &*moments)) {
       options.moments = &*moments;
       result.inputs = Format("second moments over %zu tokens of ", ids.size()) +
                       (arguments.calibration.empty() ? std::string("the built-in text") : arguments.calibration);
@@ -80,6 +83,8 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
       result.inputs = "nothing: this kind of model cannot be calibrated";
     }
   }
+  ProgressBar bar(arguments.quiet);
+  options.progress = [&bar](const ConvertProgress& progress) { return bar.Show(progress); };
   result.model = QuantiseModel(options);
   return result;
 }

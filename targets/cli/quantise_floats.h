@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 
-#include "targets/cli/progress.h"
 #include "targets/convert/quantiser/model_quantiser.h"
 
 namespace thimble::cli {
@@ -18,7 +17,7 @@ struct QuantiseArguments {
   double bits = 0;
   std::string calibration;  // a text file; empty: our own text
   std::string imatrix;      // of llama.cpp, instead of a text; empty: none
-  bool turn = true;
+  bool turn = true, quiet = false;
   int64_t threads = 0;
 };
 
@@ -27,7 +26,7 @@ struct QuantisedFloats {
   std::string inputs;  // what was known of the layers' inputs, for people
 };
 
-// `floats` is a file of f32 weights; `output` is written anew. Throws Error and ImportError.
-QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& output, const QuantiseArguments& arguments, ProgressBar& bar);
+// `floats` is a file of f32 weights; `output` is written anew. Shows how far it is and what time is left. Throws Error and ImportError.
+QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& output, const QuantiseArguments& arguments);
 
 }  // namespace thimble::cli

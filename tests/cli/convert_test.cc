@@ -8,6 +8,7 @@
 
 #include "tests/cli/process.h"
 #include "tests/support/json_testing.h"
+#include "tests/support/model_builder.h"
 
 namespace thimble::test {
 namespace {
@@ -105,7 +106,7 @@ TEST_CASE("convert replaces models, and nothing else unless forced") {
 TEST_CASE("convert names what it does not understand") {
   const std::string source = Source("llama"), folder = TemporaryFolder(), copy = folder + "/copy",
                     out = folder + "/m.thimble";
-  CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q5"}).exit_code == 2);
+  CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q3"}).exit_code == 2);
   CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q4", "--block", "48"}).exit_code == 2);
   CHECK(RunThimble({"convert", source}).exit_code == 2);
   fs::copy(source, copy);
@@ -192,6 +193,66 @@ TEST_CASE("convert says which weights it chose, why, what they cost and where th
   CHECK(json["bits_per_weight"].as_double() > 8);
   CHECK(json["bits_per_weight"].as_double() < 12);
   CHECK(json["files"][0] == out);
+}
+
+// Trained, and with a tokenizer, where the larger data are; else a random fixture, which has none.
+TEST_CASE("convert to a number of bits: within the budget, the same file for every number of threads") {
+  const std::string trained = SharedDataPath("models/stories-qmqa"), folder = TemporaryFolder(), text = folder + "/calibration.txt";
+  const bool calibrated = !trained.empty() && fs::exists(trained);
+  const std::string source = calibrated ? trained : Source("llama");
+  WriteFile(text, "Once upon a time there was a dog. The dog had a red ball, and every day it ran to the park to play with its friend Tom.");
+  std::string bytes[2];
+  for (const int threads : {1, 2}) {
+    const std::string out = folder + "/bits.thimble";
+    std::vector<std::string> arguments = {"convert", source, "-o", out, "--weights", "5.5", "-t", std::to_string(threads), "--json"};
+    if (calibrated) arguments.insert(arguments.end(), {"--calibration", text});
+    const Finished finished = RunThimble(arguments);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    const Json report = ParseJson(finished.out);
+    CHECK(report["weights_type"] == "5.5");
+    const char* reason = calibrated ? "measured with second moments over " : "measured with nothing: the model has no tokenizer";
+    CHECK(report["weights_reason"].as_text().find(reason) != std::string::npos);
+    double weights = 0, matrix_bytes = 0;
+    for (const Json& tensor : report["tensors"].items()) {
+      if (tensor["type"] == "f32") continue;
+      CHECK(tensor["source_type"] == "F32");
+      weights += tensor["shape"][0].as_double() * tensor["shape"][1].as_double();
+      matrix_bytes += tensor["bytes"].as_double();
+    }
+    CHECK(8 * matrix_bytes / weights <= 5.5);
+    CHECK(8 * matrix_bytes / weights > 5.3);
+    CHECK(!fs::exists(out + ".floats"));
+    CHECK(RunThimble({"verify", out}).exit_code == 0);
+    CHECK(RunThimble({"logits", out, "--ids", "1,2,3"}).exit_code == 0);
+    bytes[threads - 1] = ReadFile(out);
+  }
+  CHECK(bytes[0] == bytes[1]);
+}
+
+TEST_CASE("convert to a number of bits refuses by name what it cannot do") {
+  const std::string source = Source("llama"), folder = TemporaryFolder(), out = folder + "/bits.thimble";
+  const auto refused = [&](std::vector<std::string> more, int code, const std::string& text) {
+    std::vector<std::string> arguments = {"convert", source, "-o", out, "-q"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Finished finished = RunThimble(arguments);
+    INFO(finished.err);
+    CHECK(finished.exit_code == code);
+    CHECK(finished.err.find(text) != std::string::npos);
+    CHECK(!fs::exists(out));
+    CHECK(!fs::exists(out + ".floats"));
+  };
+  WriteFile(folder + "/damaged.dat", "abc");
+  WriteFile(folder + "/empty.txt", "");
+  refused({"--weights", "1.5"}, 2, "must be f32, q8, q4, q6, q5 or bits from 2 to 9");
+  refused({"--weights", "4.8x"}, 2, "must be f32, q8, q4, q6, q5 or bits from 2 to 9");
+  refused({"--weights", "2.5"}, 2, "2.50 bits per weight: too few; the smallest types take ");
+  refused({"--weights", "5", "--keep-head", "q8"}, 2, "--keep-head: cannot be given with --weights 5");
+  refused({"--weights", "f32", "--calibration", folder + "/empty.txt"}, 2, "--calibration and --imatrix: need --weights with a number of bits");
+  refused({"--weights", "5", "--calibration", folder + "/nowhere.txt"}, 6, "nowhere.txt");
+  refused({"--weights", "5", "--calibration", folder + "/empty.txt"}, 4, "leave --calibration out");
+  refused({"--weights", "5", "--imatrix", folder + "/damaged.dat"}, 3, "importance matrix: the number of entries takes 4 bytes, 3 are left");
+  refused({"--weights", "5", "--imatrix", folder + "/damaged.dat", "--calibration", folder + "/empty.txt"}, 2, "give only one of these");
 }
 
 TEST_CASE("q8 and q4 files are smaller and say what they lost") {
