@@ -160,6 +160,7 @@ inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float
   using T = Type<kIndex>;
   constexpr size_t kGroups = T::kGroupsOfBlock;
   const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
+  FetchPages(w + g.tile_bytes, g.tile_bytes);
   __m512 total = _mm512_loadu_ps(w);
   w += 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
