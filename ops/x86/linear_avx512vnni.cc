@@ -8,7 +8,7 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 16
-#include "ops/lanes/fetch_pages.h"
+#include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/linear/quantise_row.h"
 

@@ -11,7 +11,7 @@
 #include "runtime/core/block_format.h"
 
 #define THIMBLE_LANES 16
-#include "ops/lanes/fetch_pages.h"
+#include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/linear/quantise_blocks.h"
 
@@ -159,12 +159,15 @@ template <int kIndex>
 inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float* y, size_t columns) {
   using T = Type<kIndex>;
   constexpr size_t kGroups = T::kGroupsOfBlock;
+  // Several planes are read side by side, one is not.
+  constexpr bool kOnePlane = T::kFormat.bits == 8 || T::kFormat.bits == 4 || T::kFormat.bits == 2;
   const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
   FetchPages(w + g.tile_bytes, g.tile_bytes);
   __m512 total = _mm512_loadu_ps(w);
   w += 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
     const size_t blocks = left < 8 ? left : 8;
+    FetchInOrder(w, T::ScaleBytes(blocks * kGroups) + (kOnePlane ? 0 : blocks * T::kBlockBytes));
     const typename T::Scales scales(w, blocks * kGroups);
     w += T::ScaleBytes(blocks * kGroups);
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {

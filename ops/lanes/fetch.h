@@ -17,5 +17,11 @@ static inline void FetchPages(const uint8_t* next, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 4096) __builtin_prefetch(next + at, 0, 2);  // not into the first cache
 }
 
+// Fetches all lines of bytes that are read at once, but not one after another: the processor follows a stream only while it goes up.
+// Scales that were read one by one beside the codes behind them held decoding at a third of what memory gives.
+static inline void FetchInOrder(const uint8_t* next, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
+}
+
 }  // namespace
 }  // namespace thimble
