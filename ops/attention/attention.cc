@@ -64,7 +64,7 @@ AttentionLayout::AttentionLayout(const AttentionShape& shape, size_t workers) {
     values_at = take(copied_values ? copy_bytes : 0);
     row_at = take(copied_keys || copied_values ? d * sizeof(float) : 0);
     scores_at = take(kKernelRows * kAttentionTileRows * sizeof(float));
-    p_at = take(kKernelRows * kAttentionTileRows);
+    p_at = take(kKernelRows * kAttentionProbabilityBytes);
     queries_at = take(rows * d4);
     sums_at = take(rows * sizeof(int32_t));
     scales_at = take(rows * sizeof(float));

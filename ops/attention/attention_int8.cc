@@ -103,7 +103,7 @@ void AttendChunkInt8(const AttentionTask& task, Part chunk, float* states) {
       AdjustScores(a, first + begin, end - begin, row + begin);
       for (size_t line = 0; spread && line < lines_per_row; ++line, next += 64) __builtin_prefetch(next, 0, 2);
       AttentionSoftmax result;
-      a.kernel->softmax(row, begin, end, &values, p + i * kAttentionTileRows, &result);
+      a.kernel->softmax(row, begin, end, &values, p + i * kAttentionProbabilityBytes, &result);
       p_scales[i] = result.p_scale;
       states[(r + i) * layout.state_stride] = result.largest;
       states[(r + i) * layout.state_stride + 1] = result.sum;

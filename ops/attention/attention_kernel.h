@@ -1,9 +1,10 @@
 // The contract of the attention kernels: query heads against blocks of int8 cache rows (cache_row.h), the
 // rows read where they are. Knows nothing about positions, heads or windows; attention_int8.cc does.
 //
-// A tile is up to kAttentionTileBlocks blocks of 16 rows. Queries are int8 with one scale each, probabilities
-// 7 bits with one scale per query and tile. Integer sums are exact and the float operations have one stated
-// order, so every kernel gives the bits of the portable one.
+// A tile is up to kAttentionTileBlocks blocks of 16 rows. Queries are int8 with one scale each, probabilities 14 bits with one
+// scale per query and tile: most of a tile's are far below its largest, and in 7 bits they cost a model five times what
+// its rows and queries cost together (README.md). Integer sums are exact and the float operations have one stated order, so
+// every kernel gives the bits of the portable one.
 //
 // Rows in float have kernels of their own (attention_float_kernel.h).
 //
@@ -17,7 +18,7 @@ namespace thimble {
 
 struct AttentionFloatKernel;
 
-enum : size_t { kAttentionTileBlocks = 16, kAttentionTileRows = 256 };
+enum : size_t { kAttentionTileBlocks = 16, kAttentionTileRows = 256, kAttentionProbabilityBytes = 512 };
 
 // Query rows, q_stride bytes apart; d4 bytes each, a multiple of 4, in [-127, 127], zero beyond the head.
 struct AttentionQueries {
@@ -50,13 +51,13 @@ struct AttentionKernel {
   void (*scores)(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride);
 
   // One query's scores [16 * value blocks], rows [begin, end) of which are seen: overwritten with
-  // exp(score - largest) * value scale. p[j] in [0, 127], 0 where not seen. The sum adds 16 partial sums, of
-  // rows j % 16, by halving.
+  // exp(score - largest) * value scale. p: a number of each row in [0, 16383], 0 where not seen, as the
+  // kernel likes them, in kAttentionProbabilityBytes. The sum adds 16 partial sums, of rows j % 16, by halving.
   void (*softmax)(float* scores, size_t begin, size_t end, const AttentionBlocks* values, uint8_t* p,
                   AttentionSoftmax* result);
 
-  // out[r * out_stride + i] = float(sum over j of p[r * kAttentionTileRows + j] * value byte i of row j)
-  // * p_scales[r], i < d4 rounded up to 16.
+  // out[r * out_stride + i] = float(sum over j of query r's p[j] * value byte i of row j) * p_scales[r], i < d4 rounded up
+  // to 16; queries' p are kAttentionProbabilityBytes apart.
   void (*values)(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values,
                  float* out, size_t out_stride);
 

@@ -2,6 +2,7 @@
 #include "ops/attention/attention_scalar.h"
 
 #define THIMBLE_LANES 4
+#define THIMBLE_PLANES 0
 #include "ops/attention/attention_softmax.h"
 #include "ops/attention/attention_widen.h"
 
@@ -32,12 +33,13 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
   const size_t d4 = values->d4;
-  for (size_t r = 0; r < rows; ++r, p += kAttentionTileRows, out += out_stride) {
+  for (size_t r = 0; r < rows; ++r, p += kAttentionProbabilityBytes, out += out_stride) {
+    const uint16_t* numbers = reinterpret_cast<const uint16_t*>(p);
     for (size_t i = 0; i < d4; i += 4) {
       int32_t sums[4] = {};
       for (size_t j = 0; j < 16 * values->count; ++j) {
         const uint8_t* group = values->data + j / 16 * 16 * (d4 + 4) + i * 16 + j % 16 * 4;
-        for (size_t l = 0; l < 4; ++l) sums[l] += p[j] * static_cast<int8_t>(group[l]);
+        for (size_t l = 0; l < 4; ++l) sums[l] += numbers[j] * static_cast<int8_t>(group[l]);
       }
       for (size_t l = 0; l < 4; ++l) out[i + l] = static_cast<float>(sums[l]) * p_scales[r];
     }

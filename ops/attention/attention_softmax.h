@@ -1,6 +1,7 @@
 // The softmax of one query over one tile, for any vector width: included by each attention kernel's file
-// after `#define THIMBLE_LANES 4|8|16`. Everything is static, since each file is compiled for another
-// instruction set. Same operations in the same order at every width: same bits.
+// after `#define THIMBLE_LANES 4|8|16` and `#define THIMBLE_PLANES 0|1`: probabilities are words, uint16 [rows], or planes,
+// for every 16 rows 16 high bytes and then 16 low ones (of 7 bits). Everything is static, since each file is compiled for
+// another instruction set. Same operations in the same order at every width: same bits.
 #include "ops/attention/attention_kernel.h"
 #include "ops/attention/attention_lanes.h"
 
@@ -8,6 +9,7 @@ namespace thimble {
 namespace {
 
 typedef uint8_t ByteLanes __attribute__((vector_size(THIMBLE_LANES)));
+typedef uint16_t NarrowLanes __attribute__((vector_size(THIMBLE_LANES * 2)));
 
 static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
   IntLanes index;
@@ -15,7 +17,7 @@ static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
   return (index >= static_cast<int32_t>(begin)) & (index < static_cast<int32_t>(end));
 }
 
-// exp for x <= 0, relative error below 1e-5 and 1e-38 instead of anything smaller: enough for what becomes 7 bits and their
+// exp for x <= 0, relative error below 1e-5 and 1e-38 instead of anything smaller: enough for what becomes 14 bits and their
 // sum. 2^n is added to the exponent of a polynomial for 2^f, |f| <= 1/2; n stands in the low bits of `shifted`.
 static inline Lanes ExpForBytes(Lanes x) {
   x = x < -87.0f ? Lanes{} - 87.0f : x;
@@ -43,6 +45,21 @@ static inline void StoreLowBytes(uint8_t* p, IntLanes v) {
 #else
   const ByteLanes bytes = __builtin_convertvector(v, ByteLanes);
   __builtin_memcpy(p, &bytes, sizeof bytes);
+#endif
+}
+
+// p: room for sixteen numbers, of which these are those from `place` on. Only their low 14 bits count.
+static inline void StoreNumbers(uint8_t* p, size_t place, IntLanes v) {
+#if THIMBLE_PLANES
+  StoreLowBytes(p + place, (IntLanes)((WordLanes)v >> 7));
+  StoreLowBytes(p + 16 + place, v & 127);
+#elif THIMBLE_LANES == 8
+  // Packs words in each half of a register, then brings the halves together.
+  const __m256i numbers = (__m256i)(v & 0x3fff), packed = _mm256_packus_epi32(numbers, numbers);
+  _mm_storeu_si128((__m128i*)(p + 2 * place), _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+#else
+  const NarrowLanes words = __builtin_convertvector(v, NarrowLanes);
+  __builtin_memcpy(p + 2 * place, &words, sizeof words);
 #endif
 }
 
@@ -94,7 +111,7 @@ static void SoftmaxTile(float* scores, size_t begin, size_t end, const Attention
   }
   const float largest = MostOfSixteen(most);
   if (!(largest > kNothing)) {
-    __builtin_memset(p, 0, n);
+    __builtin_memset(p, 0, 2 * n);
     return;
   }
   Lanes sums[kVectors] = {};
@@ -119,14 +136,16 @@ static void SoftmaxTile(float* scores, size_t begin, size_t end, const Attention
   result->largest = largest;
   result->sum = SumSixteen(sums);
   // Below, 127 / heavy would overflow: such values are zero for everybody.
-  const float inverse = heavy > 1e-30f ? 127.0f / heavy : 0.0f;
-  result->p_scale = heavy > 1e-30f ? heavy / 127.0f : 0.0f;
-  __builtin_memset(p, 0, first * 16);
-  for (size_t i = first * 16; i < last * 16; i += kLanes) {
-    const IntLanes q = (IntLanes)(LoadLanes(scores + i) * inverse + 12582912.0f);  // in the low byte
-    StoreLowBytes(p + i, q);
+  const float inverse = heavy > 1e-30f ? 16383.0f / heavy : 0.0f;
+  result->p_scale = heavy > 1e-30f ? heavy / 16383.0f : 0.0f;
+  __builtin_memset(p, 0, 2 * first * 16);
+  for (size_t block = first; block < last; ++block) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const Lanes steps = LoadLanes(scores + block * 16 + v * kLanes) * inverse + 12582912.0f;
+      StoreNumbers(p + block * 32, v * kLanes, (IntLanes)steps);
+    }
   }
-  __builtin_memset(p + last * 16, 0, n - last * 16);
+  __builtin_memset(p + 2 * last * 16, 0, 2 * (n - last * 16));
 }
 
 }  // namespace

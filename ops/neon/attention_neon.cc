@@ -1,4 +1,4 @@
-// Attention over int8 cache rows with SMULL and SADALP, for every aarch64 CPU. Includes intrinsics and the
+// Attention over int8 cache rows with SMULL and SADALP (scores) and SMLAL (values), for every aarch64 CPU. Includes intrinsics and the
 // contract only.
 #include "ops/neon/kernels.h"
 
@@ -6,12 +6,15 @@
 #include <arm_neon.h>
 
 #define THIMBLE_LANES 4
+#define THIMBLE_PLANES 0
 #include "ops/attention/attention_softmax.h"
 #include "ops/attention/attention_widen.h"
 #include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {
+
+// Loops over registers say that they are to be unrolled: by itself gcc 12 does it so late that the registers lie in memory.
 
 inline int8x16_t LoadBytes(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
@@ -97,38 +100,62 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
   });
 }
 
-// Four columns of a few rows. A register of 4 cache rows x 4 columns is turned around by TBL.
-template <int kRows>
+// Columns [4 of each group] of a few rows. Bytes become words; four of a cache row times its probability are one SMLAL.
+template <int kRows, int kGroups>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
                          size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
-  static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-  const uint8x16_t turn = vld1q_u8(kTurn);
-  Pairs sums[kRows];
-  for (int r = 0; r < kRows; ++r) sums[r] = Zero();
+  int32x4_t sums[kRows][kGroups];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) sums[r][g] = vdupq_n_s32(0);
+  }
   for (size_t b = 0; b < blocks; ++b) {
-    __builtin_prefetch(columns + b * block_bytes + ahead);
-    for (int pair = 0; pair < 2; ++pair) {
-      const uint8_t* at = columns + b * block_bytes + 32 * pair;
-      const int8x16_t v0 = vqtbl1q_s8(LoadBytes(at), turn), v1 = vqtbl1q_s8(LoadBytes(at + 16), turn);
+    const uint8_t* block = columns + b * block_bytes;
+    for (int g = 0; g < kGroups; ++g) __builtin_prefetch(block + 64 * g + ahead);
+    for (int four = 0; four < 4; ++four) {
+      int16x8_t low[kGroups], high[kGroups];
+#pragma GCC unroll 8
+      for (int g = 0; g < kGroups; ++g) {
+        const int8x16_t bytes = LoadBytes(block + 64 * g + 16 * four);
+        low[g] = vmovl_s8(vget_low_s8(bytes));
+        high[g] = vmovl_high_s8(bytes);
+      }
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const uint8_t* probabilities = p + r * kAttentionTileRows + 16 * b + 8 * pair;
-        AddDots(&sums[r], v0, LoadFourTimesFour(probabilities), v1, LoadFourTimesFour(probabilities + 4));
+        const uint8_t* at = p + r * kAttentionProbabilityBytes + 32 * b + 8 * four;
+        const int16x4_t probabilities = vld1_s16(reinterpret_cast<const int16_t*>(at));
+#pragma GCC unroll 8
+        for (int g = 0; g < kGroups; ++g) {
+          int32x4_t sum = vmlal_lane_s16(sums[r][g], vget_low_s16(low[g]), probabilities, 0);
+          sum = vmlal_high_lane_s16(sum, low[g], probabilities, 1);
+          sum = vmlal_lane_s16(sum, vget_low_s16(high[g]), probabilities, 2);
+          sums[r][g] = vmlal_high_lane_s16(sum, high[g], probabilities, 3);
+        }
       }
     }
   }
-  for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride, vmulq_n_f32(Total(sums[r]), p_scales[r]));
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) {
+      vst1q_f32(out + r * out_stride + 4 * g, vmulq_n_f32(vcvtq_f32_s32(sums[r][g]), p_scales[r]));
+    }
+  }
 }
 
 template <int kRows>
-inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const AttentionBlocks& values,
-                      float* out, size_t out_stride) {
-  out += row * out_stride;
+inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBlocks& values, float* out,
+                      size_t out_stride) {
+  const size_t d4 = values.d4, block_bytes = 16 * (d4 + 4);
   size_t i = 0;
-  for (; i < values.d4; i += 4) {
-    ValueColumns<kRows>(p + row * kAttentionTileRows, p_scales + row, values.data + 16 * i,
-                        16 * (values.d4 + 4), values.count, values.ahead, out + i, out_stride);
+  for (; i + 8 <= d4; i += 8) {
+    ValueColumns<kRows, 2>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
   }
-  for (; i % 16 != 0; i += 4) {
+  if (i < d4) {
+    ValueColumns<kRows, 1>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i, out_stride);
+  }
+  for (i = d4; i % 16 != 0; i += 4) {
     for (int r = 0; r < kRows; ++r) vst1q_f32(out + r * out_stride + i, vdupq_n_f32(0.0f));
   }
 }
@@ -136,7 +163,7 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
   ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
-    ValueRows<kRows>(p, p_scales, row, *values, out, out_stride);
+    ValueRows<kRows>(p + row * kAttentionProbabilityBytes, p_scales + row, *values, out + row * out_stride, out_stride);
   });
 }
 

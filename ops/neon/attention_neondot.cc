@@ -6,12 +6,15 @@
 #include <arm_neon.h>
 
 #define THIMBLE_LANES 4
+#define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
 #include "ops/attention/attention_widen.h"
 #include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {
+
+// Loops over registers say that they are to be unrolled: by itself gcc 12 does it so late that the registers lie in memory.
 
 inline int8x16_t LoadBytes(const uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
@@ -79,37 +82,47 @@ void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float*
 }
 
 // kGroups x 4 columns of a few rows. A register of 4 cache rows x 4 columns is turned around by TBL, then one
-// SDOT adds 4 rows to 4 columns.
+// SDOT adds 4 rows to 4 columns, of each plane.
 template <int kRows, int kGroups>
 inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t* columns, size_t block_bytes,
                          size_t blocks, ptrdiff_t ahead, float* out, size_t out_stride) {
   static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
   const uint8x16_t turn = vld1q_u8(kTurn);
-  int32x4_t sums[kRows][kGroups];
-  for (int r = 0; r < kRows; ++r) {
-    for (int g = 0; g < kGroups; ++g) sums[r][g] = vdupq_n_s32(0);
+  int32x4_t sums[2 * kRows][kGroups];
+#pragma GCC unroll 8
+  for (int plane = 0; plane < 2 * kRows; ++plane) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) sums[plane][g] = vdupq_n_s32(0);
   }
   for (size_t b = 0; b < blocks; ++b) {
     const uint8_t* block = columns + b * block_bytes;
-    int8x16_t sixteen[kRows];
-    for (int r = 0; r < kRows; ++r) sixteen[r] = LoadBytes(p + r * kAttentionTileRows + 16 * b);
+    int8x16_t sixteen[2 * kRows];
+#pragma GCC unroll 8
+    for (int plane = 0; plane < 2 * kRows; ++plane) {
+      sixteen[plane] = LoadBytes(p + plane / 2 * kAttentionProbabilityBytes + 32 * b + plane % 2 * 16);
+    }
+#pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
       __builtin_prefetch(block + 64 * g + ahead);
       const int8x16_t v0 = vqtbl1q_s8(LoadBytes(block + 64 * g), turn);
       const int8x16_t v1 = vqtbl1q_s8(LoadBytes(block + 64 * g + 16), turn);
       const int8x16_t v2 = vqtbl1q_s8(LoadBytes(block + 64 * g + 32), turn);
       const int8x16_t v3 = vqtbl1q_s8(LoadBytes(block + 64 * g + 48), turn);
-      for (int r = 0; r < kRows; ++r) {
-        sums[r][g] = vdotq_laneq_s32(sums[r][g], v0, sixteen[r], 0);
-        sums[r][g] = vdotq_laneq_s32(sums[r][g], v1, sixteen[r], 1);
-        sums[r][g] = vdotq_laneq_s32(sums[r][g], v2, sixteen[r], 2);
-        sums[r][g] = vdotq_laneq_s32(sums[r][g], v3, sixteen[r], 3);
+#pragma GCC unroll 8
+      for (int plane = 0; plane < 2 * kRows; ++plane) {
+        sums[plane][g] = vdotq_laneq_s32(sums[plane][g], v0, sixteen[plane], 0);
+        sums[plane][g] = vdotq_laneq_s32(sums[plane][g], v1, sixteen[plane], 1);
+        sums[plane][g] = vdotq_laneq_s32(sums[plane][g], v2, sixteen[plane], 2);
+        sums[plane][g] = vdotq_laneq_s32(sums[plane][g], v3, sixteen[plane], 3);
       }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
-      vst1q_f32(out + r * out_stride + 4 * g, vmulq_n_f32(vcvtq_f32_s32(sums[r][g]), p_scales[r]));
+      const int32x4_t total = vaddq_s32(vshlq_n_s32(sums[2 * r][g], 7), sums[2 * r + 1][g]);
+      vst1q_f32(out + r * out_stride + 4 * g, vmulq_n_f32(vcvtq_f32_s32(total), p_scales[r]));
     }
   }
 }
@@ -118,12 +131,13 @@ template <int kRows>
 inline void ValueRows(const uint8_t* p, const float* p_scales, size_t row, const AttentionBlocks& values,
                       float* out, size_t out_stride) {
   const size_t d4 = values.d4, block_bytes = 16 * (d4 + 4);
-  p += row * kAttentionTileRows;
+  p += row * kAttentionProbabilityBytes;
   p_scales += row;
   out += row * out_stride;
   size_t i = 0;
-  for (; i + 16 <= d4; i += 16) {
-    ValueColumns<kRows, 4>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i,
+  constexpr int kGroups = kRows <= 2 ? 4 : 2;
+  for (; i + 4 * kGroups <= d4; i += 4 * kGroups) {
+    ValueColumns<kRows, kGroups>(p, p_scales, values.data + 16 * i, block_bytes, values.count, values.ahead, out + i,
                            out_stride);
   }
   for (; i < d4; i += 4) {

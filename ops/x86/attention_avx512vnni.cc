@@ -6,12 +6,15 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 16
+#define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
 #include "ops/attention/attention_widen.h"
 #include "ops/lanes/row_groups.h"
 
 namespace thimble {
 namespace {
+
+// Loops over registers say that they are to be unrolled: by itself gcc 12 does it so late that the registers lie in memory.
 
 inline int32_t LoadFour(const int8_t* p) {
   int32_t v;
@@ -28,23 +31,30 @@ inline void ScoreBlocks(const AttentionQueries& queries, size_t row, const uint8
   const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
   const int8_t* q = queries.q + row * queries.q_stride;
   __m512i sums[kRows][kBlocks];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) sums[r][b] = _mm512_set1_epi32(-128 * queries.sums[row + r]);
   }
   for (size_t i = 0; i < d4; i += 4) {
     __m512i keys[kBlocks];
+#pragma GCC unroll 8
     for (int b = 0; b < kBlocks; ++b) {
       const uint8_t* at = blocks + b * block_bytes + 16 * i;
       keys[b] = _mm512_xor_si512(_mm512_load_si512(at), flip);
       if (kFetch) _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T1);
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m512i four = _mm512_set1_epi32(LoadFour(q + r * queries.q_stride + i));
+#pragma GCC unroll 8
       for (int b = 0; b < kBlocks; ++b) sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], keys[b], four);
     }
   }
+#pragma GCC unroll 8
   for (int b = 0; b < kBlocks; ++b) {
     const __m512 scales = _mm512_load_ps(blocks + b * block_bytes + 16 * d4);
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][b]), scales);
       _mm512_storeu_ps(out + r * out_stride + 16 * b,
@@ -100,26 +110,39 @@ inline void ValueColumns(const uint8_t* p, const float* p_scales, const uint8_t*
   const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   // Lane t takes the t-th four of 16 probabilities, four times.
   const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-  __m512i sums[kRows][4];
-  for (int r = 0; r < kRows; ++r) {
-    for (int g = 0; g < 4; ++g) sums[r][g] = _mm512_setzero_si512();
+  // The same of 16 bytes further on, of the low plane.
+  const __m512i spread_low = _mm512_add_epi32(spread, _mm512_set1_epi32(4));
+  __m512i sums[2 * kRows][4];
+#pragma GCC unroll 8
+  for (int plane = 0; plane < 2 * kRows; ++plane) {
+#pragma GCC unroll 8
+    for (int g = 0; g < 4; ++g) sums[plane][g] = _mm512_setzero_si512();
   }
   for (size_t b = 0; b < blocks; ++b) {
     __m512i values[kGroups];
+#pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
       const uint8_t* at = columns + b * block_bytes + 64 * g;
       values[g] = _mm512_shuffle_epi8(_mm512_load_si512(at), turn);
       _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T1);
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const __m128i sixteen =
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + r * kAttentionTileRows + 16 * b));
-      const __m512i probabilities = _mm512_permutexvar_epi32(spread, _mm512_castsi128_si512(sixteen));
-      for (int g = 0; g < kGroups; ++g) sums[r][g] = _mm512_dpbusd_epi32(sums[r][g], probabilities, values[g]);
+      const __m512i sixteen = _mm512_castsi256_si512(
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + r * kAttentionProbabilityBytes + 32 * b)));
+#pragma GCC unroll 8
+      for (int plane = 2 * r; plane < 2 * r + 2; ++plane) {
+        const __m512i four = _mm512_permutexvar_epi32(plane % 2 == 0 ? spread : spread_low, sixteen);
+#pragma GCC unroll 8
+        for (int g = 0; g < kGroups; ++g) sums[plane][g] = _mm512_dpbusd_epi32(sums[plane][g], four, values[g]);
+      }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    const __m512i total = SumLanes(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+    const __m512i *high = sums[2 * r], *low = sums[2 * r + 1];
+    const __m512i total = _mm512_add_epi32(_mm512_slli_epi32(SumLanes(high[0], high[1], high[2], high[3]), 7),
+                                           SumLanes(low[0], low[1], low[2], low[3]));
     _mm512_storeu_ps(out + r * out_stride,
                      _mm512_mul_ps(_mm512_cvtepi32_ps(total), _mm512_set1_ps(p_scales[r])));
   }
@@ -144,8 +167,8 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBl
 
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
-  ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
-    ValueRows<kRows>(p + row * kAttentionTileRows, p_scales + row, *values, out + row * out_stride, out_stride);
+  ForRowGroups<3>(rows, [&]<int kRows>(size_t row) {
+    ValueRows<kRows>(p + row * kAttentionProbabilityBytes, p_scales + row, *values, out + row * out_stride, out_stride);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "ops/attention/attention.h"
 #include "ops/attention/attention_scalar.h"
+#include "ops/linear/turn.h"
 #include "tests/ops/support.h"
 
 namespace thimble::test {
@@ -20,6 +21,7 @@ struct AttentionOptions {
   float query_factor = 1.0f;  // larger: one key dominates
   bool equal_keys = false;
   bool zero_rows = false;  // every third row is zero
+  bool outliers = false;  // one number of every query and row is 1,000 times the others; then turned, as a model's are
   bool int8_queries = false;  // queries that int8 holds exactly, so that only probabilities are rounded
   size_t recent_tokens = 0;  // causal only
   float softcap = 0.0f;
@@ -39,6 +41,7 @@ class AttentionCase {
     args_.value_type = o.one_row ? o.key_type : o.value_type;
     args_.kernel = &kAttentionScalar;
     std::vector<float> q = random.Normals(o.t * o.heads * o.d, o.query_factor);
+    for (size_t row = 0; o.outliers && row < o.t * o.heads; ++row) AddOutlier(&q[row * o.d], o.d / 3, o.query_factor);
     for (size_t row = 0; o.int8_queries && row < o.t * o.heads; ++row) RoundToInt8(&q[row * o.d]);
     args_.q = Floats(q);
     args_.q_stride = o.heads * o.d;
@@ -111,6 +114,12 @@ class AttentionCase {
   }
 
  private:
+  // Of normal numbers times `factor`: the median of their magnitudes is 0.6745 * factor.
+  void AddOutlier(float* x, size_t column, float factor) const {
+    x[column] = std::copysign(674.5f * factor, x[column]);
+    Turn(x, options_.d, options_.d);
+  }
+
   void RoundToInt8(float* x) const {
     float largest = 0.0f;
     for (size_t i = 0; i < options_.d; ++i) largest = std::max(largest, std::fabs(x[i]));
@@ -146,6 +155,7 @@ class AttentionCase {
     std::vector<float> x = random.Normals(options_.d);
     for (size_t i = 0; i < options_.positions * options_.kv_heads; ++i) {
       if (!options_.equal_keys) x = random.Normals(options_.d);
+      if (options_.outliers) AddOutlier(x.data(), options_.d / 2, 1.0f);
       if (options_.zero_rows && i % 3 == 0) x.assign(options_.d, 0.0f);
       const CacheRows::Where where = rows.At(i % options_.kv_heads, i / options_.kv_heads);
       StoreCacheRow(type, x.data(), options_.d, where.row, where.head);

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #define THIMBLE_LANES 8
+#define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
 #include "ops/attention/attention_widen.h"
 
