@@ -35,17 +35,19 @@ constexpr char kFooter[] = R"(Examples:
   thimble convert stories-qmqa/ -o stories-qmqa.thimble --weights q8
   thimble convert checkpoint.pt -o model.thimble --weights q8
   thimble convert stories260K.bin -o stories260K.thimble --tokenizer tok512.bin
-  thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --weights q4
+  thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --report report.html
   thimble convert --shape tinyllama-1.1b -o shape.thimble --weights q4
   thimble convert smollm2/ -o smollm2.thimble --weights q4 --pack neondot,avx2
   thimble convert smollm2/ -o smollm2.thimble --weights 4.8 --calibration text.txt
+  thimble convert tinyllama.Q4_K_M.gguf -o tinyllama.thimble --pack host
   thimble convert --list
 
 SRC is a folder with config.json and model.safetensors (or its shards, or one .pt or .pth file), a .pt or
 .pth file of torch.save (with its configuration inside or a config.json beside it), a .gguf file, or a
 llama2.c .bin file. The result appears under its name when it is complete and checked; until then an older file of
-that name stays. Memory stays small: one block of rows at a time. --weights q4 is the recipe
+that name stays. Memory stays small: one block of rows at a time. A .gguf file's quantised weights stay
+what they are; another --weights rounds them a second time. --weights q4 is the recipe
 "balanced"; "small" has 4 bits everywhere. --shape writes random weights
 instead of reading any: speed and memory do not depend on them. --pack needs room for a second copy while
 it works.)";
@@ -58,16 +60,27 @@ struct Arguments {
 };
 
 WeightType Type(const std::string& text, const char* option) {
-  const auto type = WeightTypeFromName(text);
-  if (!type)
-    throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8, q4, q6, q5 or bits from 2 to 9, got " + Quoted(text));
-  return *type;
+  for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+    if (text == WeightTypeName(type)) return type;
+  }
+  throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8, q4, q6, q5 or bits from 2 to 9, got " + Quoted(text));
+}
+
+// Random weights need no quantiser.
+WeightType AnyType(const std::string& text, const char* option) {
+  if (const auto type = WeightTypeFromName(text)) return *type;
+  throw Error(kInvalidArgument, std::string(option) + ": must be one of " + WeightTypeNames() + ", got " + Quoted(text));
 }
 
 std::string RecipeNames() {
   std::string names;
   for (const WeightRecipe& recipe : WeightRecipes()) names += (names.empty() ? "" : ", ") + std::string(recipe.name);
   return names;
+}
+
+// What a source's own blocks say, else the numbers as they are.
+bool AsIs(const Arguments& arguments) {
+  return arguments.weights == "as-is" || (arguments.weights.empty() && arguments.recipe.empty());
 }
 
 // --weights TYPE is the recipe of that type, q4 the balanced one; --keep-head and --keep-kv come on top of either.
@@ -79,13 +92,13 @@ const WeightRecipe& Recipe(const Arguments& arguments) {
     if (recipe != nullptr) return *recipe;
     throw Error(kInvalidArgument, "--recipe: must be one of " + RecipeNames() + ", got " + Quoted(arguments.recipe));
   }
-  const WeightType type = arguments.weights.empty() ? WeightType::kF32 : Type(arguments.weights, "--weights");
+  const WeightType type = AsIs(arguments) ? WeightType::kF32 : Type(arguments.weights, "--weights");
   return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : type == WeightType::kQ8 ? "quality" : "balanced");
 }
 
-std::string WeightsText(const Arguments& arguments) {
+std::string WeightsText(const Arguments& arguments, bool keeps_blocks) {
   const WeightRecipe& recipe = Recipe(arguments);
-  std::string text = WeightTypeName(recipe.weights) + std::string(" (") + recipe.name;
+  std::string text = keeps_blocks ? "as-is (blocks of the source" : WeightTypeName(recipe.weights) + std::string(" (") + recipe.name;
   if (recipe.weights == WeightType::kQ4) text += ", block " + std::to_string(arguments.block);
   if (!arguments.head.empty()) text += ", head " + arguments.head;
   if (!arguments.kv.empty()) text += ", keys and values " + arguments.kv;
@@ -93,7 +106,8 @@ std::string WeightsText(const Arguments& arguments) {
 }
 
 // Who chose them, and what else there is.
-std::string WeightsReason(const Arguments& arguments) {
+std::string WeightsReason(const Arguments& arguments, bool keeps_blocks) {
+  if (keeps_blocks && arguments.weights.empty()) return "the default for quantised sources, which keeps their numbers to the last bit";
   const std::string others = "; --weights q8 takes a quarter, q4 about a sixth, at some quality (README)";
   if (!arguments.recipe.empty()) return "asked for with --recipe";
   if (!arguments.weights.empty()) return "asked for with --weights";
@@ -190,8 +204,8 @@ ConvertReport WriteShape(const Arguments& arguments, ProgressBar& bar) {
   SyntheticOptions options;
   options.shape = arguments.shape;
   options.output = arguments.output;
-  if (!arguments.weights.empty()) options.weights = Type(arguments.weights, "--weights");
-  if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
+  if (!arguments.weights.empty()) options.weights = AnyType(arguments.weights, "--weights");
+  if (!arguments.head.empty()) options.head = AnyType(arguments.head, "--keep-head");
   options.block = static_cast<uint32_t>(arguments.block);
   options.positions = static_cast<uint32_t>(arguments.positions);
   options.turn = !arguments.no_turn;
@@ -208,6 +222,8 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   options.tokenizer = arguments.tokenizer;
   options.no_tokenizer = arguments.no_tokenizer;
   ApplyRecipe(Recipe(arguments), &options);
+  options.as_is = AsIs(arguments);
+  if (options.as_is) options.head = options.kv = std::nullopt;
   options.block = static_cast<uint32_t>(arguments.block);
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
   if (!arguments.kv.empty()) options.kv = Type(arguments.kv, "--keep-kv");
@@ -260,9 +276,11 @@ ConvertReport ConvertToBlocks(Arguments arguments, double bits, std::string* rea
   const QuantisedFloats quantised = QuantiseFloats(floats.path(), output, quantise);
   ConvertReport report = quantised.model.report;
   report.source_bytes = read.source_bytes;
+  report.quantised_source = read.quantised_source;
   for (size_t i = 0; i < report.tensors.size(); ++i) {
     report.tensors[i].source_type = read.tensors[i].source_type;
     report.tensors[i].source_bytes = read.tensors[i].source_bytes;
+    report.tensors[i].quantised_source = read.tensors[i].quantised_source;
   }
   *reason = Format("%.3f bits per weight of the matrices, a type for each by its loss, measured with %s", quantised.model.bits,
                    quantised.inputs.c_str());
@@ -282,9 +300,10 @@ std::vector<PackedOutput> PackedOutputs(const Arguments& arguments) {
     at = end + 1;
   }
   std::vector<PackedOutput> outputs;
-  for (const std::string& packing : packings) {
+  for (std::string& packing : packings) {
+    if (packing == "host") packing = BestTable() == "scalar" ? "portable" : BestTable();
     if (!IsTablePacking(packing))
-      throw Error(kInvalidArgument, "--pack: must be some of " + TablePackingNames() + ", got " + Quoted(packing));
+      throw Error(kInvalidArgument, "--pack: must be host or some of " + TablePackingNames() + ", got " + Quoted(packing));
     fs::path path = arguments.output;
     if (packings.size() > 1) path.replace_extension("." + packing + path.extension().string());
     outputs.push_back({path.string(), packing});
@@ -344,13 +363,14 @@ int Run(const Arguments& arguments) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   const bool random = !arguments.shape.empty();
+  const bool keeps_blocks = AsIs(arguments) && report.quantised_source;
   const std::string weights = bits      ? arguments.weights
-                              : !random ? WeightsText(arguments) : arguments.weights.empty() ? "q4" : arguments.weights;
+                              : !random ? WeightsText(arguments, keeps_blocks) : arguments.weights.empty() ? "q4" : arguments.weights;
   std::vector<std::string> paths;
   for (const PackedOutput& output : outputs) paths.push_back(output.path);
   if (outputs.empty()) paths.push_back(arguments.output);
   const ConversionFacts facts{report, random ? arguments.shape : arguments.source, arguments.output, weights,
-                              bits ? reason : WeightsReason(arguments), paths, seconds, MeasureMemory().peak_resident_bytes};
+                              bits ? reason : WeightsReason(arguments, keeps_blocks), paths, seconds, MeasureMemory().peak_resident_bytes};
   if (report_file) WriteConversionReport(*report_file, facts);
   if (arguments.json) {
     PrintJson(ConversionJson(facts));
@@ -371,10 +391,11 @@ Command AddConvert(CLI::App* program) {
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
   app->add_option(
          "--weights", a->weights,
-         "f32, q8 (int8, a scale per row) or q4 (int4, a scale per block; keys, values and head stay q8); q6, q5 or a number such as "
-         "4.8: bits per weight on average, in blocks of a type for each tensor, calibrated")
+         "as-is (the blocks of a quantised source, the numbers of others as f32), f32, q8 (int8, a scale per row) or q4 (int4, a "
+         "scale per block; keys, values and head stay q8); q6, q5 or a number such as 4.8: bits per weight on average, in blocks of a "
+         "type for each tensor, calibrated; with --shape every type: " + WeightTypeNames())
       ->type_name("TYPE")
-      ->default_str("f32, with --shape q4");
+      ->default_str("as-is, with --shape q4");
   app->add_option("--calibration", a->calibration, "A text like those the model will read, for --weights BITS; by default one of our own")
       ->type_name("FILE");
   app->add_option("--imatrix", a->imatrix, "An importance matrix of llama.cpp (.dat or .gguf) in place of a text")->type_name("FILE");
@@ -392,7 +413,7 @@ Command AddConvert(CLI::App* program) {
          "by default what lies in SRC")
       ->type_name("FILE");
   app->add_option("--pack", a->packing,
-                  "Weights in the layout of these kernels, used where they lie in the file: " + TablePackingNames() +
+                  "Weights in the layout of these kernels, used where they lie in the file: host (this machine's best), " + TablePackingNames() +
                       "; with several, separated by commas, one file for each: NAME.PACKING.thimble")
       ->type_name("TABLE");
   app->add_flag("--no-turn", a->no_turn,

@@ -11,9 +11,9 @@ namespace {
 // Both colour schemes; widths of bars are the only inline styles.
 constexpr char kStyle[] = R"(
 :root{color-scheme:light dark;--ink:#1c2330;--dim:#667085;--line:#e4e7ec;
---page:#f7f8fa;--card:#fff;--q4:#d9772b;--q8:#2f6fd6;--f32:#98a2b3}
+--page:#f7f8fa;--card:#fff;--b2:#b3261e;--b3:#c94f2a;--b4:#d9772b;--b5:#a8811b;--b6:#2e8b57;--b8:#2f6fd6;--b32:#98a2b3}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--dim:#98a2b3;--line:#2b3341;
---page:#12161d;--card:#1a202a;--q4:#e8935a;--q8:#6ea0f0;--f32:#667085}}
+--page:#12161d;--card:#1a202a;--b2:#f08a80;--b3:#ee9070;--b4:#e8935a;--b5:#d3b04f;--b6:#6fc495;--b8:#6ea0f0;--b32:#667085}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -27,7 +27,9 @@ p{margin:4px 0;color:var(--dim);overflow-wrap:anywhere}
 .card span{color:var(--dim);font-size:13px}
 .stack{display:flex;height:14px;border-radius:7px;overflow:hidden;background:var(--line)}
 .stack i,.bar i{display:block;height:100%}
-.q4{background:var(--q4)}.q8{background:var(--q8)}.f32{background:var(--f32)}
+.stack i+i{border-left:1px solid var(--card)}
+.b2{background:var(--b2)}.b3{background:var(--b3)}.b4{background:var(--b4)}.b5{background:var(--b5)}
+.b6{background:var(--b6)}.b8{background:var(--b8)}.b32{background:var(--b32)}
 .key{display:flex;gap:20px;flex-wrap:wrap;margin-top:8px;color:var(--dim);font-size:13px}
 .key i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
 .wide{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
@@ -47,6 +49,9 @@ std::string Card(const std::string& value, const std::string& what) {
 
 std::string Width(double percent) { return Format("style=\"width:%.2f%%\"", percent); }
 
+// The colour of a type: types of as many bits share one.
+std::string ColourClass(WeightType type) { return "b" + std::to_string(TraitsOf(type).value_bits); }
+
 // The file's bytes by type, as one bar with a key below it.
 std::string TypesBar(const ConvertReport& report) {
   std::map<WeightType, uint64_t> bytes;
@@ -57,26 +62,25 @@ std::string TypesBar(const ConvertReport& report) {
   }
   if (total == 0) return {};
   std::string bar = "<div class=\"stack\">", key = "<div class=\"key\">";
-  for (const WeightType type : {WeightType::kQ4, WeightType::kQ8, WeightType::kF32}) {
-    if (!bytes.contains(type)) continue;
-    const std::string name = WeightTypeName(type);
-    const double percent = 100.0 * static_cast<double>(bytes[type]) / static_cast<double>(total);
-    bar += "<i class=\"" + name + "\" " + Width(percent) + "></i>";
-    key += "<span><i class=\"" + name + "\"></i>" + name +
-           Format(": %s, %.1f %%</span>", HumanBytes(bytes[type]).c_str(), percent);
+  for (auto it = bytes.rbegin(); it != bytes.rend(); ++it) {
+    const std::string colour = ColourClass(it->first);
+    const double percent = 100.0 * static_cast<double>(it->second) / static_cast<double>(total);
+    bar += "<i class=\"" + colour + "\" " + Width(percent) + "></i>";
+    key += "<span><i class=\"" + colour + "\"></i>" + WeightTypeName(it->first) +
+           Format(": %s, %.1f %%</span>", HumanBytes(it->second).c_str(), percent);
   }
   return bar + "</div>" + key + "</div>\n";
 }
 
 std::string Row(const ConvertedTensor& tensor, double worst) {
-  const std::string type = WeightTypeName(tensor.type);
+  const std::string type = WeightTypeName(tensor.type), colour = ColourClass(tensor.type);
   std::string row = "<tr><td class=\"name\">" + EscapeHtml(tensor.name) + "</td><td class=\"n\">" +
                     Format("%u &times; %u", tensor.rows, tensor.cols) + "</td><td>" + EscapeHtml(tensor.source_type) +
-                    "</td><td class=\"n\">" + Thousands(tensor.source_bytes) + "</td><td><span class=\"tag " + type +
+                    "</td><td class=\"n\">" + Thousands(tensor.source_bytes) + "</td><td><span class=\"tag " + colour +
                     "\">" + type + "</span></td><td class=\"n\">" + Thousands(tensor.bytes) + "</td>";
-  if (tensor.relative_error == 0) return row + "<td class=\"n\">exact</td><td></td><td class=\"n\">0</td></tr>\n";
+  if (tensor.relative_error == 0) return row + "<td class=\"n\">" + (tensor.kept ? "kept" : "exact") + "</td><td></td><td class=\"n\">0</td></tr>\n";
   return row + Format("<td class=\"n\">%.3f %%</td>", tensor.relative_error * 100) +
-         "<td><div class=\"bar\"><i class=\"" + type + "\" " + Width(100 * tensor.relative_error / worst) +
+         "<td><div class=\"bar\"><i class=\"" + colour + "\" " + Width(100 * tensor.relative_error / worst) +
          "></i></div></td>" + Format("<td class=\"n\">%.3g</td></tr>\n", tensor.largest_error);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "targets/cli/error.h"
 #include "targets/cli/progress.h"
@@ -53,6 +54,36 @@ std::string CostText(const ConvertReport& report) {
   return text;
 }
 
+std::string Counted(size_t count, const std::string& what) {
+  return Thousands(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+// "kept  210 tensors as Q4_1, 1 as Q6_K", and those that could not be kept with the reason.
+std::string KeptText(const ConvertReport& report) {
+  std::map<std::string, size_t> kept;
+  std::map<std::string, std::vector<std::string>> unkept;  // by what they became and why
+  for (const ConvertedTensor& tensor : report.tensors) {
+    if (tensor.kept) ++kept[tensor.source_type];
+    if (!tensor.unkept.empty()) unkept[WeightTypeName(tensor.type) + std::string(": ") + tensor.unkept].push_back(tensor.name);
+  }
+  std::string list, text;
+  for (const auto& [type, count] : kept) list += (list.empty() ? Counted(count, "tensor") : ", " + Thousands(count)) + " as " + type;
+  if (!list.empty()) text += "kept        " + list + "\n";
+  for (const auto& [why, names] : unkept) {
+    text += "made anew   " + Counted(names.size(), "tensor") + " as " + why + " (" + names[0] +
+            (names.size() > 1 ? " and others" : "") + ")\n";
+  }
+  return text;
+}
+
+// Of matrices that are rounded a second time.
+std::string RoundedTwiceText(const ConvertReport& report) {
+  size_t count = 0;
+  for (const ConvertedTensor& tensor : report.tensors) count += !tensor.kept && tensor.type != WeightType::kF32 && tensor.quantised_source;
+  if (count == 0) return {};
+  return "warning     " + Counted(count, "tensor") + " of a quantised source rounded a second time; --weights as-is keeps its numbers\n";
+}
+
 }  // namespace
 
 std::string ConversionText(const ConversionFacts& facts) {
@@ -62,6 +93,7 @@ std::string ConversionText(const ConversionFacts& facts) {
              report.family.c_str(), Thousands(report.weights).c_str(), Thousands(report.file_bytes).c_str(),
              HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
   text += Format("weights     %s: %s\n            %s\n", facts.weights.c_str(), facts.reason.c_str(), CostText(report).c_str());
+  text += KeptText(report) + RoundedTwiceText(report);
   text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
                                         report.has_chat_template ? ", chat template" : "")
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
@@ -91,6 +123,8 @@ Json ConversionJson(const ConversionFacts& facts) {
                   {"shape", Json::Array({tensor.rows, tensor.cols})},
                   {"source_bytes", tensor.source_bytes},
                   {"bytes", tensor.bytes},
+                  {"kept", tensor.kept},
+                  {"unkept_reason", tensor.unkept},
                   {"relative_error", tensor.relative_error},
                   {"largest_error", tensor.largest_error}});
   }

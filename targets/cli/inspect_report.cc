@@ -21,7 +21,7 @@ void Throw(const Status& status, const std::string& path) {
 
 std::string TypeName(const TensorSpec& tensor) {
   std::string name = WeightTypeName(tensor.type);
-  return tensor.block == 0 ? name : name + " block " + std::to_string(tensor.block);
+  return tensor.type != WeightType::kQ4 ? name : name + " block " + std::to_string(tensor.block);
 }
 
 class Inspector {

@@ -71,7 +71,7 @@ std::string InspectText(const Json& report) {
     text += Format("  %-20s %s = %s\n", "metadata", Plain(Json(key)).c_str(), Plain(value).c_str());
   AddLayers(report["layers"], &text);
 
-  text += Format("\n%-44s %-5s %-16s %14s  %s\n", "tensor", "type", "shape", "bytes", "segment");
+  text += Format("\n%-44s %-6s %-15s %14s  %s\n", "tensor", "type", "shape", "bytes", "segment");
   for (const Json& tensor : report["tensors"].items()) {
     std::string packing;
     if (tensor.Has("packing")) {
@@ -79,7 +79,7 @@ std::string InspectText(const Json& report) {
       packing = Format("  packed %s %sx%s s%s", Plain(p["packer"]).c_str(), Plain(p["nr"]).c_str(),
                        Plain(p["kr"]).c_str(), Plain(p["sr"]).c_str());
     }
-    text += Format("%-44s %-5s %-16s %14s  %s%s\n", Plain(tensor["name"]).c_str(),
+    text += Format("%-44s %-6s %-15s %14s  %s%s\n", Plain(tensor["name"]).c_str(),
                    Plain(tensor["type"]).c_str(), Shape(tensor).c_str(), Thousands(tensor["bytes"].as_unsigned()).c_str(),
                    Plain(tensor["data_segment"]).c_str(), packing.c_str());
   }

@@ -22,6 +22,9 @@ CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, dou
 // Throws unless exactly one of `given` is true; `names` says which options they are.
 void NeedOne(const std::string& names, const std::vector<bool>& given);
 
+// The kernels that this machine runs best.
+std::string BestTable();
+
 // An open model; closed when it goes.
 class Model {
  public:

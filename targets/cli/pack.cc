@@ -33,12 +33,6 @@ struct Arguments {
   bool force = false, json = false, quiet = false;
 };
 
-// The last of the names is the best.
-std::string BestTable() {
-  const std::string names = thimble_kernel_tables();
-  return names.substr(names.rfind(' ') + 1);
-}
-
 int Run(const Arguments& arguments) {
   PackOptions options;
   options.source = arguments.model;

@@ -23,6 +23,8 @@ inline constexpr size_t kMaxSourceTensors = 1u << 18;
 // "[3, 4]"
 std::string ShapeText(const std::vector<uint64_t>& shape);
 
+struct GgufBlockType;
+
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
@@ -37,6 +39,11 @@ class Checkpoint {
   // Elements [first, first + count) in row-major order. Throws ImportError for a range outside the tensor, a
   // type that is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
   virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;
+
+  // The quantised type that a tensor is stored in; null for plain numbers.
+  virtual const GgufBlockType* BlocksOf(size_t) const { return nullptr; }
+  // Of such a tensor the blocks that hold elements [first, first + count), which are whole blocks. Throws as ReadFloats() does.
+  virtual void ReadBlocks(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const;
 
  protected:
   // Throws for a name that is there already, and above kMaxSourceTensors.

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "targets/convert/carry.h"
 #include "targets/convert/gguf_blocks.h"
+#include "targets/convert/gguf_rows.h"
 #include "targets/convert/plan.h"
 #include "targets/convert/quantise.h"
 #include "targets/convert/source.h"
@@ -20,12 +22,11 @@ constexpr uint64_t kBlockFloats = 1u << 20;
 
 struct Buffers {
   std::vector<float> floats, column;
-  std::vector<uint8_t> data, scales;
+  std::vector<uint8_t> blocks, data, scales;
   uint64_t peak_bytes = 0;
 
   void Measure() {
-    const uint64_t bytes =
-        (floats.capacity() + column.capacity()) * sizeof(float) + data.capacity() + scales.capacity();
+    const uint64_t bytes = (floats.capacity() + column.capacity()) * sizeof(float) + blocks.capacity() + data.capacity() + scales.capacity();
     peak_bytes = std::max(peak_bytes, bytes);
   }
 };
@@ -89,48 +90,53 @@ void CheckDuplicates(const Source& source) {
   }
 }
 
-// Blocks that q4 takes over nearly as they are, which turned rows would not be.
-bool IsQ4Already(const Checkpoint& checkpoint, const Recipe& recipe, const TensorSpec& spec) {
-  if (spec.type != WeightType::kQ4 || spec.block != 32) return false;
-  return std::all_of(recipe.pieces.begin(), recipe.pieces.end(),
-                     [&](const SourceRows& piece) { return checkpoint.tensors()[piece.tensor].dtype == "Q4_0"; });
-}
+// What becomes of a tensor, beside its TensorSpec.
+struct Fate {
+  const GgufBlockType* kept = nullptr;  // the source's blocks, of this type
+  std::string unkept;
+};
 
-void SetTypes(const ConvertOptions& options, const Checkpoint& checkpoint, ModelPlan& plan) {
-  const WeightType head = options.head.value_or(options.weights);
-  std::vector<bool> is_kv(plan.recipes.size(), false);
+// Types that the options name for single tensors, before what they say of all.
+std::vector<std::optional<WeightType>> NamedTypes(const ConvertOptions& options, const ModelPlan& plan) {
+  std::vector<std::optional<WeightType>> types(plan.recipes.size());
   for (const LayerSpec& layer : plan.model.layers) {
     for (const BlockSpec& block : layer.blocks) {
       const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer);
       if (a == nullptr) continue;
       for (const int32_t weight : {a->k.weight, a->v.weight}) {
-        if (weight != kNoTensor) is_kv[static_cast<size_t>(weight)] = true;
+        if (weight != kNoTensor) types[static_cast<size_t>(weight)] = options.kv;
       }
     }
   }
   for (size_t i = 0; i < plan.recipes.size(); ++i) {
+    const TensorRole role = plan.recipes[i].role;
+    const bool is_head = role == TensorRole::kHead || (role == TensorRole::kTable && plan.model.spec.output.tied);
+    if (role == TensorRole::kExact) types[i] = WeightType::kF32;
+    if (is_head) types[i] = options.head;
+  }
+  return types;
+}
+
+std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& checkpoint, ModelPlan& plan) {
+  const bool keeps = options.as_is && HoldsBlocks(checkpoint);
+  const std::vector<std::optional<WeightType>> named = NamedTypes(options, plan);
+  std::vector<Fate> fates(plan.recipes.size());
+  for (size_t i = 0; i < plan.recipes.size(); ++i) {
     TensorSpec& spec = plan.model.tensors[i].spec;
-    switch (plan.recipes[i].role) {
-      case TensorRole::kExact:
-        spec.type = WeightType::kF32;
-        break;
-      case TensorRole::kLinear:
-        spec.type = is_kv[i] ? options.kv.value_or(options.weights) : options.weights;
-        break;
-      case TensorRole::kTable:
-        spec.type = plan.model.spec.output.tied ? head : options.weights;
-        break;
-      case TensorRole::kHead:
-        spec.type = head;
-        break;
+    spec.type = named[i].value_or(keeps ? kUnkeptWeights : options.weights);
+    if (keeps && !named[i]) {
+      const CarryAnswer answer = CanCarry(checkpoint, plan.recipes[i]);
+      fates[i] = {answer.type, answer.obstacle};
+      if (answer.type != nullptr) spec.type = answer.type->weights;
     }
-    spec.block = spec.type == WeightType::kQ4 ? options.block : 0;
+    spec.block = BlockOf(spec.type, options.block);
     const uint32_t turn = TurnBlock(spec.cols);
     // A table that is only looked up has no input.
     const bool looked_up = plan.recipes[i].role == TensorRole::kTable && !plan.model.spec.output.tied;
-    const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && !IsQ4Already(checkpoint, plan.recipes[i], spec);
+    const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && fates[i].kept == nullptr;
     spec.turn = turned && turn > 1 ? turn : 0;
   }
+  return fates;
 }
 
 // What `elements` numbers take in the source.
@@ -141,10 +147,12 @@ uint64_t SourceBytes(const std::string& dtype, uint64_t elements) {
 
 class Conversion {
  public:
-  Conversion(const ConvertOptions& options, const Source& source, ModelWriter& writer, ConvertReport& report)
+  Conversion(const ConvertOptions& options, const Source& source, const std::vector<Fate>& fates, ModelWriter& writer,
+             ConvertReport& report)
       : options_(options),
         checkpoint_(*source.checkpoint),
         plan_(source.plan),
+        fates_(fates),
         writer_(writer),
         report_(report) {}
 
@@ -153,6 +161,7 @@ class Conversion {
     const TensorSpec& spec = tensor.spec;
     const Recipe& recipe = plan_.recipes[index];
     const WeightFormat format{spec.type, spec.block, options_.search_scales};
+    const GgufBlockType* kept = fates_[index].kept;
     uint64_t data_bytes = 0, scale_bytes = 0, row_bytes = 0, row_scale_bytes = 0;
     if (!WeightDataBytes(spec.type, spec.rows, spec.cols, spec.block, &data_bytes) ||
         !WeightScaleBytes(spec.type, spec.rows, spec.cols, spec.block, &scale_bytes) ||
@@ -172,12 +181,17 @@ class Conversion {
         const uint64_t count = std::min(block_rows, piece.rows - first);
         buffers_.floats.resize(count * piece.cols);
         buffers_.data.resize(count * row_bytes);
-        ReadRows(checkpoint_, piece, first, count, buffers_.column, buffers_.floats.data());
+        uint8_t* scales = buffers_.scales.data() + row * row_scale_bytes;
+        if (kept != nullptr) {
+          KeepRows(*kept, piece, first, count, row_bytes, scales, row_scale_bytes);
+          CheckFinite(checkpoint_, piece, first, count, buffers_.floats.data());
+        } else {
+          ReadRows(checkpoint_, piece, first, count, buffers_.column, buffers_.floats.data());
+          CheckFinite(checkpoint_, piece, first, count, buffers_.floats.data());
+          if (spec.turn != 0) Turn(buffers_.floats.data(), buffers_.floats.size(), spec.turn);
+          error.Add(QuantiseRows(format, buffers_.floats.data(), count, piece.cols, buffers_.data.data(), scales));
+        }
         buffers_.Measure();
-        CheckFinite(checkpoint_, piece, first, count, buffers_.floats.data());
-        if (spec.turn != 0) Turn(buffers_.floats.data(), buffers_.floats.size(), spec.turn);
-        error.Add(QuantiseRows(format, buffers_.floats.data(), count, piece.cols, buffers_.data.data(),
-                               buffers_.scales.data() + row * row_scale_bytes));
         writer_.Append(buffers_.data.data(), buffers_.data.size());
         row += count;
         done_weights_ += count * piece.cols;
@@ -197,16 +211,32 @@ class Conversion {
     if (!recipe.pieces.empty()) done.source_type = checkpoint_.tensors()[recipe.pieces[0].tensor].dtype;
     for (const SourceRows& piece : recipe.pieces) {
       const SourceTensor& from = checkpoint_.tensors()[piece.tensor];
+      done.quantised_source |= checkpoint_.BlocksOf(piece.tensor) != nullptr;
       done.source_bytes += SourceBytes(from.dtype, piece.rows * piece.cols);
     }
     done.bytes = data_bytes + scale_bytes;
     done.relative_error = error.Relative();
     done.largest_error = error.largest;
+    done.kept = kept != nullptr;
+    done.unkept = fates_[index].unkept;
     report_.tensors.push_back(std::move(done));
     report_.peak_buffer_bytes = buffers_.peak_bytes;
   }
 
  private:
+  // The source's blocks of rows [first, first + count) of a piece to buffers_.data and `scales`, and their numbers to buffers_.floats.
+  void KeepRows(const GgufBlockType& type, const SourceRows& piece, uint64_t first, uint64_t count, uint64_t row_bytes, uint8_t* scales,
+                uint64_t row_scale_bytes) {
+    const uint64_t blocks = piece.cols / type.elements;
+    buffers_.blocks.resize(blocks * type.bytes);
+    for (uint64_t r = 0; r < count; ++r) {
+      checkpoint_.ReadBlocks(piece.tensor, piece.offset + (first + r) * piece.row_stride, piece.cols, buffers_.blocks.data());
+      DecodeGgufBlocks(type, buffers_.blocks.data(), blocks, buffers_.floats.data() + r * piece.cols);
+      CarryGgufRow(type, buffers_.blocks.data(), static_cast<uint32_t>(piece.cols), buffers_.data.data() + r * row_bytes,
+                   scales + r * row_scale_bytes);
+    }
+  }
+
   void Progress(const std::string& tensor, size_t index) {
     if (!options_.progress) return;
     const ConvertProgress progress{tensor, index, plan_.recipes.size(), done_weights_, report_.weights};
@@ -217,6 +247,7 @@ class Conversion {
   const ConvertOptions& options_;
   const Checkpoint& checkpoint_;
   const ModelPlan& plan_;
+  const std::vector<Fate>& fates_;
   ModelWriter& writer_;
   ConvertReport& report_;
   Buffers buffers_;
@@ -240,19 +271,24 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
     throw ImportError(Code::kInvalidArgument,
                       "block " + std::to_string(options.block) + ", expected 32, 64 or 128");
   }
+  for (const WeightType type : {options.weights, options.head.value_or(options.weights), options.kv.value_or(options.weights)}) {
+    if (type == WeightType::kF32 || type == WeightType::kQ8 || type == WeightType::kQ4 || type == WeightType::kQ8_0) continue;
+    throw ImportError(Code::kUnsupported,
+                      std::string("floats cannot be quantised to ") + WeightTypeName(type) + "; expected f32, q8, q4 or q8_0");
+  }
   if (std::filesystem::is_directory(options.output)) {
     throw ImportError(Code::kInvalidArgument, "the output is a directory", options.output.string());
   }
   Source source = OpenSource(options);
   AddTokenizer(options, source);
-  SetTypes(options, *source.checkpoint, source.plan);
+  const std::vector<Fate> fates = SetTypes(options, *source.checkpoint, source.plan);
   CheckDuplicates(source);
   ModelDescription& model = source.plan.model;
   model.name = options.name.empty() ? DefaultName(options.source) : options.name;
   model.chat_template = source.chat_template;
-  model.metadata.emplace_back("weights", WeightTypeName(options.weights));
-
   ConvertReport report;
+  report.quantised_source = HoldsBlocks(*source.checkpoint);
+  model.metadata.emplace_back("weights", options.as_is && report.quantised_source ? "as-is" : WeightTypeName(options.weights));
   report.name = model.name;
   report.family = model.family;
   report.vocabulary = model.spec.vocabulary;
@@ -265,7 +301,7 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   if (options.progress && !options.progress({model.tensors[0].name, 0, model.tensors.size(), 0, report.weights}))
     throw ImportError(Code::kCancelled, "stopped before the output was begun");
   ModelWriter writer(options.output.string(), model);
-  Conversion conversion(options, source, writer, report);
+  Conversion conversion(options, source, fates, writer, report);
   for (size_t i = 0; i < source.plan.recipes.size(); ++i) conversion.Write(i);
   report.file_bytes = writer.file_bytes();
   writer.Finish();

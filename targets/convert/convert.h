@@ -30,6 +30,9 @@ struct ConvertOptions {
   std::filesystem::path tokenizer;
   bool no_tokenizer = false;  // take none, also where the source directory has one
 
+  // Matrices that the source has quantised keep their blocks; `weights` is for sources without any. Where blocks cannot be kept,
+  // and for the other matrices of such a source: kUnkeptWeights.
+  bool as_is = false;
   WeightType weights = WeightType::kF32;  // of linears and the embedding
   uint32_t block = 32;                    // of kQ4: 32, 64 or 128
   std::optional<WeightType> head;         // of the output head, which is the embedding where the two are tied
@@ -43,6 +46,8 @@ struct ConvertOptions {
   std::function<bool(const ConvertProgress&)> progress;
 };
 
+inline constexpr WeightType kUnkeptWeights = WeightType::kQ8_0;
+
 struct ConvertedTensor {
   std::string name;
   WeightType type = WeightType::kF32;
@@ -52,6 +57,9 @@ struct ConvertedTensor {
   double largest_error = 0;   // absolute
   std::string source_type;    // "F32", "Q4_K", ...; empty where the numbers were computed
   uint64_t source_bytes = 0;  // that these rows take there
+  bool quantised_source = false;  // some of them are in blocks there
+  bool kept = false;              // in these very blocks here
+  std::string unkept = {};        // with as_is: why they are not
 };
 
 struct ConvertReport {
@@ -64,6 +72,7 @@ struct ConvertReport {
   uint32_t vocabulary = 0;         // ids that may be sampled
   bool has_tokenizer = false;
   bool has_chat_template = false;
+  bool quantised_source = false;  // some of its matrices are
 };
 
 // Throws ImportError (its code gives the exit code); then there is no output file, and an older one of that
@@ -82,7 +91,12 @@ std::span<const WeightRecipe> WeightRecipes();
 const WeightRecipe* FindWeightRecipe(const std::string& name);  // null for other texts
 void ApplyRecipe(const WeightRecipe& recipe, ConvertOptions* options);
 
-// "f32", "q8", "q4"; nothing for other texts.
+// The block of a tensor of this type: `q4` of kQ4, whose blocks come in three sizes.
+constexpr uint32_t BlockOf(WeightType type, uint32_t q4) {
+  return type == WeightType::kQ4 ? q4 : FormatOf(type) != nullptr ? kBlockColumns : 0;
+}
+
+// "f32", "q8", "q4_k"; nothing for other texts.
 std::optional<WeightType> WeightTypeFromName(const std::string& name);
 std::string WeightTypeNames();  // all, for people
 

@@ -4,10 +4,10 @@
 // group or half a block apart.
 #include "targets/convert/gguf_blocks.h"
 
-#include <bit>
 #include <cstring>
 #include <iterator>
 
+#include "ops/linear/block_row.h"
 #include "runtime/core/float16.h"
 
 namespace thimble {
@@ -142,7 +142,7 @@ void Iq4Xs(const uint8_t* from, GgufParts* out) {
   out->m = 0;
 }
 
-// Numbers -1, 0 and 1, told as codes of three bits whose zero is 4: so they need no kind of their own.
+// Digits 0, 1 and 2 are the numbers -1, 0 and 1. As codes of three bits whose zero is 4 they need no type of their own.
 void Ternary(int digit, uint32_t e, GgufParts* out) { out->codes[e] = Byte(digit + 3); }
 
 // 64 bytes; d
@@ -172,25 +172,13 @@ void Tq1_0(const uint8_t* from, GgufParts* out) {
   out->m = 0;
 }
 
-constexpr int8_t kIq4Numbers[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-// Four-bit floats (2 bits of exponent, 1 of mantissa), doubled.
-constexpr int8_t kFp4Numbers[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
 constexpr GgufBlockType Plain(uint32_t type, const char* name, uint32_t bytes, float (*number)(const uint8_t*)) {
-  return {type, name, 1, bytes, number, nullptr, {}};
+  return {type, name, 1, bytes, number, nullptr, WeightType::kF32};
 }
 
-// One scale per block of 32.
-constexpr GgufBlockType Block(uint32_t type, const char* name, uint32_t bytes, void (*take_apart)(const uint8_t*, GgufParts*),
-                              uint8_t bits, uint8_t zero, bool minimums, const int8_t* codebook = nullptr,
-                              GgufScales scales = GgufScales::kBlock) {
-  return {type, name, 32, bytes, nullptr, take_apart, {bits, zero, 32, scales, minimums, codebook}};
-}
-
-// Scales of scales.
-constexpr GgufBlockType Super(uint32_t type, const char* name, uint32_t bytes, void (*take_apart)(const uint8_t*, GgufParts*),
-                              uint8_t bits, uint8_t zero, uint8_t group, bool minimums, const int8_t* codebook = nullptr) {
-  return {type, name, kSuper, bytes, nullptr, take_apart, {bits, zero, group, GgufScales::kGroups, minimums, codebook}};
+constexpr GgufBlockType Block(uint32_t type, const char* name, uint32_t elements, uint32_t bytes,
+                              void (*take_apart)(const uint8_t*, GgufParts*), WeightType weights) {
+  return {type, name, elements, bytes, nullptr, take_apart, weights};
 }
 
 constexpr GgufBlockType kTypes[] = {
@@ -198,21 +186,21 @@ constexpr GgufBlockType kTypes[] = {
     Plain(1, "F16", 2, F16),
     Plain(30, "BF16", 2, BF16),
     Plain(28, "F64", 8, F64),
-    Block(8, "Q8_0", 34, Q8_0, 8, 0, false),
-    Block(2, "Q4_0", 18, Halves<false, false>, 4, 8, false),
-    Block(3, "Q4_1", 20, Halves<true, false>, 4, 0, true),
-    Block(6, "Q5_0", 22, Halves<false, true>, 5, 16, false),
-    Block(7, "Q5_1", 24, Halves<true, true>, 5, 0, true),
-    Super(10, "Q2_K", 84, Q2_K, 2, 0, 16, true),
-    Super(11, "Q3_K", 110, Q3_K, 3, 4, 16, false),
-    Super(12, "Q4_K", 144, Q45_K<false>, 4, 0, 32, true),
-    Super(13, "Q5_K", 176, Q45_K<true>, 5, 0, 32, true),
-    Super(14, "Q6_K", 210, Q6_K, 6, 32, 16, false),
-    Block(20, "IQ4_NL", 18, Halves<false, false>, 4, 0, false, kIq4Numbers),
-    Super(23, "IQ4_XS", 136, Iq4Xs, 4, 0, 32, false, kIq4Numbers),
-    Block(39, "MXFP4", 17, Mxfp4, 4, 0, false, kFp4Numbers, GgufScales::kPower),
-    Super(34, "TQ1_0", 54, Tq1_0, 3, 4, 16, false),
-    Super(35, "TQ2_0", 66, Tq2_0, 3, 4, 16, false),
+    Block(8, "Q8_0", 32, 34, Q8_0, WeightType::kQ8_0),
+    Block(2, "Q4_0", 32, 18, Halves<false, false>, WeightType::kQ4_0),
+    Block(3, "Q4_1", 32, 20, Halves<true, false>, WeightType::kQ4_1),
+    Block(6, "Q5_0", 32, 22, Halves<false, true>, WeightType::kQ5_0),
+    Block(7, "Q5_1", 32, 24, Halves<true, true>, WeightType::kQ5_1),
+    Block(10, "Q2_K", kSuper, 84, Q2_K, WeightType::kQ2_K),
+    Block(11, "Q3_K", kSuper, 110, Q3_K, WeightType::kQ3_K),
+    Block(12, "Q4_K", kSuper, 144, Q45_K<false>, WeightType::kQ4_K),
+    Block(13, "Q5_K", kSuper, 176, Q45_K<true>, WeightType::kQ5_K),
+    Block(14, "Q6_K", kSuper, 210, Q6_K, WeightType::kQ6_K),
+    Block(20, "IQ4_NL", 32, 18, Halves<false, false>, WeightType::kIQ4_NL),
+    Block(23, "IQ4_XS", kSuper, 136, Iq4Xs, WeightType::kIQ4_XS),
+    Block(39, "MXFP4", 32, 17, Mxfp4, WeightType::kMXFP4),
+    Block(34, "TQ1_0", kSuper, 54, Tq1_0, WeightType::kQ3_K),
+    Block(35, "TQ2_0", kSuper, 66, Tq2_0, WeightType::kQ3_K),
 };
 
 // Known by name, so that a message can say what a file holds.
@@ -225,24 +213,19 @@ constexpr struct {
     {41, "Q1_0"},
 };
 
-// 2^(e - 128), the smallest of them subnormal.
-float PowerOfTwo(uint16_t e) {
-  return std::bit_cast<float>(e < 2 ? uint32_t{0x00200000} << e : static_cast<uint32_t>(e - 1) << 23);
-}
-
 void DecodeBlock(const GgufBlockType& type, const uint8_t* from, float* out) {
   GgufParts parts;
   type.take_apart(from, &parts);
-  const GgufFormat& f = type.format;
-  const float d = f.scales == GgufScales::kPower ? PowerOfTwo(parts.d) : HalfToFloat(parts.d), m = HalfToFloat(parts.m);
+  const BlockFormat& f = *FormatOf(type.weights);
+  const float d = f.scales == BlockScales::kPower ? PowerScale(static_cast<uint8_t>(parts.d)) : HalfToFloat(parts.d);
+  const float m = HalfToFloat(parts.m);
+  const bool super = f.scales == BlockScales::kSuper;
   for (uint32_t g = 0; g < type.elements / f.group; ++g) {
-    const bool grouped = f.scales == GgufScales::kGroups;
-    const float scale = grouped ? d * static_cast<float>(parts.scales[g]) : d;
-    const float minimum = grouped && f.has_minimums ? m * static_cast<float>(parts.minimums[g]) : m;
+    const float scale = super ? d * static_cast<float>(parts.scales[g]) : d;
+    const float minimum = super && f.minimum ? m * static_cast<float>(parts.minimums[g]) : m;
     for (uint32_t i = g * f.group; i < (g + 1) * f.group; ++i) {
-      const int code = f.bits == 8 ? static_cast<int8_t>(parts.codes[i]) : parts.codes[i];
-      const float value = scale * static_cast<float>(f.codebook != nullptr ? f.codebook[code] : code - f.zero);
-      out[i] = f.has_minimums ? value + minimum : value;
+      const float value = scale * static_cast<float>(BlockValue(f, parts.codes[i]));
+      out[i] = f.minimum ? value + minimum : value;
     }
   }
 }

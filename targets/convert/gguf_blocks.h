@@ -5,33 +5,20 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/core/weight_type.h"
+
 namespace thimble {
 
 inline constexpr uint32_t kMaxGgufBlockElements = 256;
 inline constexpr uint32_t kMaxGgufBlockGroups = 16;
 
-// A quantised block taken apart, the same for all types. The number of element e of group g is
-// scale_g * (code_e - zero) + minimum_g, or scale_g * codebook[code_e] + minimum_g.
+// A quantised block taken apart, the same for all types; BlockFormat says what its numbers are. `d` and `m` are half
+// precision numbers (kPower: d is the exponent), with which scales and minimums of kSuper are multiplied.
 struct GgufParts {
-  uint8_t codes[kMaxGgufBlockElements];   // 8 bits: an int8
-  int8_t scales[kMaxGgufBlockGroups];     // GgufScales::kGroups: scale_g = d * scales[g]
-  uint8_t minimums[kMaxGgufBlockGroups];  // and minimum_g = m * minimums[g]
-  uint16_t d, m;                          // half precision; kPower: d is an exponent. m is 0 without minimums
-};
-
-enum class GgufScales : uint8_t {
-  kBlock,   // one group: scale = d, minimum = m
-  kGroups,  // a small integer for each group
-  kPower,   // one group: scale = 2^(d - 128)
-};
-
-struct GgufFormat {
-  uint8_t bits;             // of a code: 2, 3, 4, 5, 6 or 8
-  uint8_t zero;             // the code of 0
-  uint8_t group;            // elements: 16 or 32
-  GgufScales scales;
-  bool has_minimums;
-  const int8_t* codebook;   // 16 numbers, or null
+  uint8_t codes[kMaxGgufBlockElements];
+  int8_t scales[kMaxGgufBlockGroups];     // kSuper
+  uint8_t minimums[kMaxGgufBlockGroups];  // kSuper
+  uint16_t d, m;                          // m: 0 without minimums
 };
 
 struct GgufBlockType {
@@ -41,8 +28,8 @@ struct GgufBlockType {
   uint32_t bytes;     // per block
   // One of the two is set. Any bytes are legal; scales may be NaN or infinite.
   float (*number)(const uint8_t* from);                    // of the types without blocks
-  void (*take_apart)(const uint8_t* from, GgufParts* out);  // of the quantised ones; format says what it gives
-  GgufFormat format;
+  void (*take_apart)(const uint8_t* from, GgufParts* out);  // of the quantised ones
+  WeightType weights;                                       // of these: ours that has the same numbers
 
   bool IsQuantised() const { return take_apart != nullptr; }
 };

@@ -236,7 +236,8 @@ class GgufCheckpoint::Parser {
     const GgufBlockType* type = FindGgufBlockType(number);
     if (type == nullptr) {
       in_.Refuse(Code::kUnsupported, what,
-                 "type " + tensor.dtype + " is not supported, expected one of: " + ReadableGgufTypes());
+                 "type " + tensor.dtype + " is not supported, expected one of: " + ReadableGgufTypes() +
+                     "; take another file of this model, or quantise its float weights to one of these types");
     }
     if (row % type->elements != 0) {
       in_.Refuse(Code::kInvalidModel, what,
@@ -326,13 +327,26 @@ std::unique_ptr<GgufCheckpoint> GgufCheckpoint::Open(const std::filesystem::path
   return checkpoint;
 }
 
-void GgufCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, float* out) const {
+void GgufCheckpoint::CheckRange(size_t index, uint64_t first, uint64_t count, uint64_t multiple) const {
   const SourceTensor& tensor = tensors()[index];
+  if (RangeFits(first, count, tensor.elements) && first % multiple == 0 && count % multiple == 0) return;
+  throw ImportError(Code::kOutOfRange, "tensor '" + tensor.name + "': read outside its elements", file_->name());
+}
+
+const GgufBlockType* GgufCheckpoint::BlocksOf(size_t index) const {
+  const GgufBlockType* type = places_[index].type;
+  return type->IsQuantised() ? type : nullptr;
+}
+
+void GgufCheckpoint::ReadBlocks(size_t index, uint64_t first, uint64_t count, uint8_t* out) const {
+  const GgufBlockType& type = *places_[index].type;
+  CheckRange(index, first, count, type.elements);
+  file_->ReadAt(places_[index].offset + first / type.elements * type.bytes, out, count / type.elements * type.bytes);
+}
+
+void GgufCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, float* out) const {
+  CheckRange(index, first, count, 1);
   const Place& place = places_[index];
-  if (!RangeFits(first, count, tensor.elements)) {
-    throw ImportError(Code::kOutOfRange, "tensor '" + tensor.name + "': read outside its elements",
-                      file_->name());
-  }
   const GgufBlockType& type = *place.type;
   std::vector<uint8_t> bytes;
   float partial[kMaxGgufBlockElements];

@@ -34,8 +34,12 @@ class GgufCheckpoint : public Checkpoint {
   // Shapes have the slowest dimension first, the other way round than in the file. Quantised tensors are read
   // like floats; a range may start and end inside a block.
   void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const override;
+  const GgufBlockType* BlocksOf(size_t tensor) const override;
+  void ReadBlocks(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const override;
 
  private:
+  void CheckRange(size_t tensor, uint64_t first, uint64_t count, uint64_t multiple) const;
+
   struct Place {
     uint64_t offset;  // in the file
     const GgufBlockType* type;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "ops/linear/embed.h"
 #include "runtime/core/float16.h"
 
 namespace thimble {
@@ -163,6 +164,19 @@ void QuantiseRowQ4(const WeightFormat& format, const float* weights, size_t n, u
   }
 }
 
+// kQ8_0: 8 bits and a half-precision scale for 32 weights.
+void QuantiseRowQ8_0(const float* weights, size_t n, uint8_t* data, uint8_t* scales) {
+  std::memset(data, 0, (n + kBlockColumns - 1) / kBlockColumns * kBlockColumns);
+  for (size_t begin = 0, b = 0; begin < n; begin += kBlockColumns, ++b) {
+    const size_t size = std::min<size_t>(kBlockColumns, n - begin);
+    const uint16_t half = std::min<uint16_t>(FloatToHalf(LargestMagnitude(weights + begin, size) / 127), 0x7bff);
+    std::memcpy(scales + b * sizeof half, &half, sizeof half);
+    const float scale = HalfToFloat(half);
+    for (size_t i = begin; scale > 0 && i < begin + size; ++i)
+      data[i] = static_cast<uint8_t>(static_cast<int8_t>(Round(Clamp(weights[i] / scale, -127, 127))));
+  }
+}
+
 struct RowBytes {
   uint64_t data = 0, scales = 0;
 };
@@ -189,20 +203,8 @@ double QuantiseError::Relative() const {
 
 void DequantiseRow(const WeightFormat& format, const uint8_t* data, const uint8_t* scales, size_t cols,
                    float* weights) {
-  if (format.type == WeightType::kF32) {
-    std::memcpy(weights, data, cols * sizeof(float));
-  } else if (format.type == WeightType::kQ8) {
-    float scale;
-    std::memcpy(&scale, scales, sizeof scale);
-    for (size_t i = 0; i < cols; ++i) weights[i] = static_cast<float>(static_cast<int8_t>(data[i])) * scale;
-  } else {
-    for (size_t i = 0; i < cols; ++i) {
-      uint16_t bits;
-      std::memcpy(&bits, scales + i / format.block * sizeof bits, sizeof bits);
-      const int nibble = (data[i / 2] >> (i % 2 * 4)) & 15;
-      weights[i] = static_cast<float>(nibble - 8) * Bfloat16ToFloat(bits);
-    }
-  }
+  DecodeWeightRow({.type = format.type, .n = 1, .k = static_cast<uint32_t>(cols), .block = format.block, .data = data, .scales = scales},
+                  0, 1, weights);
 }
 
 QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols,
@@ -230,6 +232,8 @@ QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, siz
         float scale;
         QuantiseRowQ8(format.search, row, cols, x, reinterpret_cast<int8_t*>(row_data), &scale);
         std::memcpy(row_scales, &scale, sizeof scale);
+      } else if (format.type == WeightType::kQ8_0) {
+        QuantiseRowQ8_0(row, cols, row_data, row_scales);
       } else {
         QuantiseRowQ4(format, row, cols, row_data, row_scales);
       }

@@ -10,8 +10,8 @@
 namespace thimble {
 
 struct WeightFormat {
-  WeightType type = WeightType::kF32;
-  uint32_t block = 0;  // kQ4
+  WeightType type = WeightType::kF32;  // kF32, kQ8, kQ4 or kQ8_0
+  uint32_t block = 0;                  // kQ4, and 32 of kQ8_0
   bool search = true;  // try several scales and keep the one with the least squared error; false: full range
 };
 

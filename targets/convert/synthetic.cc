@@ -167,7 +167,7 @@ void SetTypes(const SyntheticOptions& options, Builder& b) {
     const TensorRole role = b.fills[i].role;
     const bool is_head = role == TensorRole::kHead || (role == TensorRole::kTable && b.model.spec.output.tied);
     spec.type = role == TensorRole::kExact ? WeightType::kF32 : is_head ? head : options.weights;
-    spec.block = spec.type == WeightType::kQ4 ? options.block : FormatOf(spec.type) != nullptr ? kBlockColumns : 0;
+    spec.block = BlockOf(spec.type, options.block);
     const bool looked_up = role == TensorRole::kTable && !is_head;
     const uint32_t turn = TurnBlock(spec.cols);
     spec.turn = options.turn && spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "tests/cli/process.h"
+#include "tests/convert/gguf_testing.h"
 #include "tests/support/json_testing.h"
 #include "tests/support/model_builder.h"
 
@@ -253,6 +254,65 @@ TEST_CASE("convert to a number of bits refuses by name what it cannot do") {
   refused({"--weights", "5", "--calibration", folder + "/empty.txt"}, 4, "leave --calibration out");
   refused({"--weights", "5", "--imatrix", folder + "/damaged.dat"}, 3, "importance matrix: the number of entries takes 4 bytes, 3 are left");
   refused({"--weights", "5", "--imatrix", folder + "/damaged.dat", "--calibration", folder + "/empty.txt"}, 2, "give only one of these");
+}
+
+// A llama of one layer: D 32, two heads, F 32, 16 ids; every matrix in Q4_1 but the head, which is F16.
+std::string QuantisedGguf() {
+  GgufWriter file;
+  file.String("general.architecture", "llama");
+  for (const auto& [key, value] : std::vector<std::pair<std::string, uint32_t>>{
+           {"context_length", 64}, {"embedding_length", 32}, {"block_count", 1}, {"feed_forward_length", 32}, {"attention.head_count", 2}})
+    file.U32("llama." + key, value);
+  file.F32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  constexpr uint32_t kF16 = 1, kQ4_1 = 3;
+  const auto q4_1 = [&](const std::string& name, uint64_t rows) {
+    std::string data;
+    for (uint64_t r = 0; r < rows; ++r) {
+      data += GgufWriter::Number<uint16_t>(0x2c00) + GgufWriter::Number<uint16_t>(0xb800);  // 1/16, -1/2
+      for (uint64_t i = 0; i < 16; ++i) data += static_cast<char>(r * 37 + i * 91 + name.size());
+    }
+    file.Tensor(name, {rows, 32}, kQ4_1, data);
+  };
+  q4_1("token_embd.weight", 16);
+  for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"})
+    q4_1(std::string("blk.0.") + name + ".weight", 32);
+  for (const char* name : {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"})
+    file.Floats(name, {32}, std::vector<float>(32, 1.0f));
+  std::string head;
+  for (uint32_t i = 0; i < 16 * 32; ++i) head += GgufWriter::Number<uint16_t>(static_cast<uint16_t>(0x2c00 + i * 7));
+  file.Tensor("output.weight", {16, 32}, kF16, head);
+  return file.Bytes();
+}
+
+TEST_CASE("convert keeps the blocks of a quantised source, and says which and which not") {
+  const std::string folder = TemporaryFolder(), source = folder + "/tiny.gguf", out = folder + "/m.thimble";
+  WriteFile(source, QuantisedGguf());
+  const auto said = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"convert", source, "-o", out});
+    const Finished finished = RunThimble(more);
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    CHECK(RunThimble({"verify", out}).exit_code == 0);
+    return finished.out;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const std::string kept = said({"--report", folder + "/r.html"});
+  has(kept, "weights     as-is (blocks of the source): the default for quantised sources, which keeps their numbers to the last bit\n");
+  has(kept, "kept        8 tensors as Q4_1\n");
+  has(kept, "made anew   1 tensor as q8_0: is F16 in the source (output.head.weight)\n");
+  CHECK(kept.find("warning") == std::string::npos);
+  has(ReadFile(folder + "/r.html"), "<span class=\"tag b4\">q4_1</span>");
+  has(said({"--weights", "as-is"}), "as-is (blocks of the source): asked for with --weights\n");
+  has(said({"--weights", "q8"}), "warning     8 tensors of a quantised source rounded a second time; --weights as-is keeps its numbers\n");
+  CHECK(said({"--weights", "f32"}).find("warning") == std::string::npos);
+  const Json json = ParseJson(said({"--json"}));
+  CHECK(json["weights_type"] == "as-is (blocks of the source)");
+  size_t count = 0;
+  for (const Json& tensor : json["tensors"].items()) count += tensor["kept"] == true;
+  CHECK(count == 8);
 }
 
 TEST_CASE("q8 and q4 files are smaller and say what they lost") {

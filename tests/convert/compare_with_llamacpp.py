@@ -111,7 +111,7 @@ class Tools:
 
     def convert(self, name):
         out = self.path(name + ".thimble")
-        subprocess.run([self.thimble, "convert", self.path(name), "-o", out, "--name", "x", "-q"], check=True)
+        subprocess.run([self.thimble, "convert", self.path(name), "-o", out, "--weights", "f32", "--name", "x", "-q"], check=True)
         with open(out, "rb") as f:
             return f.read()
 

@@ -151,34 +151,6 @@ TEST_CASE("GGUF: ranges that start and end inside of blocks") {
   CHECK(OutcomeOf([&] { checkpoint->ReadFloats(tensor, 2047, 2, part.data()); }).code == Code::kOutOfRange);
 }
 
-TEST_CASE("GGUF: Q4_0 blocks whose scales fit bfloat16 become the same numbers in q4") {
-  std::string data;
-  for (int block = 0; block < 32; ++block) {
-    data += Bytes<uint16_t>(static_cast<uint16_t>(0x2400 + block * 8));  // seven bits of mantissa
-    for (int i = 0; i < 16; ++i) data += static_cast<char>(i == 3 ? 0x70 : block * 37 + i * 91);
-  }
-  Model model;
-  model.drop = "blk.0.attn_output.weight";
-  model.Fields();
-  model.Tensors();
-  model.file.Tensor(model.drop, {32, 32}, 2, data);
-  const fs::path path = TemporaryPath("q4.gguf");
-  WriteFile(path, model.file.Bytes());
-  ConvertOptions options;
-  options.source = path;
-  options.output = TemporaryPath("q4.thimble");
-  options.weights = WeightType::kQ4;
-  int seen = 0;
-  for (const ConvertedTensor& tensor : Convert(options).tensors) {
-    const bool same = tensor.name == "layer.0.attention.o.weight",
-               random = tensor.name == "layer.1.attention.o.weight";
-    if (!same && !random) continue;
-    CHECK((tensor.relative_error == 0) == same);
-    ++seen;
-  }
-  CHECK(seen == 2);
-}
-
 TEST_CASE("GGUF: every length of a file but its own is refused") {
   Model model;
   model.Fields();

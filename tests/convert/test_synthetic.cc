@@ -1,6 +1,8 @@
 // Shapes with random weights: complete, valid, the same every time, and small in memory.
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
 
+#include "ops/linear/embed.h"
 #include "targets/convert/synthetic.h"
 #include "tests/convert/import_testing.h"
 #include "tests/support/model_builder.h"
@@ -29,6 +31,33 @@ TEST_CASE("a synthetic model passes verification in every type, also where block
       CHECK(report.file_bytes == fs::file_size(options.output));
       CHECK(LayersOf(options.output.string()).size() == 2);  // opens and verifies
       CHECK_FALSE(report.has_tokenizer);
+    }
+  }
+}
+
+TEST_CASE("a synthetic model of any type of blocks has weights as wide as one of floats") {
+  for (uint8_t t = static_cast<uint8_t>(WeightType::kQ8_0); t < kWeightTypeCount; ++t) {
+    const WeightType type = static_cast<WeightType>(t);
+    INFO(WeightTypeName(type));
+    const SyntheticOptions options = Options("blocks.thimble", type);
+    WriteSynthetic(options);
+    CHECK(LayersOf(options.output.string()).size() == 2);  // opens and verifies
+    ModelFile file;
+    REQUIRE(file.Open(options.output.string().c_str()).ok());
+    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+      const TensorSpec t = file.header().tensor(i);
+      if (file.header().tensor_name(i) != "layer.0.ffn.down.weight") continue;
+      REQUIRE((t.type == type && t.cols == 96));
+      const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
+      std::vector<float> row(t.cols);
+      double sum = 0, squares = 0;
+      for (uint32_t r = 0; r < t.rows; ++r) {
+        DecodeWeightRow(rows, r, 1, row.data());
+        for (const float x : row) sum += x, squares += double{x} * x;
+      }
+      const double n = static_cast<double>(t.rows) * t.cols, deviation = std::sqrt(squares / n);
+      CHECK(std::fabs(sum / n) < 0.1 * deviation);
+      CHECK((deviation > 0.7 / std::sqrt(96) && deviation < 1.4 / std::sqrt(96)));
     }
   }
 }

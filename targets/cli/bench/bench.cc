@@ -135,8 +135,7 @@ WeightType Weights(const std::string& text, const char* option) {
 
 // For the kernels that will run, unless another packing is asked for.
 std::string Packing(const Arguments& a) {
-  const std::string names = thimble_kernel_tables();
-  const std::string best = a.kernels.empty() ? names.substr(names.rfind(' ') + 1) : a.kernels;
+  const std::string best = a.kernels.empty() ? BestTable() : a.kernels;
   const std::string packing = a.packing.empty() ? (IsTablePacking(best) ? best : "portable") : a.packing;
   if (!IsTablePacking(packing))
     throw Error(kInvalidArgument, "--pack: must be one of " + TablePackingNames() + ", got " + Quoted(packing));

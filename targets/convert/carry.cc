@@ -1,0 +1,35 @@
+#include "targets/convert/carry.h"
+
+#include <algorithm>
+
+namespace thimble {
+namespace {
+
+CarryAnswer No(std::string obstacle) { return {nullptr, std::move(obstacle)}; }
+
+}  // namespace
+
+bool HoldsBlocks(const Checkpoint& checkpoint) {
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    if (checkpoint.BlocksOf(i) != nullptr) return true;
+  }
+  return false;
+}
+
+CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe) {
+  if (recipe.pieces.empty()) return No("computed");
+  const SourceTensor& first = checkpoint.tensors()[recipe.pieces[0].tensor];
+  for (const SourceRows& piece : recipe.pieces) {
+    const SourceTensor& tensor = checkpoint.tensors()[piece.tensor];
+    const GgufBlockType* type = checkpoint.BlocksOf(piece.tensor);
+    const uint64_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
+    if (type == nullptr) return No("is " + tensor.dtype + " in the source");
+    if (tensor.dtype != first.dtype) return No("has rows in " + first.dtype + " and in " + tensor.dtype);
+    if (piece.col_stride != 1) return No("is " + tensor.dtype + " with rows and columns changed over");
+    if (piece.cols != row || piece.offset % row != 0 || (piece.rows > 1 && piece.row_stride % row != 0))
+      return No("is " + tensor.dtype + " with its rows cut");
+  }
+  return {checkpoint.BlocksOf(recipe.pieces[0].tensor), {}};
+}
+
+}  // namespace thimble

@@ -1,0 +1,23 @@
+// Which matrices of a source that is quantised keep their blocks, and why the others cannot: rows are moved whole, of any
+// number of source tensors and in any order; columns and numbers stay as they are.
+#pragma once
+
+#include <string>
+
+#include "targets/convert/gguf_blocks.h"
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+// Has the source matrices of quantised types?
+bool HoldsBlocks(const Checkpoint& checkpoint);
+
+struct CarryAnswer {
+  const GgufBlockType* type = nullptr;  // of all rows; null: they cannot be carried
+  std::string obstacle;                 // then
+};
+
+// Of a tensor of the model that has rows of the source.
+CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe);
+
+}  // namespace thimble
