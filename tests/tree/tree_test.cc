@@ -33,7 +33,8 @@ struct Layer {
 
 // What kernels compiled with instruction set flags may see: contracts, and headers in which everything is static.
 const std::vector<std::string_view> kIsaKernels = {
-    "ops/lanes/", "ops/rows/activation_", "ops/linear/linear_kernel.h", "ops/linear/quantise_row.h", "ops/linear/turn_lanes.h", "ops/attention/attention_",
+    "runtime/core/block_format.h", "ops/lanes/", "ops/rows/activation_", "ops/linear/linear_kernel.h", "ops/linear/quantise_blocks.h",
+    "ops/linear/quantise_row.h", "ops/linear/turn_lanes.h", "ops/attention/attention_",
     "!ops/attention/attention_parts.h", "ops/x86/", "ops/neon/"};
 
 const std::vector<Layer> kLayers = {
@@ -65,7 +66,7 @@ const std::vector<Layer> kLayers = {
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/convert/",
-     {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
+     {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "format/"}, {"CLI/"}},
