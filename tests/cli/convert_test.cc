@@ -313,6 +313,15 @@ TEST_CASE("convert keeps the blocks of a quantised source, and says which and wh
   size_t count = 0;
   for (const Json& tensor : json["tensors"].items()) count += tensor["kept"] == true;
   CHECK(count == 8);
+  for (const char* command : {"plan", "inspect"}) CHECK(RunThimble({command, out}).exit_code == 0);
+  REQUIRE(RunThimble({"convert", source, "-o", folder + "/host.thimble", "--pack", "host", "-q"}).exit_code == 0);
+  const auto logits = [&](const std::string& model) {
+    return ParseJson(RunThimble({"logits", model, "--ids", "1,2,3", "--json"}).out)["logits"];
+  };
+  CHECK(logits(out).size() == 3);
+  CHECK(logits(out) == logits(folder + "/host.thimble"));
+  CHECK(RunThimble({"pack", folder + "/host.thimble", "--for", "portable", "-q"}).exit_code == 0);
+  CHECK(ReadFile(folder + "/host.thimble") == ReadFile(out));
 }
 
 TEST_CASE("q8 and q4 files are smaller and say what they lost") {

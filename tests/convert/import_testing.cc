@@ -151,6 +151,7 @@ Outcome ConvertOutcome(const fs::path& source) {
   ConvertOptions options;
   options.source = source;
   options.output = folder / "out.thimble";
+  options.as_is = true;  // as the program does
   const Outcome outcome = OutcomeOf([&] { Convert(options); });
   if (outcome.code != Code::kOk) CHECK(fs::is_empty(folder));
   return outcome;

@@ -118,6 +118,20 @@ def decoded(decode, path, np):
         sys.exit("%s fails" % decode)
 
 
+def packed_and_back(thimble, path):
+    """What is wrong, as texts: packing for a machine loses nothing and takes few bytes."""
+    packed, back = path + ".packed", path + ".back"
+    subprocess.run([thimble, "pack", path, "--for", "avx2", "-o", packed, "-q"], check=True)
+    subprocess.run([thimble, "pack", packed, "--for", "portable", "-o", back, "-q"], check=True)
+    with open(path, "rb") as one, open(back, "rb") as other:
+        wrong = [] if one.read() == other.read() else ["packed and back it is another file"]
+    if os.path.getsize(packed) > 1.05 * os.path.getsize(path):
+        wrong.append("packed it takes %d bytes, %d before" % (os.path.getsize(packed), os.path.getsize(path)))
+    os.remove(packed)
+    os.remove(back)
+    return wrong
+
+
 def check(args, path, gguf, np):
     """What is wrong, as texts."""
     out = path + ".thimble"
@@ -140,6 +154,7 @@ def check(args, path, gguf, np):
             wrong.append("%s: %.3f bytes for one of %s" % (name, ratio, kind))
     if seen != len(source):
         wrong.append("%d tensors of %d" % (seen, len(source)))
+    wrong += packed_and_back(args.thimble, out)
     print("%s: %d tensors, %s: %s" % (os.path.basename(path), seen, ", ".join(sorted(kinds)), wrong or "the same bits"))
     os.remove(out)
     return wrong

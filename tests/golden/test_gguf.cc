@@ -5,7 +5,11 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <map>
+#include <set>
 
+#include "format/model_file.h"
+#include "ops/linear/embed.h"
+#include "runtime/core/float16.h"
 #include "targets/convert/rotary.h"
 #include "targets/convert/safetensors.h"
 #include "tests/golden/golden.h"
@@ -160,7 +164,22 @@ Dimensions WriteFields(const Json& c, const std::string& architecture, GgufWrite
   return n;
 }
 
-std::string AsGguf(const Fixture& fixture) {
+// Q8_0, plainly rounded.
+std::string Q8Blocks(const std::vector<float>& values) {
+  std::string bytes;
+  for (size_t start = 0; start < values.size(); start += 32) {
+    float largest = 0;
+    for (size_t i = start; i < start + 32; ++i) largest = std::max(largest, std::fabs(values[i]));
+    const uint16_t half = FloatToHalf(largest / 127);
+    bytes += GgufWriter::Number(half);
+    for (size_t i = start; i < start + 32; ++i)
+      bytes += static_cast<char>(half == 0 ? 0 : std::lround(std::clamp(values[i] / HalfToFloat(half), -127.0f, 127.0f)));
+  }
+  return bytes;
+}
+
+// With `blocks`, matrices whose rows are whole blocks are in Q8_0.
+std::string AsGguf(const Fixture& fixture, bool blocks = false) {
   const fs::path folder = fs::path(THIMBLE_GOLDEN_DIR) / fixture.name;
   const Json config = ReadJson(folder / "config.json");
   const std::string architecture = fixture.architecture;
@@ -187,9 +206,22 @@ std::string AsGguf(const Fixture& fixture) {
     if (name.find(architecture == "gemma3" ? "attn_q_norm." : "attn_q.") != std::string::npos && four_norms) {
       for (float& v : values) v = static_cast<float>(v * q_factor);
     }
-    gguf.Floats(name, shape, values);
+    if (blocks && shape.size() == 2 && shape[1] % 32 == 0 && name != "position_embd.weight") {
+      gguf.Tensor(name, shape, 8, Q8Blocks(values));
+    } else {
+      gguf.Floats(name, shape, values);
+    }
   }
   return gguf.Bytes();
+}
+
+std::vector<float> Decoded(const ModelFile& file, uint32_t tensor) {
+  const TensorSpec t = file.header().tensor(tensor);
+  const WeightRows rows = {
+      .type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(tensor), .scales = file.TensorScales(tensor)};
+  std::vector<float> values(size_t{t.rows} * t.cols);
+  for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, values.data() + size_t{r} * t.cols);
+  return values;
 }
 
 }  // namespace
@@ -205,5 +237,36 @@ TEST_CASE("GGUF files of the fixtures' numbers give the fixtures' logits") {
     Runner runner(ConvertTo(std::string(fixture.name) + "-gguf", path, WeightType::kF32),
                   CacheOptions(THIMBLE_CACHE_F32));
     CHECK(MaxDifference(runner.Prefill(ids), logits) < 2e-4);
+  }
+}
+
+// Among them rows of q, k and v, and of gate and up, out of one stored tensor.
+TEST_CASE("GGUF: matrices that keep their blocks are those of the same file in floats") {
+  for (const Fixture& fixture : kFixtures) {
+    INFO(fixture.name);
+    ConvertOptions options;
+    options.source = TemporaryPath(std::string(fixture.name) + "-blocks.gguf");
+    std::ofstream(options.source, std::ios::binary) << AsGguf(fixture, true);
+    ModelFile files[2];
+    std::set<std::string> kept;
+    for (const bool as_is : {false, true}) {
+      options.output = TemporaryPath(std::string(fixture.name) + (as_is ? "-kept.thimble" : "-floats.thimble"));
+      options.as_is = as_is;
+      for (const ConvertedTensor& tensor : Convert(options).tensors) {
+        if (tensor.kept) kept.insert(tensor.name);
+      }
+      REQUIRE(files[as_is].Open(options.output.string().c_str()).ok());
+    }
+    REQUIRE(files[0].header().tensors() == files[1].header().tensors());
+    for (uint32_t i = 0; i < files[0].header().tensors(); ++i) {
+      INFO(files[1].header().tensor_name(i));
+      if (!kept.contains(std::string(files[1].header().tensor_name(i)))) continue;
+      CHECK(files[1].header().tensor(i).type == WeightType::kQ8_0);
+      const bool same = Decoded(files[0], i) == Decoded(files[1], i);
+      CHECK(same);
+    }
+    const std::string name = fixture.name;
+    const bool rows_of_blocks = name == "llama3_rope" || name == "phi3_partial_rotary" || name == "gpt2";
+    if (rows_of_blocks) CHECK((kept.contains("layer.1.attention.k.weight") && kept.contains("layer.1.ffn.up.weight")));
   }
 }
