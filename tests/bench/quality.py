@@ -11,7 +11,7 @@ measured by its own llama-perplexity against its own f32 computation on the same
 
 With --check the text is the project's licence (at hand everywhere, and always the same) and the figures are compared with
 those in quality.json: exit status 1 where a KL is more than a tenth above, 77 (skipped) where pip gives no package.
---record writes that file anew.
+--record writes that file anew, with what --only names added.
 """
 import argparse
 import collections
@@ -35,11 +35,12 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 # llama-quantize ("as-is": the file itself), type of its cache. None: there is no such run.
 Run = collections.namedtuple("Run", "name weights kv peer peer_kv", defaults=(None, None, None, "f16"))
 RUNS = [Run("8-bit weights", "q8", "f32", "Q8_0"),
-        Run("the file's own", peer="as-is"),
-        Run("6-bit weights", peer="Q6_K"),
-        Run("5-bit weights", peer="Q5_K_M"),
-        Run("4-bit weights", "q4", "f32", "Q4_K_M"),
-        Run("4-bit weights, the smallest", peer="IQ4_NL"),
+        Run("the file's own 4 bits", "as-is", "f32", "as-is"),
+        Run("8.2 bits on average", "8.2 --calibration {rest}", "f32", "Q6_K"),
+        Run("6.6 bits on average", "6.6 --calibration {rest}", "f32", "Q5_K_M"),
+        Run("6.2 bits on average", "6.2 --calibration {rest}", "f32", "Q4_K_M"),
+        Run("5.4 bits on average", "5.4 --calibration {rest}", "f32", "IQ4_NL"),
+        Run("4-bit weights", "q4", "f32"),
         Run("f16 cache", "f32", "f16", "F32", "f16"),
         Run("8-bit cache", "f32", "q8", "F32", "q8_0"),
         Run("4-bit cache", "f32", "q4", "F32", "q4_0"),
@@ -99,7 +100,9 @@ def measure(args, gguf):
                 subprocess.run([args.thimble, "convert", gguf, "-o", models[weights], "-q", "--weights"] + options, check=True)
             return models[weights]
 
-        for run in filter(lambda run: run.weights, RUNS):
+        for run in RUNS:
+            if not run.weights or (args.only and run.name not in args.only):
+                continue
             log(run.name)
             command = [args.thimble, "quality"]
             if not os.path.exists(logits):
@@ -206,6 +209,7 @@ def main():
     parser.add_argument("--text", default=LICENSE)
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", action="append", metavar="NAME", help="of thimble's runs only this one; may be repeated")
     parser.add_argument("--peer", help="launcher of llama.cpp: peer llama-perplexity ARGUMENTS")
     parser.add_argument("--plot", help="an SVG to write")
     parser.add_argument("--readme", help="a page whose table behind %s is replaced" % MARKER)
@@ -216,6 +220,11 @@ def main():
     args = parser.parse_args()
     if (args.check or args.record) and (args.text != LICENSE or args.windows != 4 or args.figures):
         parser.error("--check and --record are for the usual text and windows")
+    if unknown := set(args.only or ()) - {run.name for run in RUNS}:
+        parser.error("--only: there is no %s; there are %s" % (", ".join(unknown), "; ".join(run.name for run in RUNS)))
+    if args.check or args.record:
+        with open(RECORD) as file:
+            args.only = list(json.load(file)) + (args.only or [])
     os.makedirs(args.work, exist_ok=True)
     if args.figures:
         with open(args.figures) as file:
