@@ -4,10 +4,25 @@
 
 #include "targets/convert/family_gguf.h"
 #include "targets/convert/gguf_file.h"
+#include "targets/convert/gguf_rows.h"
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/convert/gguf_testing.h"
+
+namespace {
+
+// The start of a tensor's first row, as the conversion moves it.
+void Carry(const thimble::GgufCheckpoint& checkpoint, size_t tensor, const thimble::GgufBlockType& type) {
+  using namespace thimble;
+  const uint32_t k = static_cast<uint32_t>(std::min<uint64_t>(checkpoint.tensors()[tensor].shape.back(), 1024));
+  std::vector<uint8_t> blocks(k / type.elements * type.bytes), data(k / 8 * FormatOf(type.weights)->bits),
+      scales(BlockScaleBytes(*FormatOf(type.weights), k));
+  checkpoint.ReadBlocks(tensor, 0, k, blocks.data());
+  CarryGgufRow(type, blocks.data(), k, data.data(), scales.data());
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace thimble;
@@ -26,6 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       float last[64];
       const uint64_t n = std::min<uint64_t>(tensor.elements, 64);
       checkpoint->ReadFloats(i, tensor.elements - n, n, last);
+      if (const GgufBlockType* type = checkpoint->BlocksOf(i)) Carry(*checkpoint, i, *type);
     }
   });
   return 0;
@@ -64,6 +80,10 @@ std::vector<std::string> Seeds() {
   vocabulary.Array<float>("tokenizer.ggml.scores", 6, std::vector<float>(tokens.size(), -1.0f));
   vocabulary.Array<int32_t>("tokenizer.ggml.token_type", 5, types);
   vocabulary.Tensor("q8", {1, 32}, 8, std::string(34, '?'));
+  for (const uint32_t type : {2u, 3u, 6u, 7u, 10u, 11u, 12u, 13u, 14u, 20u, 23u, 34u, 35u, 39u}) {
+    const GgufBlockType* blocks = FindGgufBlockType(type);
+    vocabulary.Tensor(blocks->name, {1, 256}, type, std::string(256 / blocks->elements * blocks->bytes, 'x'));
+  }
   test::GgufWriter bytes;
   bytes.String("tokenizer.ggml.model", "gpt2");
   bytes.String("tokenizer.ggml.pre", "gpt-2");
