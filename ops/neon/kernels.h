@@ -26,7 +26,9 @@ void LinearQ8NeonI8mm(const PackedGemm* gemm);
 
 // Rows of block types, as BlockInput says.
 RowQuantisation QuantiseBlocksNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
-#define THIMBLE_DECLARE(Name, index) void Linear##Name##NeonDot(const BlockGemm* gemm);
+#define THIMBLE_DECLARE(Name, index)                   \
+  void Linear##Name##Neon(const BlockGemm* gemm);      \
+  void Linear##Name##NeonDot(const BlockGemm* gemm);
 THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
 #undef THIMBLE_DECLARE
 #endif

@@ -24,6 +24,9 @@ constinit const LinearKernel kQ4NeonI8mm =
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neondot", QuantiseBlocksNeon, Linear##Name##NeonDot),
 constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
+#define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neon", QuantiseBlocksNeon, Linear##Name##Neon),
+constinit const LinearKernel kBlocksNeon[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
+#undef THIMBLE_KERNEL
 
 }  // namespace
 
@@ -32,7 +35,7 @@ constinit const KernelTable kNeonTable = {
     .description = "NEON, every aarch64 CPU",
     .supported = [](const CpuFeatures& cpu) { return cpu.neon; },
     .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon},
-    .blocks = nullptr,
+    .blocks = kBlocksNeon,
     .attention = &kAttentionNeon,
     .activate = ActivatePortable,
     .turn = Turn,

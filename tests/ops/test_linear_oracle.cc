@@ -53,8 +53,10 @@ Result Oracle(const Weights& w, const Rows& rows, const InputKey& key, size_t t_
   return r;
 }
 
-// Numbers as real models have them: normal, and some a thousand times as large.
-std::vector<float> Inputs(Random& random, size_t count, size_t round) {
+// Numbers as real models have them: normal, and some a thousand times as large. For block types, whose kernels add
+// in 16 bits where they know that it fits, also all the same: the largest sums.
+std::vector<float> Inputs(Random& random, WeightType type, size_t count, size_t round) {
+  if (FormatOf(type) != nullptr && round % 4 == 2) return std::vector<float>(count, round % 8 == 2 ? 1.0f : -1.0f);
   std::vector<float> x = random.Normals(count);
   for (size_t i = 0; round % 2 == 1 && i < 1 + count / 100; ++i) x[random.Integer(0, count - 1)] *= 1000.0f;
   return x;
@@ -70,7 +72,7 @@ void CheckType(WeightType type, size_t rounds, double bound, double bound_outlie
     const Weights weights(random, type, s.n, s.k, s.block);
     const std::vector<float> bias = random.Integer(0, 1) != 0 ? random.Normals(s.n) : std::vector<float>();
     const InputKey key = AllKernelTables()[0]->Kernel(type)->input;
-    Rows rows(Inputs(random, s.t * s.k, round), s.t, s.k);
+    Rows rows(Inputs(random, type, s.t * s.k, round), s.t, s.k);
     rows.For(AllKernelTables()[0]->Kernel(type));
     const Result expected = Oracle(weights, rows, key, s.t, s.n, s.k, bias);
     std::vector<float> scalar;
@@ -106,6 +108,6 @@ TEST_CASE("layers of every block type agree with exact arithmetic") {
   for (const WeightType type : AllWeightTypes()) {
     if (FormatOf(type) == nullptr) continue;
     INFO(WeightTypeName(type));
-    CheckType(type, 30, 4e-7, 4e-7);
+    CheckType(type, 30, 4e-7, 6e-7);
   }
 }
