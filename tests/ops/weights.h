@@ -1,6 +1,7 @@
 // Random weight matrices in the portable layout, with their exact values.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -25,7 +26,7 @@ inline uint32_t BlockFor(WeightType type, uint32_t q4_block) {
 class Weights {
  public:
   // Every kind of content: random, extremes of the stored type, zero rows.
-  Weights(Random& random, WeightType type, uint32_t n, uint32_t k, uint32_t q4_block)
+  Weights(Random& random, WeightType type, uint32_t n, uint32_t k, uint32_t q4_block, int least_q8 = -128)
       : type_(type), n_(n), k_(k), block_(BlockFor(type, q4_block)) {
     uint64_t data_bytes = 0, scale_bytes = 0;
     if (!WeightDataBytes(type, n, k, block_, &data_bytes) ||
@@ -43,8 +44,8 @@ class Weights {
           const size_t kind = random.Integer(0, 9);
           for (size_t i = 0; i < k; ++i) {
             const int64_t v = kind == 0   ? 0
-                              : kind == 1 ? -128
-                                          : static_cast<int64_t>(random.Integer(0, 255)) - 128;
+                              : kind == 1 ? least_q8
+                                          : std::max<int64_t>(least_q8, static_cast<int64_t>(random.Integer(0, 255)) - 128);
             data_->As<int8_t>()[row * k + i] = static_cast<int8_t>(v);
           }
           scales_->As<float>()[row] = random.Float(0.001f, 0.02f);
