@@ -50,14 +50,6 @@ int32_t Collect(void* user, size_t, const float* row) {
 
 }  // namespace
 
-LinearSpec* OutputOf(MixerSpec* mixer) {
-  if (auto* a = std::get_if<AttentionSpec>(mixer)) return &a->o;
-  if (auto* f = std::get_if<FfnSpec>(mixer)) return &f->down;
-  if (auto* c = std::get_if<ShortConvSpec>(mixer)) return &c->out;
-  if (auto* s = std::get_if<StateSpaceSpec>(mixer)) return &s->out;
-  return nullptr;
-}
-
 struct BlockModel::Parts {
   FileImage image;
   uint64_t table_offset;

@@ -9,18 +9,16 @@
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 #include "targets/convert/exchange.h"
+#include "targets/convert/quantiser/mixer_output.h"
 
 namespace thimble::cli {
-
-// The linear layer that brings what the mixer computed back into the residual stream; null where there is no single one.
-LinearSpec* OutputOf(MixerSpec* mixer);
 
 class BlockModel {
  public:
   // Of the file's main part. `window` rows at most enter at once. Throws Error.
   BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads);
   // The same with the block's output layer replaced: it hands on columns [first, first + D) of its input, to which the row that
-  // entered is added. Requires an output layer.
+  // entered is added. Requires an output layer (OutputOf).
   BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads, uint32_t first);
 
   // `in`, `out` [n, D], n <= window: a sequence from its first position on.

@@ -49,16 +49,26 @@ void InputSums::Add(const float* rows, const float* weights, size_t n) {
       if (const uint32_t block = TurnBlock(static_cast<uint32_t>(k_)); block > 1) Turn(turned.data(), k_, block);
       AddNoise(turned.data(), k_, weights[first + t], &noise_.turned);
     }
-    constexpr size_t kPiece = 16;
+    constexpr size_t kPiece = 16;  // even
     InParallel((k_ + kPiece - 1) / kPiece, threads_, [&](size_t piece) {
-      for (size_t i = piece * kPiece; i < std::min(k_, (piece + 1) * kPiece); ++i) {
-        float* to = sums_.data() + i * k_;
+      // Two at a time, so that what is read of the rows serves both.
+      size_t i = piece * kPiece;
+      const size_t end = std::min(k_, i + kPiece);
+      for (; i + 2 <= end; i += 2) {
+        float *to = sums_.data() + i * k_, *below = to + k_;
         for (size_t t = 0; t < padded; t += 4) {
           const float *x0 = scaled_.data() + t * k_, *x1 = x0 + k_, *x2 = x1 + k_, *x3 = x2 + k_;
           const float a0 = x0[i], a1 = x1[i], a2 = x2[i], a3 = x3[i];
-          for (size_t j = i; j < k_; ++j) to[j] += (a0 * x0[j] + a1 * x1[j]) + (a2 * x2[j] + a3 * x3[j]);
+          const float b0 = x0[i + 1], b1 = x1[i + 1], b2 = x2[i + 1], b3 = x3[i + 1];
+          for (size_t j = i; j < k_; ++j) {
+            const float y0 = x0[j], y1 = x1[j], y2 = x2[j], y3 = x3[j];
+            to[j] += (a0 * y0 + a1 * y1) + (a2 * y2 + a3 * y3);
+            below[j] += (b0 * y0 + b1 * y1) + (b2 * y2 + b3 * y3);  // its element before the diagonal is not read
+          }
         }
       }
+      if (i == end) return;
+      for (size_t t = 0; t < padded; ++t) sums_[i * k_ + i] += scaled_[t * k_ + i] * scaled_[t * k_ + i];
     });
   }
 }

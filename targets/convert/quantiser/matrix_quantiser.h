@@ -31,6 +31,8 @@ class MatrixQuantiser {
   // `most_rows` of them, and of int8 inputs.
   double Loss(const BlockGrid& grid, uint32_t turn, const float* weights, size_t rows, size_t k, const KnownInputs& inputs,
               size_t most_rows);
+  // The mean square of all these outputs together, found on so many rows. Requires a site.
+  double OutputSize(const float* weights, size_t rows, size_t k, int32_t site, size_t most_rows) const;
 
  private:
   const ErrorFeedback& Feedback(int32_t site, uint32_t turn, size_t k);

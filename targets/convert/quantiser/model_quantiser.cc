@@ -10,12 +10,15 @@
 #include "targets/convert/quantiser/bit_budget.h"
 #include "targets/convert/quantiser/block_types.h"
 #include "targets/convert/quantiser/matrix_quantiser.h"
+#include "targets/convert/quantiser/mixer_output.h"
 
 namespace thimble {
 namespace {
 
 constexpr size_t kSampledRows = 48;
 constexpr size_t kFewColumns = 32;  // a matrix of less stays f32
+// Types of so many bits less than the average are not tried: what they lose may be little on the calibration text alone.
+constexpr double kFewerBits = 1.5;
 
 // From the smallest to the largest. Others would never be chosen: q4_0 loses more than iq4_nl in as many bits, q5_0 more than q5_k
 // in nearly as many.
@@ -33,6 +36,7 @@ struct Matrix {
   int64_t layer = -1;
   bool has_input = true;    // is multiplied, not only looked up
   bool is_router = false;   // small, and decides
+  int32_t block_output = kNoTensor;  // of the block that reads it
 };
 
 // "layer.3.ffn.down.weight" is the "ffn.down.weight" of layer 3.
@@ -90,6 +94,7 @@ class ModelQuantiser {
                         options.source.string());
     }
     matrices_ = Matrices(file_, model_);
+    FindOutputs();
     NameImportances();
     for (const Matrix& matrix : matrices_) total_ += Weights(matrix);
     total_ *= 2;  // looked at, and written
@@ -136,6 +141,21 @@ class ModelQuantiser {
       throw ImportError(Code::kCancelled, "stopped at tensor '" + model_.tensors[tensor].name + "'");
   }
 
+  void FindOutputs() {
+    for (LayerSpec& layer : model_.layers) {
+      for (BlockSpec& block : layer.blocks) {
+        const LinearSpec* out = OutputOf(&block.mixer);
+        if (out == nullptr) continue;
+        VisitAlternative(block.mixer, [&](const auto& mixer) {
+          ForEachLinear(mixer, [&](const LinearSpec& linear) {
+            for (Matrix& matrix : matrices_)
+              if (static_cast<int32_t>(matrix.tensor) == linear.weight) matrix.block_output = out->weight;
+          });
+        });
+      }
+    }
+  }
+
   // What llama.cpp calls the tensors, by what they are.
   void NameImportances() {
     if (options_.importance == nullptr) return;
@@ -177,29 +197,40 @@ class ModelQuantiser {
     return {options_.moments == nullptr ? -1 : options_.moments->SiteOf(tensor), importance == importance_.end() ? nullptr : importance->second};
   }
 
+  // What a squared error of its outputs counts: in parts of these outputs' own square, times the part that the block's output has in
+  // the residual row that it leads to (which moments of output layers are relative to).
   double Factor(const Matrix& matrix) const {
-    const auto kind = options_.sensitivity.kinds.find(matrix.kind);
-    const auto layer = options_.sensitivity.layers.find(static_cast<uint32_t>(matrix.layer));
-    return (kind == options_.sensitivity.kinds.end() ? 8 : kind->second) *
-           (matrix.layer < 0 || layer == options_.sensitivity.layers.end() ? 1 : layer->second);
+    const bool head = matrix.kind == "input.table" && matrix.has_input;
+    const auto kind = options_.sensitivity.find(head ? "output.head.weight" : matrix.kind);
+    double factor = kind == options_.sensitivity.end() ? 1 : kind->second;
+    const int32_t site = Inputs(matrix).site;
+    if (site < 0) return factor;
+    const auto size = [&](int32_t tensor, int32_t of) {
+      const TensorSpec& spec = model_.tensors[static_cast<size_t>(tensor)].spec;
+      return std::max(quantiser_.OutputSize(Floats(static_cast<size_t>(tensor)), spec.rows, spec.cols, of, kSampledRows), 1e-30);
+    };
+    const int32_t out = matrix.block_output, out_site = out == kNoTensor ? -1 : options_.moments->SiteOf(out);
+    if (out_site >= 0) factor *= std::min(1.0, size(out, out_site) / model_.spec.width);
+    return factor / size(static_cast<int32_t>(matrix.tensor), site);
   }
 
-  // Without moments the squares of the errors in parts of the weights' own, so that matrices matter by their size.
-  double Loss(const Matrix& matrix, const Form& form) {
+  // Without moments the squares of the errors in parts of the weights' own.
+  double Loss(const Matrix& matrix, const Form& form, double factor) {
     const TensorSpec& spec = Spec(matrix);
     const KnownInputs inputs = Inputs(matrix);
     const double loss = quantiser_.Loss(GridOf(form.type), form.turned ? TurnBlock(spec.cols) : 0, Floats(matrix.tensor), spec.rows, spec.cols,
                                         inputs, kSampledRows);
-    if (inputs.site >= 0) return loss * Factor(matrix);
+    if (inputs.site >= 0) return loss * factor;
     const float* weights = Floats(matrix.tensor);
-    double squares = 1e-30;
-    for (uint64_t i = 0; i < Weights(matrix); ++i) {
-      const double h = inputs.mean_squares != nullptr && !form.turned ? inputs.mean_squares[i % spec.cols] : 1;
-      squares += h * weights[i] * weights[i];
+    const uint64_t step = std::max<uint64_t>(1, spec.rows / 512);
+    double squares = 1e-30, rows = 0;
+    for (uint64_t r = 0; r < spec.rows; r += step, ++rows) {
+      for (uint64_t j = 0; j < spec.cols; ++j) {
+        const double h = inputs.mean_squares != nullptr && !form.turned ? inputs.mean_squares[j] : 1, w = weights[r * spec.cols + j];
+        squares += h * w * w;
+      }
     }
-    // Beside matrices whose inputs are known: of rows that enter the residual stream, in parts of it.
-    const double size = options_.moments != nullptr ? static_cast<double>(spec.cols) : static_cast<double>(Weights(matrix));
-    return loss / squares * size * Factor(matrix);
+    return loss / (squares * spec.rows / rows) * factor;
   }
 
   std::vector<Form> Choose() {
@@ -212,12 +243,14 @@ class ModelQuantiser {
       weights += Weights(matrix);
       forms.emplace_back();
       costs.emplace_back();
+      const double factor = Factor(matrix);
       for (const WeightType type : kTypes) {
-        if (matrix.is_router && type != WeightType::kQ8_0) continue;
+        const double bits = 8.0 * static_cast<double>(BytesOf(type, spec)) / static_cast<double>(Weights(matrix));
+        if (type != WeightType::kQ8_0 && (matrix.is_router || bits < options_.bits - kFewerBits)) continue;
         for (const bool turned : {false, true}) {
           if (turned && (!options_.turn || !matrix.has_input || TurnBlock(spec.cols) < 2)) continue;
           forms.back().push_back({type, turned});
-          costs.back().push_back({BytesOf(type, spec), Loss(matrix, {type, turned})});
+          costs.back().push_back({BytesOf(type, spec), Loss(matrix, {type, turned}, factor)});
         }
       }
       done_ += Weights(matrix);
@@ -319,11 +352,9 @@ class ModelQuantiser {
 }  // namespace
 
 const Sensitivity& UsualSensitivity() {
-  // KL(f32 || one kind of tensor quantised) over the loss of that kind, in parts of ffn.down's.
-  static const Sensitivity usual{{{"attention.v.weight", 100}, {"attention.k.weight", 19}, {"attention.q.weight", 2.4}, {"attention.o.weight", 1.3},
-                                  {"ffn.gate.weight", 8.3}, {"ffn.up.weight", 8.5}, {"ffn.down.weight", 1}, {"input.table", 0.4},
-                                  {"output.head.weight", 0.4}},
-                                 {}};
+  // KL(f32 || one kind of tensor quantised) over the loss of that kind, in parts of ffn.down's. A tied table is a head.
+  static const Sensitivity usual = {{"attention.q.weight", 0.7}, {"attention.k.weight", 2.6}, {"attention.v.weight", 3.4},
+                                    {"attention.o.weight", 0.45}, {"ffn.gate.weight", 1.5},   {"output.head.weight", 50}};
   return usual;
 }
 

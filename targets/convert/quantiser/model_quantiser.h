@@ -13,12 +13,8 @@
 
 namespace thimble {
 
-// How much a matrix' squared output error matters, by kind of tensor ("ffn.down.weight", "input.table"; others as a feed-forward
-// network's first layers) and by layer (1 where it is not named).
-struct Sensitivity {
-  std::map<std::string, double> kinds;
-  std::map<uint32_t, double> layers;
-};
+// How much the relative squared error of an output matters, by kind of tensor ("ffn.down.weight", "input.table"); 1 where it is not named.
+using Sensitivity = std::map<std::string, double>;
 // Measured on a real model (quantiser/README.md).
 const Sensitivity& UsualSensitivity();
 
