@@ -197,7 +197,7 @@ TEST_CASE("convert says which weights it chose, why, what they cost and where th
 }
 
 // Trained, and with a tokenizer, where the larger data are; else a random fixture, which has none.
-TEST_CASE("convert to a number of bits: within the budget, the same file for every number of threads") {
+TEST_CASE("convert to a number of bits: within the budget, the same file for every number of threads", "[slow]") {
   const std::string trained = SharedDataPath("models/stories-qmqa"), folder = TemporaryFolder(), text = folder + "/calibration.txt";
   const bool calibrated = !trained.empty() && fs::exists(trained);
   const std::string source = calibrated ? trained : Source("llama");
