@@ -60,9 +60,9 @@ struct Arguments {
 };
 
 WeightType Type(const std::string& text, const char* option) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
-    if (text == WeightTypeName(type)) return type;
-  }
+  if (text == "f32") return WeightType::kF32;
+  if (text == "q8") return WeightType::kQ8_0;
+  if (text == "q4") return WeightType::kQ4;
   throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8, q4, q6, q5 or bits from 2 to 9, got " + Quoted(text));
 }
 
@@ -78,7 +78,7 @@ std::string RecipeNames() {
   return names;
 }
 
-// What a source's own blocks say, else the numbers as they are.
+// What a source's own blocks say; with --weights as-is the numbers of others as they are.
 bool AsIs(const Arguments& arguments) {
   return arguments.weights == "as-is" || (arguments.weights.empty() && arguments.recipe.empty());
 }
@@ -92,8 +92,10 @@ const WeightRecipe& Recipe(const Arguments& arguments) {
     if (recipe != nullptr) return *recipe;
     throw Error(kInvalidArgument, "--recipe: must be one of " + RecipeNames() + ", got " + Quoted(arguments.recipe));
   }
+  // Nothing is lost that can be seen (README), and three quarters are saved.
+  if (arguments.weights.empty()) return *FindWeightRecipe("quality");
   const WeightType type = AsIs(arguments) ? WeightType::kF32 : Type(arguments.weights, "--weights");
-  return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : type == WeightType::kQ8 ? "quality" : "balanced");
+  return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : type == WeightType::kQ8_0 ? "quality" : "balanced");
 }
 
 std::string WeightsText(const Arguments& arguments, bool keeps_blocks) {
@@ -108,10 +110,10 @@ std::string WeightsText(const Arguments& arguments, bool keeps_blocks) {
 // Who chose them, and what else there is.
 std::string WeightsReason(const Arguments& arguments, bool keeps_blocks) {
   if (keeps_blocks && arguments.weights.empty()) return "the default for quantised sources, which keeps their numbers to the last bit";
-  const std::string others = "; --weights q8 takes a quarter, q4 about a sixth, at some quality (README)";
+  const std::string others = "; --weights f32 keeps every bit, q4 takes about half, at some quality (README)";
   if (!arguments.recipe.empty()) return "asked for with --recipe";
   if (!arguments.weights.empty()) return "asked for with --weights";
-  return arguments.shape.empty() ? "the default, which loses nothing" + others : "the default with --shape";
+  return arguments.shape.empty() ? "the default, whose loss cannot be seen" + others : "the default with --shape";
 }
 
 // What is read: a file that belongs to a folder stands for all of it.
@@ -391,11 +393,11 @@ Command AddConvert(CLI::App* program) {
   app->add_option("-o,--output", a->output, "The .thimble file to write")->type_name("FILE");
   app->add_option(
          "--weights", a->weights,
-         "as-is (the blocks of a quantised source, the numbers of others as f32), f32, q8 (int8, a scale per row) or q4 (int4, a "
+         "as-is (the blocks of a quantised source, the numbers of others as f32), f32, q8 (int8, a scale per 32 weights) or q4 (int4, a "
          "scale per block; keys, values and head stay q8); q6, q5 or a number such as 4.8: bits per weight on average, in blocks of a "
          "type for each tensor, calibrated; with --shape every type: " + WeightTypeNames())
       ->type_name("TYPE")
-      ->default_str("as-is, with --shape q4");
+      ->default_str("as-is for quantised sources, q8 for others; with --shape q4");
   app->add_option("--calibration", a->calibration, "A text like those the model will read, for --weights BITS; by default one of our own")
       ->type_name("FILE");
   app->add_option("--imatrix", a->imatrix, "An importance matrix of llama.cpp (.dat or .gguf) in place of a text")->type_name("FILE");

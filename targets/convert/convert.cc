@@ -319,12 +319,13 @@ ConvertReport Convert(const ConvertOptions& options) {
 }
 
 std::span<const WeightRecipe> WeightRecipes() {
-  static constexpr WeightType f32 = WeightType::kF32, q8 = WeightType::kQ8, q4 = WeightType::kQ4;
+  static constexpr WeightType f32 = WeightType::kF32, q8_0 = WeightType::kQ8_0, q8 = WeightType::kQ8, q4 = WeightType::kQ4;
   static constexpr WeightRecipe kRecipes[] = {
       {"exact", f32, f32, f32, "the numbers as they are"},
-      {"quality", q8, q8, q8, "8 bits everywhere"},
-      {"balanced", q4, q8, q8, "4 bits; keys, values and the head in 8"},
+      {"quality", q8_0, q8_0, q8_0, "8 bits everywhere, a scale for 32 weights"},
+      {"balanced", q4, q8_0, q8_0, "4 bits; keys, values and the head in 8"},
       {"small", q4, q4, q4, "4 bits everywhere"},
+      {"rows", q8, q8, q8, "8 bits everywhere, a scale for a row"},
   };
   return kRecipes;
 }

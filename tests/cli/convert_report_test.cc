@@ -60,13 +60,14 @@ TEST_CASE("q4 keeps keys, values and the head in 8 bits; recipes say so by name"
     const char *query, *key, *value, *table;
   };
   const Row rows[] = {
-      {{"--weights", "q4"}, "q4", "q8", "q8", "q8"},
-      {{"--recipe", "balanced"}, "q4", "q8", "q8", "q8"},
+      {{"--weights", "q4"}, "q4", "q8_0", "q8_0", "q8_0"},
+      {{"--recipe", "balanced"}, "q4", "q8_0", "q8_0", "q8_0"},
       {{"--recipe", "small"}, "q4", "q4", "q4", "q4"},
-      {{"--recipe", "quality"}, "q8", "q8", "q8", "q8"},
+      {{"--recipe", "quality"}, "q8_0", "q8_0", "q8_0", "q8_0"},
+      {{"--recipe", "rows"}, "q8", "q8", "q8", "q8"},
       {{"--recipe", "exact"}, "f32", "f32", "f32", "f32"},
       {{"--recipe", "small", "--keep-kv", "f32"}, "q4", "f32", "f32", "q4"},
-      {{"--weights", "q4", "--keep-head", "q4", "--block", "64"}, "q4", "q8", "q8", "q4"},
+      {{"--weights", "q4", "--keep-head", "q4", "--block", "64"}, "q4", "q8_0", "q8_0", "q4"},
   };
   for (const Row& row : rows) {
     std::vector<std::string> arguments = {"convert", Golden("smollm2"), "-o", out, "--json"};

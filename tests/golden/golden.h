@@ -40,7 +40,7 @@ inline std::string ConvertByRecipe(const std::string& name, const std::filesyste
 // As the program does with `--weights weights`.
 inline std::string ConvertTo(const std::string& name, const std::filesystem::path& source, WeightType weights,
                              const std::filesystem::path& tokenizer = {}) {
-  const char* recipe = weights == WeightType::kQ4 ? "balanced" : weights == WeightType::kQ8 ? "quality" : "exact";
+  const char* recipe = weights == WeightType::kQ4 ? "balanced" : weights == WeightType::kQ8 ? "rows" : "exact";
   return ConvertByRecipe(name, source, recipe, 32, tokenizer);
 }
 

@@ -51,8 +51,8 @@ uint64_t SmallestForInt4(const Planned& model) {
 
 MemoryFigures MemoryTable(const Trained& qkv, const Trained& qmqa) {
   const bool runs = std::strstr(thimble_kernel_tables(), kKernels) != nullptr;
-  const Planned models[] = {{ConvertByRecipe(qkv.name, qkv.source, "quality", 32, qkv.tokenizer, false), runs},
-                            {ConvertByRecipe(qmqa.name, qmqa.source, "quality", 32, qmqa.tokenizer, false), runs}};
+  const Planned models[] = {{ConvertByRecipe(qkv.name, qkv.source, "rows", 32, qkv.tokenizer, false), runs},
+                            {ConvertByRecipe(qmqa.name, qmqa.source, "rows", 32, qmqa.tokenizer, false), runs}};
   const thimble_plan plans[] = {models[0].With(THIMBLE_CACHE_F16), models[1].With(THIMBLE_CACHE_F16),
                                 models[0].With(THIMBLE_CACHE_Q8), models[1].With(THIMBLE_CACHE_Q8)};
   MemoryFigures figures;

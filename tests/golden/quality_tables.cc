@@ -96,7 +96,7 @@ Lines ShippedTable(const Trained& model) {
   Lines lines = {"| weights | file | cache f32 | cache q8 |", "|---|---|---|---|"};
   const struct {
     const char *recipe, *text;
-  } rows[] = {{"exact", "f32"}, {"quality", "q8 (shipped)"}, {"balanced", "q4, blocks of 32"}};
+  } rows[] = {{"exact", "f32"}, {"rows", "q8, a scale for a row (shipped)"}, {"balanced", "q4, blocks of 32"}};
   for (const auto& row : rows) {
     const std::string path = ConvertByRecipe(model.name, model.source, row.recipe, 32, model.tokenizer, false);  // as the file is shipped
     lines.push_back(Text("| %s | %.1f MB | %.4f | %.4f |", row.text, static_cast<double>(std::filesystem::file_size(path)) * 1e-6,
