@@ -45,41 +45,44 @@ struct BlockType {
   static constexpr size_t MinimumsAt(size_t groups) { return BytesAt() + groups * EachBytes(); }
   static constexpr size_t ScaleBytes(size_t groups) { return ((kFormat.minimum ? MinimumsAt(2 * groups) : MinimumsAt(groups)) + 63) / 64 * 64; }
 
+  // Of channels 0 to 3 and 4 to 7.
   struct Planes {
-    uint8x16_t low, two, one;
+    uint8x16_t low[2], two[2], one[2];
   };
 
-  // Four channels' codes of columns 4 kGroup to 4 kGroup + 3; called for one group after the other.
+  // Codes of columns 4 kGroup to 4 kGroup + 3; called for one group after the other.
   template <int kGroup>
-  static inline uint8x16_t Code(const uint8_t* w, Planes* planes) {
-    if constexpr (kFormat.bits == 8) return vld1q_u8(w + 64 * kGroup);
-    uint8x16_t code;
-    if constexpr ((kFormat.bits & 4) != 0) {
-      if constexpr (kGroup % 2 == 0) {
-        planes->low = vld1q_u8(w + 32 * kGroup);
-        code = vandq_u8(planes->low, vdupq_n_u8(15));
-      } else {
-        code = vshrq_n_u8(planes->low, 4);
+  static inline void Group(const uint8_t* w, Planes* planes, uint8x16_t code[2]) {
+    if constexpr (kFormat.bits == 8) {
+      LoadTwo<64 * kGroup>(w, code);
+      return;
+    }
+    constexpr int kTwosAt = kFormat.bits & 4 ? 256 : 0, kOnesAt = kTwosAt + 128 * (kFormat.bits >> 1 & 1);
+    if constexpr (kGroup == 0 && (kFormat.bits & 1) != 0) LoadTwo<kOnesAt>(w, planes->one);
+    if constexpr (kGroup % 4 == 0 && (kFormat.bits & 2) != 0) LoadTwo<kTwosAt + 16 * kGroup>(w, planes->two);
+    if constexpr (kGroup % 2 == 0 && (kFormat.bits & 4) != 0) LoadTwo<32 * kGroup>(w, planes->low);
+#pragma GCC unroll 2
+    for (int n = 0; n < 2; ++n) {
+      if constexpr ((kFormat.bits & 4) != 0) code[n] = kGroup % 2 == 0 ? vandq_u8(planes->low[n], vdupq_n_u8(15)) : vshrq_n_u8(planes->low[n], 4);
+      if constexpr ((kFormat.bits & 2) != 0) {
+        constexpr int kTo = kFormat.bits & 4 ? 4 : 0;
+        const uint8x16_t moved = Moved<kGroup % 4 * 2, kTo>(planes->two[n]);
+        if constexpr (kTo != 0) {
+          code[n] = vbslq_u8(vdupq_n_u8(3 << kTo), moved, code[n]);
+        } else {
+          code[n] = kGroup % 4 == 3 ? moved : vandq_u8(moved, vdupq_n_u8(3));
+        }
       }
-      w += 256;
-    }
-    if constexpr ((kFormat.bits & 2) != 0) {
-      constexpr int kFrom = kGroup % 4 * 2, kTo = kFormat.bits & 4 ? 4 : 0;
-      if constexpr (kFrom == 0) planes->two = vld1q_u8(w + 16 * kGroup);
-      const uint8x16_t moved = Moved<kFrom, kTo>(planes->two);
-      if constexpr (kTo != 0) {
-        code = vbslq_u8(vdupq_n_u8(3 << kTo), moved, code);
-      } else {
-        code = kFrom == 6 ? moved : vandq_u8(moved, vdupq_n_u8(3));
+      if constexpr ((kFormat.bits & 1) != 0) {
+        code[n] = vbslq_u8(vdupq_n_u8(1 << (kFormat.bits - 1)), Moved<kGroup, kFormat.bits - 1>(planes->one[n]), code[n]);
       }
-      w += 128;
+      if constexpr (kFormat.codebook != nullptr) code[n] = vqtbl1q_u8(vreinterpretq_u8_s8(vld1q_s8(kFormat.codebook)), code[n]);
     }
-    if constexpr ((kFormat.bits & 1) != 0) {
-      if constexpr (kGroup == 0) planes->one = vld1q_u8(w);
-      code = vbslq_u8(vdupq_n_u8(1 << (kFormat.bits - 1)), Moved<kGroup, kFormat.bits - 1>(planes->one), code);
-    }
-    if constexpr (kFormat.codebook != nullptr) code = vqtbl1q_u8(vreinterpretq_u8_s8(vld1q_s8(kFormat.codebook)), code);
-    return code;
+  }
+  // 32 bytes of weights, which nobody writes meanwhile. In assembly, since gcc 12 takes two instructions for some.
+  template <int kAt>
+  static inline void LoadTwo(const uint8_t* w, uint8x16_t out[2]) {
+    __asm__("ldp %q0, %q1, [%2, %3]" : "=w"(out[0]), "=w"(out[1]) : "r"(w), "n"(kAt));
   }
   // Bit kFrom to kTo.
   template <int kFrom, int kTo>
@@ -92,15 +95,16 @@ struct BlockType {
   // take.operator()<group>(codes of channels 0 to 3, of 4 to 7), the first of which lie at w.
   template <typename F>
   static inline void Codes(const uint8_t* w, const F& take) {
-    Planes first = {}, second = {};
-    CodesFrom<0>(w, take, &first, &second);
+    Planes planes = {};
+    CodesFrom<0>(w, take, &planes);
   }
   template <int kGroup, typename F>
-  static inline void CodesFrom(const uint8_t* w, const F& take, Planes* first, Planes* second) {
+  static inline void CodesFrom(const uint8_t* w, const F& take, Planes* planes) {
     if constexpr (kGroup < 8) {
-      const uint8x16_t a = Code<kGroup>(w, first), b = Code<kGroup>(w + 16, second);
-      take.template operator()<kGroup>(a, b);
-      CodesFrom<kGroup + 1>(w, take, first, second);
+      uint8x16_t codes[2];
+      Group<kGroup>(w, planes, codes);
+      take.template operator()<kGroup>(codes[0], codes[1]);
+      CodesFrom<kGroup + 1>(w, take, planes);
     }
   }
 
