@@ -3,6 +3,8 @@
 
     instructions.py --thimble build/rpi-aarch64/bin/thimble --work DIR [--peer DIR-of-arm64-peer/peer --peer-scripts DIR]
 
+    instructions.py --layers build/rpi-aarch64/bin/bench_linear     # for a weight, in each type: no model
+
 The count is the slope between two runs that differ in the number of tokens alone, so that starting, loading and
 packing cancel. One thread; environment and -cpu are pinned. Needs the dynamically linked qemu-aarch64 (Debian's
 qemu-user; the static one loads no plugins) and a C compiler. It counts instructions, not cycles.
@@ -48,10 +50,31 @@ class Counter:
         return (many - few) / (counts[1] - counts[0])
 
 
+# CPU as qemu names it, table.
+TABLES = (("cortex-a53", "neon"), ("cortex-a76", "neondot"), ("max", "neoni8mm"))
+TYPES = "q8 q4 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4".split()
+
+
+def layers(counter, program, rows):
+    """Instructions for a weight and row: of one row, of several."""
+    weights = 64 * 1024  # linear_time.cc's
+    print("| type |" + "".join(" %s, %s |" % (table, "1 row" if n == 1 else "%d rows" % n) for _, table in TABLES for n in rows))
+    print("| --- |" + " ---: |" * (len(TABLES) * len(rows)), flush=True)
+    for kind in TYPES:
+        line = "| %s |" % kind
+        for cpu, table in TABLES:
+            for n in rows:
+                few, many = (counter.run(cpu, [program, table, kind, str(n), str(repeats)], False) for repeats in (1, 5))
+                line += " %.3f |" % ((many - few) / 4 / weights / n)
+        print(line, flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--thimble", required=True, help="the program, built for aarch64")
-    ap.add_argument("--work", required=True, help="folder for models")
+    ap.add_argument("--thimble", help="the program, built for aarch64")
+    ap.add_argument("--work", help="folder for models")
+    ap.add_argument("--layers", help="instead: bench_linear, built for aarch64; no model is needed")
+    ap.add_argument("--rows", default="1,32", help="with --layers: the numbers of rows")
     ap.add_argument("--peer", help="launcher of the arm64 peer (ARCH=arm64 get_peer.sh)")
     ap.add_argument("--peer-scripts", help="folder with make_gguf.py, for models that are not in --work yet")
     ap.add_argument("--host-peer", help="the peer for this machine, to quantise with; default: the arm64 one")
@@ -65,8 +88,13 @@ def main():
     ap.add_argument("--qemu", default="qemu-aarch64")
     ap.add_argument("--sysroot", default="/usr/aarch64-linux-gnu")
     args = ap.parse_args()
-    os.makedirs(args.work, exist_ok=True)
     counter = Counter(args)
+    if args.layers:
+        layers(counter, args.layers, [int(n) for n in args.rows.split(",")])
+        return
+    if not args.thimble or not args.work:
+        ap.error("--thimble and --work, or --layers")
+    os.makedirs(args.work, exist_ok=True)
     plain = [args.qemu, "-L", args.sysroot]
     own = args.model or thimble_model(args.thimble, args.work, args.shape, args.weights, plain)
     peer = None
