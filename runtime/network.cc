@@ -178,8 +178,8 @@ uint8_t* NetworkWalk::SlotState(bool first) {
   DeclareState(state, first);
   uint8_t* begin = state.Finish();
   if (first) {
-    ForEachAttention(header_, part(), [&](uint32_t, const AttentionSpec& a) {
-      network_->kv_bytes_per_token += LayerCacheBytesPerToken(a, options_);
+    ForEachAttention(header_, part(), [&](uint32_t i, const AttentionSpec& a) {
+      network_->kv_bytes_per_token += LayerCacheBytesPerToken(a, LayerCacheTypes(header_, part(), options_, i));
     });
     network_->kv_bytes = state.bytes();
     network_->kv_ring_bytes = state.ring_bytes();

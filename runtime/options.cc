@@ -3,6 +3,7 @@
 
 #include "ops/pool/thread_pool.h"
 #include "runtime/generation.h"
+#include "runtime/mixers/attention/cache_types.h"
 #include "runtime/packing.h"
 
 namespace thimble {
@@ -75,6 +76,10 @@ Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_e
   }
   if (options.value_cache < 0 || options.value_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "value_cache").Got(options.value_cache);
+  }
+  if (options.kv_budget_bytes != 0 && (options.key_cache != 0 || options.value_cache != 0)) {
+    return OptionError(Code::kInvalidArgument, "must be 0: with kv_budget_bytes each layer's type is chosen",
+                       options.key_cache != 0 ? "key_cache" : "value_cache");
   }
   out->key_cache = ToCacheType(options.key_cache);
   out->value_cache = ToCacheType(options.value_cache);
@@ -165,6 +170,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.max_text_bytes = options.max_text_bytes == 0 ? default_text : options.max_text_bytes;
   if (part.tokenizer_segment < 0) out.max_text_bytes = 0;
 
+  if (options.kv_budget_bytes != 0) THIMBLE_RETURN_IF_ERROR(FitCacheTypes(header, part, options.kv_budget_bytes, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveKernels(header, options.kernels, &out.kernels));
   THIMBLE_ASSIGN_OR_RETURN(out.sampler, ResolveSampling(sampling));
   return out;

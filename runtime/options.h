@@ -13,6 +13,12 @@ namespace thimble {
 
 inline constexpr uint32_t kMaxSessions = 4096;
 
+// How many layers, from the last on, have f16 rows, and how many those or int8 ones (mixers/attention/cache_types.h).
+struct CacheBudget {
+  bool set = false;  // false: key_cache and value_cache of the options hold for all
+  uint32_t q8_layers = 0, f16_layers = 0;
+};
+
 struct EngineOptions {
   uint32_t part = 0;             // of the file
   uint32_t context_tokens = 0;   // P at most
@@ -28,6 +34,7 @@ struct EngineOptions {
   bool copy_model = false;       // nothing is read from the mapping once weights are loaded
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
+  CacheBudget budget = {};
   const KernelTable* kernels = nullptr;
   SamplerOptions sampler = {};
 };

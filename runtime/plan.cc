@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include "format/container.h"
+#include "runtime/mixers/attention/cache_types.h"
 #include "runtime/packing.h"
 
 namespace thimble {
@@ -46,7 +47,29 @@ uint64_t BaselineBytesPerToken(const Header& header, const ModelSpec& part) {
   return bytes;
 }
 
+thimble_cache_type PublicType(CacheType type) {
+  switch (type) {
+    case CacheType::kF32: return THIMBLE_CACHE_F32;
+    case CacheType::kF16: return THIMBLE_CACHE_F16;
+    case CacheType::kQ8: return THIMBLE_CACHE_Q8;
+    case CacheType::kQ4: return THIMBLE_CACHE_Q4;
+  }
+  return THIMBLE_CACHE_F16;
+}
+
 }  // namespace
+
+void PlanCache(const Header& header, const EngineOptions& options, thimble_cache_fn each, void* user) {
+  const ModelSpec part = header.part(options.part);
+  for (uint32_t l = 0; l < part.layers; ++l) {
+    const LayerRange range = header.layer(part.first_layer + l);
+    for (uint32_t i = range.first_block; i < range.first_block + range.blocks; ++i) {
+      if (!std::holds_alternative<AttentionSpec>(header.block(i).mixer)) continue;
+      const CacheTypes types = LayerCacheTypes(header, part, options, i);
+      each(user, l, PublicType(types.keys), PublicType(types.values));
+    }
+  }
+}
 
 Status PlanMemory(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
                   size_t handle_bytes, thimble_plan* plan, thimble_plan_fn each, void* user) {

@@ -103,6 +103,14 @@ Status OpenSession(thimble_engine* engine, thimble_session** session) {
   return Status::Ok();
 }
 
+Status CachePlan(const thimble_model& model, const thimble_engine_options* options, thimble_cache_fn each, void* user) {
+  CallerOptions caller;
+  THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
+  THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file->header(), caller.engine, caller.sampling));
+  PlanCache(model.file->header(), resolved, each, user);
+  return Status::Ok();
+}
+
 // Holds its sessions already.
 void Close(thimble_engine* engine) {
   engine->model.opened->engines.fetch_sub(1);
@@ -117,6 +125,13 @@ enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_
                                       thimble_plan_fn each, void* user, thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
   return Return(Plan(Opened(*model), options, plan, each, user), error);
+}
+
+enum thimble_code thimble_plan_cache(const thimble_model* model, const thimble_engine_options* options, thimble_cache_fn each,
+                                     void* user, thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  if (each == nullptr) return Return(NullArgument("each"), error);
+  return Return(CachePlan(Opened(*model), options, each, user), error);
 }
 
 enum thimble_code thimble_engine_create(const thimble_model* model, const thimble_engine_options* options,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 
 #include "targets/cli/call.h"
@@ -170,7 +171,7 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
              "First tokens that layers with a window always see; 4 are enough for most models")
       ->default_str("0")
       ->group(kGroup);
-  app->add_option("--kv", cache, "KV cache rows: f32, f16, q8 or q4")
+  app->add_option("--kv", cache, "KV cache rows: f32, f16, q8 or q4; or auto:BYTES (K, M, G): each layer as many bits as fit")
       ->type_name("TYPE")
       ->default_str(usual_cache)
       ->group(kGroup);
@@ -182,6 +183,21 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   app->add_flag("--overcommit", overcommit, "Start although the plan is larger than the memory that is available")->group(kGroup);
   placement.Add(app, kGroup);
 }
+
+namespace {
+
+// Of auto:BYTES, where BYTES may end with K, M or G.
+uint64_t CacheBudget(const std::string& text) {
+  const char *begin = text.data() + 5, *end = text.data() + text.size();
+  uint64_t number = 0;
+  const auto [last, error] = std::from_chars(begin, end, number);
+  const int shift = last == end ? 0 : *last == 'K' ? 10 : *last == 'M' ? 20 : *last == 'G' ? 30 : -1;
+  const bool whole = last == end || (shift > 0 && last + 1 == end);
+  if (error == std::errc() && whole && number != 0 && number <= UINT64_MAX >> std::max(shift, 0)) return number << shift;
+  throw Error(kInvalidArgument, "--kv: auto takes a number of bytes, as in auto:64M, got " + Quoted(text));
+}
+
+}  // namespace
 
 EngineOptions ContextOptions::ForModel(const Model& model) const {
   EngineOptions options;
@@ -199,6 +215,13 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.sink_tokens = static_cast<uint32_t>(sink_tokens);
   options.logits_rows = logits_rows;
   options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
+  if (cache.starts_with("auto:")) {
+    if (!key_cache.empty() || !value_cache.empty())
+      throw Error(kInvalidArgument, "--kv: auto chooses keys and values; it cannot be given together with -ctk and -ctv");
+    options.kv_budget_bytes = CacheBudget(cache);
+    if (!kernels.empty()) options.kernels = kernels.c_str();
+    return options;
+  }
   options.key_cache = options.value_cache = CacheType(cache, "--kv");
   if (!key_cache.empty()) options.key_cache = CacheType(key_cache, "-ctk");
   if (!value_cache.empty()) options.value_cache = CacheType(value_cache, "-ctv");
@@ -226,7 +249,20 @@ int32_t CacheType(const std::string& name, const std::string& option) {
   if (name == "f16") return THIMBLE_CACHE_F16;
   if (name == "q8" || name == "q8_0") return THIMBLE_CACHE_Q8;
   if (name == "q4" || name == "q4_0") return THIMBLE_CACHE_Q4;
-  throw Error(kInvalidArgument, option + ": must be f32, f16, q8 or q4, got " + Quoted(name));
+  throw Error(kInvalidArgument, option + ": must be f32, f16, q8, q4 or auto:BYTES, got " + Quoted(name));
+}
+
+const char* KeyCacheName(const EngineOptions& options) {
+  return options.kv_budget_bytes != 0 ? "auto" : CacheTypeName(options.key_cache);
+}
+const char* ValueCacheName(const EngineOptions& options) {
+  return options.kv_budget_bytes != 0 ? "auto" : CacheTypeName(options.value_cache);
+}
+
+std::string CacheName(const EngineOptions& options) {
+  if (options.kv_budget_bytes != 0) return "auto:" + std::to_string(options.kv_budget_bytes);
+  const std::string keys = CacheTypeName(options.key_cache), values = CacheTypeName(options.value_cache);
+  return keys == values ? keys : keys + "/" + values;
 }
 
 const char* CacheTypeName(int32_t type) {

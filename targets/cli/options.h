@@ -99,6 +99,11 @@ uint32_t DefaultThreads(uint64_t file_bytes);
 // llama.cpp's names for the same idea (q8_0, q4_0) are taken, too. Throws Error about `option`.
 int32_t CacheType(const std::string& name, const std::string& option);
 const char* CacheTypeName(int32_t type);
+// "auto" where a budget chooses.
+const char* KeyCacheName(const EngineOptions& options);
+const char* ValueCacheName(const EngineOptions& options);
+// "q8", "q8/q4" (keys/values) or "auto:BYTES".
+std::string CacheName(const EngineOptions& options);
 
 struct Plan {
   thimble_plan totals = Sized<thimble_plan>();

@@ -133,7 +133,7 @@ struct Run {
 int ScoreOne(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids) {
   const Run run(arguments, model, ids, arguments.context);
   const Score& score = run.score;
-  const char* keys = CacheTypeName(run.session.options().key_cache);
+  const char* keys = KeyCacheName(run.session.options());
   if (arguments.json) {
     PrintJson({{"model", model.path()},
                {"perplexity", score.Perplexity()},
@@ -147,7 +147,7 @@ int ScoreOne(const Arguments& arguments, const Model& model, const std::vector<i
                {"window_nll", score.window_nll},
                {"ids", ids.size()},
                {"key_cache", keys},
-               {"value_cache", CacheTypeName(run.session.options().value_cache)},
+               {"value_cache", ValueCacheName(run.session.options())},
                {"threads", run.session.plan().totals.threads},
                {"kernels", run.session.plan().totals.kernels},
                {"tokens_per_second", run.Rate()},

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "targets/cli/call.h"
+#include "targets/cli/error.h"
 #include "targets/cli/output.h"
 #include "targets/convert/pack_file.h"
 #include "targets/json/json.h"
@@ -126,6 +128,33 @@ std::string Title(const char* name, uint64_t bytes, const char* what) {
   return Format("%-9s%s bytes %s  %s\n", name, Thousands(bytes).c_str(), human.c_str(), what);
 }
 
+struct LayerTypes {
+  uint32_t layer;
+  std::string keys, values;
+};
+
+std::vector<LayerTypes> TypesOfLayers(const Model& model, const EngineOptions& options) {
+  std::vector<LayerTypes> types;
+  const auto add = [](void* to, uint32_t layer, thimble_cache_type keys, thimble_cache_type values) {
+    static_cast<std::vector<LayerTypes>*>(to)->push_back({layer, CacheTypeName(keys), CacheTypeName(values)});
+  };
+  Check(Call(thimble_plan_cache, model.handle(), &options, +add, &types), model.path());
+  return types;
+}
+
+// What a budget has given: layers in a row with the same types together.
+std::string LayerTypesText(const Model& model, const EngineOptions& options) {
+  const std::vector<LayerTypes> types = TypesOfLayers(model, options);
+  std::string text;
+  for (size_t i = 0, next; i < types.size(); i = next) {
+    for (next = i + 1; next < types.size() && types[next].keys == types[i].keys;) ++next;
+    const uint32_t first = types[i].layer, last = types[next - 1].layer;
+    const std::string numbers = first == last ? Format("%u", first) : Format("%u-%u", first, last);
+    text += (text.empty() ? "" : ", ") + numbers + " " + types[i].keys;
+  }
+  return "         rows of layers " + text + "\n";
+}
+
 }  // namespace
 
 std::string CacheText(const Plan& plan) {
@@ -153,7 +182,7 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   const thimble_plan& totals = plan.totals;
   const std::vector<Group> groups = GroupLines(plan);
   const std::string key = CacheTypeName(options.key_cache), value = CacheTypeName(options.value_cache);
-  const std::string cache = key == value ? key : key + " keys, " + value + " values";
+  const std::string cache = key == value ? CacheName(options) : key + " keys, " + value + " values";
   std::string text = Format("%s: %s, %u layers, width %u\n", model.path().c_str(), model.info().family,
                             model.info().layers, model.info().width);
   text += Format("context %s tokens, cache %s, %u thread%s, %u tokens per pass, kernels %s\n\n",
@@ -204,11 +233,16 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   text += "\n" + Title("total", TotalBytes(totals), "arena, mapped and outside");
   std::string packings = PackingsOfFile(model.path());
   if (packings.empty()) packings = totals.file_packing;
-  return text + "\n" + WeightsText(totals, packings) + PackingHint(model, totals, packings) + CacheText(plan);
+  return text + "\n" + WeightsText(totals, packings) + PackingHint(model, totals, packings) + CacheText(plan) +
+         (options.kv_budget_bytes != 0 ? LayerTypesText(model, options) : "");
 }
 
 Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan) {
   const thimble_plan& totals = plan.totals;
+  Json layers = Json::Array();
+  for (const LayerTypes& types : TypesOfLayers(model, options)) {
+    layers.Push({{"layer", types.layer}, {"keys", types.keys}, {"values", types.values}});
+  }
   Json lines = Json::Array();
   for (const thimble_plan_line& line : plan.lines) {
     lines.Push({{"lifetime", kLifetimes[std::clamp(line.lifetime, 0, 2)]},
@@ -243,8 +277,10 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"chunk_tokens", totals.chunk_tokens},
           {"threads", totals.threads},
           {"kernels", totals.kernels},
-          {"key_cache", CacheTypeName(options.key_cache)},
-          {"value_cache", CacheTypeName(options.value_cache)},
+          {"key_cache", KeyCacheName(options)},
+          {"value_cache", ValueCacheName(options)},
+          {"cache", CacheName(options)},
+          {"layer_cache", std::move(layers)},
           {"lines", std::move(lines)}};
 }
 

@@ -129,11 +129,6 @@ void CompareAndSave(const OutputFile& file, RowSource& reference, RowSource& oth
   }
 }
 
-std::string CacheText(const EngineOptions& options) {
-  const std::string keys = CacheTypeName(options.key_cache), values = CacheTypeName(options.value_cache);
-  return keys == values ? keys : keys + "/" + values;
-}
-
 // How the reference runs: exactly, and where the other runs.
 ContextOptions ReferenceContext(const Arguments& arguments) {
   ContextOptions context;
@@ -209,10 +204,10 @@ int Main(const Arguments& arguments, const CLI::App& app) {
   ModelRows other_rows(other, arguments.context, cut.window, arguments.step);
   std::unique_ptr<RowSource> reference_rows;
   QualityResult result;
-  result.model = other.path() + ", cache " + CacheText(other_rows.session().options()) + ", kernels " +
+  result.model = other.path() + ", cache " + CacheName(other_rows.session().options()) + ", kernels " +
                  other_rows.session().plan().totals.kernels;
   result.facts = {{"model", other.path()},
-                  {"cache", CacheText(other_rows.session().options())},
+                  {"cache", CacheName(other_rows.session().options())},
                   {"kernels", other_rows.session().plan().totals.kernels},
                   {"threads", other_rows.session().plan().totals.threads},
                   {"step", arguments.step}};
@@ -223,9 +218,9 @@ int Main(const Arguments& arguments, const CLI::App& app) {
   } else {
     auto rows = std::make_unique<ModelRows>(*reference, ReferenceContext(arguments), cut.window, arguments.step);
     const ScoringSession& session = rows->session();
-    result.reference = reference->path() + ", cache " + CacheText(session.options()) + ", kernels " + session.plan().totals.kernels;
+    result.reference = reference->path() + ", cache " + CacheName(session.options()) + ", kernels " + session.plan().totals.kernels;
     result.facts["reference"] = reference->path();
-    result.facts["reference_cache"] = CacheText(session.options());
+    result.facts["reference_cache"] = CacheName(session.options());
     result.facts["reference_kernels"] = session.plan().totals.kernels;
     reference_rows = std::move(rows);
   }

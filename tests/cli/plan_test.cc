@@ -113,6 +113,30 @@ TEST_CASE("smaller caches and contexts take smaller arenas") {
   CHECK(PlanJson({"-c", "64"})["arena_bytes"].as_unsigned() < f16);
 }
 
+TEST_CASE("a budget for the cache: each layer as many bits as fit, or an error that names the least") {
+  const uint64_t q8 = PlanJson({"--kv", "q8"})["kv_bytes"].as_unsigned(), f16 = PlanJson({"--kv", "f16"})["kv_bytes"].as_unsigned();
+  const Json mixed = PlanJson({"--kv", "auto:" + std::to_string(f16 - 1)});
+  CHECK(mixed["kv_bytes"].as_unsigned() < f16);
+  CHECK(mixed["key_cache"] == "auto");
+  const Json& layers = mixed["layer_cache"];
+  REQUIRE(layers.size() > 1);
+  CHECK(layers[0]["keys"] == "q8");
+  CHECK(layers[layers.size() - 1]["keys"] == "f16");
+  CHECK(PlanJson({"--kv", "auto:1G"})["kv_bytes"] == f16);
+  const Finished text = RunThimble({"plan", ShippedModel(), "--kv", "auto:" + std::to_string(f16 - 1)});
+  CHECK(text.out.find("rows of layers 0") != std::string::npos);
+  const Finished less = RunThimble({"plan", ShippedModel(), "--kv", "auto:1K"});
+  CHECK(less.exit_code == 2);
+  CHECK(less.err.find("wanted " + std::to_string(q8)) != std::string::npos);
+  for (const std::string budget : {"auto:", "auto:0", "auto:4T", "auto:x", "auto:-1", "auto:1KK", "auto:99999999999G"}) {
+    INFO(budget);
+    const Finished refused = RunThimble({"plan", ShippedModel(), "--kv", budget});
+    CHECK(refused.exit_code == 2);
+    CHECK(refused.err.find("--kv") != std::string::npos);
+  }
+  CHECK(RunThimble({"plan", ShippedModel(), "--kv", "auto:1M", "-ctk", "q8"}).exit_code == 2);
+}
+
 TEST_CASE("the names of llama.cpp work: -ctk, -ctv, -ub") {
   const Json both = PlanJson({"--kv", "q8"});
   CHECK(PlanJson({"-ctk", "q8_0", "-ctv", "q8_0"})["arena_bytes"] == both["arena_bytes"]);

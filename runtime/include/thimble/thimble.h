@@ -195,6 +195,8 @@ typedef struct thimble_engine_options {
   uint32_t prefix_tokens;   /* what every session begins with and none changes, read once by thimble_engine_read_prefix, its
                                rows stored once: a multiple of 256, smaller than context_tokens; 0 = none */
   uint32_t part;            /* which of thimble_model_info.parts networks of the file to run; 0 = the main one */
+  uint64_t kv_budget_bytes; /* not 0, and key_cache and value_cache 0: each layer gets rows of as many bits as fit (4, 8 or 16), such
+                               that those of one session take no more bytes, the prefix included: thimble_plan_cache */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -248,6 +250,11 @@ typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
 THIMBLE_API enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options,
                                                   thimble_plan* plan, thimble_plan_fn each, void* user,
                                                   thimble_error* error);
+
+typedef void (*thimble_cache_fn)(void* user, uint32_t layer, enum thimble_cache_type keys, enum thimble_cache_type values);
+/* The types of the rows that each layer with attention reads, in the order of layers. */
+THIMBLE_API enum thimble_code thimble_plan_cache(const thimble_model* model, const thimble_engine_options* options,
+                                                 thimble_cache_fn each, void* user, thimble_error* error);
 
 /* ---- engine and sessions ---- */
 

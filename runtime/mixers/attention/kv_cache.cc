@@ -22,8 +22,8 @@ uint32_t LayerSinks(const AttentionSpec& a, const EngineOptions& options) {
   return a.causal && LayerWindow(a, options) != 0 ? options.sink_tokens : 0;
 }
 
-LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& a, const EngineOptions& options, uint32_t widest_window,
-                             int32_t layer) {
+LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& a, const EngineOptions& options, CacheTypes types,
+                             uint32_t widest_window, int32_t layer) {
   // A query that is not causal looks ahead too, and an encoder has no more rows than one pass.
   const uint32_t window = a.causal ? widest_window : 0;
   const auto rows = [&](CacheType type) {
@@ -34,21 +34,21 @@ LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& a, const Engi
   };
   LayerCache cache;
   const bool shared = SharesKeyAndValue(a.sharing);
-  cache.keys = rows(options.key_cache);
-  cache.values = shared ? cache.keys : rows(options.value_cache);
-  const CacheType value_type = shared ? options.key_cache : options.value_cache;
-  if (a.causal && (options.key_cache == CacheType::kQ4 || value_type == CacheType::kQ4)) {
+  cache.keys = rows(types.keys);
+  cache.values = shared ? cache.keys : rows(types.values);
+  const CacheType value_type = shared ? types.keys : types.values;
+  if (a.causal && (types.keys == CacheType::kQ4 || value_type == CacheType::kQ4)) {
     cache.recent_tokens = kRecentTokens;
-    cache.recent_keys = newest(cache.keys, options.key_cache);
+    cache.recent_keys = newest(cache.keys, types.keys);
     cache.recent_values = shared ? cache.recent_keys : newest(cache.values, value_type);
   }
   return cache;
 }
 
-size_t LayerCacheBytesPerToken(const AttentionSpec& a, const EngineOptions& options) {
+size_t LayerCacheBytesPerToken(const AttentionSpec& a, CacheTypes types) {
   if (a.cache_source != -1) return 0;
-  size_t row = CacheRowBytes(options.key_cache, a.head_width);
-  if (!SharesKeyAndValue(a.sharing)) row += CacheRowBytes(options.value_cache, a.head_width);
+  size_t row = CacheRowBytes(types.keys, a.head_width);
+  if (!SharesKeyAndValue(a.sharing)) row += CacheRowBytes(types.values, a.head_width);
   return row * a.kv_heads;
 }
 

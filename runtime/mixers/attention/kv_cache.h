@@ -11,7 +11,7 @@
 #pragma once
 
 #include "ops/attention/attention.h"
-#include "runtime/options.h"
+#include "runtime/mixers/attention/cache_types.h"
 #include "runtime/sequence_state.h"
 
 namespace thimble {
@@ -34,11 +34,11 @@ uint32_t LayerWindow(const AttentionSpec& attention, const EngineOptions& option
 uint32_t LayerSinks(const AttentionSpec& attention, const EngineOptions& options);
 
 // Declares a layer's rows; widest_window is that of all layers that read them (0 = all rows).
-LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& attention, const EngineOptions& options,
+LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& attention, const EngineOptions& options, CacheTypes types,
                              uint32_t widest_window, int32_t layer);
 
 // Bytes that one token adds to this layer's rows.
-size_t LayerCacheBytesPerToken(const AttentionSpec& attention, const EngineOptions& options);
+size_t LayerCacheBytesPerToken(const AttentionSpec& attention, CacheTypes types);
 
 // The same rows in one slot.
 struct SlotCache {

@@ -7,12 +7,12 @@
 namespace thimble {
 namespace {
 
-AttentionShape ShapeOf(const AttentionSpec& a, const EngineOptions& options) {
+AttentionShape ShapeOf(const AttentionSpec& a, CacheTypes types) {
   return {.heads = a.heads,
           .kv_heads = a.kv_heads,
           .d = a.head_width,
-          .key_type = options.key_cache,
-          .value_type = SharesKeyAndValue(a.sharing) ? options.key_cache : options.value_cache,
+          .key_type = types.keys,
+          .value_type = SharesKeyAndValue(a.sharing) ? types.keys : types.values,
           .turned_keys = a.key_gain != kNoTensor || a.rotation == KeyRotation::kOnRead};
 }
 
@@ -42,17 +42,6 @@ void TakeRope(NetworkWalk& walk, const AttentionSpec& a, AttentionOp* op) {
                                all ? walk.options().context_tokens : walk.options().chunk_tokens, walk.layer());
 }
 
-// Of the blocks that read the rows of this one; 0 = one of them sees all.
-uint32_t WidestWindow(const NetworkWalk& walk, const AttentionSpec& own) {
-  uint32_t widest = LayerWindow(own, walk.options());
-  ForEachAttention(walk.header(), walk.part(), [&](uint32_t, const AttentionSpec& other) {
-    if (widest == 0 || other.cache_source != static_cast<int32_t>(walk.block())) return;
-    const uint32_t window = LayerWindow(other, walk.options());
-    widest = window == 0 || window > widest ? window : widest;
-  });
-  return widest;
-}
-
 // Rows that are rotated when read, or by a query's position afterwards, and gains of single numbers do not go with a turn.
 bool MayTurn(const AttentionSpec& a) {
   return a.key_gain == kNoTensor && (a.rotation == KeyRotation::kNone || a.rotation == KeyRotation::kOnWrite);
@@ -79,7 +68,7 @@ bool IsSmall(CacheType type) { return type == CacheType::kQ8 || type == CacheTyp
 
 void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
   op->spec = spec;
-  op->shape = ShapeOf(spec, walk.options());
+  op->shape = ShapeOf(spec, LayerCacheTypes(walk.header(), walk.part(), walk.options(), walk.block()));
   Measure(spec, op->shape, walk.options().threads, &walk.needs().attention);
   TakeRope(walk, spec, op);
   op->window = LayerWindow(spec, walk.options());
@@ -101,7 +90,9 @@ void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
 
 void DeclareMixer(const NetworkWalk& walk, StateWalk& state, const AttentionSpec& spec, AttentionOp* op) {
   if (spec.cache_source == -1) {
-    op->cache = DeclareLayerCache(state, spec, walk.options(), WidestWindow(walk, spec), walk.layer());
+    const CacheTypes types = LayerCacheTypes(walk.header(), walk.part(), walk.options(), walk.block());
+    const uint32_t widest = WidestWindow(walk.header(), walk.part(), walk.options(), walk.block(), spec);
+    op->cache = DeclareLayerCache(state, spec, walk.options(), types, widest, walk.layer());
   } else if (const AttentionOp* source = walk.Earlier<AttentionOp>(static_cast<uint32_t>(spec.cache_source))) {
     op->cache = source->cache;
   }

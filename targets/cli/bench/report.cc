@@ -69,8 +69,8 @@ Json RowJson(const BenchRow& row) {
           {"n_threads", plan.threads},
           {"cpu_mask", row.cpu_mask},
           {"cpu_strict", row.cpu_strict},
-          {"type_k", CacheTypeName(row.options.key_cache)},
-          {"type_v", CacheTypeName(row.options.value_cache)},
+          {"type_k", KeyCacheName(row.options)},
+          {"type_v", ValueCacheName(row.options)},
           {"kernels", plan.kernels},
           {"n_prompt", r.test.n_prompt},
           {"n_gen", r.test.n_gen},
@@ -142,11 +142,6 @@ std::string PercentText(const std::optional<double>& fraction) {
   return fraction ? Format("%.0f %%", *fraction * 100) : "-";
 }
 
-std::string CacheText(const BenchRow& row) {
-  const std::string keys = CacheTypeName(row.options.key_cache), values = CacheTypeName(row.options.value_cache);
-  return keys == values ? keys : keys + "/" + values;
-}
-
 // 80 columns; what is the same for every row stands above them.
 constexpr char kNarrowHead[] =
     "| test             |  t | kv      |             t/s |     of limit | arena MiB |\n"
@@ -162,7 +157,7 @@ std::string NarrowLine(const BenchRow& row, bool sessions) {
   const int digits = r.avg_ts < 100 ? 2 : r.avg_ts < 1000 ? 1 : 0;
   const std::string speed = Format("%.*f ± %.*f", digits, r.avg_ts, digits, r.stddev_ts);
   const std::string line = Format("| %-*s | %2u | %-7s | %16s | %12s | ", sessions ? 19 : 16, TestName(r).c_str(),
-                                  row.plan.totals.threads, CacheText(row).c_str(), speed.c_str(), limit.c_str());
+                                  row.plan.totals.threads, CacheName(row.options).c_str(), speed.c_str(), limit.c_str());
   if (sessions) return line + Format("%5s |\n", r.times_one ? Format("%.2f", *r.times_one).c_str() : "-");
   return line + Format("%9.2f |\n", static_cast<double>(row.plan.totals.arena_bytes) / (1 << 20));
 }
@@ -188,7 +183,7 @@ std::string WideLine(const BenchRow& row) {
   const std::string speed = Format("%.2f ± %.2f", r.avg_ts, r.stddev_ts);
   std::string line = Format("| %-30s | %10s | %10s | %-10s | %7u | %-7s | %15s | ", row.work->type.c_str(),
                             HumanBytes(row.work->tensor_bytes).c_str(), params.c_str(), plan.kernels, plan.threads,
-                            CacheText(row).c_str(), TestName(r).c_str());
+                            CacheName(row.options).c_str(), TestName(r).c_str());
   line += Format("%21s | ", speed.c_str());  // one more: the sign is two bytes
   line += Format("%5s | ", r.times_one ? Format("%.2f", *r.times_one).c_str() : "-");
   line += Format("%5s | %5s | %6s | ", IsDecoding(r.test) ? Format("%.2f", r.gb_per_s).c_str() : "-",
