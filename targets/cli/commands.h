@@ -18,6 +18,7 @@ Command AddInspect(CLI::App* program);
 Command AddVerify(CLI::App* program);
 Command AddConvert(CLI::App* program);
 Command AddPack(CLI::App* program);
+Command AddTemplate(CLI::App* program);
 Command AddTokenize(CLI::App* program);
 Command AddPerplexity(CLI::App* program);
 Command AddQuality(CLI::App* program);

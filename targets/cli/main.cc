@@ -92,7 +92,7 @@ int Main(int argc, char** argv) {
 
   try {
     const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
-                                AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTokenize(&program),
+                                AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTemplate(&program),   AddTokenize(&program),
                                 AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program)};
     if (arguments.empty()) {
       std::fputs(program.help().c_str(), stderr);

@@ -63,13 +63,15 @@ const std::vector<Layer> kLayers = {
     {"runtime/", {"runtime/", "thimble/", "format/", "ops/", "!ops/xnnpack/", "!ops/x86/", "!ops/neon/"}, {}},
     {"runtime/tokenizer/", {"runtime/core/", "runtime/tokenizer/", "format/tokenizer_data.h"}, {}},
     {"runtime/chat/", {"runtime/core/", "runtime/chat/"}, {}},
+    {"runtime/template/", {"runtime/core/", "runtime/template/"}, {}},
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/convert/",
      {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
-    {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "format/"}, {"CLI/"}},
+    {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/", "format/"}, {"CLI/"}},
+    {"targets/template/", {"targets/template/", "runtime/core/", "runtime/template/"}, {}},
 };
 
 // Headers of outside libraries; whatever is not here and not ours is the standard library's or the system's.

@@ -1,0 +1,329 @@
+// Jinja's filters.
+#include <charconv>
+#include <cmath>
+
+#include "runtime/template/texts.h"
+
+namespace thimble::chat {
+namespace {
+
+#define THIMBLE_TEXT(name) #name,
+constexpr std::string_view kFilterNames[] = {THIMBLE_TEMPLATE_FILTERS(THIMBLE_TEXT)};
+constexpr std::string_view kTestNames[] = {THIMBLE_TEMPLATE_TESTS(THIMBLE_TEXT)};
+#undef THIMBLE_TEXT
+
+// "a.b" of an object, as map and selectattr take it.
+Value Path(Machine& m, Value object, const Value& path) {
+  if (path.is(Kind::kInt)) return m.Item(object, path);
+  if (!path.is(Kind::kText)) return m.Fail("an attribute that is no text");
+  std::string_view rest = path.str();
+  for (;;) {
+    const size_t dot = rest.find('.');
+    const Value name = Value::Text(rest.substr(0, dot), kTemplate);
+    object = m.Item(object, name);
+    if (m.failed() || dot == rest.npos) return object;
+    rest.remove_prefix(dot + 1);
+  }
+}
+
+template <size_t kCount>
+size_t Find(const std::string_view (&names)[kCount], std::string_view name) {
+  for (size_t i = 0; i < kCount; ++i) {
+    if (names[i] == name) return i;
+  }
+  return kCount;
+}
+
+Arguments Rest(const Arguments& all, size_t first) {
+  Arguments rest = all;
+  rest.plain_count = all.plain_count > first ? all.plain_count - first : 0;
+  for (size_t i = 0; i < rest.plain_count; ++i) rest.plain[i] = all.plain[first + i];
+  return rest;
+}
+
+Value Lazy(Value list) {
+  list.lazy = true;
+  return list;
+}
+
+// select, reject (attribute false), selectattr, rejectattr.
+Value Select(Machine& m, const Value& v, const Arguments& arguments, bool attribute, bool wanted) {
+  const Value list = Machine::Truth(v) ? m.ListOf(v) : Value::List(nullptr, 0);  // none, too, holds nothing
+  const size_t first = attribute ? 1 : 0;
+  if (m.failed()) return {};
+  if (attribute && arguments.plain_count == 0) return m.Fail("selectattr without an attribute");
+  size_t test = sizeof kTestNames / sizeof kTestNames[0];
+  const bool truth = arguments.plain_count <= first;
+  if (!truth) {
+    const Value& name = arguments.plain[first];
+    if (name.is(Kind::kText)) test = Find(kTestNames, name.str());
+    if (test == sizeof kTestNames / sizeof kTestNames[0]) return m.Fail("a test that is not known", name.is(Kind::kText) ? name.str() : "");
+  }
+  const Arguments rest = Rest(arguments, first + 1);
+  Value* out = m.Take<Value>(list.size);
+  if (m.failed()) return {};
+  size_t n = 0;
+  for (uint32_t i = 0; i < list.size && m.Step(); ++i) {
+    const Value value = attribute ? Path(m, list.items[i], arguments.plain[0]) : list.items[i];
+    if (m.failed()) return {};
+    const bool holds = truth ? Machine::Truth(value) : m.Check(static_cast<Test>(test), value, rest);
+    if (m.failed()) return {};
+    if (holds == wanted) out[n++] = list.items[i];
+  }
+  return Lazy(Value::List(out, n));
+}
+
+// Texts without regard to case, unless it is asked for.
+int OrderOf(Machine& m, const Value& a, const Value& b, bool case_sensitive) {
+  if (case_sensitive || !a.is(Kind::kText) || !b.is(Kind::kText)) return m.Order(a, b);
+  for (uint32_t i = 0; i < a.size && i < b.size; ++i) {
+    const uint8_t x = static_cast<uint8_t>(Lower(a.text[i])), y = static_cast<uint8_t>(Lower(b.text[i]));
+    if (x != y) return x < y ? -1 : 1;
+  }
+  return a.size < b.size ? -1 : a.size > b.size;
+}
+
+// Stable, by `key` of each item.
+template <typename Key>
+Value Sorted(Machine& m, const Value& list, bool reverse, bool case_sensitive, const Key& key) {
+  Value* items = m.Take<Value>(list.size);
+  Value* keys = m.Take<Value>(list.size);
+  if (m.failed()) return {};
+  for (uint32_t i = 0; i < list.size; ++i) {
+    const Value k = key(list.items[i]);
+    if (m.failed()) return {};
+    uint32_t at = i;
+    while (at > 0 && m.Step()) {
+      const int order = OrderOf(m, keys[at - 1], k, case_sensitive);
+      if (reverse ? order >= 0 : order <= 0) break;
+      items[at] = items[at - 1];
+      keys[at] = keys[at - 1];
+      --at;
+    }
+    if (m.failed()) return {};
+    items[at] = list.items[i];
+    keys[at] = k;
+  }
+  return Value::List(items, list.size);
+}
+
+Value Whole(Machine& m, const Value& v, const Arguments& arguments) {
+  const Value* otherwise = arguments.Find(0, "default");
+  const Value fallback = otherwise != nullptr ? *otherwise : Value::Int(0);
+  switch (v.kind) {
+    case Kind::kBool: return Value::Int(v.truth);
+    case Kind::kInt: return v;
+    case Kind::kFloat: return std::fabs(v.real) < 9e18 ? Value::Int(static_cast<int64_t>(v.real)) : fallback;
+    case Kind::kText: {
+      const Value digits = Strip(v, nullptr, true, true);
+      int64_t value = 0;
+      const char *begin = digits.text, *end = digits.text + digits.size;
+      if (begin != end && *begin == '+') ++begin;
+      const auto read = std::from_chars(begin, end, value);
+      if (read.ec == std::errc() && read.ptr == end && begin != end) return Value::Int(value);
+      double real = 0;
+      const auto read_real = std::from_chars(begin, end, real);
+      if (read_real.ec == std::errc() && read_real.ptr == end && begin != end && std::fabs(real) < 9e18) return Value::Int(static_cast<int64_t>(real));
+      return fallback;
+    }
+    default: (void)m; return fallback;
+  }
+}
+
+Value Real(const Value& v, const Arguments& arguments) {
+  const Value* otherwise = arguments.Find(0, "default");
+  switch (v.kind) {
+    case Kind::kBool: return Value::Float(v.truth);
+    case Kind::kInt: return Value::Float(static_cast<double>(v.whole));
+    case Kind::kFloat: return v;
+    case Kind::kText: {
+      const Value digits = Strip(v, nullptr, true, true);
+      double real = 0;
+      const auto read = std::from_chars(digits.text, digits.text + digits.size, real);
+      if (digits.size > 0 && read.ec == std::errc() && read.ptr == digits.text + digits.size) return Value::Float(real);
+      break;
+    }
+    default: break;
+  }
+  return otherwise != nullptr ? *otherwise : Value::Float(0);
+}
+
+bool Given(const Value* v) { return v != nullptr && !v->is(Kind::kNone); }
+
+}  // namespace
+
+Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) {
+  if (!Step()) return {};
+  switch (filter) {
+    case Filter::k_from_json: return Fail("the reference has no filter from_json");
+    case Filter::k_safe: return v;
+    case Filter::k_string: return AsText(v);
+    case Filter::k_default:
+    case Filter::k_d: {
+      const Value* otherwise = arguments.Find(0, "default_value");
+      const Value* boolean = arguments.Find(1, "boolean");
+      const bool missing = v.is(Kind::kUndefined) || (boolean != nullptr && Truth(*boolean) && !Truth(v));
+      return !missing ? v : otherwise != nullptr ? *otherwise : Value::Text({}, kTemplate);
+    }
+    case Filter::k_length:
+    case Filter::k_count:
+      if (v.is(Kind::kUndefined)) return Value::Int(0);
+      if (v.is(Kind::kText)) return Step(v.size / 16), Value::Int(static_cast<int64_t>(CodePoints(v.str())));
+      if ((v.is(Kind::kList) && !v.lazy) || v.is(Kind::kDict)) return Value::Int(v.size);
+      return Fail("the length of what has none");
+    case Filter::k_trim: return StripWith(*this, AsText(v), arguments, true, true);
+    case Filter::k_lower: return LowerText(*this, AsText(v));
+    case Filter::k_upper: return UpperText(*this, AsText(v));
+    case Filter::k_capitalize: return Capitalized(*this, AsText(v));
+    case Filter::k_title: return Titled(*this, AsText(v));
+    case Filter::k_tojson: return Json(v, arguments);
+    case Filter::k_items:
+      if (v.is(Kind::kUndefined)) return Value::List(nullptr, 0);
+      return v.is(Kind::kDict) ? Lazy(Pairs(*this, v)) : Fail("items of what is no mapping");
+    case Filter::k_list: return ListOf(v);
+    case Filter::k_join: {
+      const Value list = ListOf(v);
+      const Value* by = arguments.Find(0, "d");
+      const Value* attribute = arguments.Find(1, "attribute");
+      Value* parts = Take<Value>(size_t{2} * list.size + 1);
+      if (failed()) return {};
+      const Value separator = by != nullptr ? AsText(*by) : Value::Text({}, kTemplate);
+      size_t n = 0;
+      for (uint32_t i = 0; i < list.size && Step(); ++i) {
+        if (i > 0) parts[n++] = separator;
+        parts[n++] = AsText(Given(attribute) ? Path(*this, list.items[i], *attribute) : list.items[i]);
+      }
+      return failed() ? Value() : Join(parts, n);
+    }
+    case Filter::k_first:
+    case Filter::k_last: {
+      const Value list = ListOf(v);
+      if (failed() || list.size == 0) return {};
+      return list.items[filter == Filter::k_first ? 0 : list.size - 1];
+    }
+    case Filter::k_reverse: {
+      const Value list = ListOf(v);
+      Value* out = Take<Value>(list.size);
+      if (failed()) return {};
+      for (uint32_t i = 0; i < list.size; ++i) out[i] = list.items[list.size - 1 - i];
+      return v.is(Kind::kText) ? Join(out, list.size) : Lazy(Value::List(out, list.size));
+    }
+    case Filter::k_min:
+    case Filter::k_max:
+    case Filter::k_sum: {
+      const Value list = ListOf(v);
+      const Value* attribute = arguments.Find(filter == Filter::k_sum ? 0 : 1, "attribute");
+      Value best = filter == Filter::k_sum ? Value::Int(0) : Value();
+      if (const Value* start = arguments.Find(1, "start"); filter == Filter::k_sum && start != nullptr) best = *start;
+      for (uint32_t i = 0; i < list.size && Step(); ++i) {
+        const Value item = Given(attribute) ? Path(*this, list.items[i], *attribute) : list.items[i];
+        if (failed()) return {};
+        if (filter == Filter::k_sum) {
+          best = Operate(Binary::kAdd, best, item);
+        } else if (i == 0) {
+          best = item;
+        } else {
+          const int order = OrderOf(*this, item, best, false);
+          if (filter == Filter::k_min ? order < 0 : order > 0) best = item;
+        }
+      }
+      return best;
+    }
+    case Filter::k_sort: {
+      const Value* reverse = arguments.Find(0, "reverse");
+      const Value* sensitive = arguments.Find(1, "case_sensitive");
+      const Value* attribute = arguments.Find(2, "attribute");
+      const Value list = ListOf(v);
+      if (failed()) return {};
+      return Sorted(*this, list, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive),
+                    [&](const Value& item) { return Given(attribute) ? Path(*this, item, *attribute) : item; });
+    }
+    case Filter::k_dictsort: {
+      if (!v.is(Kind::kDict)) return Fail("dictsort of what is no mapping");
+      const Value* sensitive = arguments.Find(0, "case_sensitive");
+      const Value* by = arguments.Find(1, "by");
+      const Value* reverse = arguments.Find(2, "reverse");
+      const size_t part = by != nullptr && by->is(Kind::kText) && by->str() == "value" ? 1 : 0;
+      const Value pairs = Pairs(*this, v);
+      if (failed()) return {};
+      return Sorted(*this, pairs, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive),
+                    [&](const Value& pair) { return pair.items[part]; });
+    }
+    case Filter::k_unique: {
+      const Value list = ListOf(v);
+      Value* out = Take<Value>(list.size);
+      if (failed()) return {};
+      size_t n = 0;
+      for (uint32_t i = 0; i < list.size; ++i) {
+        bool seen = false;
+        for (size_t j = 0; j < n && !seen && Step(); ++j) {
+          const bool texts = out[j].is(Kind::kText) && list.items[i].is(Kind::kText);
+          seen = texts ? OrderOf(*this, out[j], list.items[i], false) == 0 : Equal(out[j], list.items[i]);
+        }
+        if (!seen) out[n++] = list.items[i];
+      }
+      return Lazy(Value::List(out, n));
+    }
+    case Filter::k_map: {
+      const Value list = Truth(v) ? ListOf(v) : Value::List(nullptr, 0);
+      const Value* attribute = arguments.Find(SIZE_MAX, "attribute");
+      const Value* otherwise = arguments.Find(SIZE_MAX, "default");
+      Value* out = Take<Value>(list.size);
+      if (failed()) return {};
+      size_t inner = sizeof kFilterNames / sizeof kFilterNames[0];
+      if (attribute == nullptr) {
+        if (arguments.plain_count > 0 && arguments.plain[0].is(Kind::kText)) inner = Find(kFilterNames, arguments.plain[0].str());
+        if (inner == sizeof kFilterNames / sizeof kFilterNames[0]) return Fail("map with a filter that is not known");
+      }
+      const Arguments rest = Rest(arguments, 1);
+      for (uint32_t i = 0; i < list.size && Step(); ++i) {
+        if (attribute != nullptr) {
+          out[i] = Path(*this, list.items[i], *attribute);
+          if (out[i].is(Kind::kUndefined) && otherwise != nullptr) out[i] = *otherwise;
+        } else {
+          out[i] = Apply(static_cast<Filter>(inner), list.items[i], rest);
+        }
+        if (failed()) return {};
+      }
+      return Lazy(Value::List(out, list.size));
+    }
+    case Filter::k_select: return Select(*this, v, arguments, false, true);
+    case Filter::k_reject: return Select(*this, v, arguments, false, false);
+    case Filter::k_selectattr: return Select(*this, v, arguments, true, true);
+    case Filter::k_rejectattr: return Select(*this, v, arguments, true, false);
+    case Filter::k_replace: {
+      const Value *old = arguments.Find(0, "old"), *fresh = arguments.Find(1, "new"), *count = arguments.Find(2, "count");
+      if (old == nullptr || fresh == nullptr) return Fail("replace without what to replace");
+      const Value text = AsText(v), a = AsText(*old), b = AsText(*fresh);
+      return failed() ? Value() : Replace(*this, text, a, b, Given(count) && count->is(Kind::kInt) ? count->whole : -1);
+    }
+    case Filter::k_indent: {
+      const Value text = AsText(v);
+      return failed() ? Value() : Indent(*this, text, arguments);
+    }
+    case Filter::k_int: return Whole(*this, v, arguments);
+    case Filter::k_float: return Real(v, arguments);
+    case Filter::k_abs: {
+      if (v.is(Kind::kFloat)) return Value::Float(std::fabs(v.real));
+      if (v.is(Kind::kInt)) return Value::Int(v.whole < 0 ? static_cast<int64_t>(0 - static_cast<uint64_t>(v.whole)) : v.whole);
+      return Fail("abs of what is no number");
+    }
+    case Filter::k_round: {
+      const Value number = Real(v, {});
+      const Value* digits = arguments.Find(0, "precision");
+      const double factor = digits != nullptr && digits->is(Kind::kInt) ? std::pow(10.0, static_cast<double>(digits->whole)) : 1.0;
+      return Value::Float(std::nearbyint(number.real * factor) / factor);
+    }
+    case Filter::k_e:
+    case Filter::k_escape: {
+      Value text = AsText(v);
+      constexpr std::string_view kFrom[] = {"&", "<", ">", "'", "\""}, kTo[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+      for (int i = 0; i < 5 && !failed(); ++i) text = Replace(*this, text, Value::Text(kFrom[i], kTemplate), Value::Text(kTo[i], kTemplate), -1);
+      return text;
+    }
+    case Filter::kCount: break;
+  }
+  return {};
+}
+
+}  // namespace thimble::chat

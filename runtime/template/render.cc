@@ -1,0 +1,328 @@
+// Statements of a program that was verified: reading it cannot fail.
+#include "runtime/template/render.h"
+
+#include "runtime/template/machine.h"
+
+namespace thimble::chat {
+
+RenderError RenderTemplate(const Program& program, const RenderInput& input, Workspace& workspace, const TextSink& sink) {
+  return Machine(program, input, workspace, sink).Run();
+}
+
+RenderError Machine::Run() {
+  scope_ = Take<Scope>(1);
+  if (failed()) return error_;
+  *scope_ = {nullptr, nullptr};
+  Reader r = {program_.body};
+  Body(r);
+  return error_;
+}
+
+Value Machine::Fail(const char* what, std::string_view detail) {
+  if (failed()) return {};
+  TextBuilder text(*this);
+  text.Add(what);
+  if (!detail.empty()) {
+    text.Add(": ");
+    text.Add(detail.substr(0, 100));
+  }
+  SetError(RenderError::Kind::kRuntime, text.view());
+  return {};
+}
+
+std::string_view Machine::NameAt(uint32_t index) const {
+  Reader r = {program_.names};
+  for (uint32_t i = 0; i < index; ++i) {
+    r.Number();
+    r.Number();
+  }
+  return TextAt(r);
+}
+
+void Machine::Put(const Value& text) {
+  if (text.size == 0 || failed()) return;
+  if (capture_ != nullptr) {
+    Chunk* chunk = Take<Chunk>(1);
+    if (failed()) return;
+    *chunk = {text, nullptr};
+    (capture_->last == nullptr ? capture_->first : capture_->last->next) = chunk;
+    capture_->last = chunk;
+    ++capture_->count;
+    return;
+  }
+  if (text.marks == kTemplate || text.marks == kData) return sink_.put(sink_.user, text.str(), text.marks == kData);
+  for (size_t begin = 0; begin < text.size;) {
+    size_t end = begin + 1;
+    while (end < text.size && text.marks[end] == text.marks[begin]) ++end;
+    sink_.put(sink_.user, text.str().substr(begin, end - begin), text.marks[begin] != 0);
+    begin = end;
+  }
+}
+
+Value Machine::End(Capture& capture) {
+  Value* texts = Take<Value>(capture.count);
+  if (failed()) return {};
+  size_t i = 0;
+  for (const Chunk* chunk = capture.first; chunk != nullptr; chunk = chunk->next) texts[i++] = chunk->text;
+  return Join(texts, capture.count);
+}
+
+Value Machine::Lookup(uint32_t name) {
+  for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    for (const Binding* b = scope->first; b != nullptr; b = b->next) {
+      if (b->name == name) return b->value;
+    }
+  }
+  const std::string_view text = NameAt(name);
+  for (size_t i = 0; i < input_.count; ++i) {
+    if (input_.variables[i].key.str() == text) return input_.variables[i].value;
+  }
+  if (text == "self") {  // has nothing in it: templates here have no blocks
+    Value v = Value::Of(Kind::kNamespace);
+    v.space = &empty_;
+    return v;
+  }
+  constexpr std::string_view kFunctions[] = {"range", "namespace", "raise_exception", "strftime_now", "dict"};
+  for (uint32_t i = 0; i < 5; ++i) {
+    if (kFunctions[i] != text) continue;
+    Value v = Value::Of(Kind::kFunction);
+    v.function = i;
+    return v;
+  }
+  return {};
+}
+
+void Machine::Bind(uint32_t name, const Value& value) {
+  if (failed()) return;
+  for (Binding* b = scope_->first; b != nullptr; b = b->next) {
+    if (b->name == name) {
+      b->value = value;
+      return;
+    }
+  }
+  Binding* b = Take<Binding>(1);
+  if (failed()) return;
+  *b = {name, value, scope_->first};
+  scope_->first = b;
+}
+
+void Machine::Unpack(const uint32_t* names, size_t count, const Value& value) {
+  if (count == 1) return Bind(names[0], value);
+  const Value items = ListOf(value);
+  if (failed()) return;
+  if (items.size != count) {
+    Fail("a different number of values than of names");
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) Bind(names[i], items.items[i]);
+}
+
+Machine::Flow Machine::Body(Reader& r) {
+  const uint32_t bytes = r.Number();
+  const uint8_t* const end = r.at + bytes;
+  while (r.at != end) {
+    const Flow flow = OneStatement(r);
+    if (failed() || flow != Flow::kOn) {
+      r.at = end;
+      return flow;
+    }
+  }
+  return Flow::kOn;
+}
+
+Machine::Flow Machine::OneStatement(Reader& r) {
+  if (!Step()) return Flow::kOn;
+  const auto kind = static_cast<Statement>(r.Byte());
+  line_ = r.Number();
+  switch (kind) {
+    case Statement::kText: Put(Value::Text(TextAt(r), kTemplate)); break;
+    case Statement::kOut: {
+      uint8_t* const place = workspace_.place();
+      const uint64_t kept = kept_;
+      Put(AsText(Evaluate(r)));
+      if (capture_ == nullptr && kept == kept_ && !failed()) workspace_.GoBack(place);
+      break;
+    }
+    case Statement::kIf: {
+      Flow flow = Flow::kOn;
+      bool taken = false;
+      for (uint32_t n = r.Number(); n > 0; --n) {
+        const uint32_t bytes = r.Number();
+        const uint8_t* const body = r.at + bytes;
+        if (!taken && !failed()) {
+          uint8_t* const place = workspace_.place();
+          const uint64_t kept = kept_;
+          const bool truth = Truth(Evaluate(r));
+          if (kept == kept_ && !failed()) workspace_.GoBack(place);
+          r.at = body;
+          if (failed()) return Flow::kOn;
+          if (truth) {
+            taken = true;
+            flow = Body(r);
+            continue;
+          }
+        }
+        r.at = body;
+        SkipBody(r);
+      }
+      if (taken || failed()) SkipBody(r);
+      else flow = Body(r);
+      return flow;
+    }
+    case Statement::kFor: return For(r);
+    case Statement::kSet: {
+      uint32_t names[kMaxTargets];
+      const uint32_t count = r.Number();
+      for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t name = r.Number();
+        if (i < kMaxTargets) names[i] = name;
+      }
+      const Value value = Evaluate(r);
+      if (count > kMaxTargets) Fail("too many names for one value");
+      else if (!failed()) Unpack(names, count, value);
+      break;
+    }
+    case Statement::kSetAttribute: {
+      const Value object = Lookup(r.Number());
+      const uint32_t name = r.Number();
+      const Value value = Evaluate(r);
+      if (failed()) break;
+      if (!object.is(Kind::kNamespace) || object.space == &empty_) {
+        Fail("only a namespace's attributes can be set");
+        break;
+      }
+      ++kept_;
+      for (Binding* b = object.space->first;; b = b->next) {
+        if (b == nullptr) {
+          b = Take<Binding>(1);
+          if (failed()) break;
+          *b = {name, value, object.space->first};
+          object.space->first = b;
+          break;
+        }
+        if (NameAt(b->name) == NameAt(name)) {
+          b->value = value;
+          break;
+        }
+      }
+      break;
+    }
+    case Statement::kSetBlock:
+    case Statement::kFilterBlock: {
+      const uint32_t name = kind == Statement::kSetBlock ? r.Number() : 0;
+      Capture capture;
+      Capture* const outer = capture_;
+      capture_ = &capture;
+      Scope inner = {nullptr, scope_};
+      scope_ = &inner;
+      Body(r);
+      scope_ = inner.parent;
+      capture_ = outer;
+      const Value text = failed() ? Value() : ApplyAll(r, End(capture));
+      if (failed()) break;
+      if (kind == Statement::kSetBlock) {
+        Bind(name, text);
+      } else {
+        Put(AsText(text));
+      }
+      break;
+    }
+    case Statement::kMacro: {
+      const uint32_t name = r.Number();
+      Macro* macro = Take<Macro>(1);
+      if (failed()) return Flow::kOn;
+      *macro = {r.at, scope_};
+      for (uint32_t n = r.Number(); n > 0; --n) {
+        r.Number();
+        SkipBody(r);
+      }
+      SkipBody(r);
+      Value v = Value::Of(Kind::kMacro);
+      v.macro = macro;
+      Bind(name, v);
+      break;
+    }
+    case Statement::kScope: {
+      Scope inner = {nullptr, scope_};
+      scope_ = &inner;
+      const Flow flow = Body(r);
+      scope_ = inner.parent;
+      return flow;
+    }
+    case Statement::kBreak: return Flow::kBreak;
+    case Statement::kContinue: return Flow::kContinue;
+  }
+  return Flow::kOn;
+}
+
+Machine::Flow Machine::For(Reader& r) {
+  uint32_t names[kMaxTargets];
+  const uint32_t count = r.Number();
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t name = r.Number();
+    if (i < kMaxTargets) names[i] = name;
+  }
+  Value list = ListOf(Evaluate(r));
+  if (count > kMaxTargets) Fail("too many names for one value");
+  const uint32_t condition_bytes = r.Number();
+  const Reader condition = r;
+  r.at += condition_bytes;
+  const Reader body = r;
+  SkipBody(r);
+  const Reader otherwise = r;
+  SkipBody(r);
+  if (failed()) return Flow::kOn;
+
+  const uint32_t line = line_;
+  if (condition_bytes > 0) {
+    Value* kept = Take<Value>(list.size);
+    if (failed()) return Flow::kOn;
+    size_t n = 0;
+    for (uint32_t i = 0; i < list.size; ++i) {
+      Scope inner = {nullptr, scope_};
+      scope_ = &inner;
+      Unpack(names, count, list.items[i]);
+      Reader c = condition;
+      const bool wanted = !failed() && Truth(Evaluate(c));
+      scope_ = inner.parent;
+      if (failed()) return Flow::kOn;
+      if (wanted) kept[n++] = list.items[i];
+    }
+    list = Value::List(kept, n);
+  }
+  if (list.size == 0) {
+    Scope inner = {nullptr, scope_};
+    scope_ = &inner;
+    Reader o = otherwise;
+    const Flow flow = Body(o);
+    scope_ = inner.parent;
+    return flow;
+  }
+  uint32_t loop_name = UINT32_MAX;
+  for (uint32_t i = 0; i < program_.name_count && loop_name == UINT32_MAX; ++i) {
+    if (NameAt(i) == "loop") loop_name = i;
+  }
+  Loop loop = {list.items, 0, list.size};
+  for (; loop.index < loop.count; ++loop.index) {
+    uint8_t* const place = workspace_.place();
+    const uint64_t kept = kept_;
+    Scope inner = {nullptr, scope_};
+    scope_ = &inner;
+    if (loop_name != UINT32_MAX) {
+      Value v = Value::Of(Kind::kLoop);
+      v.loop = &loop;
+      Bind(loop_name, v);
+    }
+    Unpack(names, count, list.items[loop.index]);
+    line_ = line;
+    Reader b = body;
+    const Flow flow = failed() ? Flow::kOn : Body(b);
+    scope_ = inner.parent;
+    if (failed()) return Flow::kOn;
+    if (capture_ == nullptr && kept == kept_) workspace_.GoBack(place);
+    if (flow == Flow::kBreak) break;
+  }
+  return Flow::kOn;
+}
+
+}  // namespace thimble::chat

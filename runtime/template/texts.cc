@@ -1,0 +1,229 @@
+#include "runtime/template/texts.h"
+
+#include <charconv>
+
+namespace thimble::chat {
+namespace {
+
+// The text with another byte for each of its bytes: marks stay.
+template <typename F>
+Value Changed(Machine& m, const Value& text, const F& change) {
+  char* out = m.Take<char>(text.size);
+  if (m.failed()) return {};
+  for (uint32_t i = 0; i < text.size; ++i) out[i] = change(text.text[i], i == 0 ? ' ' : text.text[i - 1], i);
+  return Value::Text({out, text.size}, text.marks);
+}
+
+// Does the code point at s[i] belong to `set` (null: white space)? Its bytes, or 0.
+size_t Stripped(std::string_view s, size_t i, const std::string_view* set) {
+  if (set == nullptr) return SpaceBytes(s, i);
+  const size_t n = CodePointBytes(s, i);
+  for (size_t j = 0; j < set->size(); j += CodePointBytes(*set, j)) {
+    if (set->substr(j, CodePointBytes(*set, j)) == s.substr(i, n)) return n;
+  }
+  return 0;
+}
+
+}  // namespace
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (static_cast<uint8_t>(c) >= 0x80); }
+
+Value LowerText(Machine& m, const Value& text) {
+  return Changed(m, text, [](char c, char, uint32_t) { return Lower(c); });
+}
+Value UpperText(Machine& m, const Value& text) {
+  return Changed(m, text, [](char c, char, uint32_t) { return Upper(c); });
+}
+Value Capitalized(Machine& m, const Value& text) {
+  return Changed(m, text, [](char c, char, uint32_t i) { return i == 0 ? Upper(c) : Lower(c); });
+}
+Value Titled(Machine& m, const Value& text) {
+  return Changed(m, text, [](char c, char before, uint32_t) { return IsLetter(before) ? Lower(c) : Upper(c); });
+}
+
+Value Strip(const Value& text, const std::string_view* set, bool left, bool right) {
+  const std::string_view s = text.str();
+  size_t begin = 0, end = 0;
+  while (left && begin < s.size()) {
+    const size_t n = Stripped(s, begin, set);
+    if (n == 0) break;
+    begin += n;
+  }
+  if (!right) {
+    end = s.size();
+  } else {
+    end = begin;
+    for (size_t i = begin; i < s.size();) {
+      const size_t n = Stripped(s, i, set);
+      i += n != 0 ? n : CodePointBytes(s, i);
+      if (n == 0) end = i;
+    }
+  }
+  return PartOf(text, begin, end - begin);
+}
+
+Value StripWith(Machine& m, const Value& text, const Arguments& arguments, bool left, bool right) {
+  m.Step(text.size / 16);
+  const Value* set = arguments.Find(0, "chars");
+  if (set == nullptr || set->is(Kind::kNone)) return Strip(text, nullptr, left, right);
+  if (!set->is(Kind::kText)) return m.Fail("characters to strip that are no text");
+  const std::string_view chars = set->str();
+  return Strip(text, &chars, left, right);
+}
+
+Value Replace(Machine& m, const Value& text, const Value& old, const Value& fresh, int64_t most) {
+  const std::string_view s = text.str(), what = old.str();
+  size_t count = 0;
+  if (!m.Step(s.size() / 4)) return {};
+  if (what.empty()) {
+    count = CodePoints(s) + 1;
+  } else {
+    for (size_t at = s.find(what); at != s.npos; at = s.find(what, at + what.size())) ++count;
+  }
+  if (most >= 0 && count > static_cast<size_t>(most)) count = static_cast<size_t>(most);
+  Value* parts = m.Take<Value>(2 * count + 1);
+  if (m.failed()) return {};
+  size_t n = 0, at = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t found = what.empty() ? (i == 0 ? 0 : at + CodePointBytes(s, at)) : s.find(what, at);
+    parts[n++] = PartOf(text, at, found - at);
+    parts[n++] = fresh;
+    at = found + what.size();
+  }
+  parts[n++] = PartOf(text, at, s.size() - at);
+  return m.Join(parts, n);
+}
+
+Value Split(Machine& m, const Value& text, const Value* separator, int64_t most, bool from_right) {
+  const std::string_view s = text.str();
+  if (!m.Step(s.size() / 4)) return {};
+  size_t room = 1;
+  const bool spaces = separator == nullptr || separator->is(Kind::kNone);
+  if (!spaces && (!separator->is(Kind::kText) || separator->size == 0)) return m.Fail("split by an empty text");
+  const std::string_view by = spaces ? std::string_view() : separator->str();
+  if (spaces) {
+    room = s.size() / 2 + 1;
+  } else {
+    for (size_t at = s.find(by); at != s.npos; at = s.find(by, at + by.size())) ++room;
+  }
+  Value* parts = m.Take<Value>(room);
+  if (m.failed()) return {};
+  size_t n = 0;
+  if (spaces) {
+    for (size_t i = 0; i < s.size();) {
+      if (const size_t space = SpaceBytes(s, i)) {
+        i += space;
+        continue;
+      }
+      size_t end = i;
+      if (most >= 0 && n == static_cast<size_t>(most)) {
+        end = i + Strip(PartOf(text, i, s.size() - i), nullptr, false, true).size;
+        parts[n++] = PartOf(text, i, end - i);
+        break;
+      }
+      while (end < s.size() && SpaceBytes(s, end) == 0) end += CodePointBytes(s, end);
+      parts[n++] = PartOf(text, i, end - i);
+      i = end;
+    }
+    return Value::List(parts, n);
+  }
+  // From the right: as many parts of the left as are too many stay together.
+  size_t keep_together = from_right && most >= 0 && room - 1 > static_cast<size_t>(most) ? room - 1 - static_cast<size_t>(most) : 0;
+  size_t begin = 0, search = 0;
+  for (;;) {
+    const size_t found = s.find(by, search);
+    if (found == s.npos || (!from_right && most >= 0 && n == static_cast<size_t>(most))) break;
+    search = found + by.size();
+    if (keep_together > 0) {
+      --keep_together;
+      continue;
+    }
+    parts[n++] = PartOf(text, begin, found - begin);
+    begin = search;
+  }
+  parts[n++] = PartOf(text, begin, s.size() - begin);
+  return Value::List(parts, n);
+}
+
+Value Indent(Machine& m, const Value& text, const Arguments& arguments) {
+  const Value* width = arguments.Find(0, "width");
+  const Value* first = arguments.Find(1, "first");
+  const Value* blank = arguments.Find(2, "blank");
+  Value margin = Value::Text("    ", kTemplate);
+  if (width != nullptr && width->is(Kind::kText)) margin = *width;
+  else if (width != nullptr) {
+    if (!width->is(Kind::kInt) || width->whole < 0 || width->whole > 64) return m.Fail("a width that indent does not take");
+    static constexpr char kSpaces[65] = "                                                                ";
+    margin = Value::Text(std::string_view(kSpaces, static_cast<size_t>(width->whole)), kTemplate);
+  }
+  const bool indent_first = first != nullptr && Machine::Truth(*first), indent_blank = blank != nullptr && Machine::Truth(*blank);
+  const std::string_view s = text.str();
+  size_t lines = 1;
+  for (const char c : s) lines += c == '\n';
+  Value* parts = m.Take<Value>(2 * lines);
+  if (m.failed() || !m.Step(s.size() / 4)) return {};
+  size_t n = 0;
+  for (size_t begin = 0, line = 0; line < lines; ++line) {
+    const size_t found = s.find('\n', begin), end = found == s.npos ? s.size() : found;
+    if ((line > 0 || indent_first) && (indent_blank || end > begin || (line == 0 && indent_first))) parts[n++] = margin;
+    const size_t with_end = found == s.npos ? end : end + 1;
+    parts[n++] = PartOf(text, begin, with_end - begin);
+    begin = with_end;
+  }
+  return m.Join(parts, n);
+}
+
+Value Format(Machine& m, const Value& text, const Arguments& arguments) {
+  const std::string_view s = text.str();
+  size_t braces = 0;
+  for (const char c : s) braces += c == '{' || c == '}';
+  Value* parts = m.Take<Value>(2 * braces + 1);
+  if (m.failed()) return {};
+  size_t n = 0, begin = 0, next = 0;
+  for (size_t i = 0; i < s.size(); ++i) {
+    if (s[i] != '{' && s[i] != '}') continue;
+    parts[n++] = PartOf(text, begin, i - begin);
+    if (i + 1 < s.size() && s[i + 1] == s[i]) {
+      parts[n++] = PartOf(text, i, 1);
+      begin = ++i + 1;
+      continue;
+    }
+    const size_t end = s[i] == '{' ? s.find('}', i) : s.npos;
+    if (end == s.npos) return m.Fail("format with a single brace");
+    const std::string_view field = s.substr(i + 1, end - i - 1);
+    size_t place = 0;
+    const Value* value = nullptr;
+    if (field.empty()) {
+      value = next < arguments.plain_count ? &arguments.plain[next] : nullptr;
+      ++next;
+    } else if (const auto read = std::from_chars(field.data(), field.data() + field.size(), place); read.ec == std::errc() && read.ptr == field.data() + field.size()) {
+      value = place < arguments.plain_count ? &arguments.plain[place] : nullptr;
+    } else {
+      value = arguments.Find(SIZE_MAX, field);
+    }
+    if (value == nullptr) return m.Fail("format without a value for a field", field);
+    parts[n++] = m.AsText(*value);
+    if (m.failed()) return {};
+    i = end;
+    begin = end + 1;
+  }
+  parts[n++] = PartOf(text, begin, s.size() - begin);
+  return m.Join(parts, n);
+}
+
+Value Pairs(Machine& m, const Value& dict) {
+  Value* pairs = m.Take<Value>(dict.size);
+  Value* both = m.Take<Value>(size_t{2} * dict.size);
+  if (m.failed() || !m.Step(dict.size)) return {};
+  for (uint32_t i = 0; i < dict.size; ++i) {
+    both[2 * i] = dict.members[i].key;
+    both[2 * i + 1] = dict.members[i].value;
+    pairs[i] = Value::List(both + 2 * i, 2);
+    pairs[i].tuple = true;
+  }
+  return Value::List(pairs, dict.size);
+}
+
+}  // namespace thimble::chat

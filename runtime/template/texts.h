@@ -1,0 +1,30 @@
+// What Python's texts can do, over views with their marks. Private to this folder.
+#pragma once
+
+#include "runtime/template/machine.h"
+
+namespace thimble::chat {
+
+// ASCII letters alone change; anything beyond ASCII counts as a letter.
+char Lower(char c);
+char Upper(char c);
+bool IsLetter(char c);
+Value LowerText(Machine& m, const Value& text);
+Value UpperText(Machine& m, const Value& text);
+Value Capitalized(Machine& m, const Value& text);
+Value Titled(Machine& m, const Value& text);
+
+// `set` null: white space.
+Value Strip(const Value& text, const std::string_view* set, bool left, bool right);
+Value StripWith(Machine& m, const Value& text, const Arguments& arguments, bool left, bool right);
+// At most `most` times; below 0: always.
+Value Replace(Machine& m, const Value& text, const Value& old, const Value& fresh, int64_t most);
+Value Split(Machine& m, const Value& text, const Value* separator, int64_t most, bool from_right);
+Value Indent(Machine& m, const Value& text, const Arguments& arguments);
+// "{}", "{0}", "{name}" and doubled braces.
+Value Format(Machine& m, const Value& text, const Arguments& arguments);
+
+// A dict's pairs.
+Value Pairs(Machine& m, const Value& dict);
+
+}  // namespace thimble::chat
