@@ -132,8 +132,9 @@ def table(results):
 
 
 def few(name, r, with_bytes):
-    return "%s | %.2g | %.1f %% | %+.2f %%" % (name + (", %.1f MB" % (r["file_bytes"] / 1e6) if with_bytes else ""), r["kl_mean"],
-                                               100 * r["top1"], 100 * (r["perplexity_ratio"] - 1))
+    name += ", %.1f MB" % (r["file_bytes"] / 1e6) if with_bytes else ""
+    kl = "< 0.00001" if r["kl_mean"] < 1e-5 else "%.2g" % r["kl_mean"]
+    return "%s | %s | %.1f %% | %+.2f %%" % (name, kl, 100 * r["top1"], 100 * (r["perplexity_ratio"] - 1))
 
 
 def both(own, peer):
@@ -141,8 +142,8 @@ def both(own, peer):
     lines = ["| what | thimble | KL | top-1 | perplexity | llama.cpp | KL | top-1 | perplexity |", "|---|---|---:|---:|---:|---|---:|---:|---:|"]
     for run in RUNS:
         if run.name in own or run.name in peer:
-            cells = [few(own_name(run), own[run.name], run.weights != "f32") if run.name in own else "| | | ",
-                     few(peer_name(run), peer[run.name], run.peer != "F32") if run.name in peer else "| | | "]
+            cells = [few(own_name(run), own[run.name], run.weights != "f32") if run.name in own else "- | | | ",
+                     few(peer_name(run), peer[run.name], run.peer != "F32") if run.name in peer else "- | | | "]
             lines.append("| %s | %s |" % (run.name, " | ".join(cells)))
     return "\n".join(lines)
 
