@@ -57,6 +57,8 @@ struct Type {
     return (bytes + 63) / 64 * 64;
   }
 
+  static constexpr size_t kSuperBytes = ScaleBytes(8 * kGroupsOfBlock) + 8 * kBlockBytes;
+
   // The codes of one block, unsigned, four columns of 16 channels in each.
   static inline void Codes(const uint8_t* w, __m512i out[8]) {
     if constexpr (kFormat.bits == 8) {
@@ -167,10 +169,13 @@ inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float
   w += 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
     const size_t blocks = left < 8 ? left : 8;
-    FetchInOrder(w, T::ScaleBytes(blocks * kGroups) + (kOnePlane ? 0 : blocks * T::kBlockBytes));
+    // One plane of codes the processor fetches ahead by itself, once the scales in front of it are there; of several it would wait for
+    // each: those are fetched a super block ahead, block by block.
+    FetchInOrder(kOnePlane ? w : w + T::kSuperBytes, T::ScaleBytes((kOnePlane ? blocks : 8) * kGroups));
     const typename T::Scales scales(w, blocks * kGroups);
     w += T::ScaleBytes(blocks * kGroups);
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
+      if constexpr (!kOnePlane) FetchInOrder(w + T::kSuperBytes, T::kBlockBytes);
       __m512i codes[8];
       T::Codes(w, codes);
 #pragma GCC unroll 2
