@@ -14,7 +14,7 @@ void PackBlockCodes(const BlockFormat& format, const uint8_t* codes, uint8_t* bl
 
 // What a code stands for, as an integer: in [-128, 127].
 inline int32_t BlockValue(const BlockFormat& format, uint8_t code) {
-  if (format.codebook != nullptr) return format.codebook[code];
+  if (format.book != 0) return kCodebooks[format.book][code];
   if (format.bits == 8) return static_cast<int8_t>(code);
   return static_cast<int32_t>(code) - format.zero;
 }

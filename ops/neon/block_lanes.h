@@ -25,15 +25,15 @@ struct BlockType {
   static constexpr bool kSuper = kFormat.scales == BlockScales::kSuper;
   static constexpr int kGroups = 32 / kFormat.group;  // of a scale, in a block
   static constexpr size_t kBlockBytes = 64 * kFormat.bits;
-  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.codebook != nullptr;
+  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   // Sizes of what Codes() gives, and of that without the zero point.
   static constexpr int MostOfBook() {
     int most = 0;
-    for (int i = 0; i < 16; ++i) most = kFormat.codebook[i] > most ? kFormat.codebook[i] : -kFormat.codebook[i] > most ? -kFormat.codebook[i] : most;
+    for (int i = 0; i < 16; ++i) most = kCodebooks[kFormat.book][i] > most ? kCodebooks[kFormat.book][i] : -kCodebooks[kFormat.book][i] > most ? -kCodebooks[kFormat.book][i] : most;
     return most;
   }
   static constexpr int Most() {
-    if constexpr (kFormat.codebook != nullptr) return MostOfBook();
+    if constexpr (kFormat.book != 0) return MostOfBook();
     return kFormat.bits == 8 ? 128 : (1 << kFormat.bits) - 1;
   }
   static constexpr int kMost = Most();
@@ -76,7 +76,7 @@ struct BlockType {
       if constexpr ((kFormat.bits & 1) != 0) {
         code[n] = vbslq_u8(vdupq_n_u8(1 << (kFormat.bits - 1)), Moved<kGroup, kFormat.bits - 1>(planes->one[n]), code[n]);
       }
-      if constexpr (kFormat.codebook != nullptr) code[n] = vqtbl1q_u8(vreinterpretq_u8_s8(vld1q_s8(kFormat.codebook)), code[n]);
+      if constexpr (kFormat.book != 0) code[n] = vqtbl1q_u8(vreinterpretq_u8_s8(vld1q_s8(kCodebooks[kFormat.book])), code[n]);
     }
   }
   // 32 bytes of weights, which nobody writes meanwhile. In assembly, since gcc 12 takes two instructions for some.

@@ -38,7 +38,7 @@ struct Type {
   static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
   static constexpr size_t kGroupsOfBlock = 32 / kFormat.group;
   static constexpr size_t kBlockBytes = 64 * kFormat.bits;
-  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.codebook != nullptr;
+  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   static constexpr int kZero = kSigned ? kBias : kFormat.zero;
 
   static constexpr size_t BytesAt() { return kFormat.scales == BlockScales::kSuper ? (kFormat.minimum ? 64 : 32) : 0; }
@@ -92,9 +92,9 @@ struct Type {
         out[g] = _mm256_or_si256(out[g], _mm256_and_si256(set, one));
       }
     }
-    if constexpr (kFormat.codebook != nullptr) {
+    if constexpr (kFormat.book != 0) {
       const __m256i book =
-          _mm256_xor_si256(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kFormat.codebook))), flip);
+          _mm256_xor_si256(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kCodebooks[kFormat.book]))), flip);
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) out[g] = _mm256_shuffle_epi8(book, out[g]);
     }

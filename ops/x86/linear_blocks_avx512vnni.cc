@@ -45,7 +45,7 @@ struct Type {
   static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
   static constexpr size_t kGroupsOfBlock = 32 / kFormat.group;
   static constexpr size_t kBlockBytes = 64 * kFormat.bits;
-  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.codebook != nullptr;
+  static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   // What is unsigned in Codes() stands for that much more than the weight.
   static constexpr int kZero = kSigned ? 128 : kFormat.zero;
 
@@ -103,8 +103,8 @@ struct Type {
         out[g] = _mm512_mask_add_epi8(out[g], set, out[g], one);
       }
     }
-    if constexpr (kFormat.codebook != nullptr) {
-      const __m512i book = _mm512_xor_si512(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kFormat.codebook))),
+    if constexpr (kFormat.book != 0) {
+      const __m512i book = _mm512_xor_si512(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kCodebooks[kFormat.book]))),
                                             _mm512_set1_epi8(static_cast<char>(0x80)));
 #pragma GCC unroll 8
       for (int g = 0; g < 8; ++g) out[g] = _mm512_shuffle_epi8(book, out[g]);

@@ -1,7 +1,7 @@
 // How blocks of 32 weights hold their numbers: the one description behind every type that GGUF files bring. Data only, no functions:
 // files that are compiled for one instruction set include it.
 //
-//   weight = scale * (code - zero) [+ minimum]     or     scale * codebook[code]
+//   weight = scale * (code - zero) [+ minimum]     or     scale * kCodebooks[book][code]
 //
 // Codes of `bits` bits; a scale (and a minimum) for each `group` of them, in one of three forms:
 //   kHalf   a half-precision number each
@@ -25,28 +25,33 @@ struct BlockFormat {
   uint8_t group;  // 16 or 32
   BlockScales scales;
   bool minimum;
-  const int8_t* codebook;  // of 16; null: the codes are numbers
+  uint8_t book;  // kCodebooks[book]; 0: the codes are numbers
 };
 
-// Non-linear codes: values of IQ4, twice those of 4-bit floats (E2M1).
-inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-inline constexpr int8_t kFp4Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+// Non-linear codes: values of IQ4, twice those of 4-bit floats (E2M1). Not pointers in the table: what is an address is no constant
+// under sanitizers.
+inline constexpr uint8_t kIq4Book = 1, kFp4Book = 2;
+inline constexpr int8_t kCodebooks[3][16] = {
+    {},
+    {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113},
+    {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12},
+};
 
 // In the order of WeightType from kQ8_0 on.
 inline constexpr BlockFormat kBlockFormats[] = {
-    {8, 0, 32, BlockScales::kHalf, false, nullptr},        // q8_0
-    {4, 8, 32, BlockScales::kHalf, false, nullptr},        // q4_0
-    {4, 0, 32, BlockScales::kHalf, true, nullptr},         // q4_1
-    {5, 16, 32, BlockScales::kHalf, false, nullptr},       // q5_0
-    {5, 0, 32, BlockScales::kHalf, true, nullptr},         // q5_1
-    {2, 0, 16, BlockScales::kSuper, true, nullptr},        // q2_k
-    {3, 4, 16, BlockScales::kSuper, false, nullptr},       // q3_k
-    {4, 0, 32, BlockScales::kSuper, true, nullptr},        // q4_k
-    {5, 0, 32, BlockScales::kSuper, true, nullptr},        // q5_k
-    {6, 32, 16, BlockScales::kSuper, false, nullptr},      // q6_k
-    {4, 0, 32, BlockScales::kHalf, false, kIq4Values},     // iq4_nl
-    {4, 0, 32, BlockScales::kSuper, false, kIq4Values},    // iq4_xs
-    {4, 0, 32, BlockScales::kPower, false, kFp4Values},    // mxfp4
+    {8, 0, 32, BlockScales::kHalf, false, 0},        // q8_0
+    {4, 8, 32, BlockScales::kHalf, false, 0},        // q4_0
+    {4, 0, 32, BlockScales::kHalf, true, 0},         // q4_1
+    {5, 16, 32, BlockScales::kHalf, false, 0},       // q5_0
+    {5, 0, 32, BlockScales::kHalf, true, 0},         // q5_1
+    {2, 0, 16, BlockScales::kSuper, true, 0},        // q2_k
+    {3, 4, 16, BlockScales::kSuper, false, 0},       // q3_k
+    {4, 0, 32, BlockScales::kSuper, true, 0},        // q4_k
+    {5, 0, 32, BlockScales::kSuper, true, 0},        // q5_k
+    {6, 32, 16, BlockScales::kSuper, false, 0},      // q6_k
+    {4, 0, 32, BlockScales::kHalf, false, kIq4Book},     // iq4_nl
+    {4, 0, 32, BlockScales::kSuper, false, kIq4Book},    // iq4_xs
+    {4, 0, 32, BlockScales::kPower, false, kFp4Book},    // mxfp4
 };
 inline constexpr uint8_t kBlockTypeCount = sizeof kBlockFormats / sizeof kBlockFormats[0];
 

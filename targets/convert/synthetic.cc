@@ -256,7 +256,7 @@ class Generator {
     const size_t row_bytes = static_cast<size_t>(BlockScaleBytes(f, spec.cols)), codes = size_t{1} << f.bits;
     double mean = 0, squares = 0;
     for (size_t c = 0; c < codes; ++c) {
-      const double v = f.codebook != nullptr ? f.codebook[c] : f.bits == 8 ? static_cast<int8_t>(c) : static_cast<double>(c) - f.zero;
+      const double v = f.book != 0 ? kCodebooks[f.book][c] : f.bits == 8 ? static_cast<int8_t>(c) : static_cast<double>(c) - f.zero;
       mean += v / static_cast<double>(codes);
       squares += v * v / static_cast<double>(codes);
     }

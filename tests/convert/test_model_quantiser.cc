@@ -85,7 +85,7 @@ TEST_CASE("rows in the portable layout decode to what the quantiser meant, bit f
         UnpackBlockCodes(format, data.data() + at / 32 * 4 * format.bits, codes);
         for (size_t e = 0; e < 32; ++e) {
           if (at + e >= k) {
-            CHECK(codes[e] == (format.codebook != nullptr ? 0 : format.zero));
+            CHECK(codes[e] == (format.book != 0 ? 0 : format.zero));
             continue;
           }
           const size_t group = (at + e) / format.group;

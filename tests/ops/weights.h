@@ -170,7 +170,7 @@ class Weights {
       done += width;
       plane += 32 / each;
     }
-    const double value = f.codebook != nullptr ? f.codebook[code] : f.bits == 8 ? static_cast<int8_t>(code) : code - f.zero;
+    const double value = f.book != 0 ? kCodebooks[f.book][code] : f.bits == 8 ? static_cast<int8_t>(code) : code - f.zero;
     switch (f.scales) {
       case BlockScales::kHalf: return minimum ? HalfAt(row, groups + group) : HalfAt(row, group) * value;
       case BlockScales::kSuper: {

@@ -18,7 +18,7 @@ BlockGrid GridOf(WeightType type) {
   const BlockFormat& format = *FormatOf(type);
   BlockGrid grid;
   grid.group = format.group;
-  grid.codebook = format.codebook;
+  grid.codebook = format.book != 0 ? kCodebooks[format.book] : nullptr;
   grid.minimum = format.minimum;
   grid.scales = format.scales == BlockScales::kSuper ? BlockGrid::Scales::kSuper : BlockGrid::Scales::kHalf;
   if (format.bits == 8) {
@@ -37,7 +37,7 @@ void PackGridRow(WeightType type, const GridRow& row, size_t k, uint8_t* data, u
   for (size_t at = 0; at < k; at += kBlockColumns, data += block_bytes) {
     uint8_t codes[kBlockColumns];
     for (size_t i = 0; i < kBlockColumns; ++i)
-      codes[i] = static_cast<uint8_t>((at + i < k ? row.levels[at + i] : 0) + (format.codebook != nullptr ? 0 : format.zero));
+      codes[i] = static_cast<uint8_t>((at + i < k ? row.levels[at + i] : 0) + (format.book != 0 ? 0 : format.zero));
     PackBlockCodes(format, codes, data);
   }
   std::memset(scales, 0, static_cast<size_t>(BlockScaleBytes(format, k)));
