@@ -4,14 +4,18 @@
 namespace thimble::chat {
 
 void Machine::ReadArguments(Reader& r, Arguments* out) {
+  // What failed was not read to its end: nothing behind it may be read.
+  if (failed()) return;
   for (uint32_t n = r.Number(); n > 0; --n) {
     const Value v = Evaluate(r);
+    if (failed()) return;
     if (out->plain_count == Arguments::kMost) Fail("too many arguments");
     else out->plain[out->plain_count++] = v;
   }
   for (uint32_t n = r.Number(); n > 0; --n) {
     const std::string_view name = NameAt(r.Number());
     const Value v = Evaluate(r);
+    if (failed()) return;
     if (out->named_count == Arguments::kMost) {
       Fail("too many arguments");
     } else {
@@ -104,8 +108,7 @@ Value Machine::Evaluate(Reader& r) {
     case Expression::kName: return Lookup(r.Number());
     case Expression::kAttribute: {
       const Value object = Evaluate(r);
-      const std::string_view name = NameAt(r.Number());
-      return failed() ? Value() : Attribute(object, name);
+      return failed() ? Value() : Attribute(object, NameAt(r.Number()));
     }
     case Expression::kItem: {
       const Value object = Evaluate(r), index = Evaluate(r);
@@ -113,6 +116,7 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kSlice: {
       const Value object = Evaluate(r);
+      if (failed()) return {};
       const uint8_t which = r.Byte();
       Value parts[3];
       for (int i = 0; i < 3; ++i) {
@@ -129,6 +133,7 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kMethod: {
       const Value object = Evaluate(r);
+      if (failed()) return {};
       const std::string_view name = NameAt(r.Number());
       Arguments arguments;
       ReadArguments(r, &arguments);
@@ -136,6 +141,7 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kFilter: {
       const Value v = Evaluate(r);
+      if (failed()) return {};
       const auto filter = static_cast<Filter>(r.Byte());
       Arguments arguments;
       ReadArguments(r, &arguments);
@@ -143,6 +149,7 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kTest: {
       const Value v = Evaluate(r);
+      if (failed()) return {};
       const auto test = static_cast<Test>(r.Byte());
       Arguments arguments;
       ReadArguments(r, &arguments);
@@ -161,9 +168,10 @@ Value Machine::Evaluate(Reader& r) {
     case Expression::kAnd:
     case Expression::kOr: {
       const Value left = Evaluate(r);
+      if (failed()) return {};
       const uint32_t bytes = r.Number();
       const uint8_t* const end = r.at + bytes;
-      if (failed() || Truth(left) == (kind == Expression::kOr)) {
+      if (Truth(left) == (kind == Expression::kOr)) {
         r.at = end;
         return left;
       }
@@ -171,13 +179,14 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kCondition: {
       const bool truth = Truth(Evaluate(r));
+      if (failed()) return {};
       uint32_t bytes = r.Number();
       const Reader first = r;
       r.at += bytes;
       bytes = r.Number();
       const Reader second = r;
       r.at += bytes;
-      if (failed() || (!truth && bytes == 0)) return {};
+      if (!truth && bytes == 0) return {};
       Reader chosen = truth ? first : second;
       return Evaluate(chosen);
     }
@@ -188,6 +197,7 @@ Value Machine::Evaluate(Reader& r) {
     }
     case Expression::kCompare: {
       Value left = Evaluate(r);
+      if (failed()) return {};
       bool all = true;
       for (uint32_t n = r.Number(); n > 0; --n) {
         const auto compare = static_cast<Compare>(r.Byte());

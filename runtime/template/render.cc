@@ -264,6 +264,7 @@ Machine::Flow Machine::For(Reader& r) {
   }
   Value list = ListOf(Evaluate(r));
   if (count > kMaxTargets) Fail("too many names for one value");
+  if (failed()) return Flow::kOn;
   const uint32_t condition_bytes = r.Number();
   const Reader condition = r;
   r.at += condition_bytes;
