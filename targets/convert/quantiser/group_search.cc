@@ -338,6 +338,8 @@ SubFit SearchSub(const BlockGrid& grid, const SuperFit& super, const float* w, c
   const float d = HalfToFloat(super.d), dmin = HalfToFloat(super.dmin);
   if (!any || d == 0) return best;
   const GroupFit free = SearchGroup(grid, w, h, n, ScaleRounding::kNone);
+  // Numbers so small that their squares vanish have no fit.
+  if (!std::isfinite(free.scale) || !std::isfinite(free.minimum)) return best;
   const int s = static_cast<int>(std::nearbyint(Clamp(free.scale / d, -127, 127)));
   const int m = dmin != 0 ? static_cast<int>(std::nearbyint(Clamp(free.minimum / dmin, 0, 255))) : 0;
   double least = INFINITY;
