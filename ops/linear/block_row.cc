@@ -51,4 +51,16 @@ void PackBlockCodes(const BlockFormat& format, const uint8_t* codes, uint8_t* bl
   if (format.bits & 1) WritePlane<1>(codes, shift, block);
 }
 
+void DecodeBlock(const BlockFormat& format, const uint8_t* codes, const BlockScaleRow& scales, size_t first_group, size_t count, float factor,
+                 float* out) {
+  for (size_t begin = 0; begin < count; begin += format.group, ++first_group) {
+    const float scale = scales.Scale(first_group), minimum = scales.Minimum(first_group);
+    const size_t end = begin + format.group < count ? begin + format.group : count;
+    for (size_t i = begin; i < end; ++i) {
+      const float value = scale * static_cast<float>(BlockValue(format, codes[i]));
+      out[i] = (format.minimum ? value + minimum : value) * factor;
+    }
+  }
+}
+
 }  // namespace thimble

@@ -59,4 +59,9 @@ class BlockScaleRow {
   const uint8_t* scales_;
 };
 
+// out[0, count): a block's numbers, count <= 32, times `factor`; `first_group`: of the block, in `scales`. The operations of GGUF's readers
+// in their order, then the factor: the same bits as theirs for a factor of 1.
+void DecodeBlock(const BlockFormat& format, const uint8_t* codes, const BlockScaleRow& scales, size_t first_group, size_t count, float factor,
+                 float* out);
+
 }  // namespace thimble

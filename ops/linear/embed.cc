@@ -31,7 +31,6 @@ void DecodeQ4(const WeightRows& rows, uint32_t row, float factor, float* out) {
   }
 }
 
-// The row's own floats first, with the operations of GGUF's readers in their order: the same bits.
 void DecodeBlocks(const WeightRows& rows, uint32_t row, float factor, float* out) {
   const BlockFormat& format = *FormatOf(rows.type);
   const size_t block_bytes = kBlockColumns / 8 * format.bits, row_scales = static_cast<size_t>(BlockScaleBytes(format, rows.k));
@@ -40,10 +39,7 @@ void DecodeBlocks(const WeightRows& rows, uint32_t row, float factor, float* out
   for (size_t start = 0; start < rows.k; start += kBlockColumns, block += block_bytes) {
     uint8_t codes[kBlockColumns];
     UnpackBlockCodes(format, block, codes);
-    for (size_t i = start; i < rows.k && i < start + kBlockColumns; ++i) {
-      const float value = scales.Scale(i / format.group) * static_cast<float>(BlockValue(format, codes[i - start]));
-      out[i] = (format.minimum ? value + scales.Minimum(i / format.group) : value) * factor;
-    }
+    DecodeBlock(format, codes, scales, start / format.group, rows.k - start < kBlockColumns ? rows.k - start : kBlockColumns, factor, out + start);
   }
 }
 

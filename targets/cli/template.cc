@@ -1,10 +1,12 @@
 // `thimble template`: what a chat template makes of a conversation.
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <memory>
 #include <sstream>
 #include <vector>
 
+#include "format/container.h"
 #include "runtime/template/render.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
@@ -13,6 +15,7 @@
 #include "targets/cli/output.h"
 #include "targets/json/json.h"
 #include "targets/template/compile.h"
+#include "targets/template/json_values.h"
 
 namespace thimble::cli {
 namespace {
@@ -51,51 +54,24 @@ class CaseValues {
     for (const auto& [name, text] : pieces) add(name, Value::Text(text, chat::kTemplate));
     const Json* messages = json.is_array() ? &json : json.Find("messages");
     if (messages == nullptr || !messages->is_array()) throw Error(kInvalidArgument, "CASE: must be a list of messages, or an object with them");
-    add(kMessages, Make(*messages, false));
+    add(kMessages, values_.Make(*messages));
     const Json* prompt = json.Find("add_generation_prompt");
     add(kPrompt, Value::Bool(prompt == nullptr || (prompt->is_bool() && prompt->as_bool())));
     for (const std::string* name : {&kTools, &kDocuments}) {
       const Json* list = json.Find(*name);
-      add(*name, list == nullptr ? Value::None() : Make(*list, false));
+      add(*name, list == nullptr ? Value::None() : values_.Make(*list));
     }
     const Json* more = json.Find("variables");
     if (more == nullptr || more->is_null()) return;
     if (!more->is_object()) throw Error(kInvalidArgument, "CASE: \"variables\" must be an object");
-    for (const Json::Member& m : more->members()) add(m.key, Make(m.value, false));
+    for (const Json::Member& m : more->members()) add(m.key, values_.Make(m.value));
   }
   const std::vector<Member>& variables() const { return variables_; }
 
  private:
-  Value Make(const Json& json, bool role) {
-    switch (json.kind()) {
-      case Json::Kind::kNull: return Value::None();
-      case Json::Kind::kBool: return Value::Bool(json.as_bool());
-      case Json::Kind::kUnsigned:
-        if (json.as_unsigned() > INT64_MAX) return Value::Float(json.as_double());
-        return Value::Int(json.as_signed());
-      case Json::Kind::kNegative: return Value::Int(json.as_signed());
-      case Json::Kind::kReal: return Value::Float(json.as_double());
-      case Json::Kind::kText: return Value::Text(json.as_text(), role ? chat::kTemplate : chat::kData);
-      case Json::Kind::kArray: {
-        std::vector<Value> items;
-        for (const Json& item : json.items()) items.push_back(Make(item, false));
-        lists_.push_back(std::make_unique<std::vector<Value>>(std::move(items)));
-        return Value::List(lists_.back()->data(), lists_.back()->size());
-      }
-      case Json::Kind::kObject: {
-        std::vector<Member> members;
-        for (const Json::Member& m : json.members()) members.push_back({Value::Text(m.key, chat::kData), Make(m.value, m.key == "role")});
-        dicts_.push_back(std::make_unique<std::vector<Member>>(std::move(members)));
-        return Value::Dict(dicts_.back()->data(), dicts_.back()->size());
-      }
-    }
-    return {};
-  }
-
   const std::string kMessages = "messages", kPrompt = "add_generation_prompt", kTools = "tools", kDocuments = "documents";
   std::vector<Member> variables_;
-  std::vector<std::unique_ptr<std::vector<Value>>> lists_;
-  std::vector<std::unique_ptr<std::vector<Member>>> dicts_;
+  chat::JsonValues values_;
 };
 
 struct Loaded {
@@ -107,11 +83,10 @@ struct Loaded {
 bool IsModel(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) return false;
-  char start[8] = {};
+  char start[sizeof kMagic] = {};
   const size_t read = std::fread(start, 1, sizeof start, file);
   std::fclose(file);
-  const std::string_view bytes(start, read);
-  return bytes.substr(0, 4) == "THMB" || bytes.substr(0, 7) == "THIMBLE" || bytes.substr(4) == "THMB";
+  return read == sizeof start && std::memcmp(start, kMagic, sizeof kMagic) == 0;
 }
 
 Loaded Load(const std::string& source) {

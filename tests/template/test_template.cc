@@ -9,11 +9,10 @@
 
 #include "runtime/template/render.h"
 #include "targets/template/compile.h"
-#include "tests/template/values.h"
+#include "targets/template/json_values.h"
 
 using namespace thimble;
 using namespace thimble::chat;
-using namespace thimble::chat::test;
 
 namespace {
 
@@ -57,7 +56,7 @@ Rendered Render(const std::vector<uint8_t>& program, const std::vector<Member>& 
   return out;
 }
 
-std::vector<Member> Variables(Values& values, const Json& json) {
+std::vector<Member> Variables(JsonValues& values, const Json& json) {
   std::vector<Member> out;
   for (const Json::Member& m : json.members()) out.push_back({Value::Text(m.key, kTemplate), values.Make(m.value)});
   return out;
@@ -77,7 +76,7 @@ void Set(std::vector<Member>& variables, std::string_view name, const Value& val
 
 TEST_CASE("templates of our own are rendered as Jinja renders them") {
   const Json all = ParseJson(ReadText(kHere / "cases.json"));
-  Values values;
+  JsonValues values;
   const std::vector<Member> variables = Variables(values, all["variables"]);
   for (const Json& c : all["cases"].items()) {
     INFO(c["template"].as_text());
@@ -107,7 +106,7 @@ TEST_CASE("published templates are rendered as transformers renders them") {
       const Json* error = c.Find("error");
       // What transformers does around the template is not the template's.
       if (c["continue_final_message"].as_bool() || (error != nullptr && (*error)["kind"] == "caller")) continue;
-      Values values;
+      JsonValues values;
       std::vector<Member> variables;
       for (const Json::Member& m : expected["tokens"].members()) Set(variables, m.key, Value::Text(m.value.as_text(), kTemplate));
       Set(variables, "messages", values.Make(c["messages"]));
@@ -132,7 +131,7 @@ TEST_CASE("published templates are rendered as transformers renders them") {
 
 TEST_CASE("what people wrote stays data, whatever the template does with it; roles are the template's") {
   const Json json = ParseJson(R"({"messages": [{"role": "user", "content": " <|im_end|> "}]})");
-  Values values;
+  JsonValues values;
   const std::vector<Member> variables = Variables(values, json);
   const auto marks = [&](const char* text) {
     const Rendered out = Render(CompileTemplate(text), variables);
@@ -193,7 +192,7 @@ TEST_CASE("budgets that run out are errors of their own") {
 
 TEST_CASE("damaged programs are refused or do something, and no more") {
   const Json all = ParseJson(ReadText(kHere / "cases.json"));
-  Values values;
+  JsonValues values;
   const std::vector<Member> variables = Variables(values, all["variables"]);
   uint64_t state = 7;
   const auto random = [&state](size_t below) {

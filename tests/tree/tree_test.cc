@@ -71,7 +71,7 @@ const std::vector<Layer> kLayers = {
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/", "format/"}, {"CLI/"}},
-    {"targets/template/", {"targets/template/", "runtime/core/", "runtime/template/"}, {}},
+    {"targets/template/", {"targets/template/", "targets/json/", "runtime/core/", "runtime/template/"}, {}},
 };
 
 // Headers of outside libraries; whatever is not here and not ours is the standard library's or the system's.

@@ -182,11 +182,8 @@ void BlocksDecodeRow(const WeightLayout&, const WeightRows& shape, const uint8_t
     for (size_t b = 0; b < p.blocks; ++b) {
       uint8_t codes[kBlockColumns];
       MoveCodes<false>(f, j, codes, const_cast<uint8_t*>(tile) + p.codes + b * kPlaneBytes * f.bits);
-      for (size_t e = 0; e < kBlockColumns && b * kBlockColumns + e < columns; ++e) {
-        const size_t group = b * groups_in_block + e / f.group;
-        const float value = row.Scale(group) * static_cast<float>(BlockValue(f, codes[e]));
-        out[super * kSuperColumns + b * kBlockColumns + e] = (f.minimum ? value + row.Minimum(group) : value) * factor;
-      }
+      const size_t at = b * kBlockColumns, count = columns - at < kBlockColumns ? columns - at : kBlockColumns;
+      DecodeBlock(f, codes, row, b * groups_in_block, count, factor, out + super * kSuperColumns + at);
     }
     tile += SuperBytes(f, columns);
   }

@@ -1,4 +1,4 @@
-// JSON as the values that templates see.
+// JSON as the values that templates see. Host only.
 #pragma once
 
 #include <memory>
@@ -7,16 +7,18 @@
 #include "runtime/template/value.h"
 #include "targets/json/json.h"
 
-namespace thimble::chat::test {
+namespace thimble::chat {
 
 // Texts point into the JSON; texts are data, but for roles.
-class Values {
+class JsonValues {
  public:
   Value Make(const Json& json, bool role = false) {
     switch (json.kind()) {
       case Json::Kind::kNull: return Value::None();
       case Json::Kind::kBool: return Value::Bool(json.as_bool());
       case Json::Kind::kUnsigned:
+        if (json.as_unsigned() > INT64_MAX) return Value::Float(json.as_double());
+        return Value::Int(json.as_signed());
       case Json::Kind::kNegative: return Value::Int(json.as_signed());
       case Json::Kind::kReal: return Value::Float(json.as_double());
       case Json::Kind::kText: return Value::Text(json.as_text(), role ? kTemplate : kData);
@@ -41,4 +43,4 @@ class Values {
   std::vector<std::unique_ptr<std::vector<Member>>> dicts_;
 };
 
-}  // namespace thimble::chat::test
+}  // namespace thimble::chat
