@@ -10,13 +10,10 @@
 
 #include <arm_neon.h>
 
-#include "ops/linear/linear_kernel.h"
-#include "runtime/core/block_format.h"
+#include "ops/linear/block_tile.h"
 
 namespace thimble {
 namespace {
-
-static inline size_t BlocksOf(size_t k) { return (k + 31) / 32; }
 
 // What is read of a tile of type kIndex of kBlockFormats.
 template <int kIndex>
@@ -24,7 +21,7 @@ struct BlockType {
   static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
   static constexpr bool kSuper = kFormat.scales == BlockScales::kSuper;
   static constexpr int kGroups = 32 / kFormat.group;  // of a scale, in a block
-  static constexpr size_t kBlockBytes = 64 * kFormat.bits;
+  static constexpr size_t kBlockBytes = TileBlockBytes(kFormat);
   static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   // Sizes of what Codes() gives, and of that without the zero point.
   static constexpr int MostOfBook() {
@@ -40,10 +37,10 @@ struct BlockType {
   static constexpr int kMostValue = kFormat.zero != 0 ? kFormat.zero : kMost;
 
   // Where a super block's scales have theirs, in bytes.
-  static constexpr size_t BytesAt() { return kSuper ? (kFormat.minimum ? 64 : 32) : 0; }
+  static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
   static constexpr size_t EachBytes() { return kFormat.scales == BlockScales::kHalf ? 32 : 16; }
-  static constexpr size_t MinimumsAt(size_t groups) { return BytesAt() + groups * EachBytes(); }
-  static constexpr size_t ScaleBytes(size_t groups) { return ((kFormat.minimum ? MinimumsAt(2 * groups) : MinimumsAt(groups)) + 63) / 64 * 64; }
+  static constexpr size_t MinimumsAt(size_t groups) { return TileMinimumsAt(kFormat, groups); }
+  static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
 
   // Of channels 0 to 3 and 4 to 7.
   struct Planes {

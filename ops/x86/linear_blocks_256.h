@@ -8,8 +8,7 @@
 
 #include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
-#include "ops/linear/linear_kernel.h"
-#include "runtime/core/block_format.h"
+#include "ops/linear/block_tile.h"
 
 namespace thimble {
 namespace {
@@ -37,16 +36,12 @@ template <int kIndex>
 struct Type {
   static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
   static constexpr size_t kGroupsOfBlock = 32 / kFormat.group;
-  static constexpr size_t kBlockBytes = 64 * kFormat.bits;
+  static constexpr size_t kBlockBytes = TileBlockBytes(kFormat);
   static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   static constexpr int kZero = kSigned ? kBias : kFormat.zero;
 
-  static constexpr size_t BytesAt() { return kFormat.scales == BlockScales::kSuper ? (kFormat.minimum ? 64 : 32) : 0; }
-  static constexpr size_t ScaleBytes(size_t groups) {
-    const size_t each = kFormat.minimum ? 2 : 1;
-    const size_t bytes = kFormat.scales == BlockScales::kHalf ? groups * 32 * each : BytesAt() + groups * 16 * each;
-    return (bytes + 63) / 64 * 64;
-  }
+  static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
+  static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
 
   static inline void Codes(const uint8_t* w, size_t part, __m256i out[8]) {
     w += 32 * part;
@@ -128,21 +123,6 @@ struct Type {
     }
   };
 };
-
-// Sums of 32 or 16 products begin at what takes the zero point out.
-static inline int32_t StartOf(const BlockInput& input, size_t half, bool halves, int zero) {
-  const int32_t offset = !halves ? input.offset : half == 0 ? input.first_offset : input.offset - input.first_offset;
-  return zero == 128 ? offset : zero == 0 ? 0 : offset / 128 * zero;
-}
-
-// (scale of the input) * (sum of q), of a half block.
-static inline float ScaledSum(const BlockInput& input, size_t half, bool halves) {
-  if (!halves) return input.scaled_sum;
-  const int32_t offset = half == 0 ? input.first_offset : input.offset - input.first_offset;
-  return static_cast<float>(offset / -128) * input.scale;
-}
-
-static inline size_t BlocksOf(size_t k) { return (k + 31) / 32; }
 
 // One row, one tile.
 template <int kIndex>

@@ -8,11 +8,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "runtime/core/block_format.h"
-
 #define THIMBLE_LANES 16
 #include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
+#include "ops/linear/block_tile.h"
 #include "ops/linear/quantise_blocks.h"
 
 namespace thimble {
@@ -44,18 +43,13 @@ template <int kIndex>
 struct Type {
   static constexpr BlockFormat kFormat = kBlockFormats[kIndex];
   static constexpr size_t kGroupsOfBlock = 32 / kFormat.group;
-  static constexpr size_t kBlockBytes = 64 * kFormat.bits;
+  static constexpr size_t kBlockBytes = TileBlockBytes(kFormat);
   static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   // What is unsigned in Codes() stands for that much more than the weight.
   static constexpr int kZero = kSigned ? 128 : kFormat.zero;
 
-  static constexpr size_t MinimumsAt(size_t groups) { return kFormat.scales == BlockScales::kHalf ? groups * 32 : 32; }
-  static constexpr size_t BytesAt() { return kFormat.scales == BlockScales::kSuper ? (kFormat.minimum ? 64 : 32) : 0; }
-  static constexpr size_t ScaleBytes(size_t groups) {
-    const size_t each = kFormat.minimum ? 2 : 1;
-    const size_t bytes = kFormat.scales == BlockScales::kHalf ? groups * 32 * each : BytesAt() + groups * 16 * each;
-    return (bytes + 63) / 64 * 64;
-  }
+  static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
+  static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
 
   static constexpr size_t kSuperBytes = ScaleBytes(8 * kGroupsOfBlock) + 8 * kBlockBytes;
 
@@ -140,21 +134,6 @@ struct Type {
     }
   };
 };
-
-// Sums of 32 or 16 products begin at what takes the zero point out.
-inline int32_t StartOf(const BlockInput& input, size_t half, bool halves, int zero) {
-  const int32_t offset = !halves ? input.offset : half == 0 ? input.first_offset : input.offset - input.first_offset;
-  return zero == 128 ? offset : offset / 128 * zero;
-}
-
-// (scale of the input) * (sum of q), of a half block.
-inline float ScaledSum(const BlockInput& input, size_t half, bool halves) {
-  if (!halves) return input.scaled_sum;
-  const int32_t offset = half == 0 ? input.first_offset : input.offset - input.first_offset;
-  return static_cast<float>(offset / -128) * input.scale;
-}
-
-inline size_t BlocksOf(size_t k) { return (k + 31) / 32; }
 
 // One row, one tile.
 template <int kIndex>

@@ -12,12 +12,13 @@
 //       1 bit   of groups 0 to 7
 // Every part begins at a multiple of 64 bytes. The same bytes for every kernel table.
 #include "ops/linear/block_row.h"
+#include "ops/linear/block_tile.h"
 #include "ops/linear/packing/packers.h"
 
 namespace thimble {
 namespace {
 
-constexpr size_t kChannels = 16, kPlaneBytes = 64;
+constexpr size_t kChannels = kTileChannels, kPlaneBytes = 64;
 
 struct SuperPlaces {
   size_t blocks, groups;
@@ -29,20 +30,16 @@ SuperPlaces PlacesOf(const BlockFormat& f, size_t columns) {
   SuperPlaces p = {};
   p.blocks = CeilDiv(columns, size_t{kBlockColumns});
   p.groups = p.blocks * (kBlockColumns / f.group);
-  const size_t halves = kChannels * sizeof(uint16_t), each = f.minimum ? 2 : 1;
-  p.minimums = f.scales == BlockScales::kHalf ? p.groups * halves : halves;
-  p.s = f.scales == BlockScales::kSuper ? each * halves : 0;
-  p.m = p.s + p.groups * kChannels;
-  const size_t bytes = f.scales == BlockScales::kHalf    ? each * p.groups * halves
-                       : f.scales == BlockScales::kSuper ? p.s + each * p.groups * kChannels
-                                                         : p.groups * kChannels;
-  p.codes = RoundUp(bytes, 64);
+  p.minimums = f.scales == BlockScales::kHalf ? TileMinimumsAt(f, p.groups) : kChannels * sizeof(uint16_t);
+  p.s = TileBytesAt(f);
+  p.m = TileMinimumsAt(f, p.groups);
+  p.codes = TileScaleBytes(f, p.groups);
   return p;
 }
 
 size_t SuperBytes(const BlockFormat& f, size_t columns) {
   const SuperPlaces p = PlacesOf(f, columns);
-  return p.codes + p.blocks * kPlaneBytes * f.bits;
+  return p.codes + p.blocks * TileBlockBytes(f);
 }
 
 size_t ColumnsOf(size_t k, size_t super) { return k - super * kSuperColumns < kSuperColumns ? k - super * kSuperColumns : kSuperColumns; }
@@ -129,7 +126,7 @@ void MoveTile(const WeightRows& shape, uint8_t* data, uint8_t* scales, size_t co
       uint8_t* block = data + j * row_bytes + super * (kSuperColumns / kBlockColumns) * block_bytes;
       for (size_t b = 0; b < p.blocks; ++b, block += block_bytes) {
         uint8_t codes[kBlockColumns];
-        uint8_t* planes = tile + p.codes + b * kPlaneBytes * f.bits;
+        uint8_t* planes = tile + p.codes + b * TileBlockBytes(f);
         if constexpr (kPack) {
           UnpackBlockCodes(f, block, codes);
           MoveCodes<true>(f, j, codes, planes);
@@ -181,7 +178,7 @@ void BlocksDecodeRow(const WeightLayout&, const WeightRows& shape, const uint8_t
     const BlockScaleRow row(f, columns, scales);
     for (size_t b = 0; b < p.blocks; ++b) {
       uint8_t codes[kBlockColumns];
-      MoveCodes<false>(f, j, codes, const_cast<uint8_t*>(tile) + p.codes + b * kPlaneBytes * f.bits);
+      MoveCodes<false>(f, j, codes, const_cast<uint8_t*>(tile) + p.codes + b * TileBlockBytes(f));
       const size_t at = b * kBlockColumns, count = columns - at < kBlockColumns ? columns - at : kBlockColumns;
       DecodeBlock(f, codes, row, b * groups_in_block, count, factor, out + super * kSuperColumns + at);
     }
