@@ -30,12 +30,12 @@ static inline size_t BlocksOf(size_t k) { return (k + kBlockColumns - 1) / kBloc
 
 // -128 * (sum of q): of the block, or of its first or second half.
 static inline int32_t OffsetOf(const BlockInput& input, size_t half, bool halves) {
-  return !halves ? input.offset : half == 0 ? input.first_offset : input.offset - input.first_offset;
+  return halves ? input.half_offset[half] : input.offset;
 }
 // Sums of products begin at what takes the zero point out.
 static inline int32_t StartOf(const BlockInput& input, size_t half, bool halves, int zero) {
   const int32_t offset = OffsetOf(input, half, halves);
-  return zero == 128 ? offset : offset / 128 * zero;
+  return zero == 128 ? offset : (offset >> 7) * zero;
 }
 // (scale of the input) * (sum of q).
 static inline float ScaledSum(const BlockInput& input, size_t half, bool halves) {

@@ -28,8 +28,8 @@ typedef RowQuantisation (*QuantiseRowFn)(const float* x, size_t k, size_t padded
 struct BlockInput {
   float scale;
   float scaled_sum;      // scale * (sum of q)
-  int32_t offset;        // -128 * (sum of q): what kernels subtract whose weights are unsigned
-  int32_t first_offset;  // of the block's first 16
+  int32_t offset;  // -128 * (sum of q): what kernels subtract whose weights are unsigned
+  int32_t half_offset[2];  // the same of its first and its second 16
 };
 
 // Tiles of 16 channels of a block type (ops/linear/packing/pack_blocks.cc) against such rows.

@@ -46,7 +46,7 @@ static RowQuantisation QuantiseBlockLanes(const float* x, size_t k, size_t padde
       second += sums[1][l];
     }
     const float scale = something ? amax / 127.0f : 0.0f;
-    *inputs = {scale, scale * static_cast<float>(first + second), -128 * (first + second), -128 * first};
+    *inputs = {scale, scale * static_cast<float>(first + second), -128 * (first + second), {-128 * first, -128 * second}};
   }
   const size_t written = (k + 31) / 32 * 32;
   __builtin_memset(q + written, 0, padded - written);

@@ -145,8 +145,7 @@ struct HalfSums {
   int32_t of[2];
 };
 static inline HalfSums SumsOf(const BlockInput& input) {
-  const int32_t all = input.offset >> 7, first = input.first_offset >> 7;
-  return {{-first, first - all}};
+  return {{-(input.half_offset[0] >> 7), -(input.half_offset[1] >> 7)}};
 }
 
 // scale of the input: lane 0; its scaled sum: lane 1.

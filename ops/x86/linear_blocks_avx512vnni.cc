@@ -1,7 +1,8 @@
 // Linear layers of block types with VPDPBUSD: unsigned weights times signed rows, 16 channels to a register, 4 columns at a time
 // (ops/linear/packing/pack_blocks.cc says how they lie). One row is multiplied while a super block of weights is unpacked; of more, all
 // rows of the task share a super block that was unpacked once to a buffer that stays in the first-level cache. The same operations
-// for a row either way: for each scale, total = sum * (scale * scale of the input) + total. Compiled for AVX-512 VNNI: includes
+// for a row either way: for each scale, total = sum * (scale * scale of the input) + total; where scales are integers with a number d
+// for the super block, its sum is made with them alone, and d multiplies it once. Compiled for AVX-512 VNNI: includes
 // intrinsics and the contract only.
 #include "ops/x86/kernels.h"
 
@@ -38,6 +39,24 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
   }
 }
 
+// A block's input of another row.
+inline const BlockInput* InputOfRow(const BlockInput* input, size_t stride, int row) {
+  return reinterpret_cast<const BlockInput*>(reinterpret_cast<const uint8_t*>(input) + static_cast<size_t>(row) * stride);
+}
+
+// What a sum of products begins at.
+template <int kZero>
+inline __m512i Start(const BlockInput& input, size_t half, bool halves) {
+  if constexpr (kZero == 0) return _mm512_setzero_si512();
+  const __m512i offset = _mm512_set1_epi32(OffsetOf(input, half, halves));
+  return kZero == 128 ? offset : _mm512_srai_epi32(offset, kZero == 32 ? 2 : kZero == 16 ? 3 : kZero == 8 ? 4 : 5);
+}
+
+// How sums become totals.
+struct Form {
+  bool halves, minimum, super;  // a scale for each 16 columns; a minimum; integers as scales, and d for the super block
+};
+
 // What is read of a tile of type kIndex of kBlockFormats.
 template <int kIndex>
 struct Type {
@@ -47,6 +66,8 @@ struct Type {
   static constexpr bool kSigned = kFormat.bits == 8 || kFormat.book != 0;
   // What is unsigned in Codes() stands for that much more than the weight.
   static constexpr int kZero = kSigned ? 128 : kFormat.zero;
+  static constexpr bool kSuper = kFormat.scales == BlockScales::kSuper;
+  static constexpr Form kForm = {kGroupsOfBlock == 2, kFormat.minimum, kSuper};
 
   static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
   static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
@@ -78,7 +99,8 @@ struct Type {
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         const __m512i bytes = Load(w + 64 * h);
-        const __m512i moved[4] = {_mm512_slli_epi16(bytes, kShift), _mm512_srli_epi16(_mm512_slli_epi16(bytes, kShift), 2),
+        const __m512i moved[4] = {kShift == 4 ? _mm512_slli_epi16(bytes, 4) : bytes,
+                                  kShift == 4 ? _mm512_slli_epi16(bytes, 2) : _mm512_srli_epi16(bytes, 2),
                                   kShift == 4 ? bytes : _mm512_srli_epi16(bytes, 4), _mm512_srli_epi16(bytes, 6 - kShift)};
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) {
@@ -115,19 +137,19 @@ struct Type {
     __m512 d, dm;
 
     inline Scales(const uint8_t* scales, size_t group_count) : at(scales), groups(group_count), d(), dm() {
-      if constexpr (kFormat.scales == BlockScales::kSuper) {
+      if constexpr (kSuper) {
         d = Halves(at);
         if constexpr (kFormat.minimum) dm = Halves(at + 32);
       }
     }
+    // Not kSuper.
     inline __m512 Scale(size_t g) const {
       if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * g);
-      if constexpr (kFormat.scales == BlockScales::kSuper) {
-        return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(Sixteen(at + BytesAt() + 16 * g))), d);
-      }
       // 2^(e - 128); what lies below the least normal float is zero.
       return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_subs_epu8(Sixteen(at + 16 * g), _mm_set1_epi8(1))), 23));
     }
+    // kSuper: as an integer, without d.
+    inline __m512i Integer(size_t g) const { return _mm512_cvtepi8_epi32(Sixteen(at + BytesAt() + 16 * g)); }
     inline __m512 Minimum(size_t g) const {
       if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * (groups + g));
       return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(Sixteen(at + BytesAt() + 16 * (groups + g)))), dm);
@@ -153,26 +175,33 @@ inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float
     FetchInOrder(kOnePlane ? w : w + T::kSuperBytes, T::ScaleBytes((kOnePlane ? blocks : 8) * kGroups));
     const typename T::Scales scales(w, blocks * kGroups);
     w += T::ScaleBytes(blocks * kGroups);
+    __m512 super = _mm512_setzero_ps();
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
       if constexpr (!kOnePlane) FetchInOrder(w + T::kSuperBytes, T::kBlockBytes);
       __m512i codes[8];
       T::Codes(w, codes);
 #pragma GCC unroll 2
       for (size_t half = 0; half < kGroups; ++half) {
-        __m512i sums[2] = {_mm512_set1_epi32(StartOf(*input, half, kGroups == 2, T::kZero)), _mm512_setzero_si512()};
+        __m512i sums[2] = {Start<T::kZero>(*input, half, kGroups == 2), _mm512_setzero_si512()};
 #pragma GCC unroll 8
         for (size_t i = 0; i < 8 / kGroups; ++i) {
           const size_t group = half * (8 / kGroups) + i;
           AddDots(&sums[i % 2], codes[group], FourTimes16(q + 4 * group));
         }
-        const __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(sums[0], sums[1]));
+        const __m512i sum = _mm512_add_epi32(sums[0], sums[1]);
         const size_t at = b * kGroups + half;
-        total = _mm512_fmadd_ps(sum, _mm512_mul_ps(scales.Scale(at), _mm512_set1_ps(input->scale)), total);
+        if constexpr (T::kSuper) {
+          const __m512i scaled = _mm512_mullo_epi32(sum, scales.Integer(at));
+          super = _mm512_fmadd_ps(_mm512_cvtepi32_ps(scaled), _mm512_set1_ps(input->scale), super);
+        } else {
+          total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.Scale(at), _mm512_set1_ps(input->scale)), total);
+        }
         if constexpr (T::kFormat.minimum) {
           total = _mm512_fmadd_ps(scales.Minimum(at), _mm512_set1_ps(ScaledSum(*input, half, kGroups == 2)), total);
         }
       }
     }
+    if constexpr (T::kSuper) total = _mm512_fmadd_ps(super, scales.d, total);
     left -= blocks;
   }
   StoreColumns(y, columns, total);
@@ -183,8 +212,9 @@ constexpr size_t kRowsOfTask = 120;  // at most
 // A super block of two tiles, unpacked: codes that stand for 128 more than the weight.
 struct Unpacked {
   alignas(64) uint8_t codes[64][2][64];
-  alignas(64) float scales[16][2][16];
+  alignas(64) float scales[16][2][16];  // kSuper: the bits of integers
   alignas(64) float minimums[16][2][16];
+  alignas(64) float d[2][16];  // kSuper
 };
 
 template <int kIndex>
@@ -194,6 +224,7 @@ inline size_t Unpack(const uint8_t* w, size_t blocks, size_t tile, Unpacked* out
   const uint8_t* const begin = w;
   const typename T::Scales scales(w, blocks * kGroups);
   w += T::ScaleBytes(blocks * kGroups);
+  if constexpr (T::kSuper) _mm512_store_ps(out->d[tile], scales.d);
   const __m512i up = _mm512_set1_epi8(static_cast<char>(128 - T::kZero));
   for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes) {
     __m512i codes[8];
@@ -206,32 +237,70 @@ inline size_t Unpack(const uint8_t* w, size_t blocks, size_t tile, Unpacked* out
 #pragma GCC unroll 2
     for (size_t half = 0; half < kGroups; ++half) {
       const size_t at = b * kGroups + half;
-      _mm512_store_ps(out->scales[at][tile], scales.Scale(at));
+      if constexpr (T::kSuper) {
+        _mm512_store_si512(out->scales[at][tile], scales.Integer(at));
+      } else {
+        _mm512_store_ps(out->scales[at][tile], scales.Scale(at));
+      }
       if constexpr (T::kFormat.minimum) _mm512_store_ps(out->minimums[at][tile], scales.Minimum(at));
     }
   }
   return static_cast<size_t>(w - begin);
 }
 
-// Adds a super block to the totals of kRows rows.
-template <int kRows, bool kHalves, bool kMinimum>
-inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t q_stride, const BlockInput* input, float (*totals)[2][16]) {
-  constexpr size_t kGroups = kHalves ? 2 : 1;
-  const auto input_of = [&](int r) -> const BlockInput& {
-    return *reinterpret_cast<const BlockInput*>(reinterpret_cast<const uint8_t*>(input) + static_cast<size_t>(r) * q_stride);
-  };
-  __m512 sum_of[kRows][2];
+template <int kRows>
+struct Sums {
+  __m512 of[kRows][2];
+};
+
+template <int kRows>
+inline Sums<kRows> LoadTotals(const float (*totals)[2][16]) {
+  Sums<kRows> sums;
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    sum_of[r][0] = _mm512_load_ps(totals[r][0]);
-    sum_of[r][1] = _mm512_load_ps(totals[r][1]);
+  for (int r = 0; r < kRows; ++r) sums.of[r][0] = _mm512_load_ps(totals[r][0]), sums.of[r][1] = _mm512_load_ps(totals[r][1]);
+  return sums;
+}
+
+template <int kRows>
+inline void StoreTotals(const Sums<kRows>& sums, float (*totals)[2][16]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) _mm512_store_ps(totals[r][0], sums.of[r][0]), _mm512_store_ps(totals[r][1], sums.of[r][1]);
+}
+
+// The minimums of group `at` of a scale, in block `input`, for kRows rows.
+template <int kRows, Form kForm>
+inline void AddMinimum(const Unpacked& w, size_t at, const BlockInput* input, size_t stride, Sums<kRows>* sums) {
+  const size_t half = kForm.halves ? at % 2 : 0;
+#pragma GCC unroll 2
+  for (int n = 0; n < 2; ++n) {
+    const __m512 minimum = _mm512_load_ps(w.minimums[at][n]);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 sum = _mm512_set1_ps(ScaledSum(*InputOfRow(input, stride, r), half, kForm.halves));
+      sums->of[r][n] = _mm512_fmadd_ps(minimum, sum, sums->of[r][n]);
+    }
+  }
+}
+
+// Adds a super block to the totals of kRows rows.
+template <int kRows, Form kForm>
+inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t q_stride, const BlockInput* input, float (*totals)[2][16]) {
+  constexpr size_t kGroups = kForm.halves ? 2 : 1;
+  Sums<kRows> sum = LoadTotals<kRows>(totals);
+  if constexpr (kForm.super) {
+    // There are not registers enough for sums with d and without.
+    if constexpr (kForm.minimum) {
+      for (size_t at = 0; at < blocks * kGroups; ++at) AddMinimum<kRows, kForm>(w, at, input + at / kGroups, q_stride, &sum);
+      StoreTotals<kRows>(sum, totals);
+    }
+    sum = {};
   }
   for (size_t b = 0; b < blocks; ++b, q += 32, ++input) {
 #pragma GCC unroll 2
     for (size_t half = 0; half < kGroups; ++half) {
       __m512i sums[kRows][2];
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm512_set1_epi32(StartOf(input_of(r), half, kHalves, 128));
+      for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = Start<128>(*InputOfRow(input, q_stride, r), half, kForm.halves);
 #pragma GCC unroll 8
       for (size_t i = 0; i < 8 / kGroups; ++i) {
         const size_t group = half * (8 / kGroups) + i;
@@ -249,32 +318,35 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
         const __m512 scale = _mm512_load_ps(w.scales[at][n]);
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
-          const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(input_of(r).scale));
-          sum_of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][n]), both, sum_of[r][n]);
-        }
-        if constexpr (kMinimum) {
-          const __m512 minimum = _mm512_load_ps(w.minimums[at][n]);
-#pragma GCC unroll 16
-          for (int r = 0; r < kRows; ++r) {
-            sum_of[r][n] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(ScaledSum(input_of(r), half, kHalves)), sum_of[r][n]);
+          const __m512 row_scale = _mm512_set1_ps(InputOfRow(input, q_stride, r)->scale);
+          if constexpr (kForm.super) {
+            const __m512i scaled = _mm512_mullo_epi32(sums[r][n], _mm512_castps_si512(scale));
+            sum.of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(scaled), row_scale, sum.of[r][n]);
+          } else {
+            sum.of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][n]), _mm512_mul_ps(scale, row_scale), sum.of[r][n]);
           }
         }
       }
+      if constexpr (kForm.minimum && !kForm.super) AddMinimum<kRows, kForm>(w, at, input, q_stride, &sum);
     }
   }
+  if constexpr (kForm.super) {
+    const Sums<kRows> total = LoadTotals<kRows>(totals);
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    _mm512_store_ps(totals[r][0], sum_of[r][0]);
-    _mm512_store_ps(totals[r][1], sum_of[r][1]);
+    for (int r = 0; r < kRows; ++r) {
+      sum.of[r][0] = _mm512_fmadd_ps(sum.of[r][0], _mm512_load_ps(w.d[0]), total.of[r][0]);
+      sum.of[r][1] = _mm512_fmadd_ps(sum.of[r][1], _mm512_load_ps(w.d[1]), total.of[r][1]);
+    }
   }
+  StoreTotals<kRows>(sum, totals);
 }
 
-template <bool kHalves, bool kMinimum>
+template <Form kForm>
 __attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, float (*totals)[2][16]) {
   ForRowGroups<6>(g.rows, [&]<int kRows>(size_t row) {
     const uint8_t* q = g.q + row * g.q_stride;
-    AddSuper<kRows, kHalves, kMinimum>(w, blocks, q + 32 * first_block, g.q_stride,
-                                       reinterpret_cast<const BlockInput*>(q + g.inputs) + first_block, totals + row);
+    AddSuper<kRows, kForm>(w, blocks, q + 32 * first_block, g.q_stride, reinterpret_cast<const BlockInput*>(q + g.inputs) + first_block,
+                           totals + row);
   });
 }
 
@@ -306,7 +378,7 @@ void Run(const BlockGemm& g) {
       const size_t blocks = BlocksOf(g.k) - block < 8 ? BlocksOf(g.k) - block : 8;
       tiles[0] += Unpack<kIndex>(tiles[0], blocks, 0, &unpacked);
       tiles[1] += Unpack<kIndex>(tiles[1], blocks, 1, &unpacked);
-      AddSuperToRows<T::kGroupsOfBlock == 2, T::kFormat.minimum>(unpacked, blocks, g, block, totals);
+      AddSuperToRows<T::kForm>(unpacked, blocks, g, block, totals);
     }
     for (size_t r = 0; r < g.rows; ++r) {
       float* y = g.y + r * g.y_stride + n;

@@ -109,7 +109,7 @@ TEST_CASE("rows of blocks: each within half a step of its own block, with their 
         if (i < b * 32 + 16) first += row[i];
         if (i < k) worst.See(std::fabs(row[i] * double{inputs[b].scale} - double{x[i]}) / double{inputs[b].scale});
       }
-      wrong += inputs[b].offset != -128 * sum || inputs[b].first_offset != -128 * first;
+      wrong += inputs[b].offset != -128 * sum || inputs[b].half_offset[0] != -128 * first || inputs[b].half_offset[1] != -128 * (sum - first);
       wrong += inputs[b].scaled_sum != inputs[b].scale * static_cast<float>(sum);
     }
     for (size_t i = k; i < padded; ++i) wrong += row[i] != 0;
