@@ -233,7 +233,7 @@ TEST_CASE("convert to a number of bits: within the budget, the same file for eve
   CHECK(bytes[0] == bytes[1]);
 }
 
-TEST_CASE("convert to a number of bits refuses by name what it cannot do") {
+TEST_CASE("convert to a number of bits refuses by name what it cannot do", "[slow]") {
   const std::string source = Source("llama"), folder = TemporaryFolder(), out = folder + "/bits.thimble";
   const auto refused = [&](std::vector<std::string> more, int code, const std::string& text) {
     std::vector<std::string> arguments = {"convert", source, "-o", out, "-q"};

@@ -98,7 +98,7 @@ TEST_CASE("rows in the portable layout decode to what the quantiser meant, bit f
   CHECK(types == 12);
 }
 
-TEST_CASE("a file keeps its budget, loses less with more of it, and does not depend on threads", "[threads]") {
+TEST_CASE("a file keeps its budget, loses less with more of it, and does not depend on threads", "[slow][threads]") {
   const std::string source = Written(SmallModel()), a = test::TemporaryPath("a.thimble"), b = test::TemporaryPath("b.thimble");
   double before = INFINITY;
   for (const double bits : {4.0, 4.7, 5.5, 7.0, 8.6}) {
@@ -124,7 +124,7 @@ TEST_CASE("a file keeps its budget, loses less with more of it, and does not dep
   }
 }
 
-TEST_CASE("too few bits, quantised sources and foreign importance matrices are refused by name") {
+TEST_CASE("too few bits, quantised sources and foreign importance matrices are refused by name", "[slow]") {
   const std::string source = Written(SmallModel());
   CHECK_THAT(Refusal(source, 2.0), ContainsSubstring("2.00 bits per weight: too few; the smallest types take 3."));
   const std::string quantised = test::TemporaryPath("quantised.thimble");
@@ -137,7 +137,7 @@ TEST_CASE("too few bits, quantised sources and foreign importance matrices are r
   CHECK_THAT(Refusal(source, 5, &narrow), ContainsSubstring("'blk.1.attn_q.weight' has 95 columns, the model 96"));
 }
 
-TEST_CASE("an importance matrix makes important columns more exact") {
+TEST_CASE("an importance matrix makes important columns more exact", "[slow]") {
   test::ModelBuilder model = SmallModel();
   const std::string source = Written(std::move(model)), even = test::TemporaryPath("even.thimble"), weighed = test::TemporaryPath("weighed.thimble");
   ImportanceMatrix importance;

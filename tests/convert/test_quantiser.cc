@@ -131,7 +131,7 @@ TEST_CASE("a codebook's levels: the nearest, below four uniform bits on normally
   }
 }
 
-TEST_CASE("weights that lie on the grid come back bit for bit") {
+TEST_CASE("weights that lie on the grid come back bit for bit", "[slow]") {
   std::mt19937 random(7);
   const auto below = [&](uint32_t n) { return static_cast<int32_t>(random() % n); };
   for (const NamedGrid& named : kGrids) {
@@ -209,7 +209,7 @@ TEST_CASE("feedback's factor multiplied out gives the moments again") {
   }
 }
 
-TEST_CASE("error feedback loses a quarter of what rounding loses on inputs that share what they say") {
+TEST_CASE("error feedback loses a quarter of what rounding loses on inputs that share what they say", "[slow]") {
   constexpr size_t kRows = 32, kCols = 320;
   const std::vector<float> w = Gaussian(kRows * kCols, 10), moments = Moments(kCols, 1000, 11);
   const ErrorFeedback feedback(moments, kCols, 0.01, 2);
@@ -249,7 +249,7 @@ TEST_CASE("zeros, tiny and huge weights stay finite") {
   }
 }
 
-TEST_CASE("the same codes for every number of threads", "[threads]") {
+TEST_CASE("the same codes for every number of threads", "[slow][threads]") {
   constexpr size_t kRows = 70, kCols = 320;
   const std::vector<float> w = Gaussian(kRows * kCols, 15), moments = Moments(kCols, 300, 16);
   const ErrorFeedback one(moments, kCols, 0.01, 1), three(moments, kCols, 0.01, 3);

@@ -112,7 +112,7 @@ TEST_CASE("sequences behind a common prefix have the bits of each alone") {
   CHECK(share.TasksOfOthers() > 0);
 }
 
-TEST_CASE("sequences behind a common prefix read through rings have the bits of each alone") {
+TEST_CASE("sequences behind a common prefix read through rings have the bits of each alone", "[slow]") {
   for (uint8_t type = 0; type < kCacheTypeCount; ++type) {
     for (const uint32_t window : {0u, 33u}) {
       for (const uint32_t prefix : {kPrefix, 2 * kPrefix}) {

@@ -117,7 +117,7 @@ TEST_CASE("sequences that are read together have the bits of each alone") {
   CHECK(share.TasksOfOthers() > 0);
 }
 
-TEST_CASE("sequences that are read together through rings have the bits of each alone") {
+TEST_CASE("sequences that are read together through rings have the bits of each alone", "[slow]") {
   const ShareAllWork share;
   CheckInterleaved("windows of the model", WindowModel().Bytes(), {}, 320, 40);
   CheckInterleaved("windows and sinks", WindowModel().Bytes(), {.window_tokens = 33, .sink_tokens = 5}, 300, 70);
