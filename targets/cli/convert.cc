@@ -47,8 +47,8 @@ SRC is a folder with config.json and model.safetensors (or its shards, or one .p
 .pth file of torch.save (with its configuration inside or a config.json beside it), a .gguf file, or a
 llama2.c .bin file. The result appears under its name when it is complete and checked; until then an older file of
 that name stays. Memory stays small: one block of rows at a time. A .gguf file's quantised weights stay
-what they are; another --weights rounds them a second time. --weights q4 is the recipe
-"balanced"; "small" has 4 bits everywhere. --shape writes random weights
+what they are; another --weights rounds them a second time. --weights q6, q5 and q4 are numbers of bits: 6.5625,
+5.625 and 4.625, spent where they save most. --shape writes random weights
 instead of reading any: speed and memory do not depend on them. --pack needs room for a second copy while
 it works.)";
 
@@ -83,7 +83,7 @@ bool AsIs(const Arguments& arguments) {
   return arguments.weights == "as-is" || (arguments.weights.empty() && arguments.recipe.empty());
 }
 
-// --weights TYPE is the recipe of that type, q4 the balanced one; --keep-head and --keep-kv come on top of either.
+// --weights TYPE is the recipe of that type; --keep-head and --keep-kv come on top of either.
 const WeightRecipe& Recipe(const Arguments& arguments) {
   if (!arguments.recipe.empty() && !arguments.weights.empty())
     throw Error(kInvalidArgument, "--recipe or --weights: give only one of these");
@@ -95,7 +95,7 @@ const WeightRecipe& Recipe(const Arguments& arguments) {
   // Nothing is lost that can be seen (README), and three quarters are saved.
   if (arguments.weights.empty()) return *FindWeightRecipe("quality");
   const WeightType type = AsIs(arguments) ? WeightType::kF32 : Type(arguments.weights, "--weights");
-  return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : type == WeightType::kQ8_0 ? "quality" : "balanced");
+  return *FindWeightRecipe(type == WeightType::kF32 ? "exact" : "quality");
 }
 
 std::string WeightsText(const Arguments& arguments, bool keeps_blocks) {
@@ -338,7 +338,7 @@ int Run(const Arguments& arguments) {
   for (const std::string& path : {arguments.calibration, arguments.imatrix}) {
     if (path.empty()) continue;
     CheckReadable(path);
-    if (!bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6 or q5");
+    if (!bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6, q5 or q4");
   }
   if (!arguments.calibration.empty() && !arguments.imatrix.empty())
     throw Error(kInvalidArgument, "--calibration or --imatrix: give only one of these");

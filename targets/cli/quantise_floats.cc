@@ -32,11 +32,11 @@ std::vector<int32_t> CalibrationIds(const Model& model, const QuantiseArguments&
 }  // namespace
 
 std::optional<double> BitsPerWeight(const std::string& weights) {
-  // What a type of that name takes: q6_k, q5_k.
+  // What a type of that name takes: q6_k, q5_k, q4_k.
   static constexpr struct {
     const char* name;
     double bits;
-  } kNames[] = {{"q6", 6.5625}, {"q5", 5.625}};
+  } kNames[] = {{"q6", 6.5625}, {"q5", 5.625}, {"q4", 4.625}};
   for (const auto& [name, bits] : kNames)
     if (weights == name) return bits;
   if (weights.empty() || weights.find_first_not_of("0123456789.") != std::string::npos) return std::nullopt;

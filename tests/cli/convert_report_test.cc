@@ -25,7 +25,7 @@ TEST_CASE("a report has error and bytes of every tensor, as a page and as JSON")
   const std::string folder = TemporaryFolder(), out = folder + "/m.thimble", page = folder + "/r.html",
                     json = folder + "/r.json";
   const std::string name = "</title><script>alert('&\"')</script>";
-  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--name", name, "--report",
+  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--recipe", "balanced", "--name", name, "--report",
                       page, "-q"})
               .exit_code == 0);
   const std::string html = ReadFile(page);
@@ -35,7 +35,7 @@ TEST_CASE("a report has error and bytes of every tensor, as a page and as JSON")
   CHECK(html.find("<script") == std::string::npos);
   CHECK(html.find("http") == std::string::npos);  // nothing is fetched from elsewhere
 
-  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--weights", "q4", "--report", json, "-q"})
+  REQUIRE(RunThimble({"convert", Golden("smollm2"), "-o", out, "--recipe", "balanced", "--report", json, "-q"})
               .exit_code == 0);
   const Json report = ParseJson(ReadFile(json));
   uint64_t source = 0;
@@ -53,21 +53,20 @@ TEST_CASE("a report has error and bytes of every tensor, as a page and as JSON")
   CHECK(other.err.find("--report: must end in .html or .json") != std::string::npos);
 }
 
-TEST_CASE("q4 keeps keys, values and the head in 8 bits; recipes say so by name") {
+TEST_CASE("balanced keeps keys, values and the head in 8 bits; recipes say so by name") {
   const std::string out = TemporaryFolder() + "/m.thimble";
   struct Row {
     std::vector<std::string> arguments;
     const char *query, *key, *value, *table;
   };
   const Row rows[] = {
-      {{"--weights", "q4"}, "q4", "q8_0", "q8_0", "q8_0"},
       {{"--recipe", "balanced"}, "q4", "q8_0", "q8_0", "q8_0"},
       {{"--recipe", "small"}, "q4", "q4", "q4", "q4"},
       {{"--recipe", "quality"}, "q8_0", "q8_0", "q8_0", "q8_0"},
       {{"--recipe", "rows"}, "q8", "q8", "q8", "q8"},
       {{"--recipe", "exact"}, "f32", "f32", "f32", "f32"},
       {{"--recipe", "small", "--keep-kv", "f32"}, "q4", "f32", "f32", "q4"},
-      {{"--weights", "q4", "--keep-head", "q4", "--block", "64"}, "q4", "q8_0", "q8_0", "q4"},
+      {{"--recipe", "balanced", "--keep-head", "q4", "--block", "64"}, "q4", "q8_0", "q8_0", "q4"},
   };
   for (const Row& row : rows) {
     std::vector<std::string> arguments = {"convert", Golden("smollm2"), "-o", out, "--json"};
@@ -87,7 +86,7 @@ TEST_CASE("q4 keeps keys, values and the head in 8 bits; recipes say so by name"
   const Finished unknown = RunThimble({"convert", Golden("smollm2"), "-o", out, "--recipe", "tiny"});
   CHECK(unknown.exit_code == 2);
   CHECK(unknown.err.find("exact, quality, balanced, small") != std::string::npos);
-  CHECK(RunThimble({"convert", Golden("smollm2"), "-o", out, "--recipe", "small", "--weights", "q4"}).exit_code == 2);
+  CHECK(RunThimble({"convert", Golden("smollm2"), "-o", out, "--recipe", "small", "--weights", "q8"}).exit_code == 2);
 }
 
 // Where standard error is no terminal: a line for each tenth, and with --quiet nothing.

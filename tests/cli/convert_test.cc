@@ -108,7 +108,7 @@ TEST_CASE("convert names what it does not understand") {
   const std::string source = Source("llama"), folder = TemporaryFolder(), copy = folder + "/copy",
                     out = folder + "/m.thimble";
   CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q3"}).exit_code == 2);
-  CHECK(RunThimble({"convert", source, "-o", out, "--weights", "q4", "--block", "48"}).exit_code == 2);
+  CHECK(RunThimble({"convert", source, "-o", out, "--recipe", "balanced", "--block", "48"}).exit_code == 2);
   CHECK(RunThimble({"convert", source}).exit_code == 2);
   fs::copy(source, copy);
   Json config = ParseJson(ReadFile(copy + "/config.json"));
@@ -183,8 +183,8 @@ TEST_CASE("convert says which weights it chose, why, what they cost and where th
   has(exact, "weights     f32 (exact): asked for with --weights\n");
   has(exact, " bytes, 32.00 bits per weight: f32 ");
   has(exact, "written to  " + fs::canonical(out).string() + "\n");
-  const std::string small = said({source, "--weights", "q4"});
-  has(small, "weights     q4 (balanced, block 32): asked for with --weights\n");
+  const std::string small = said({source, "--recipe", "balanced"});
+  has(small, "weights     q4 (balanced, block 32): asked for with --recipe\n");
   has(small, " bits per weight: q8_0 ");
   has(small, " KiB, q4 ");
   has(said({source, "--recipe", "small"}), "q4 (small, block 32): asked for with --recipe\n");
@@ -250,6 +250,7 @@ TEST_CASE("convert to a number of bits refuses by name what it cannot do", "[slo
   refused({"--weights", "1.5"}, 2, "must be f32, q8, q4, q6, q5 or bits from 2 to 9");
   refused({"--weights", "4.8x"}, 2, "must be f32, q8, q4, q6, q5 or bits from 2 to 9");
   refused({"--weights", "2.5"}, 2, "2.50 bits per weight: too few; the smallest types take ");
+  refused({"--weights", "q4"}, 2, "4.62 bits per weight: too few; the smallest types take ");  // of rows of 36
   refused({"--weights", "5", "--keep-head", "q8"}, 2, "--keep-head: cannot be given with --weights 5");
   refused({"--weights", "f32", "--calibration", folder + "/empty.txt"}, 2, "--calibration and --imatrix: need --weights with a number of bits");
   refused({"--weights", "5", "--calibration", folder + "/nowhere.txt"}, 6, "nowhere.txt");
@@ -326,17 +327,17 @@ TEST_CASE("convert keeps the blocks of a quantised source, and says which and wh
   CHECK(ReadFile(folder + "/host.thimble") == ReadFile(out));
 }
 
-TEST_CASE("q8 and q4 files are smaller and say what they lost") {
+TEST_CASE("q8 and int4 files are smaller and say what they lost") {
   const std::string source = Source("smollm2"), folder = TemporaryFolder();
   uintmax_t previous = UINTMAX_MAX;
-  for (const std::string type : {"f32", "q8", "q4"}) {
-    const std::string out = folder + "/" + type + ".thimble";
-    const Finished finished = RunThimble({"convert", source, "-o", out, "--weights", type});
+  for (const std::string recipe : {"exact", "quality", "balanced"}) {
+    const std::string out = folder + "/" + recipe + ".thimble";
+    const Finished finished = RunThimble({"convert", source, "-o", out, "--recipe", recipe});
     INFO(finished.err);
     REQUIRE(finished.exit_code == 0);
     CHECK(fs::file_size(out) < previous);
     previous = fs::file_size(out);
-    CHECK((finished.out.find("worst error") != std::string::npos) == (type != "f32"));
+    CHECK((finished.out.find("worst error") != std::string::npos) == (recipe != "exact"));
     CHECK(RunThimble({"verify", out}).exit_code == 0);
     CHECK(RunThimble({"logits", out, "--ids", "1,2,3"}).exit_code == 0);
   }

@@ -32,7 +32,7 @@ Lines WeightTable(const std::vector<Trained>& models) {
     uint32_t block;
   };
   const Column columns[] = {{"exact", 32}, {"quality", 32}, {"balanced", 32}, {"balanced", 64}, {"small", 32}};
-  lines.push_back("| model | f32 | `--weights q8` | `--weights q4` | `q4 --block 64` | `--recipe small` |");
+  lines.push_back("| model | f32 | `--weights q8` | `--recipe balanced` | `balanced --block 64` | `--recipe small` |");
   lines.push_back("|---|---:|---:|---:|---:|---:|");
   std::string sizes = "| bytes of stories-qmqa |";
   for (const Trained& model : models) {
