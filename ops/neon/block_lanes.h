@@ -280,13 +280,20 @@ static inline void OneRow(const BlockGemm& g, const uint8_t* w, float* y, size_t
 
 // A super block of a tile: values without zero point, scales as BlockType gives them.
 struct UnpackedBlocks {
-  alignas(64) int8_t values[8][4][8][16];  // [block][4 channels][4 columns]
+  alignas(64) int8_t values[8][4][8][16];  // [block][4 channels][4 columns], or as UnpackSuper() says
   alignas(64) float scales[8][2][16];      // [block][half]
   alignas(64) float minimums[8][2][16];
   alignas(64) float d[16], dm[16];
 };
 
-template <int kIndex>
+static inline void StoreEights(int8_t* to, uint8x16_t even, uint8x16_t odd) {
+  const int32x4_t a = vreinterpretq_s32_u8(even), b = vreinterpretq_s32_u8(odd);
+  vst1q_s8(to, vreinterpretq_s8_s32(vzip1q_s32(a, b)));
+  vst1q_s8(to + 16, vreinterpretq_s8_s32(vzip2q_s32(a, b)));
+}
+
+// kEights: groups 2 i and 2 i + 1 as the 8 columns of channels 0 and 1, then of 2 and 3.
+template <int kIndex, bool kEights>
 static inline const uint8_t* UnpackSuper(const uint8_t* w, size_t blocks, UnpackedBlocks* out) {
   using T = BlockType<kIndex>;
   constexpr int kGroups = T::kGroups;
@@ -315,13 +322,22 @@ static inline const uint8_t* UnpackSuper(const uint8_t* w, size_t blocks, Unpack
     }
     for (size_t b = 0; b < blocks; ++b) {
       int8_t* const to = out->values[b][2 * pair][0];
-      T::Codes(codes + b * T::kBlockBytes + 32 * pair, [to]<int kGroup>(uint8x16_t first, uint8x16_t second) {
+      uint8x16_t before[2] = {};
+      T::Codes(codes + b * T::kBlockBytes + 32 * pair, [to, &before]<int kGroup>(uint8x16_t first, uint8x16_t second) {
         if constexpr (T::kFormat.zero != 0) {
           first = vsubq_u8(first, vdupq_n_u8(T::kFormat.zero));
           second = vsubq_u8(second, vdupq_n_u8(T::kFormat.zero));
         }
-        vst1q_s8(to + 16 * kGroup, vreinterpretq_s8_u8(first));
-        vst1q_s8(to + 128 + 16 * kGroup, vreinterpretq_s8_u8(second));
+        if constexpr (!kEights) {
+          vst1q_s8(to + 16 * kGroup, vreinterpretq_s8_u8(first));
+          vst1q_s8(to + 128 + 16 * kGroup, vreinterpretq_s8_u8(second));
+        } else if constexpr (kGroup % 2 == 0) {
+          before[0] = first;
+          before[1] = second;
+        } else {
+          StoreEights(to + 16 * (kGroup - 1), before[0], first);
+          StoreEights(to + 128 + 16 * (kGroup - 1), before[1], second);
+        }
       });
     }
   }
@@ -384,7 +400,9 @@ static inline void AddMinimums(const SuperRows& rows) {
 
 constexpr size_t kRowsOfTask = 120;  // at most
 
-// add(rows): the super block to the totals of all rows.
+// Products has, beside Eight(), functions that add a super block to the totals of `count` rows:
+//   Rows<kSuper, kGroups, kMostValue>(rows, count)   the products
+//   Minimums<kSuper, kGroups>(rows, count)           the minimums' part
 template <typename Products, int kIndex>
 static inline void RunBlocks(const BlockGemm& g) {
   using T = BlockType<kIndex>;
@@ -401,7 +419,7 @@ static inline void RunBlocks(const BlockGemm& g) {
     w += 64;
     for (size_t block = 0; block < BlocksOf(g.k); block += 8) {
       const size_t left = BlocksOf(g.k) - block, blocks = left < 8 ? left : 8;
-      w = UnpackSuper<kIndex>(w, blocks, &unpacked);
+      w = UnpackSuper<kIndex, false>(w, blocks, &unpacked);
       const SuperRows rows = {&unpacked, blocks, g.q + 32 * block, reinterpret_cast<const BlockInput*>(g.q + g.inputs) + block, g.q_stride, totals};
       Products::template Rows<T::kSuper, T::kGroups, T::kMostValue>(rows, g.rows);
       if constexpr (T::kFormat.minimum) Products::template Minimums<T::kSuper, T::kGroups>(rows, g.rows);

@@ -28,7 +28,8 @@ void LinearQ8NeonI8mm(const PackedGemm* gemm);
 RowQuantisation QuantiseBlocksNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 #define THIMBLE_DECLARE(Name, index)                   \
   void Linear##Name##Neon(const BlockGemm* gemm);      \
-  void Linear##Name##NeonDot(const BlockGemm* gemm);
+  void Linear##Name##NeonDot(const BlockGemm* gemm);   \
+  void Linear##Name##NeonI8mm(const BlockGemm* gemm);
 THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
 #undef THIMBLE_DECLARE
 #endif

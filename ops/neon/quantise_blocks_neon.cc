@@ -34,8 +34,8 @@ inline void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
   const int8x16_t low = Sixteen(v, inverse), high = Sixteen(v + 4, inverse);
   vst1q_s8(q, low);
   vst1q_s8(q + 16, high);
-  const int32_t first = vaddlvq_s8(low), sum = first + vaddlvq_s8(high);
-  *input = {scale, scale * static_cast<float>(sum), -128 * sum, -128 * first};
+  const int32_t first = vaddlvq_s8(low), second = vaddlvq_s8(high), sum = first + second;
+  *input = {scale, scale * static_cast<float>(sum), -128 * sum, {-128 * first, -128 * second}};
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ constinit const LinearKernel kQ4NeonI8mm =
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neondot", QuantiseBlocksNeon, Linear##Name##NeonDot),
 constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
+#define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neoni8mm", QuantiseBlocksNeon, Linear##Name##NeonI8mm),
+constinit const LinearKernel kBlocksNeonI8mm[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
+#undef THIMBLE_KERNEL
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neon", QuantiseBlocksNeon, Linear##Name##Neon),
 constinit const LinearKernel kBlocksNeon[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
@@ -57,7 +60,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .description = "NEON with int8 matrix products (Cortex-A510, A710, X2 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neoni8mm; },
     .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm},
-    .blocks = kBlocksNeonDot,
+    .blocks = kBlocksNeonI8mm,
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
     .turn = Turn,
