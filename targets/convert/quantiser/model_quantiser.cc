@@ -18,7 +18,8 @@ namespace {
 constexpr size_t kSampledRows = 48;
 constexpr size_t kFewColumns = 32;  // a matrix of less stays f32
 // Types of so many bits less than the average are not tried: what they lose may be little on the calibration text alone.
-constexpr double kFewerBits = 1.5;
+// Between the six bits of q6_k and the eight of q8_0 there is no type.
+constexpr double kFewerBits = 1.5, kMostOfSix = 6.6;
 
 // From the smallest to the largest. Others would never be chosen: q4_0 loses more than iq4_nl in as many bits, q5_0 more than q5_k
 // in nearly as many.
@@ -246,7 +247,7 @@ class ModelQuantiser {
       const double factor = Factor(matrix);
       for (const WeightType type : kTypes) {
         const double bits = 8.0 * static_cast<double>(BytesOf(type, spec)) / static_cast<double>(Weights(matrix));
-        if (type != WeightType::kQ8_0 && (matrix.is_router || bits < options_.bits - kFewerBits)) continue;
+        if (type != WeightType::kQ8_0 && (matrix.is_router || bits < std::min(options_.bits, kMostOfSix) - kFewerBits)) continue;
         for (const bool turned : {false, true}) {
           if (turned && (!options_.turn || !matrix.has_input || TurnBlock(spec.cols) < 2)) continue;
           forms.back().push_back({type, turned});
