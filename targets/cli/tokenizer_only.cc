@@ -58,8 +58,9 @@ AlignedBytes MakeTokenizerModel(const std::string& path) {
   AlignedBytes model;
   model.size = static_cast<size_t>(file_bytes);
   const size_t rounded = (model.size + kSegmentAlignment - 1) / kSegmentAlignment * kSegmentAlignment;
-  model.data.reset(static_cast<uint8_t*>(std::aligned_alloc(kSegmentAlignment, rounded)));
-  if (model.data == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kSegmentAlignment, rounded) != 0) throw std::bad_alloc();  // aligned_alloc is Android 9's
+  model.data.reset(static_cast<uint8_t*>(memory));
   std::memset(model.data.get(), 0, rounded);
   std::memcpy(model.data.get(), header.data(), header.size());
   const SegmentSpec& segment = segments[static_cast<size_t>(description.spec.tokenizer_segment)];

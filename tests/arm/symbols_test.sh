@@ -1,0 +1,45 @@
+#!/bin/sh
+# What the library takes from outside, against what an Android of API 26 has; and its size without symbols.
+#
+#   sh symbols_test.sh LIBRARY.so LIBRARY.a NM STRIP OBJDUMP WORK_FOLDER
+set -eu
+
+library=$1 nm=$3 strip=$4 work=$6
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+most_bytes=1000000
+
+# "name" or "name@VERSION". Debian's spellings of what Android calls otherwise; what the start files and the linker leave weak.
+"$nm" -D --undefined-only "$library" | sed 's/^ *[UwVv] //' | sed \
+  -e 's/^__errno_location@.*/__errno/' -e 's/^__isoc23_//' -e 's/^__getauxval@/getauxval@/' -e 's/^__sysconf@/sysconf@/' \
+  -e '/^_ITM_/d' -e '/^__gmon_start__/d' | sort -u >"$work/undefined.txt"
+
+# The C++ runtime, which an Android library brings along (c++_static): what there is of it is listed, so that it does not grow unseen.
+grep -E '@(GLIBCXX|CXXABI)_' "$work/undefined.txt" | sed 's/@.*//' >"$work/cxx.txt" || true
+grep -v -E '@(GLIBCXX|CXXABI)_' "$work/undefined.txt" | sed 's/@.*//' | sort -u >"$work/c.txt"
+awk '!/^#/ && $2 <= 26 { print $1 }' "$here/android_api26.txt" | sort -u >"$work/allowed.txt"
+status=0
+comm -23 "$work/c.txt" "$work/allowed.txt" >"$work/unknown.txt"
+if [ -s "$work/unknown.txt" ]; then
+  echo "FAILED: not known to be in Android's C library at API 26; look them up in the NDK's libc.map.txt, and add them to" \
+    "android_api26.txt where they are:"
+  cat "$work/unknown.txt"
+  status=1
+fi
+for name in $(cat "$work/cxx.txt"); do
+  case $name in
+    # Memory without exceptions, its release, guards of constants in functions, and what a checked string_view calls.
+    _ZdlPv* | _ZnwmRKSt9nothrow_t | _ZSt7nothrow | __cxa_guard_acquire | __cxa_guard_release | _ZSt24__throw_out_of_range_fmtPKcz) ;;
+    *)
+      echo "FAILED: $name is of the C++ runtime, and was not needed before"
+      status=1
+      ;;
+  esac
+done
+"$strip" -o "$work/stripped.so" "$library"
+bytes=$(wc -c <"$work/stripped.so")
+echo "$(wc -l <"$work/c.txt") names of the C library, $(wc -l <"$work/cxx.txt") of the C++ runtime, $bytes bytes stripped"
+if [ "$bytes" -gt "$most_bytes" ]; then
+  echo "FAILED: more than $most_bytes bytes"
+  status=1
+fi
+exit $status
