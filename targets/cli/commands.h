@@ -25,5 +25,7 @@ Command AddQuality(CLI::App* program);
 Command AddLogits(CLI::App* program);
 Command AddEmbed(CLI::App* program);
 Command AddBench(CLI::App* program);
+Command AddCompletion(CLI::App* program);
+Command AddManual(CLI::App* program);
 
 }  // namespace thimble::cli

@@ -93,7 +93,8 @@ int Main(int argc, char** argv) {
   try {
     const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
                                 AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTemplate(&program),   AddTokenize(&program),
-                                AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program)};
+                                AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program),
+                                AddCompletion(&program), AddManual(&program)};
     if (arguments.empty()) {
       std::fputs(program.help().c_str(), stderr);
       return kExitArgument;
