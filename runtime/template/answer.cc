@@ -20,6 +20,23 @@ std::string_view CallEnd(const AnswerFormat& f) {
   return f.call.count > 1 && part.part == Part::kText ? Core(part.text) : std::string_view();
 }
 
+// Where every section says its name between two tags, as <|channel|>final<|message|>: these. A section of another name is text.
+struct Head {
+  std::string_view open, close;
+};
+constexpr size_t kMaxHead = 192;
+
+Head HeadOf(const AnswerFormat& f) {
+  const std::string_view a = f.reasoning_open, b = f.text_open;
+  size_t start = 0, end = 0;
+  while (start < a.size() && start < b.size() && a[start] == b[start]) ++start;
+  while (end < a.size() && end < b.size() && a[a.size() - 1 - end] == b[b.size() - 1 - end]) ++end;
+  while (start > 0 && a[start - 1] != '>') --start;
+  while (end > 0 && a[a.size() - end] != '<') --end;
+  if (start == 0 || end == 0 || start + end >= a.size() || start + end >= b.size()) return {};
+  return {a.substr(0, start), a.substr(a.size() - end)};
+}
+
 }  // namespace
 
 // Calls that nothing marks: an answer that is an object.
@@ -91,7 +108,7 @@ bool AnswerParser::Looks(Marker marker) const {
     case State::kText:
       return marker == Marker::kTextClose || marker == Marker::kCallsOpen || marker == Marker::kCall || marker == Marker::kEnd;
     case State::kOpenText:
-      return marker == Marker::kTextClose || marker == Marker::kEnd || (tag && (marker == Marker::kCallsOpen || marker == Marker::kCall));
+      return marker == Marker::kTextClose || marker == Marker::kEnd || (marker == Marker::kReasoningClose && format_.text_close.empty()) || (tag && (marker == Marker::kCallsOpen || marker == Marker::kCall));
     default: return false;
   }
 }
@@ -118,7 +135,20 @@ AnswerParser::Found AnswerParser::Find(std::string_view at, bool last) const {
   if (format_.calls_open.empty() || IsTag(start)) look(Marker::kCall, start);
   if (Bare() && state_ == State::kBetween) look(Marker::kCall, "{");
   for (size_t i = 0; i < format_.end_count; ++i) look(Marker::kEnd, format_.ends[i]);
+  if (found.marker == Marker::kCall) found.bytes = 0;  // it is read from there
+  if (found.marker == Marker::kNone && (last || !part) && state_ == State::kBetween) found = FindHead(at, last);
   return part && !last ? Found{Marker::kPart, 0} : found;
+}
+
+// A section with a name that is not known, or a call in its head: "<|channel|>commentary to=functions.f <|constrain|>json<|message|>".
+AnswerParser::Found AnswerParser::FindHead(std::string_view at, bool last) const {
+  const Head head = HeadOf(format_);
+  if (head.open.empty() || at.substr(0, head.open.size()) != head.open) return {};
+  const std::string_view start = CallStart(format_), within = at.substr(0, kMaxHead);
+  const size_t call = start.empty() ? at.npos : within.find(start), close = within.find(head.close);
+  if (call < close) return {Marker::kCall, call};
+  if (close != at.npos) return {Marker::kTextOpen, close + head.close.size()};
+  return {last || at.size() >= kMaxHead ? Marker::kNone : Marker::kPart, 0};
 }
 
 // Bytes up to where a marker or white space may begin; at least one.
@@ -154,7 +184,7 @@ bool AnswerParser::ScanStep(bool last) {
     Tell((fresh_ ? 0 : spaces) + Plain(rest));
     return true;
   }
-  Drop(spaces + (found.marker == Marker::kCall ? 0 : found.bytes));
+  Drop(spaces + found.bytes);
   Take(found);
   return true;
 }

@@ -8,6 +8,7 @@
 //   [TOOL_CALLS]  f  [CALL_ID]  a1b2  [ARGS]  {"a": 1}                            text, name, text, id, text, value
 //   <function=  f  >\n  <parameter=a>\n1\n</parameter>\n  </function>             text, name, text, fields, text
 //
+// Sections that say their names in the same way (<|channel|>analysis<|message|>) may have others: these are text.
 // White space around a section is not part of it. Where a text of the description has white space any may stand in an answer, or none.
 //
 // The bytes:
@@ -139,6 +140,7 @@ class AnswerParser {
   bool CallStep(bool last);
   bool BrokenStep(bool last);
   Found Find(std::string_view at, bool last) const;
+  Found FindHead(std::string_view at, bool last) const;
   bool Looks(Marker marker) const;
   bool Bare() const;
   size_t Plain(std::string_view text) const;

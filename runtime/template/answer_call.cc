@@ -100,6 +100,7 @@ class CallReader {
     const size_t spaces = Spaces(rest());
     size_t bytes = 0;
     const Reading state = Match(text, rest().substr(spaces), &bytes);
+    if (state == Reading::kBad && Headed(parts, i)) return SkipHead(text);
     if (state == Reading::kBad) return Bad("a text that belongs to a tool call is missing");
     if (state == Reading::kMore) return state;
     at_ += spaces + bytes;
@@ -109,10 +110,26 @@ class CallReader {
     return Reading::kDone;
   }
 
+  // Between a name and the arguments the last tag counts: models say there what they like, <|constrain|>json<|message|>.
+  static bool Headed(const AnswerParts& parts, size_t i) {
+    return i > 0 && i + 1 < parts.count && parts.parts[i - 1].part == Part::kName && parts.parts[i].part == Part::kText && parts.parts[i + 1].part == Part::kValue &&
+           Core(parts.parts[i].text).find('<') != std::string_view::npos && Core(parts.parts[i].text).back() == '>';
+  }
+  Reading SkipHead(std::string_view text) {
+    const std::string_view tag = Core(text).substr(Core(text).rfind('<')), within = rest().substr(0, kMaxName);
+    const size_t place = within.find(tag), value = within.find('{');
+    if (place < value) {
+      at_ += place + tag.size();
+      return Reading::kDone;
+    }
+    return value == within.npos && within.size() < kMaxName ? Reading::kMore : Bad("a text that belongs to a tool call is missing");
+  }
+
   // Does a slot end here?
   Reading SlotEnds(const AnswerParts& parts, size_t i, std::string_view here) const {
     const AnswerPart& next = parts.parts[i + 1];
     if (next.part == Part::kFields) return Either(Begins(here, BehindFields()), f_.field.parts[0].part == Part::kText ? Begins(here, f_.field.parts[0].text) : Reading::kBad);
+    if (Headed(parts, i + 1) && (IsSpace(here[0]) || (here[0] == '<' && Begins(here, next.text) == Reading::kBad))) return Reading::kDone;
     if (next.part == Part::kText && !Core(next.text).empty()) return Begins(here, next.text);
     return IsSpace(here[0]) || here[0] == '{' ? Reading::kDone : Reading::kBad;
   }

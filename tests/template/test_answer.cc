@@ -224,6 +224,24 @@ TEST_CASE("an answer is told as text, reasoning, calls and its end") {
   CHECK(ReadAnswer({}, "", "<think>a<|e|>", nullptr).text == "<think>a<|e|>");
 }
 
+TEST_CASE("sections that say their names may have others, and calls in their heads") {
+  const auto style = std::find_if(std::begin(kAnswerStyles), std::end(kAnswerStyles), [](const AnswerStyle& s) { return std::string_view(s.name).starts_with("channels"); });
+  const Derived d = Derive(style->text, Json::Object());
+  const std::string prompt = "<|start|>user<|message|>x<|end|><|start|>assistant";
+  for (const size_t cut : {size_t{0}, size_t{1}, size_t{7}}) {
+    ReadAnswerText r = ReadAnswer(d.format, prompt, "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary<|message|>I look.<|end|><|start|>assistant"
+                                                    "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\": 1}<|call|>", nullptr, cut);
+    CHECK(r.reasoning == "hm");
+    CHECK(r.text == "I look.");
+    CHECK(r.calls == std::vector<ReadCallText>{{"f", {{"a", 1}}}});
+    CHECK(r.broken.empty());
+    CHECK(r.ended);
+    r = ReadAnswer(d.format, prompt, "<|channel|>final<|message|>a <|x|> b<|return|>", nullptr, cut);
+    CHECK(r.text == "a <|x|> b");
+    CHECK(r.ended);
+  }
+}
+
 TEST_CASE("a field is a text where the schema says so, else what it is") {
   AnswerDraft draft;
   draft.calls = true;
