@@ -15,6 +15,7 @@
 #include "targets/cli/output.h"
 #include "targets/json/json.h"
 #include "targets/template/compile.h"
+#include "targets/template/derive.h"
 #include "targets/template/json_values.h"
 
 namespace thimble::cli {
@@ -27,6 +28,7 @@ constexpr char kFooter[] = R"(Examples:
   thimble template chat_template.jinja conversation.json
   thimble template model.thimble conversation.json --now 2026-11-28T10:30:00
   thimble template model.thimble --jsonl < cases.jsonl
+  thimble template model.thimble --show answer
 
 CASE is a list of messages, or an object with the members messages, tools, documents, add_generation_prompt (true
 where it is missing) and variables, an object with whatever else the template asks for. With --jsonl one case a line
@@ -164,7 +166,21 @@ Json Parse(const std::string& text, const std::string& from) {
   }
 }
 
+// How answers are read, for people.
+std::string AnswerOf(const Loaded& loaded) {
+  Json variables = Json::Object();
+  for (const auto& [name, text] : loaded.pieces) variables[name] = text;
+  const chat::DerivedAnswer derived = chat::DeriveAnswer(loaded.program, variables);
+  const std::string text = chat::AnswerText(chat::VerifyAnswerFormat(derived.bytes.data(), derived.bytes.size()).value());
+  return text + (derived.calls ? "" : "no calls    " + derived.why + "\n");
+}
+
 int Run(const Arguments& arguments) {
+  if (arguments.show == "answer") {
+    if (arguments.jsonl || !arguments.test_case.empty()) throw Error(kInvalidArgument, "--show answer is of the template alone: give no CASE");
+    Print(AnswerOf(Load(arguments.source)));
+    return 0;
+  }
   if (arguments.jsonl != arguments.test_case.empty()) throw Error(kInvalidArgument, "give either a CASE or --jsonl");
   ClockOf(arguments.now);
   const Loaded loaded = Load(arguments.source);
@@ -193,10 +209,10 @@ Command AddTemplate(CLI::App* program) {
   app->add_option("SOURCE", a->source, "A .thimble file with a chat template, or a file with Jinja text")->required()->type_name("");
   app->add_option("CASE", a->test_case, "A JSON file: messages, or an object with messages, tools, ...; - is standard input")->type_name("");
   app->add_flag("--jsonl", a->jsonl, "A case a line from standard input, a line out for each");
-  app->add_option("--show", a->show, "text, or data: the text with what people wrote in < >")
+  app->add_option("--show", a->show, "text; data: the text with what people wrote in < >; or answer: how a model's answers are read")
       ->type_name("WHAT")
       ->default_str("text")
-      ->check(CLI::IsMember({"text", "data"}));
+      ->check(CLI::IsMember({"text", "data", "answer"}));
   app->add_option("--now", a->now, "The clock that the template sees: 2026-11-28T10:30:00")->type_name("TIME");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};
