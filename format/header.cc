@@ -9,12 +9,37 @@
 #include "format/schema/thimble_generated.h"
 #include "format/validate.h"
 #include "runtime/core/checked.h"
+#include "runtime/template/program.h"
 
 namespace thimble {
 namespace {
 
 std::string_view View(const flatbuffers::String* s) {
   return s == nullptr ? std::string_view{} : std::string_view{s->data(), s->size()};
+}
+
+ChatFormatView DecodeChatFormat(const fb::Header& header, uint32_t i) {
+  const fb::ChatFormat& format = *header.chat_formats()->Get(i);
+  ChatFormatView view;
+  view.name = View(format.name());
+  view.text = View(format.text());
+  if (const auto* program = format.program()) view.program = program->data(), view.program_bytes = program->size();
+  if (const auto* answer = format.answer()) view.answer = answer->data(), view.answer_bytes = answer->size();
+  return view;
+}
+
+// Few, so that verifying them costs little even if all share the bytes of one.
+Status CheckChatFormats(const fb::Header& header) {
+  const uint32_t count = CountOf(header.chat_formats());
+  if (count > kMaxChatFormats) {
+    return Status::Error(Code::kInvalidModel, "too many").At("header").Field("chat_formats").Got(count).Wanted(kMaxChatFormats);
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    const ChatFormatView format = DecodeChatFormat(header, i);
+    const Result<chat::Program> program = chat::VerifyProgram(format.program, format.program_bytes);
+    if (!program.ok()) return Status(program.status()).At("chat_format", i);
+  }
+  return Status::Ok();
 }
 
 // Names of features that a file may require and this build has.
@@ -131,6 +156,7 @@ Result<Header> Header::Parse(const void* bytes, size_t size, uint64_t file_bytes
   h.bytes_ = bytes;
   h.size_ = size;
   THIMBLE_RETURN_IF_ERROR(CheckLayers(*root));
+  THIMBLE_RETURN_IF_ERROR(CheckChatFormats(*root));
   THIMBLE_RETURN_IF_ERROR(DecodePart(*root, 0, &h.model_));
   THIMBLE_RETURN_IF_ERROR(CheckSegments(*root, kPrefixBytes + size, file_bytes));
   THIMBLE_RETURN_IF_ERROR(ValidateModel(*root));
@@ -180,7 +206,8 @@ uint32_t Header::tensors() const { return CountOf(fb_->tensors()); }
 uint32_t Header::segments() const { return CountOf(fb_->segments()); }
 std::string_view Header::name() const { return View(fb_->name()); }
 std::string_view Header::family() const { return View(fb_->family()); }
-std::string_view Header::chat_template() const { return View(fb_->chat_template()); }
+uint32_t Header::chat_formats() const { return CountOf(fb_->chat_formats()); }
+ChatFormatView Header::chat_format(uint32_t i) const { return DecodeChatFormat(*fb_, i); }
 std::string_view Header::tensor_name(uint32_t i) const { return View(fb_->tensors()->Get(i)->name()); }
 uint32_t Header::metadata() const { return CountOf(fb_->metadata()); }
 std::string_view Header::metadata_key(uint32_t i) const { return View(fb_->metadata()->Get(i)->key()); }

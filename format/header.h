@@ -17,6 +17,15 @@ namespace fb {
 struct Header;
 }
 
+// A chat template of the file: views into the header's bytes. The texts end with a zero byte.
+struct ChatFormatView {
+  std::string_view name, text;
+  const uint8_t* program = nullptr;  // verified
+  size_t program_bytes = 0;
+  const uint8_t* answer = nullptr;   // null: none
+  size_t answer_bytes = 0;
+};
+
 // Caps that keep all later arithmetic far from overflow and hostile files cheap. Well above any real model.
 inline constexpr uint32_t kMaxParts = 8;
 inline constexpr uint32_t kMaxLayers = 1024;
@@ -33,6 +42,7 @@ inline constexpr uint32_t kMaxHeadWidth = 1024;          // d
 inline constexpr uint32_t kMaxVocabulary = 1u << 22;     // V
 inline constexpr uint32_t kMaxPositions = 1u << 24;
 inline constexpr uint32_t kMaxImageSide = 1u << 12;
+inline constexpr uint32_t kMaxChatFormats = 16;
 
 class Header {
  public:
@@ -56,7 +66,9 @@ class Header {
   // Strings live in the header's bytes; absent ones are empty.
   std::string_view name() const;
   std::string_view family() const;
-  std::string_view chat_template() const;
+  // The first is the one that is used where none is named.
+  uint32_t chat_formats() const;
+  ChatFormatView chat_format(uint32_t i) const;
   std::string_view tensor_name(uint32_t i) const;
   uint32_t metadata() const;
   std::string_view metadata_key(uint32_t i) const;

@@ -40,10 +40,17 @@ struct LayerSpec {
   FfnSpec& ffn() { return const_cast<FfnSpec&>(std::as_const(*this).ffn()); }
 };
 
+// A chat template, and what was made of it.
+struct ChatFormat {
+  std::string name, text;        // Jinja
+  std::vector<uint8_t> program;  // runtime/template/program.h
+  std::vector<uint8_t> answer;   // how what the model says is read; empty: not known
+};
+
 struct ModelDescription {
   std::string name;
   std::string family;
-  std::string chat_template;
+  std::vector<ChatFormat> chat_formats;  // the first is the one that is used where none is named
   ModelSpec spec;  // of the first part; what says where its layers and the tokenizer lie is filled by the writer
   std::vector<ModelSpec> more_parts;  // their layers lie in `layers` behind the first part's
   std::vector<LayerSpec> layers;

@@ -143,7 +143,14 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
     metadata.push_back(fb::CreateMetadata(b, key_text, value_text));
   }
   const auto name = b.CreateString(d.name), family = b.CreateString(d.family);
-  const auto chat_template = b.CreateString(d.chat_template);
+  std::vector<Offset<fb::ChatFormat>> chat_formats;
+  for (const ChatFormat& format : d.chat_formats) {
+    const auto answer = b.CreateVector(format.answer);
+    const auto program = b.CreateVector(format.program);
+    const auto text = b.CreateString(format.text);
+    const auto format_name = b.CreateString(format.name);
+    chat_formats.push_back(fb::CreateChatFormat(b, format_name, text, program, answer));
+  }
   const auto part_vector = b.CreateVector(parts);
   const auto layer_vector = b.CreateVectorOfStructs(layers);
   const auto block_vector = b.CreateVector(blocks);
@@ -153,6 +160,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   const auto short_conv_vector = b.CreateVector(mixers.short_convs);
   // Kinds that came later leave no trace in files that have none, so that these stay as they were, to the byte.
   const auto state_space_vector = mixers.state_spaces.empty() ? 0 : b.CreateVector(mixers.state_spaces);
+  const auto chat_format_vector = chat_formats.empty() ? 0 : b.CreateVector(chat_formats);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
@@ -173,7 +181,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   h.add_segments(segment_vector);
   h.add_required_features(feature_vector);
   h.add_tokenizer_segment(d.spec.tokenizer_segment);
-  h.add_chat_template(chat_template);
+  h.add_chat_formats(chat_format_vector);
   h.add_metadata(metadata_vector);
   fb::FinishHeaderBuffer(b, h.Finish());
 }

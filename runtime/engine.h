@@ -128,8 +128,6 @@ struct thimble_model {
   const thimble_model* opened = nullptr;                  // of an engine's: the one that it was made from
   uint32_t part = 0;                                      // of the file; of an engine's: the one that it runs
   mutable std::atomic<uint32_t> engines = 0;              // made from it and not closed; engines change nothing else
-
-  std::string_view chat_template() const { return file->header().chat_template(); }
 };
 
 // Every slot is such a session.

@@ -228,7 +228,12 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
     b.text_bytes = text_workspace_bytes;
     if (m.decoder) {
       b.chat_text = arena_.Take<char>("chat.text", options_.max_text_bytes);
-      b.chat_ids = arena_.Take<int32_t>("chat.ids", uint64_t{2} * options_.context_tokens);
+      b.chat_data = arena_.Take<uint8_t>("chat.data", options_.max_text_bytes);
+      b.chat_ids = arena_.Take<int32_t>("chat.ids", options_.context_tokens);
+      // What a template computes with: some 16 bytes for one of a conversation, tools above all.
+      const uint64_t values = uint64_t{16} * options_.max_text_bytes + (64u << 10);
+      b.chat_values_bytes = static_cast<size_t>(values);
+      b.chat_values = static_cast<uint8_t*>(arena_.TakeBytes("chat.values", values, 1, -1));
     }
     arena_.EndScratch();
   }

@@ -35,11 +35,14 @@ struct Buffers {
   uint8_t* repack = nullptr;
   // image input
   float* patches = nullptr;                // [patches, channels * patch * patch]
-  // text: encoding one of max_text_bytes; a conversation of that many bytes, and ids for it and for one of its messages
+  // text: encoding one of max_text_bytes; a conversation of that many bytes, and its ids
   void* text = nullptr;
   size_t text_bytes = 0;
+  uint8_t* chat_values = nullptr;          // [chat_values_bytes], for rendering it
+  size_t chat_values_bytes = 0;
   char* chat_text = nullptr;               // [max_text_bytes]
-  int32_t* chat_ids = nullptr;             // [2, context_tokens]
+  uint8_t* chat_data = nullptr;            // [max_text_bytes]
+  int32_t* chat_ids = nullptr;             // [context_tokens]
 };
 
 struct Network {

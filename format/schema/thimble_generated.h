@@ -63,6 +63,9 @@ struct OutputBuilder;
 struct Part;
 struct PartBuilder;
 
+struct ChatFormat;
+struct ChatFormatBuilder;
+
 struct Metadata;
 struct MetadataBuilder;
 
@@ -1930,6 +1933,99 @@ inline ::flatbuffers::Offset<Part> CreatePart(
   return builder_.Finish();
 }
 
+struct ChatFormat FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef ChatFormatBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_NAME = 4,
+    VT_TEXT = 6,
+    VT_PROGRAM = 8,
+    VT_ANSWER = 10
+  };
+  const ::flatbuffers::String *name() const {
+    return GetPointer<const ::flatbuffers::String *>(VT_NAME);
+  }
+  const ::flatbuffers::String *text() const {
+    return GetPointer<const ::flatbuffers::String *>(VT_TEXT);
+  }
+  const ::flatbuffers::Vector<uint8_t> *program() const {
+    return GetPointer<const ::flatbuffers::Vector<uint8_t> *>(VT_PROGRAM);
+  }
+  const ::flatbuffers::Vector<uint8_t> *answer() const {
+    return GetPointer<const ::flatbuffers::Vector<uint8_t> *>(VT_ANSWER);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyOffset(verifier, VT_NAME) &&
+           verifier.VerifyString(name()) &&
+           VerifyOffset(verifier, VT_TEXT) &&
+           verifier.VerifyString(text()) &&
+           VerifyOffset(verifier, VT_PROGRAM) &&
+           verifier.VerifyVector(program()) &&
+           VerifyOffset(verifier, VT_ANSWER) &&
+           verifier.VerifyVector(answer()) &&
+           verifier.EndTable();
+  }
+};
+
+struct ChatFormatBuilder {
+  typedef ChatFormat Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_name(::flatbuffers::Offset<::flatbuffers::String> name) {
+    fbb_.AddOffset(ChatFormat::VT_NAME, name);
+  }
+  void add_text(::flatbuffers::Offset<::flatbuffers::String> text) {
+    fbb_.AddOffset(ChatFormat::VT_TEXT, text);
+  }
+  void add_program(::flatbuffers::Offset<::flatbuffers::Vector<uint8_t>> program) {
+    fbb_.AddOffset(ChatFormat::VT_PROGRAM, program);
+  }
+  void add_answer(::flatbuffers::Offset<::flatbuffers::Vector<uint8_t>> answer) {
+    fbb_.AddOffset(ChatFormat::VT_ANSWER, answer);
+  }
+  explicit ChatFormatBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<ChatFormat> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<ChatFormat>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<ChatFormat> CreateChatFormat(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    ::flatbuffers::Offset<::flatbuffers::String> name = 0,
+    ::flatbuffers::Offset<::flatbuffers::String> text = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<uint8_t>> program = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<uint8_t>> answer = 0) {
+  ChatFormatBuilder builder_(_fbb);
+  builder_.add_answer(answer);
+  builder_.add_program(program);
+  builder_.add_text(text);
+  builder_.add_name(name);
+  return builder_.Finish();
+}
+
+inline ::flatbuffers::Offset<ChatFormat> CreateChatFormatDirect(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    const char *name = nullptr,
+    const char *text = nullptr,
+    const std::vector<uint8_t> *program = nullptr,
+    const std::vector<uint8_t> *answer = nullptr) {
+  auto name__ = name ? _fbb.CreateString(name) : 0;
+  auto text__ = text ? _fbb.CreateString(text) : 0;
+  auto program__ = program ? _fbb.CreateVector<uint8_t>(*program) : 0;
+  auto answer__ = answer ? _fbb.CreateVector<uint8_t>(*answer) : 0;
+  return thimble::fb::CreateChatFormat(
+      _fbb,
+      name__,
+      text__,
+      program__,
+      answer__);
+}
+
 struct Metadata FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef MetadataBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -2010,11 +2106,11 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_SEGMENTS = 22,
     VT_REQUIRED_FEATURES = 24,
     VT_TOKENIZER_SEGMENT = 26,
-    VT_CHAT_TEMPLATE = 28,
     VT_METADATA = 30,
     VT_EXPERTS = 32,
     VT_SHORT_CONVS = 34,
-    VT_STATE_SPACES = 36
+    VT_STATE_SPACES = 36,
+    VT_CHAT_FORMATS = 38
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -2052,9 +2148,6 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t tokenizer_segment() const {
     return GetField<int32_t>(VT_TOKENIZER_SEGMENT, -1);
   }
-  const ::flatbuffers::String *chat_template() const {
-    return GetPointer<const ::flatbuffers::String *>(VT_CHAT_TEMPLATE);
-  }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>> *>(VT_METADATA);
   }
@@ -2066,6 +2159,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   }
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *>(VT_STATE_SPACES);
+  }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *>(VT_CHAT_FORMATS);
   }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
@@ -2097,8 +2193,6 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            verifier.VerifyVector(required_features()) &&
            verifier.VerifyVectorOfStrings(required_features()) &&
            VerifyField<int32_t>(verifier, VT_TOKENIZER_SEGMENT, 4) &&
-           VerifyOffset(verifier, VT_CHAT_TEMPLATE) &&
-           verifier.VerifyString(chat_template()) &&
            VerifyOffset(verifier, VT_METADATA) &&
            verifier.VerifyVector(metadata()) &&
            verifier.VerifyVectorOfTables(metadata()) &&
@@ -2111,6 +2205,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_STATE_SPACES) &&
            verifier.VerifyVector(state_spaces()) &&
            verifier.VerifyVectorOfTables(state_spaces()) &&
+           VerifyOffset(verifier, VT_CHAT_FORMATS) &&
+           verifier.VerifyVector(chat_formats()) &&
+           verifier.VerifyVectorOfTables(chat_formats()) &&
            verifier.EndTable();
   }
 };
@@ -2155,9 +2252,6 @@ struct HeaderBuilder {
   void add_tokenizer_segment(int32_t tokenizer_segment) {
     fbb_.AddElement<int32_t>(Header::VT_TOKENIZER_SEGMENT, tokenizer_segment, -1);
   }
-  void add_chat_template(::flatbuffers::Offset<::flatbuffers::String> chat_template) {
-    fbb_.AddOffset(Header::VT_CHAT_TEMPLATE, chat_template);
-  }
   void add_metadata(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata) {
     fbb_.AddOffset(Header::VT_METADATA, metadata);
   }
@@ -2169,6 +2263,9 @@ struct HeaderBuilder {
   }
   void add_state_spaces(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces) {
     fbb_.AddOffset(Header::VT_STATE_SPACES, state_spaces);
+  }
+  void add_chat_formats(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats) {
+    fbb_.AddOffset(Header::VT_CHAT_FORMATS, chat_formats);
   }
   explicit HeaderBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
@@ -2195,18 +2292,18 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::Vector<const thimble::fb::Segment *>> segments = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<::flatbuffers::String>>> required_features = 0,
     int32_t tokenizer_segment = -1,
-    ::flatbuffers::Offset<::flatbuffers::String> chat_template = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Metadata>>> metadata = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces = 0) {
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats = 0) {
   HeaderBuilder builder_(_fbb);
   builder_.add_content_id(content_id);
+  builder_.add_chat_formats(chat_formats);
   builder_.add_state_spaces(state_spaces);
   builder_.add_short_convs(short_convs);
   builder_.add_experts(experts);
   builder_.add_metadata(metadata);
-  builder_.add_chat_template(chat_template);
   builder_.add_tokenizer_segment(tokenizer_segment);
   builder_.add_required_features(required_features);
   builder_.add_segments(segments);
@@ -2235,11 +2332,11 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<thimble::fb::Segment> *segments = nullptr,
     const std::vector<::flatbuffers::Offset<::flatbuffers::String>> *required_features = nullptr,
     int32_t tokenizer_segment = -1,
-    const char *chat_template = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Metadata>> *metadata = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces = nullptr) {
+    const std::vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
   auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
@@ -2250,11 +2347,11 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto tensors__ = tensors ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Tensor>>(*tensors) : 0;
   auto segments__ = segments ? _fbb.CreateVectorOfStructs<thimble::fb::Segment>(*segments) : 0;
   auto required_features__ = required_features ? _fbb.CreateVector<::flatbuffers::Offset<::flatbuffers::String>>(*required_features) : 0;
-  auto chat_template__ = chat_template ? _fbb.CreateString(chat_template) : 0;
   auto metadata__ = metadata ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Metadata>>(*metadata) : 0;
   auto experts__ = experts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Experts>>(*experts) : 0;
   auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
   auto state_spaces__ = state_spaces ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::StateSpace>>(*state_spaces) : 0;
+  auto chat_formats__ = chat_formats ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ChatFormat>>(*chat_formats) : 0;
   return thimble::fb::CreateHeader(
       _fbb,
       name__,
@@ -2269,11 +2366,11 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       segments__,
       required_features__,
       tokenizer_segment,
-      chat_template__,
       metadata__,
       experts__,
       short_convs__,
-      state_spaces__);
+      state_spaces__,
+      chat_formats__);
 }
 
 inline const thimble::fb::Header *GetHeader(const void *buf) {

@@ -1,315 +1,378 @@
-// C API: conversations to ids and to text. What people write must never become a special token, while the template's own
-// markers must; and the ids must be those that a tokenizer gives for the whole text. So: the whole text in one call where
-// no message holds anything that could be taken for a special token, else piece by piece.
+// C API: conversations to text and to ids, by the programs of chat templates.
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "runtime/api/error.h"
 #include "runtime/api/handles.h"
 #include "runtime/api/text.h"
-#include "runtime/chat/chat.h"
+#include "runtime/template/conversation.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 using namespace thimble;
 
 namespace {
 
-Status OutOfMemory() {
-  return Status::Error(Code::kOutOfMemory, "no working memory for the conversation").Field("messages");
+using chat::Conversation;
+using chat::RenderedText;
+
+constexpr size_t kMostWorkspaceBytes = size_t{1} << 30;
+
+std::string_view Text(const char* text) { return text == nullptr ? std::string_view() : std::string_view(text); }
+
+chat::Message ToMessage(const thimble_chat_message& m) {
+  chat::Message out;
+  out.role = Text(m.role);
+  if (m.text != nullptr) out.text = {m.text, m.text_bytes};
+  out.parts = Text(m.parts);
+  out.reasoning = Text(m.reasoning);
+  out.name = Text(m.name);
+  out.tool_calls = Text(m.tool_calls);
+  out.tool_call_id = Text(m.tool_call_id);
+  out.more = Text(m.more);
+  return out;
+}
+
+using CallerMessages = StructArray<const thimble_chat_message>;
+
+Status ReadMessage(const thimble_chat_message& caller, thimble_chat_message* message) {
+  THIMBLE_RETURN_IF_ERROR(ReadStruct(&caller, {}, "messages", message));
+  if (message->role == nullptr) return NullArgument("role");
+  if (message->text == nullptr && message->text_bytes > 0) return NullArgument("text");
+  return Status::Ok();
+}
+
+// Of one that was checked.
+chat::Message MessageAt(const void* all, size_t i) {
+  thimble_chat_message message;
+  (void)ReadMessage((*static_cast<const CallerMessages*>(all))[i], &message);
+  return ToMessage(message);
+}
+
+Status ReadClock(const char* text, chat::Clock* clock) {
+  const Status refused = Status::Error(Code::kInvalidArgument, "must be a time such as 2026-11-28T10:30:00").Field("now");
+  constexpr std::string_view kForm = "0000-00-00T00:00:00";
+  const std::string_view now(text);
+  if (now.size() != kForm.size() && now.size() != 10) return refused;
+  int numbers[6] = {};
+  size_t part = 0;
+  for (size_t i = 0; i < now.size(); ++i) {
+    if (kForm[i] != '0') {
+      if (now[i] != kForm[i]) return refused;
+      ++part;
+    } else if (now[i] < '0' || now[i] > '9') {
+      return refused;
+    } else {
+      numbers[part] = numbers[part] * 10 + (now[i] - '0');
+    }
+  }
+  const auto [year, month, day, hour, minute, second] = numbers;
+  if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return refused;
+  *clock = {year, month, day, hour, minute, second};
+  return Status::Ok();
+}
+
+chat::Clock LocalTime() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local = {};
+  localtime_r(&now, &local);
+  return {local.tm_year + 1900, local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec};
 }
 
 std::string_view PieceOf(const TokenizerData& tokenizer, uint32_t id) {
   return id < tokenizer.piece_count ? tokenizer.Piece(id) : std::string_view();
 }
 
-// The special token that is `text`, or kNoToken. `control`: also one that is read only when asked for.
-uint32_t SpecialId(const TokenizerData& tokenizer, std::string_view text, bool control = true) {
-  const uint32_t found = tokenizer.FindSpecial(text, control);
-  return PieceOf(tokenizer, found) == text ? found : kNoToken;
-}
-
-struct Conversation {
+// A caller's conversation, checked. Stays where it is: the conversation points into it.
+struct Prepared {
+  CallerMessages messages;
+  Conversation conversation;
+  chat::Program program;
   const TokenizerData* tokenizer = nullptr;
-  ChatTemplate chat;
-  ChatPieces pieces;
-  uint32_t bos = kNoToken;  // written in front although the template does not say it
-  ChatMessages messages = {nullptr, 0};
 };
 
-Status EncodeText(const TokenizerData& tokenizer, const ChatWorkspace& w, std::string_view text, uint32_t flags, int32_t* ids,
-                  size_t capacity, size_t* count) {
-  if (w.encode == nullptr) return Tokenize(tokenizer, text, flags, ids, capacity, count);
-  const EncodeOptions options = {.add_bos = false, .parse_special = (flags & THIMBLE_PARSE_SPECIAL) != 0};
-  return Encode(tokenizer, text, options, w.encode, w.encode_bytes, ids, capacity, count);
+Status NoTemplate(const char* name) {
+  Status status = Status::Error(Code::kUnsupported, name == nullptr ? "the model file has no chat template; convert it again with --chat-template"
+                                                                    : "the model file has no chat template of this name");
+  if (name != nullptr) status.Detail(name, std::strlen(name));
+  return status.Field("chat_template");
 }
 
-// Runs of ordinary text between special tokens, tokenised one by one.
-struct RunEncoder {
-  const TokenizerData& tokenizer;
-  const ChatWorkspace& workspace;
-  char* run;            // room for the whole text
-  size_t run_bytes = 0;
-  int32_t* ids;         // null: nothing is written
-  size_t capacity;
-  size_t count = 0;
-  Status status;
-  // Markers that the tokenizer reads even in ordinary text (user-defined pieces): content is cut inside them.
-  std::string_view leaks[8] = {};
-  size_t leak_count = 0;
-
-  void PutId(uint32_t id) {
-    if (count < capacity) ids[count] = static_cast<int32_t>(id);
-    ++count;
-  }
-  // Counts on where there is no room.
-  void Encode(std::string_view text, uint32_t flags) {
-    if (!status.ok()) return;
-    size_t written = 0;
-    const size_t room = count < capacity ? capacity - count : 0;
-    status = EncodeText(tokenizer, workspace, text, flags, room > 0 ? ids + count : nullptr, room, &written);
-    if (status.code == Code::kBufferTooSmall) status = Status::Ok();
-    count += written;
-  }
-  void Flush() {
-    if (run_bytes > 0) Encode({run, run_bytes}, 0);
-    run_bytes = 0;
-  }
-  void Append(std::string_view text) {
-    std::memcpy(run + run_bytes, text.data(), text.size());
-    run_bytes += text.size();
-  }
-  void Content(std::string_view text) {
-    while (!text.empty()) {
-      size_t cut = text.size();
-      for (size_t i = 0; i < leak_count; ++i) {
-        const size_t at = text.find(leaks[i]);
-        if (at != std::string_view::npos && at + 1 < cut) cut = at + 1;
-      }
-      Append(text.substr(0, cut));
-      if (cut < text.size()) Flush();
-      text.remove_prefix(cut);
+Status FindProgram(const thimble_model* model, const thimble_conversation& c, chat::Program* program) {
+  const uint8_t* bytes = static_cast<const uint8_t*>(c.program);
+  size_t size = c.program_bytes;
+  if (bytes == nullptr) {
+    if (size > 0) return NullArgument("program");
+    if (model == nullptr) return NullArgument("model");
+    const Header& header = model->file->header();
+    const uint32_t count = header.chat_formats();
+    const std::string_view name = c.template_name != nullptr ? std::string_view(c.template_name) : c.tools != nullptr ? "tool_use" : "";
+    uint32_t i = 0;
+    while (i < count && header.chat_format(i).name != name) ++i;
+    if (i == count) {
+      if (count == 0 || c.template_name != nullptr) return NoTemplate(c.template_name);
+      i = 0;
     }
+    const ChatFormatView format = header.chat_format(i);
+    bytes = format.program;
+    size = format.program_bytes;
   }
-  static void Put(void* user, ChatPart part, std::string_view text) {
-    RunEncoder* self = static_cast<RunEncoder*>(user);
-    const uint32_t id = part == ChatPart::kMarker ? SpecialId(self->tokenizer, text) : kNoToken;
-    if (id != kNoToken) {
-      self->Flush();
-      self->PutId(id);
-    } else if (part == ChatPart::kContent) {
-      self->Content(text);
-    } else {
-      self->Append(text);
-    }
-  }
-  static void FindLeak(void* user, ChatPart, std::string_view text) {
-    RunEncoder* self = static_cast<RunEncoder*>(user);
-    if (self->leak_count < sizeof leaks / sizeof leaks[0] && SpecialId(self->tokenizer, text, false) != kNoToken)
-      self->leaks[self->leak_count++] = text;
-  }
-};
-
-void PutText(void* user, ChatPart, std::string_view part) { static_cast<TextSink*>(user)->Append(part); }
-
-// True when `text` cannot become a special token: the same ids with and without reading them, and no marker in it.
-struct PlainCheck {
-  std::string_view text;
-  bool found = false;
-  static void Put(void* user, ChatPart, std::string_view marker) {
-    PlainCheck* self = static_cast<PlainCheck*>(user);
-    if (self->text.find(marker) != std::string_view::npos) self->found = true;
-  }
-};
-bool IsPlain(const Conversation& c, std::string_view text, const ChatWorkspace& w) {
-  PlainCheck check{text};
-  ForEachMarker(c.chat, c.pieces, {&check, PlainCheck::Put});
-  if (check.found) return false;
-  size_t plain = 0, special = 0;
-  if (!EncodeText(*c.tokenizer, w, text, 0, w.ids, w.id_count, &plain).ok()) return false;
-  if (!EncodeText(*c.tokenizer, w, text, THIMBLE_PARSE_SPECIAL, w.ids + w.id_count, w.id_count, &special).ok()) return false;
-  return plain == special && std::memcmp(w.ids, w.ids + w.id_count, plain * sizeof(int32_t)) == 0;
-}
-
-Status Prepare(const thimble_model& model, const char* chat_template, Conversation* c) {
-  c->tokenizer = model.tokenizer;
-  if (c->tokenizer == nullptr) return NoTokenizer();
-  const std::string_view text = chat_template != nullptr ? std::string_view(chat_template) : model.chat_template();
-  THIMBLE_ASSIGN_OR_RETURN(c->chat, FindChatTemplate(text));
-  c->pieces = {PieceOf(*c->tokenizer, c->tokenizer->bos), PieceOf(*c->tokenizer, c->tokenizer->eos)};
-  if (c->tokenizer->Has(kTokenizerAddBos)) c->bos = c->tokenizer->bos;
+  THIMBLE_ASSIGN_OR_RETURN(*program, chat::VerifyProgram(bytes, size));
   return Status::Ok();
 }
 
-Status ReadRole(const char* role, ChatRole* out) {
-  const Status refused = Status::Error(Code::kInvalidArgument, "must be system, user or assistant").Field("role");
-  if (role == nullptr) return refused;
-  if (std::strcmp(role, "system") == 0) {
-    *out = ChatRole::kSystem;
-  } else if (std::strcmp(role, "user") == 0) {
-    *out = ChatRole::kUser;
-  } else if (std::strcmp(role, "assistant") == 0) {
-    *out = ChatRole::kAssistant;
-  } else {
-    return Status(refused).Detail(role, std::strlen(role));
-  }
-  return Status::Ok();
-}
-
-Status ReadMessage(const thimble_chat_message& caller, ChatMessage* out) {
-  thimble_chat_message message;
-  THIMBLE_RETURN_IF_ERROR(ReadStruct(&caller, {}, "messages", &message));
-  THIMBLE_RETURN_IF_ERROR(ReadRole(message.role, &out->role));
-  if (message.text == nullptr && message.text_bytes > 0) return NullArgument("text");
-  out->text = {message.text != nullptr ? message.text : "", message.text_bytes};
-  return Status::Ok();
-}
-
-using CallerMessages = StructArray<const thimble_chat_message>;
-
-// Of one that was checked.
-ChatMessage MessageAt(const void* all, size_t i) {
-  ChatMessage message;
-  (void)ReadMessage((*static_cast<const CallerMessages*>(all))[i], &message);
-  return message;
-}
-
-// A size that wraps is refused here, so that sums of them are safe.
-Status CheckMessages(const CallerMessages& messages) {
-  size_t total = 0;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    ChatMessage message;
-    Status status = ReadMessage(messages[i], &message);
+Status Prepare(const thimble_model* model, const thimble_conversation* caller, Prepared* out) {
+  if (caller == nullptr) return NullArgument("conversation");
+  thimble_conversation c;
+  THIMBLE_RETURN_IF_ERROR(ReadStruct(caller, {}, "conversation", &c));
+  const auto bad = [](const char* what, const char* field) {
+    return Status::Error(Code::kInvalidArgument, what).At("conversation").Field(field);
+  };
+  if (c.flags != 0) return bad("no such flag", "flags").Got(c.flags);
+  if (c.ending < THIMBLE_ENDING_ANSWER || c.ending > THIMBLE_ENDING_CONTINUE) return bad("no such ending", "ending").Got(c.ending);
+  if (c.thinking < THIMBLE_THINKING_UNSAID || c.thinking > THIMBLE_THINKING_OFF) return bad("no such choice", "thinking").Got(c.thinking);
+  if (c.json == nullptr && c.json_bytes > 0) return bad("null", "json");
+  if ((c.json_bytes > 0) == (c.message_count > 0)) return bad("either messages or json, and not nothing", "messages");
+  THIMBLE_ASSIGN_OR_RETURN(out->messages, CallerMessages::Of(c.messages, c.message_count, "messages"));
+  for (size_t i = 0; i < out->messages.size(); ++i) {
+    thimble_chat_message message;
+    Status status = ReadMessage(out->messages[i], &message);
     if (!status.ok()) return status.At("messages", static_cast<int64_t>(i));
-    if (message.text.size() > SIZE_MAX / 64 - total) return OutOfMemory();
-    total += message.text.size();
   }
-  return messages.size() < SIZE_MAX / 4096 ? Status::Ok() : OutOfMemory();
+  THIMBLE_RETURN_IF_ERROR(FindProgram(model, c, &out->program));
+  Conversation& conversation = out->conversation;
+  if (c.now != nullptr) THIMBLE_RETURN_IF_ERROR(ReadClock(c.now, &conversation.clock));
+  if (c.now == nullptr && chat::AsksForTime(out->program)) conversation.clock = LocalTime();
+  conversation.owner = &out->messages;
+  conversation.message = MessageAt;
+  conversation.count = out->messages.size();
+  if (c.json_bytes > 0) conversation.json = {c.json, c.json_bytes};
+  conversation.tools = Text(c.tools);
+  conversation.documents = Text(c.documents);
+  conversation.variables = Text(c.variables);
+  conversation.ending = static_cast<chat::Ending>(c.ending);
+  conversation.thinking = static_cast<chat::Thinking>(c.thinking);
+  if (model == nullptr || model->tokenizer == nullptr) return Status::Ok();
+  const TokenizerData& tokenizer = *model->tokenizer;
+  out->tokenizer = &tokenizer;
+  conversation.bos = PieceOf(tokenizer, tokenizer.bos);
+  conversation.eos = PieceOf(tokenizer, tokenizer.eos);
+  conversation.unk = PieceOf(tokenizer, tokenizer.unk);
+  conversation.pad = PieceOf(tokenizer, tokenizer.pad);
+  return Status::Ok();
 }
 
-size_t TextBytes(const Conversation& c) {
-  TextSink measure{nullptr, 0};
-  RenderChat(c.chat, c.pieces, c.messages, {&measure, PutText});
-  return measure.bytes;
+// Behind what is there, on one line, as much as there is room for, cut between characters.
+void CopyWords(std::string_view text, size_t before, ChatWords* words) {
+  const size_t room = sizeof words->text - 1 - before;
+  size_t size = text.size() < room ? text.size() : room;
+  while (size < text.size() && size > 0 && (static_cast<uint8_t>(text[size]) & 0xc0) == 0x80) --size;
+  for (size_t i = 0; i < size; ++i) words->text[before + i] = static_cast<uint8_t>(text[i]) < 0x20 || text[i] == 0x7f ? ' ' : text[i];
+  words->text[before + size] = 0;
 }
 
-Status EncodeConversation(const Conversation& c, const ChatWorkspace& w, int32_t* ids, size_t capacity, size_t* count) {
-  const size_t bytes = TextBytes(c);
-  if (bytes > w.text_bytes) {
-    return Status::Error(Code::kTextTooLong, "the conversation is longer than planned; raise max_text_bytes").Field("messages")
-        .Got(bytes).Wanted(w.text_bytes);
+Status ToStatus(const chat::RenderError& error, size_t workspace_bytes, ChatWords* words) {
+  using Kind = chat::RenderError::Kind;
+  if (error.kind == Kind::kNone) return Status::Ok();
+  size_t before = 0;
+  if (error.kind == Kind::kRuntime || error.kind == Kind::kSteps) {
+    before = static_cast<size_t>(std::snprintf(words->text, sizeof words->text, "line %u of the chat template: ", unsigned{error.line}));
   }
-  bool plain = true;
-  for (size_t i = 0; i < c.messages.size() && plain; ++i) plain = IsPlain(c, c.messages[i].text, w);
-  RunEncoder encoder{.tokenizer = *c.tokenizer, .workspace = w, .run = w.text, .ids = ids, .capacity = capacity, .status = {}};
-  // The begin of the text is put in by its id; what the tokenizer would add by itself is left out.
-  TextSink whole{w.text, bytes};
-  RenderChat(c.chat, c.pieces, c.messages, {&whole, PutText});
-  std::string_view rendered(w.text, bytes);
-  const bool says_bos = !c.pieces.bos.empty() && rendered.starts_with(c.pieces.bos);
-  if (!says_bos && c.bos != kNoToken) encoder.PutId(c.bos);
-  if (plain) {
-    if (says_bos) {
-      encoder.PutId(c.tokenizer->bos);
-      rendered.remove_prefix(c.pieces.bos.size());
+  CopyWords(error.what, before, words);
+  Status status = Status::Error(Code::kInvalidArgument, words->text);
+  if (error.kind == Kind::kRaised) status.code = Code::kTemplateRaised;
+  if (error.kind == Kind::kRuntime) status.code = Code::kTemplateFailed;
+  if (error.kind == Kind::kSteps) status.code = Code::kTemplateBudget;
+  if (error.kind == Kind::kMemory) {
+    status = Status::Error(Code::kTextTooLong, "the working memory for the conversation is too small; plan more by max_text_bytes")
+                 .Field("workspace").Got(workspace_bytes);
+  }
+  return status;
+}
+
+Status Render(const Prepared& p, void* memory, size_t bytes, RenderedText* out, ChatWords* words, size_t* most = nullptr) {
+  chat::Workspace workspace(memory, bytes);
+  const chat::RenderError error = chat::RenderConversation(p.program, p.conversation, workspace, out);
+  if (most != nullptr) *most = workspace.most();
+  return ToStatus(error, bytes, words);
+}
+
+EncodeOptions ToEncode(const Prepared& p, const uint8_t* data) {
+  EncodeOptions options;
+  options.add_bos = false;
+  options.parse_special = true;
+  options.data = data;
+  options.own = {p.program.pool, p.program.pool_bytes};
+  return options;
+}
+
+Status TooLong(size_t bytes, size_t room) {
+  return Status::Error(Code::kTextTooLong, "the conversation is longer than planned; raise max_text_bytes").Field("conversation")
+      .Got(bytes).Wanted(room);
+}
+
+Status Tokenize(const Prepared& p, const ChatWorkspace& w, int32_t* ids, size_t capacity, size_t* count, ChatWords* words) {
+  RenderedText text{w.text, w.data, w.text_bytes};
+  THIMBLE_RETURN_IF_ERROR(Render(p, w.values, w.values_bytes, &text, words));
+  if (!text.fits()) return TooLong(text.bytes, w.text_bytes);
+  return Encode(*p.tokenizer, {text.text, text.bytes}, ToEncode(p, text.data), w.encode, w.encode_bytes, ids, capacity, count);
+}
+
+// The parts of a caller's block for a text of so many bytes: the text, its marks, and what is left for values, and then for
+// encoding.
+ChatWorkspace Split(void* memory, size_t bytes, size_t text_bytes) {
+  ChatWorkspace w = {};
+  chat::Workspace workspace(memory, bytes);
+  w.text = workspace.Take<char>(text_bytes);
+  w.data = workspace.Take<uint8_t>(text_bytes);
+  if (w.text == nullptr || w.data == nullptr) return {};
+  w.text_bytes = text_bytes;
+  w.values = w.encode = workspace.place();
+  w.values_bytes = w.encode_bytes = workspace.left();
+  return w;
+}
+
+Status TokenizeIn(const Prepared& p, void* memory, size_t bytes, int32_t* ids, size_t capacity, size_t* count, ChatWords* words) {
+  RenderedText measured;
+  THIMBLE_RETURN_IF_ERROR(Render(p, memory, bytes, &measured, words));
+  const ChatWorkspace w = Split(memory, bytes, measured.bytes);
+  if (w.text == nullptr) return TooLong(measured.bytes, bytes);
+  return Tokenize(p, w, ids, capacity, count, words);
+}
+
+// What TokenizeIn takes, the other calls less.
+Status Measure(const Prepared& p, void* memory, size_t bytes, size_t* need, ChatWords* words) {
+  RenderedText text;
+  size_t values = 0;
+  THIMBLE_RETURN_IF_ERROR(Render(p, memory, bytes, &text, words, &values));
+  const ChatWorkspace w = Split(memory, bytes, text.bytes);
+  if (w.text == nullptr) return TooLong(text.bytes, bytes);
+  RenderedText again{w.text, w.data, w.text_bytes};
+  THIMBLE_RETURN_IF_ERROR(Render(p, w.values, w.values_bytes, &again, words));
+  if (!again.fits()) return TooLong(again.bytes, bytes);
+  const size_t encode = EncodeWorkspaceBytes(*p.tokenizer, EncodedTextBytes(*p.tokenizer, {again.text, again.bytes}, ToEncode(p, again.data)));
+  *need = 2 * text.bytes + (values > encode ? values : encode) + 64;
+  return Status::Ok();
+}
+
+// The special token behind an answer: what the template writes there, at the end of a conversation or, where that is nothing, in front
+// of the next turn. -1: none.
+int32_t EndOfTurn(const Prepared& p, const ChatWorkspace& w) {
+  for (const bool last : {true, false}) {
+    RenderedText text{w.text, nullptr, w.text_bytes};
+    chat::Workspace workspace(w.values, w.values_bytes);
+    std::string_view rest = chat::BehindAnswer(p.program, p.conversation, last, workspace, &text);
+    for (; !rest.empty(); rest.remove_prefix(1)) {
+      const uint32_t id = p.tokenizer->FindSpecial(rest, true);
+      if (id != kNoToken && p.tokenizer->Piece(id).find_first_not_of(" \n\t") != std::string_view::npos) return static_cast<int32_t>(id);
     }
-    encoder.Encode(rendered, THIMBLE_PARSE_SPECIAL);
-  } else {
-    ForEachMarker(c.chat, c.pieces, {&encoder, RunEncoder::FindLeak});
-    RenderChat(c.chat, c.pieces, c.messages, {&encoder, RunEncoder::Put});
-    encoder.Flush();
   }
-  THIMBLE_RETURN_IF_ERROR(encoder.status);
-  *count = encoder.count;
-  if (encoder.count <= capacity) return Status::Ok();
-  return Status::Error(Code::kBufferTooSmall, "the conversation has more ids than there is room for").Field("ids")
-      .Got(capacity).Wanted(encoder.count);
+  return -1;
 }
 
-// In memory of malloc's.
-Status EncodeAnywhere(const Conversation& c, int32_t* ids, size_t capacity, size_t* count) {
-  const size_t bytes = TextBytes(c), message_ids = 8 * bytes + 64;
-  const Scratch<char> text(bytes);
-  const Scratch<int32_t> scratch(2 * message_ids);
-  if (text.data == nullptr || scratch.data == nullptr) return OutOfMemory();
-  return EncodeConversation(c, {text.data, bytes, scratch.data, message_ids, nullptr, 0}, ids, capacity, count);
-}
-
-// use(conversation) with everything checked.
+// use(memory, bytes) in a block of malloc's that is doubled until it suffices.
 template <typename Use>
-Status WithConversation(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
-                        size_t message_count, const Use& use) {
-  Conversation c;
-  THIMBLE_RETURN_IF_ERROR(Prepare(model, chat_template, &c));
-  THIMBLE_ASSIGN_OR_RETURN(const CallerMessages all, CallerMessages::Of(messages, message_count, "messages"));
-  THIMBLE_RETURN_IF_ERROR(CheckMessages(all));
-  c.messages = ChatMessages(&all, all.size(), MessageAt);
-  THIMBLE_RETURN_IF_ERROR(CheckConversation(c.chat, c.messages));
-  return use(c);
+Status WithMemory(const Use& use) {
+  for (size_t bytes = size_t{1} << 18;; bytes *= 2) {
+    const Scratch<uint64_t> scratch(bytes / sizeof(uint64_t));
+    if (scratch.data == nullptr) return Status::Error(Code::kOutOfMemory, "no working memory for the conversation").Field("workspace").Wanted(bytes);
+    const Status status = use(scratch.data, bytes);
+    if (status.code != Code::kTextTooLong || bytes >= kMostWorkspaceBytes) return status;
+  }
 }
 
-// -1 where it is no single token.
-int32_t EndOfTurnId(const Conversation& c) {
-  const uint32_t id = SpecialId(*c.tokenizer, EndOfTurn(c.chat, c.pieces));
-  return id == kNoToken ? -1 : static_cast<int32_t>(id);
+// The same in the caller's memory where there is some.
+template <typename Use>
+Status WithMemory(void* workspace, size_t bytes, const Use& use) {
+  return workspace != nullptr ? use(workspace, bytes) : WithMemory(use);
 }
 
-Status FindTemplate(const thimble_model& model, const char* chat_template, thimble_chat_info* info) {
-  Conversation c;
-  THIMBLE_RETURN_IF_ERROR(CheckSize(info, "info"));
-  THIMBLE_RETURN_IF_ERROR(Prepare(model, chat_template, &c));
-  thimble_chat_info ours = {};
-  ours.name = c.chat.name;
-  ours.end_of_turn = EndOfTurnId(c);
-  ours.has_system_role = c.chat.system_role ? 1 : 0;
-  ours.alternates = Alternates(c.chat) ? 1 : 0;
-  WriteStruct(ours, info);
+Status GetTemplate(const thimble_model& model, uint32_t index, thimble_chat_template* out) {
+  THIMBLE_RETURN_IF_ERROR(CheckSize(out, "out"));
+  const Header& header = model.file->header();
+  thimble_chat_template ours = {};
+  ours.count = header.chat_formats();
+  ours.name = ours.text = "";
+  if (index >= ours.count && index > 0) return Status::Error(Code::kOutOfRange, "the file has fewer chat templates").Field("index").Got(index).Wanted(ours.count);
+  if (index < ours.count) {
+    const ChatFormatView format = header.chat_format(index);
+    if (!format.name.empty()) ours.name = format.name.data();
+    if (!format.text.empty()) ours.text = format.text.data();
+    ours.program = format.program;
+    ours.program_bytes = format.program_bytes;
+    ours.answer = format.answer_bytes > 0 ? format.answer : nullptr;
+    ours.answer_bytes = format.answer_bytes;
+  }
+  WriteStruct(ours, out);
   return Status::Ok();
 }
 
 }  // namespace
 
-Status thimble::TokenizeChat(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
-                             size_t message_count, const ChatWorkspace& workspace, int32_t* ids, size_t capacity, size_t* count,
-                             int32_t* end_of_turn) {
-  const auto encode = [&](const Conversation& c) {
-    *end_of_turn = EndOfTurnId(c);
-    return EncodeConversation(c, workspace, ids, capacity, count);
-  };
-  return WithConversation(model, chat_template, messages, message_count, encode);
+Status thimble::TokenizeChat(const thimble_model& model, const thimble_conversation* conversation, const ChatWorkspace& workspace,
+                             int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn, ChatWords* words) {
+  Prepared prepared;
+  THIMBLE_RETURN_IF_ERROR(Prepare(&model, conversation, &prepared));
+  *end_of_turn = EndOfTurn(prepared, workspace);
+  return Tokenize(prepared, workspace, ids, capacity, count, words);
 }
 
 extern "C" {
 
-const char* thimble_chat_templates(void) { return ChatTemplateNames(); }
-
-enum thimble_code thimble_chat_find(const thimble_model* model, const char* chat_template, thimble_chat_info* info,
-                                    thimble_error* error) {
+enum thimble_code thimble_chat_get_template(const thimble_model* model, uint32_t index, thimble_chat_template* out,
+                                            thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(FindTemplate(*model, chat_template, info), error);
+  return Return(GetTemplate(*model, index, out), error);
 }
 
-enum thimble_code thimble_chat_tokenize(const thimble_model* model, const char* chat_template,
-                                        const thimble_chat_message* messages, size_t message_count, int32_t* ids,
-                                        size_t capacity, size_t* count, thimble_error* error) {
+enum thimble_code thimble_chat_workspace(const thimble_model* model, const thimble_conversation* conversation, size_t* bytes,
+                                         thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  if (bytes == nullptr) return Return(NullArgument("bytes"), error);
+  Prepared p;
+  ChatWords words;
+  Status status = Prepare(model, conversation, &p);
+  if (status.ok() && p.tokenizer == nullptr) status = NoTokenizer();
+  if (status.ok()) status = WithMemory([&](void* memory, size_t size) { return Measure(p, memory, size, bytes, &words); });
+  return Return(status, error);
+}
+
+enum thimble_code thimble_chat_render(const thimble_model* model, const thimble_conversation* conversation, void* workspace,
+                                      size_t workspace_bytes, char* text, uint8_t* data, size_t capacity, size_t* text_bytes,
+                                      thimble_error* error) {
+  if (text == nullptr && capacity > 0) return Return(NullArgument("text"), error);
+  if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
+  *text_bytes = 0;
+  Prepared p;
+  ChatWords words;
+  RenderedText out{text, data, capacity};
+  Status status = Prepare(model, conversation, &p);
+  if (status.ok()) {
+    status = WithMemory(workspace, workspace_bytes, [&](void* memory, size_t bytes) { return Render(p, memory, bytes, &out, &words); });
+  }
+  if (status.ok()) *text_bytes = out.bytes;
+  if (status.ok() && !out.fits()) {
+    status = Status::Error(Code::kBufferTooSmall, "the conversation is longer than there is room for").Field("capacity")
+                 .Got(capacity).Wanted(out.bytes);
+  }
+  return Return(status, error);
+}
+
+enum thimble_code thimble_chat_tokenize(const thimble_model* model, const thimble_conversation* conversation, void* workspace,
+                                        size_t workspace_bytes, int32_t* ids, size_t capacity, size_t* count, thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
   if (ids == nullptr && capacity > 0) return Return(NullArgument("ids"), error);
   if (count == nullptr) return Return(NullArgument("count"), error);
-  const auto encode = [&](const Conversation& c) { return EncodeAnywhere(c, ids, capacity, count); };
-  return Return(WithConversation(*model, chat_template, messages, message_count, encode), error);
-}
-
-enum thimble_code thimble_chat_render(const thimble_model* model, const char* chat_template,
-                                      const thimble_chat_message* messages, size_t message_count, char* text,
-                                      size_t capacity, size_t* text_bytes, thimble_error* error) {
-  if (model == nullptr) return Return(NullArgument("model"), error);
-  if (text == nullptr && capacity > 0) return Return(NullArgument("text"), error);
-  if (text_bytes == nullptr) return Return(NullArgument("text_bytes"), error);
-  const auto render = [&](const Conversation& c) {
-    TextSink sink{text, capacity};
-    RenderChat(c.chat, c.pieces, c.messages, {&sink, PutText});
-    *text_bytes = sink.bytes;
-    return sink.Fits("the conversation is longer than there is room for");
-  };
-  return Return(WithConversation(*model, chat_template, messages, message_count, render), error);
+  *count = 0;
+  Prepared p;
+  ChatWords words;
+  Status status = Prepare(model, conversation, &p);
+  if (status.ok() && p.tokenizer == nullptr) status = NoTokenizer();
+  if (status.ok()) {
+    status = WithMemory(workspace, workspace_bytes,
+                        [&](void* memory, size_t bytes) { return TokenizeIn(p, memory, bytes, ids, capacity, count, &words); });
+  }
+  return Return(status, error);
 }
 
 }  // extern "C"

@@ -24,8 +24,8 @@ Status CheckInput(const thimble_generation& g) {
   if (g.stop_ids == nullptr && g.stop_id_count > 0) return BadField("null", "stop_ids");
   if (g.stop_strings == nullptr && g.stop_string_count > 0) return BadField("null", "stop_strings");
   if (g.flags >= THIMBLE_IGNORE_ENDS * 2) return BadField("no such flag", "flags").Got(g.flags);
-  const int inputs = (g.text_bytes > 0) + (g.id_count > 0) + (g.message_count > 0);
-  return inputs <= 1 ? Status::Ok() : BadField("only one of text, ids and messages", "text");
+  const int inputs = (g.text_bytes > 0) + (g.id_count > 0) + (g.conversation != nullptr);
+  return inputs <= 1 ? Status::Ok() : BadField("only one of text, ids and conversation", "text");
 }
 
 Status ContextFull(const char* field, size_t count, size_t room) {
@@ -36,28 +36,30 @@ Status ContextFull(const char* field, size_t count, size_t room) {
 Progress ProgressOf(const thimble_generation& g) { return {g.prompt_progress, g.prompt_progress_user}; }
 
 // The context becomes the conversation; what it has in common with it stays. *kept: so many tokens.
-Status TokenizeMessages(thimble_session* session, const thimble_generation& g, size_t* count, size_t* kept, int32_t* end_of_turn) {
+Status TokenizeConversation(thimble_session* session, const thimble_generation& g, size_t* count, size_t* kept, int32_t* end_of_turn,
+                            ChatWords* words) {
   if (session->tokenizer() == nullptr) return NoTokenizer();
   const Network& network = session->engine().network();
   const Buffers& b = network.buffers;
   const size_t capacity = session->capacity();
-  const ChatWorkspace workspace = {b.chat_text, network.options.max_text_bytes, b.chat_ids, capacity, b.text, b.text_bytes};
+  const ChatWorkspace workspace = {b.chat_values, b.chat_values_bytes, b.chat_text, b.chat_data, network.options.max_text_bytes, b.text,
+                                   b.text_bytes};
   const TurnHolder turn(session->engine().turns());  // the working memory is every session's
-  const Status status = TokenizeChat(EngineOf(*session).model, g.chat_template, g.messages, g.message_count, workspace,
-                                     b.chat_ids, capacity, count, end_of_turn);
-  if (status.code == Code::kBufferTooSmall) return ContextFull("messages", *count, capacity);
+  const Status status = TokenizeChat(EngineOf(*session).model, g.conversation, workspace, b.chat_ids, capacity, count, end_of_turn, words);
+  if (status.code == Code::kBufferTooSmall) return ContextFull("conversation", *count, capacity);
   THIMBLE_RETURN_IF_ERROR(status);
+  if (*count == 0) return BadField("the chat template makes nothing of it", "conversation");
   Result<size_t> common = session->Common(b.chat_ids, *count);
-  if (!common.ok()) return Status(common.status()).At("generation").Field("messages");
+  if (!common.ok()) return Status(common.status()).At("generation").Field("conversation");
   *kept = common.value();
   // Behind what rewinding looks at.
   std::copy(b.chat_ids + *kept, b.chat_ids + *count, session->ids() + *kept);
   return Status::Ok();
 }
 
-Status ReadMessages(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn) {
+Status ReadConversation(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn, ChatWords* words) {
   size_t all = 0, kept = 0;
-  THIMBLE_RETURN_IF_ERROR(TokenizeMessages(session, g, &all, &kept, end_of_turn));
+  THIMBLE_RETURN_IF_ERROR(TokenizeConversation(session, g, &all, &kept, end_of_turn, words));
   THIMBLE_RETURN_IF_ERROR(session->RewindAndForget(kept));
   *count = all - kept;
   return session->Prefill(session->ids() + kept, *count, ProgressOf(g));
@@ -76,8 +78,8 @@ Status ReadText(thimble_session* session, const thimble_generation& g, size_t* c
   return *count == 0 ? Status::Ok() : session->Prefill(ids, *count, ProgressOf(g));
 }
 
-Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn) {
-  if (g.message_count > 0) return ReadMessages(session, g, count, end_of_turn);
+Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn, ChatWords* words) {
+  if (g.conversation != nullptr) return ReadConversation(session, g, count, end_of_turn, words);
   if (g.id_count == 0) return ReadText(session, g, count);
   *count = g.id_count;
   return session->Prefill(g.ids, g.id_count, ProgressOf(g));
@@ -85,12 +87,12 @@ Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* 
 
 // There is no text in front of the answer: the space that encoding puts in front of a text is not part of it.
 bool StartsText(const thimble_session& session, const thimble_generation& g) {
-  if (g.message_count > 0) return true;
+  if (g.conversation != nullptr) return true;
   const TokenizerData* tokenizer = session.tokenizer();
   return tokenizer != nullptr && session.position() == 1 && session.ids()[0] == static_cast<int32_t>(tokenizer->bos);
 }
 
-Status Start(thimble_session* session, const thimble_generation* caller) {
+Status Start(thimble_session* session, const thimble_generation* caller, ChatWords* words) {
   if (caller == nullptr) return NullArgument("generation");
   thimble_generation g;
   THIMBLE_RETURN_IF_ERROR(ReadStruct(caller, {}, "generation", &g));
@@ -99,7 +101,7 @@ Status Start(thimble_session* session, const thimble_generation* caller) {
   const uint64_t start_ns = NowNs();
   size_t count = 0;
   int32_t end_of_turn = -1;
-  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count, &end_of_turn));
+  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count, &end_of_turn, words));
   session->prompt_tokens = count;
   session->prefill_ns = NowNs() - start_ns;
   session->decode_ns = 0;
@@ -140,8 +142,8 @@ Status Next(thimble_session* session, thimble_event* out) {
   return Status::Ok();
 }
 
-Status Generate(thimble_session* session, const thimble_generation* generation, thimble_event_fn each, void* user) {
-  THIMBLE_RETURN_IF_ERROR(Start(session, generation));
+Status Generate(thimble_session* session, const thimble_generation* generation, thimble_event_fn each, void* user, ChatWords* words) {
+  THIMBLE_RETURN_IF_ERROR(Start(session, generation, words));
   for (;;) {
     thimble_event event;
     THIMBLE_RETURN_IF_ERROR(Next(session, &event));
@@ -199,7 +201,8 @@ enum thimble_code thimble_generation_start(thimble_session* session, const thimb
                                            thimble_error* error) {
   if (session == nullptr) return Return(NullArgument("session"), error);
   const SessionUse use(session);
-  return Return(use.status().ok() ? Start(session, generation) : use.status(), error);
+  ChatWords words;
+  return Return(use.status().ok() ? Start(session, generation, &words) : use.status(), error);
 }
 
 enum thimble_code thimble_generation_next(thimble_session* session, thimble_event* event, thimble_error* error) {
@@ -224,7 +227,8 @@ enum thimble_code thimble_generate(thimble_session* session, const thimble_gener
                                    void* user, thimble_error* error) {
   if (session == nullptr) return Return(NullArgument("session"), error);
   const SessionUse use(session);
-  return Return(use.status().ok() ? Generate(session, generation, each, user) : use.status(), error);
+  ChatWords words;
+  return Return(use.status().ok() ? Generate(session, generation, each, user, &words) : use.status(), error);
 }
 
 }  // extern "C"

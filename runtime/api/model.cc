@@ -89,7 +89,7 @@ thimble_model_info InfoOf(const thimble_model& model, uint32_t part) {
   info.file_bytes = model.file->file_bytes();
   info.name = Terminated(header.name());
   info.family = Terminated(header.family());
-  info.chat_template = Terminated(header.chat_template());
+  info.chat_template = header.chat_formats() > 0 ? Terminated(header.chat_format(0).text) : "";
   info.parts = header.parts();
   info.role = static_cast<int32_t>(spec.role);
   return info;

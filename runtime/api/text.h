@@ -33,21 +33,25 @@ Status Tokenize(const TokenizerData& tokenizer, std::string_view text, uint32_t 
 Status TokenizeInSession(thimble_session* session, std::string_view text, uint32_t flags, int32_t* ids, size_t capacity,
                          size_t* count);
 
-// Working memory for a conversation.
+// Working memory for a conversation. What values lie in may be what encoding takes afterwards.
 struct ChatWorkspace {
+  void* values;        // for rendering
+  size_t values_bytes;
   char* text;          // [text_bytes], of the whole conversation
+  uint8_t* data;       // [text_bytes], its marks
   size_t text_bytes;
-  int32_t* ids;        // [2, id_count], of one message
-  size_t id_count;
-  void* encode;        // as for Encode(); null: malloc's
+  void* encode;        // as for Encode()
   size_t encode_bytes;
 };
 
-// A conversation, as thimble_chat_tokenize, and the id that ends its answer or -1. `ids` may be workspace.ids. kTextTooLong for
-// more than the workspace has room for.
-Status TokenizeChat(const thimble_model& model, const char* chat_template, const thimble_chat_message* messages,
-                    size_t message_count, const ChatWorkspace& workspace, int32_t* ids, size_t capacity, size_t* count,
-                    int32_t* end_of_turn);
+// What an error of a template says: a Status may point to it.
+struct ChatWords {
+  char text[224];
+};
+
+// A conversation as ids, and the id that ends its answer, or -1. kTextTooLong for more than the workspace has room for.
+Status TokenizeChat(const thimble_model& model, const thimble_conversation* conversation, const ChatWorkspace& workspace,
+                    int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn, ChatWords* words);
 
 // Appends to a caller's text of limited room, and counts on behind its end.
 struct TextSink {

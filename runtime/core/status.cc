@@ -62,8 +62,10 @@ Status& Status::DetailPath(const char* path) {
 size_t FormatStatus(const Status& s, char* buffer, size_t buffer_bytes) {
   if (buffer_bytes == 0) return 0;
   Writer w{buffer, buffer_bytes};
-  w.Text(RangeName(s.code));
-  w.Text(": ");
+  if (s.code != Code::kTemplateRaised) {  // whose words are a template's
+    w.Text(RangeName(s.code));
+    w.Text(": ");
+  }
   if (s.section[0] != 0) {
     w.Text(s.section);
     if (s.index != Status::kNone) {

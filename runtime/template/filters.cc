@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "runtime/template/json.h"
 #include "runtime/template/texts.h"
 
 namespace thimble::chat {
@@ -122,8 +123,7 @@ Value Whole(Machine& m, const Value& v, const Arguments& arguments) {
       const auto read = std::from_chars(begin, end, value);
       if (read.ec == std::errc() && read.ptr == end && begin != end) return Value::Int(value);
       double real = 0;
-      const auto read_real = std::from_chars(begin, end, real);
-      if (read_real.ec == std::errc() && read_real.ptr == end && begin != end && std::fabs(real) < 9e18) return Value::Int(static_cast<int64_t>(real));
+      if (ReadReal({begin, static_cast<size_t>(end - begin)}, &real) && std::fabs(real) < 9e18) return Value::Int(static_cast<int64_t>(real));
       return fallback;
     }
     default: (void)m; return fallback;
@@ -139,8 +139,7 @@ Value Real(const Value& v, const Arguments& arguments) {
     case Kind::kText: {
       const Value digits = Strip(v, nullptr, true, true);
       double real = 0;
-      const auto read = std::from_chars(digits.text, digits.text + digits.size, real);
-      if (digits.size > 0 && read.ec == std::errc() && read.ptr == digits.text + digits.size) return Value::Float(real);
+      if (ReadReal(digits.str(), &real)) return Value::Float(real);
       break;
     }
     default: break;

@@ -128,7 +128,8 @@ class Machine {
     const uint32_t offset = r.Number(), length = r.Number();
     return {program_.pool + offset, length};
   }
-  std::string_view NameAt(uint32_t index) const;
+  std::string_view NameAt(uint32_t index) const { return names_[index].text; }
+  bool ReadNames();
   void Put(const Value& text);
   Value End(Capture& capture);
   Flow Body(Reader& r);
@@ -147,7 +148,14 @@ class Machine {
   void Bind(uint32_t name, const Value& value);
   void Unpack(const uint32_t* names, size_t count, const Value& value);
 
+  struct Name {
+    std::string_view text;
+    Value value;  // where nothing is bound to it: a variable, a function, or undefined
+  };
+
   const Program& program_;
+  Name* names_ = nullptr;
+  uint32_t loop_name_ = UINT32_MAX;
   const RenderInput& input_;
   Workspace& workspace_;
   const TextSink& sink_;

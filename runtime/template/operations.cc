@@ -26,19 +26,6 @@ bool Among(const std::string_view (&names)[kCount], std::string_view name) {
   return false;
 }
 
-const Binding* FindBinding(const Binding* first, std::string_view name, const Program& program) {
-  for (const Binding* b = first; b != nullptr; b = b->next) {
-    Reader r = {program.names};
-    for (uint32_t i = 0; i < b->name; ++i) {
-      r.Number();
-      r.Number();
-    }
-    const uint32_t offset = r.Number(), length = r.Number();
-    if (std::string_view(program.pool + offset, length) == name) return b;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 size_t SpaceBytes(std::string_view s, size_t i) {
@@ -257,8 +244,10 @@ Value Machine::Attribute(const Value& object, std::string_view name) {
       }
       return {};
     case Kind::kNamespace: {
-      const Binding* b = FindBinding(object.space->first, name, program_);
-      return b == nullptr ? Value() : b->value;
+      for (const Binding* b = object.space->first; b != nullptr; b = b->next) {
+        if (NameAt(b->name) == name) return b->value;
+      }
+      return {};
     }
     case Kind::kLoop: {
       const Loop& l = *object.loop;

@@ -21,6 +21,7 @@ class Verifier {
     for (uint32_t i = 0; i < names_ && ok_; ++i) Text();
     if (!ok_ || pool_bytes_ > static_cast<size_t>(end_ - at_)) return Error("a template program whose texts are outside of it");
     p.pool = reinterpret_cast<const char*>(at_);
+    p.pool_bytes = static_cast<uint32_t>(pool_bytes_);
     at_ += pool_bytes_;
     p.body = at_;
     Body(0);

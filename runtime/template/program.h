@@ -72,6 +72,7 @@ struct Program {
   const uint8_t* names = nullptr;
   const uint8_t* body = nullptr;
   const char* pool = nullptr;
+  uint32_t pool_bytes = 0;
   uint32_t name_count = 0;
   uint32_t nodes = 0;
 };

@@ -13,6 +13,7 @@ RenderError Machine::Run() {
   scope_ = Take<Scope>(1);
   if (failed()) return error_;
   *scope_ = {nullptr, nullptr};
+  if (!ReadNames()) return error_;
   Reader r = {program_.body};
   Body(r);
   return error_;
@@ -30,13 +31,30 @@ Value Machine::Fail(const char* what, std::string_view detail) {
   return {};
 }
 
-std::string_view Machine::NameAt(uint32_t index) const {
+bool Machine::ReadNames() {
+  constexpr std::string_view kFunctions[] = {"range", "namespace", "raise_exception", "strftime_now", "dict"};
+  names_ = Take<Name>(program_.name_count);
+  if (failed()) return false;
   Reader r = {program_.names};
-  for (uint32_t i = 0; i < index; ++i) {
-    r.Number();
-    r.Number();
+  for (uint32_t n = 0; n < program_.name_count; ++n) {
+    const std::string_view text = TextAt(r);
+    names_[n] = {text, {}};
+    if (text == "loop") loop_name_ = n;
+    size_t variable = 0;
+    while (variable < input_.count && input_.variables[variable].key.str() != text) ++variable;
+    if (variable < input_.count) {
+      names_[n].value = input_.variables[variable].value;
+    } else if (text == "self") {  // has nothing in it: templates here have no blocks
+      names_[n].value = Value::Of(Kind::kNamespace);
+      names_[n].value.space = &empty_;
+    }
+    for (uint32_t i = 0; i < 5 && variable == input_.count; ++i) {
+      if (kFunctions[i] != text) continue;
+      names_[n].value = Value::Of(Kind::kFunction);
+      names_[n].value.function = i;
+    }
   }
-  return TextAt(r);
+  return true;
 }
 
 void Machine::Put(const Value& text) {
@@ -73,23 +91,7 @@ Value Machine::Lookup(uint32_t name) {
       if (b->name == name) return b->value;
     }
   }
-  const std::string_view text = NameAt(name);
-  for (size_t i = 0; i < input_.count; ++i) {
-    if (input_.variables[i].key.str() == text) return input_.variables[i].value;
-  }
-  if (text == "self") {  // has nothing in it: templates here have no blocks
-    Value v = Value::Of(Kind::kNamespace);
-    v.space = &empty_;
-    return v;
-  }
-  constexpr std::string_view kFunctions[] = {"range", "namespace", "raise_exception", "strftime_now", "dict"};
-  for (uint32_t i = 0; i < 5; ++i) {
-    if (kFunctions[i] != text) continue;
-    Value v = Value::Of(Kind::kFunction);
-    v.function = i;
-    return v;
-  }
-  return {};
+  return names_[name].value;
 }
 
 void Machine::Bind(uint32_t name, const Value& value) {
@@ -299,20 +301,16 @@ Machine::Flow Machine::For(Reader& r) {
     scope_ = inner.parent;
     return flow;
   }
-  uint32_t loop_name = UINT32_MAX;
-  for (uint32_t i = 0; i < program_.name_count && loop_name == UINT32_MAX; ++i) {
-    if (NameAt(i) == "loop") loop_name = i;
-  }
   Loop loop = {list.items, 0, list.size};
   for (; loop.index < loop.count; ++loop.index) {
     uint8_t* const place = workspace_.place();
     const uint64_t kept = kept_;
     Scope inner = {nullptr, scope_};
     scope_ = &inner;
-    if (loop_name != UINT32_MAX) {
+    if (loop_name_ != UINT32_MAX) {
       Value v = Value::Of(Kind::kLoop);
       v.loop = &loop;
-      Bind(loop_name, v);
+      Bind(loop_name_, v);
     }
     Unpack(names, count, list.items[loop.index]);
     line_ = line;

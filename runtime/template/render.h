@@ -30,8 +30,8 @@ struct RenderInput {
 
 // What went wrong, in words that last as long as the workspace.
 struct RenderError {
-  enum class Kind : uint8_t { kNone, kRaised, kRuntime, kSteps, kMemory } kind = Kind::kNone;
-  std::string_view what;  // kRaised: the template's own words
+  enum class Kind : uint8_t { kNone, kRaised, kRuntime, kSteps, kMemory, kInput } kind = Kind::kNone;
+  std::string_view what;  // kRaised: the template's own words; kInput: what is wrong with the conversation
   uint32_t line = 0;      // of the template
 };
 

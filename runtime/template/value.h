@@ -83,14 +83,20 @@ struct Member {
 // What is left of a block of memory that the caller gave. Nothing is freed but by going back to a place.
 class Workspace {
  public:
-  Workspace(void* memory, size_t bytes) : at_(static_cast<uint8_t*>(memory)), end_(at_ + bytes), begin_(at_) {}
+  // Of any alignment.
+  Workspace(void* memory, size_t bytes) {
+    const size_t skip = memory == nullptr ? 0 : (8 - reinterpret_cast<uintptr_t>(memory) % 8) % 8;
+    begin_ = at_ = static_cast<uint8_t*>(memory) + (skip < bytes ? skip : bytes);
+    limit_ = end_ = begin_ + (skip < bytes ? (bytes - skip) / 8 * 8 : 0);
+  }
   // null where there is no more room.
   void* Take(size_t bytes) {
+    if (bytes > SIZE_MAX - 7) return nullptr;
     bytes = (bytes + 7) / 8 * 8;
     if (static_cast<size_t>(end_ - at_) < bytes) return nullptr;
     void* place = at_;
     at_ += bytes;
-    if (at_ > most_) most_ = at_;
+    Note();
     return place;
   }
   template <typename T>
@@ -99,10 +105,33 @@ class Workspace {
   }
   uint8_t* place() const { return at_; }
   void GoBack(uint8_t* place) { at_ = place; }
-  size_t most() const { return most_ == nullptr ? 0 : static_cast<size_t>(most_ - begin_); }
+
+  // A second stack, from the end, for what is not finished yet. T's size is a multiple of 8.
+  template <typename T>
+  T* Push() {
+    static_assert(sizeof(T) % 8 == 0);
+    if (static_cast<size_t>(end_ - at_) < sizeof(T)) return nullptr;
+    end_ -= sizeof(T);
+    Note();
+    return reinterpret_cast<T*>(end_);
+  }
+  template <typename T>
+  T* Last() const { return reinterpret_cast<T*>(end_); }
+  template <typename T>
+  void Pop(size_t count) { end_ += count * sizeof(T); }
+
+  size_t left() const { return static_cast<size_t>(end_ - at_); }
+  // The most that was in use at a time.
+  size_t most() const { return most_; }
 
  private:
-  uint8_t *at_, *end_, *begin_, *most_ = nullptr;
+  void Note() {
+    const size_t used = static_cast<size_t>(at_ - begin_) + static_cast<size_t>(limit_ - end_);
+    if (used > most_) most_ = used;
+  }
+
+  uint8_t *at_, *end_, *begin_, *limit_;
+  size_t most_ = 0;
 };
 
 }  // namespace thimble::chat

@@ -4,6 +4,7 @@
 
 #include "runtime/core/checked.h"
 #include "runtime/tokenizer/encode.h"
+#include "runtime/tokenizer/guard.h"
 #include "runtime/tokenizer/normalize.h"
 #include "runtime/core/unicode/unicode.h"
 
@@ -54,6 +55,7 @@ struct Cutter {
   const TokenizerData& data;
   bool control;
   SpecialStage stage;
+  Guard guard;
 
   bool CutsAtUserDefined() const {
     return data.kind == TokenizerKind::kByteLevelBpe || data.kind == TokenizerKind::kWordPiece || data.merge_count > 0;
@@ -65,7 +67,15 @@ struct Cutter {
     size_t begin = 0;
     size_t at = 0;
     while (at < text.size() && (control || CutsAtUserDefined()) && data.special_count > 0) {
-      const uint32_t id = data.FindSpecial(text.substr(at), control, stage);
+      bool hidden = false;
+      const uint32_t id = guard.Find(data, text.substr(at), control, stage, &hidden);
+      if (hidden) {  // taken apart, so that nobody finds it whole
+        do ++at;
+        while (at < text.size() && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80);
+        on_text(text.substr(begin, at - begin));
+        begin = at;
+        continue;
+      }
       const size_t length = id == kNoToken ? 1 : data.Piece(id).size();
       if (id != kNoToken && (CutsAtUserDefined() || data.Type(id) != PieceType::kUserDefined)) {
         const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
@@ -122,7 +132,8 @@ size_t EncodeMaxIds(const TokenizerData& data, size_t text_bytes) {
 
 size_t EncodedTextBytes(const TokenizerData& data, std::string_view text, const EncodeOptions& options) {
   if (!MayGrow(data)) return text.size();
-  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny};
+  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny,
+                     Guard::Of(text, options)};
   size_t sum = 0;
   early.Cut(
       text,
@@ -161,8 +172,8 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
   if (options.add_bos && data.Has(kTokenizerAddBos)) sink.Push(data.bos);
   size_t too_long = 0;
   const auto push = [&sink](uint32_t id) { sink.Push(id); };
-  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny};
-  const Cutter late{data, options.parse_special, SpecialStage::kLate};
+  const Guard guard = Guard::Of(text, options);
+  const Cutter early{data, options.parse_special, data.has_late_pieces ? SpecialStage::kEarly : SpecialStage::kAny, guard};
   early.Cut(
       text,
       [&](std::string_view part) {
@@ -177,6 +188,7 @@ Status Encode(const TokenizerData& data, std::string_view text, const EncodeOpti
           ready = {workspace.text, size};
         }
         if (!data.has_late_pieces) return EncodeByKind(data, ready, workspace, &sink);
+        const Cutter late{data, options.parse_special, SpecialStage::kLate, guard.Part(part, ready)};
         late.Cut(ready, [&](std::string_view rest) { EncodeByKind(data, rest, workspace, &sink); }, push);
       },
       push);

@@ -19,6 +19,10 @@ struct EncodeOptions {
   bool add_bos = true;
   // Read control pieces written in the text ("<|im_start|>") as their ids. Off: they are ordinary text.
   bool parse_special = false;
+  // Null, or for each byte of the text whether people wrote it: pieces are read only where none of their bytes is. That holds for
+  // control pieces, and of the others, which are ordinary text as a rule, for those in `own`, the words of who wrote the rest.
+  const uint8_t* data = nullptr;
+  std::string_view own = {};
 };
 
 // Bytes that Encode needs for a text of up to text_bytes before and after normalising, exactly. 0 when the product

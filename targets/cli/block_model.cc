@@ -64,7 +64,7 @@ BlockModel::Parts BlockModel::Parts::Make(const ModelFile& file, uint32_t layer,
   BlockSpec only = d.layers.at(layer).blocks.at(block);
   d.more_parts.clear();
   d.tokenizer.clear();
-  d.chat_template.clear();
+  d.chat_formats.clear();
   d.metadata.clear();
   std::vector<bool> kept(d.tensors.size());
   for (size_t i = 0; i < d.tensors.size(); ++i) {

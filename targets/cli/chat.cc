@@ -6,13 +6,14 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include "targets/cli/call.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
 #include "targets/json/json.h"
+#include "targets/cli/template_source.h"
+#include "targets/template/known_texts.h"
 
 namespace thimble::cli {
 namespace {
@@ -63,7 +64,7 @@ void ChatArguments::Add(CLI::App* app) {
       ->type_name("TEXT")
       ->group(kGroup);
   app->add_option("--chat-template", chat_template,
-                  "Another template: a file with Jinja text, or one of " + std::string(thimble_chat_templates()))
+                  "Another template: a file with Jinja text, or one of " + chat::KnownTextNames())
       ->type_name("NAME|FILE")
       ->group(kGroup);
 }
@@ -76,42 +77,28 @@ void ChatArguments::Check() const {
   if (multiline) throw Error(kInvalidArgument, "--multiline-input: needs --chat");
 }
 
-std::string ReadChatTemplate(const std::string& name_or_file) {
-  std::error_code failed;
-  if (name_or_file.empty() || !std::filesystem::is_regular_file(name_or_file, failed)) return name_or_file;
-  return ReadFile(name_or_file);
-}
-
 Chat::Chat(const Model& model, const ChatArguments& arguments, const AnswerEnds& ends)
-    : model_(model), template_(ReadChatTemplate(arguments.chat_template)), ends_(ends), single_turn_(arguments.single_turn),
-      multiline_(arguments.multiline) {
-  const thimble_error status =
-      Call(thimble_chat_find, model.handle(), template_.empty() ? nullptr : template_.c_str(), &info_);
-  if (status.code == kUnsupported) {
-    const std::string names = thimble_chat_templates();
-    const bool own = arguments.chat_template.empty();
-    std::string what = own ? model.path() + (model.info().chat_template[0] == 0
-                                                 ? ": holds no chat template"
-                                                 : ": its chat template is none that is known")
-                           : "--chat-template: " + Quoted(arguments.chat_template) +
-                                 " is neither a known name nor a file with a known template";
-    throw Error(kUnsupported, what + "; give one by --chat-template NAME|FILE, NAME is one of " + names);
-  }
-  Check(status, model.path());
-  if (arguments.system.empty()) return;
-  if (!info_.has_system_role) {
-    throw Error(kUnsupported, std::string("--system: the chat template ") + info_.name +
-                                  " of this model knows no system role; say it in the first message");
-  }
-  messages_.push_back({"system", arguments.system});
+    : model_(model), ends_(ends), single_turn_(arguments.single_turn), multiline_(arguments.multiline) {
+  template_name_ = arguments.chat_template.empty() ? "default" : arguments.chat_template;
+  if (!arguments.chat_template.empty()) program_ = CompileChatTemplate(arguments.chat_template);
+  else ChatProgramOf(model, "");  // says where there is none
+  if (!arguments.system.empty()) messages_.push_back({"system", arguments.system});
 }
 
-size_t Chat::CountTokens(thimble_session* session, const std::vector<thimble_chat_message>& messages) const {
+thimble_conversation Chat::Conversation(const std::vector<thimble_chat_message>& messages) const {
+  Sized<thimble_conversation> conversation;
+  conversation.messages = messages.data();
+  conversation.message_count = messages.size();
+  conversation.program = program_.empty() ? nullptr : program_.data();
+  conversation.program_bytes = program_.size();
+  return conversation;
+}
+
+size_t Chat::CountTokens(thimble_session* session, const thimble_conversation& conversation) const {
   size_t count = 0;
   int32_t id = 0;
-  const thimble_error error =
-      Call(thimble_chat_tokenize, thimble_engine_model(thimble_session_engine(session)),
-           template_.empty() ? nullptr : template_.c_str(), messages.data(), messages.size(), &id, size_t{1}, &count);
+  const thimble_error error = Call(thimble_chat_tokenize, thimble_engine_model(thimble_session_engine(session)), &conversation, nullptr,
+                                   size_t{0}, &id, size_t{1}, &count);
   if (error.code != THIMBLE_BUFFER_TOO_SMALL) cli::Check(error);
   return count;
 }
@@ -119,10 +106,9 @@ size_t Chat::CountTokens(thimble_session* session, const std::vector<thimble_cha
 Generation Chat::Answer(thimble_session* session, std::string* text, bool silent) const {
   std::vector<thimble_chat_message> messages;
   for (const Message& m : messages_) messages.push_back(ChatMessage(m.role, m.text));
+  const thimble_conversation conversation = Conversation(messages);
   Sized<thimble_generation> input;
-  input.messages = messages.data();
-  input.message_count = messages.size();
-  input.chat_template = template_.empty() ? nullptr : template_.c_str();
+  input.conversation = &conversation;
   try {
     return Generate(session, model_, input, ends_, [&](std::string_view piece) {
       *text += piece;
@@ -132,7 +118,7 @@ Generation Chat::Answer(thimble_session* session, std::string* text, bool silent
     if (error.code != kContextFull) throw;
     const size_t capacity = thimble_capacity(session);
     std::string message =
-        Format("the conversation has %zu tokens and the context only %zu", CountTokens(session, messages), capacity);
+        Format("the conversation has %zu tokens and the context only %zu", CountTokens(session, conversation), capacity);
     message += capacity < model_.info().max_positions ? Format("; -c takes up to %u", model_.info().max_positions)
                                                       : "; this model takes no longer one";
     throw Error(kContextFull, message);

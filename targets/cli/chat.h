@@ -19,9 +19,6 @@ struct ChatArguments {
   void Check() const;
 };
 
-// A name, or the text of a file; empty for the model's own.
-std::string ReadChatTemplate(const std::string& name_or_file);
-
 class Chat {
  public:
   // Throws for a template that is not known, or a model without one, saying how to give one.
@@ -34,7 +31,7 @@ class Chat {
   int exit_code() const { return exit_code_; }
   // [{"role", "text"}, ...] of everything said.
   Json Messages() const;
-  const char* template_name() const { return info_.name; }
+  const std::string& template_name() const { return template_name_; }
   StopReason stop() const { return stop_; }
   // Of all turns together.
   const Generation& total() const { return total_; }
@@ -45,13 +42,14 @@ class Chat {
     std::string text;
   };
   Generation Answer(thimble_session* session, std::string* text, bool silent) const;
-  // Tokens of the conversation, for people.
-  size_t CountTokens(thimble_session* session, const std::vector<thimble_chat_message>& messages) const;
+  thimble_conversation Conversation(const std::vector<thimble_chat_message>& messages) const;
+  // Its tokens, for people.
+  size_t CountTokens(thimble_session* session, const thimble_conversation& conversation) const;
   bool Turn(thimble_session* session, bool silent);
 
   const Model& model_;
-  std::string template_;
-  thimble_chat_info info_ = Sized<thimble_chat_info>();
+  std::vector<uint8_t> program_;  // empty: the model's own
+  std::string template_name_;
   const AnswerEnds& ends_;
   bool single_turn_, multiline_;
   std::vector<Message> messages_;

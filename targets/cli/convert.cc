@@ -24,6 +24,7 @@
 #include "targets/cli/progress.h"
 #include "targets/cli/quantise_floats.h"
 #include "targets/json/json.h"
+#include "targets/template/known_texts.h"
 
 namespace thimble::cli {
 namespace {
@@ -53,7 +54,7 @@ instead of reading any: speed and memory do not depend on them. --pack needs roo
 it works.)";
 
 struct Arguments {
-  std::string source, output, weights, recipe, head, kv, tokenizer, name, shape, report, packing, calibration, imatrix;
+  std::string source, output, weights, recipe, head, kv, tokenizer, chat_template, name, shape, report, packing, calibration, imatrix;
   std::vector<std::string> ignored_fields;
   int64_t block = 32, seed = 1, positions = 0, threads = 0;
   bool no_tokenizer = false, no_turn = false, list = false, force = false, json = false, quiet = false;
@@ -198,6 +199,7 @@ int List(bool json) {
 ConvertReport WriteShape(const Arguments& arguments, ProgressBar& bar) {
   for (const auto& [given, name] : {std::pair{!arguments.source.empty(), "SRC"},
                                     std::pair{!arguments.tokenizer.empty(), "--tokenizer"},
+                                    std::pair{!arguments.chat_template.empty(), "--chat-template"},
                                     std::pair{!arguments.recipe.empty(), "--recipe"},
                                     std::pair{!arguments.kv.empty(), "--keep-kv"},
                                     std::pair{!arguments.ignored_fields.empty(), "--ignore-field"}}) {
@@ -223,6 +225,7 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   options.output = arguments.output;
   options.tokenizer = arguments.tokenizer;
   options.no_tokenizer = arguments.no_tokenizer;
+  options.chat_template = arguments.chat_template;
   ApplyRecipe(Recipe(arguments), &options);
   options.as_is = AsIs(arguments);
   if (options.as_is) options.head = options.kv = std::nullopt;
@@ -422,6 +425,9 @@ Command AddConvert(CLI::App* program) {
                 "Do not turn the rows of quantised weights by Walsh-Hadamard matrices, which costs a little time in every pass and "
                 "makes quantised inputs several times as exact");
   app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
+  app->add_option("--chat-template", a->chat_template,
+                  "In place of SRC's own: a file of Jinja, or one of " + chat::KnownTextNames() + "; none leaves it out")
+      ->type_name("FILE|NAME");
   app->add_option("--name", a->name, "The model's name, by default that of SRC")->type_name("NAME");
   app->add_option("--ignore-field", a->ignored_fields,
                   "A field of config.json that does not matter; may be repeated")

@@ -94,9 +94,10 @@ std::string ConversionText(const ConversionFacts& facts) {
              HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
   text += Format("weights     %s: %s\n            %s\n", facts.weights.c_str(), facts.reason.c_str(), CostText(report).c_str());
   text += KeptText(report) + RoundedTwiceText(report);
-  text += report.has_tokenizer ? Format("tokenizer   %s ids%s\n", Thousands(report.vocabulary).c_str(),
-                                        report.has_chat_template ? ", chat template" : "")
+  text += report.has_tokenizer ? Format("tokenizer   %s ids\n", Thousands(report.vocabulary).c_str())
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
+  for (size_t i = 0; i < report.chat_templates.size(); ++i) text += (i == 0 ? "chat        " : "            ") + report.chat_templates[i] + "\n";
+  if (report.has_tokenizer && report.chat_templates.empty()) text += "chat        no template (--chat-template FILE|NAME gives one; conversations need it)\n";
   const std::vector<ConvertedTensor> worst = Worst(report);
   for (size_t i = 0; i < worst.size() && i < 3; ++i) {
     text += Format("%-11s %.3f%% %s, %s\n", i == 0 ? "worst error" : "", worst[i].relative_error * 100,
@@ -128,6 +129,8 @@ Json ConversionJson(const ConversionFacts& facts) {
                   {"relative_error", tensor.relative_error},
                   {"largest_error", tensor.largest_error}});
   }
+  Json chat_templates = Json::Array();
+  for (const std::string& t : report.chat_templates) chat_templates.Push(t);
   Json files = Json::Array();
   for (const std::string& file : facts.files) files.Push(std::filesystem::absolute(file).string());
   return {{"report", "thimble conversion"},
@@ -144,7 +147,7 @@ Json ConversionJson(const ConversionFacts& facts) {
           {"file_bytes", report.file_bytes},
           {"vocabulary", report.vocabulary},
           {"has_tokenizer", report.has_tokenizer},
-          {"has_chat_template", report.has_chat_template},
+          {"chat_templates", std::move(chat_templates)},
           {"worst_relative_error", worst},
           {"seconds", facts.seconds},
           {"peak_resident_bytes", facts.peak_resident_bytes},

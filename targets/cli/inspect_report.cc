@@ -300,7 +300,13 @@ Json InspectJson(const std::string& path) {
   report["tensors"] = inspector.Tensors();
   report["segments"] = inspector.Segments();
   report["tokenizer"] = Tokenizer(file, path);
-  report["chat_template"] = std::string(header.chat_template());
+  Json chat_formats = Json::Array();
+  for (uint32_t i = 0; i < header.chat_formats(); ++i) {
+    const ChatFormatView format = header.chat_format(i);
+    chat_formats.Push({{"name", std::string(format.name)}, {"text", std::string(format.text)}, {"program_bytes", format.program_bytes},
+                       {"answer_bytes", format.answer_bytes}});
+  }
+  report["chat_templates"] = std::move(chat_formats);
   std::vector<Json::Member> metadata;
   for (uint32_t i = 0; i < header.metadata(); ++i)
     metadata.push_back({std::string(header.metadata_key(i)), header.metadata_value(i)});

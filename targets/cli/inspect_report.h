@@ -8,7 +8,7 @@
 namespace thimble::cli {
 
 // {"file", "name", "family", "container", "dimensions", "input", "output", "layers": [...], "tensors": [...],
-//  "segments": [...], "tokenizer", "chat_template", "metadata"}. Kinds by name, absent parts left out. Throws
+//  "segments": [...], "tokenizer", "chat_templates": [...], "metadata"}. Kinds by name, absent parts left out. Throws
 //  Error.
 Json InspectJson(const std::string& path);
 // Equal layers that follow each other are one entry.

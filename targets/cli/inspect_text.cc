@@ -64,9 +64,10 @@ std::string InspectText(const Json& report) {
   text += Format("  %-20s %s\n", "output", Facts(report["output"]).c_str());
   text += Format("  %-20s %s\n", "tokenizer",
                  report["tokenizer"].is_null() ? "none" : Facts(report["tokenizer"]).c_str());
-  if (!report["chat_template"].as_text().empty())
-    text += Format("  %-20s %zu characters\n", "chat template",
-                   report["chat_template"].as_text().size());
+  for (const Json& format : report["chat_templates"].items()) {
+    text += Format("  %-20s %s, %zu characters, program of %s bytes\n", "chat template", Plain(format["name"]).c_str(),
+                   format["text"].as_text().size(), Thousands(format["program_bytes"].as_unsigned()).c_str());
+  }
   for (const auto& [key, value] : report["metadata"].members())
     text += Format("  %-20s %s = %s\n", "metadata", Plain(Json(key)).c_str(), Plain(value).c_str());
   AddLayers(report["layers"], &text);

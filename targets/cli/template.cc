@@ -1,85 +1,44 @@
 // `thimble template`: what a chat template makes of a conversation.
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "format/container.h"
-#include "runtime/template/render.h"
+#include "runtime/template/program.h"
+#include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/options.h"
 #include "targets/cli/output.h"
+#include "targets/cli/template_source.h"
 #include "targets/json/json.h"
-#include "targets/template/compile.h"
 #include "targets/template/derive.h"
-#include "targets/template/json_values.h"
+#include "targets/template/known_texts.h"
+#include "targets/template/print_program.h"
 
 namespace thimble::cli {
 namespace {
 
-using chat::Member;
-using chat::Value;
-
 constexpr char kFooter[] = R"(Examples:
-  thimble template chat_template.jinja conversation.json
   thimble template model.thimble conversation.json --now 2026-11-28T10:30:00
+  thimble template model.thimble conversation.json --show ids
+  thimble template chat_template.jinja conversation.json
   thimble template model.thimble --jsonl < cases.jsonl
+  thimble template chatml --show program
   thimble template model.thimble --show answer
 
-CASE is a list of messages, or an object with the members messages, tools, documents, add_generation_prompt (true
-where it is missing) and variables, an object with whatever else the template asks for. With --jsonl one case a line
-is read from standard input, and for each a line is written: {"text": ...} or {"error": ...}.
+CASE is a list of messages, or an object with messages, tools, documents, add_generation_prompt (true where it is
+missing), continue_final_message and variables, an object with whatever else the template asks for. With --jsonl one
+case a line is read from standard input, and for each a line is written: {"text": ...}, {"ids": ...} or {"error": ...}.
 --show data marks with < > what people wrote, which never becomes a special token.)";
 
 struct Arguments {
-  std::string source, test_case, show = "text", now;
+  std::string source, test_case, chat_template, show = "text", now;
   bool jsonl = false;
-};
-
-// A conversation as the template sees it. What it holds points into `json`.
-class CaseValues {
- public:
-  explicit CaseValues(const Json& json, const std::vector<std::pair<std::string, std::string>>& pieces) {
-    const auto add = [&](const std::string& name, Value value) {
-      for (Member& m : variables_) {
-        if (m.key.str() == name) {
-          m.value = value;
-          return;
-        }
-      }
-      variables_.push_back({Value::Text(name, chat::kTemplate), value});
-    };
-    for (const auto& [name, text] : pieces) add(name, Value::Text(text, chat::kTemplate));
-    const Json* messages = json.is_array() ? &json : json.Find("messages");
-    if (messages == nullptr || !messages->is_array()) throw Error(kInvalidArgument, "CASE: must be a list of messages, or an object with them");
-    add(kMessages, values_.Make(*messages));
-    const Json* prompt = json.Find("add_generation_prompt");
-    add(kPrompt, Value::Bool(prompt == nullptr || (prompt->is_bool() && prompt->as_bool())));
-    for (const std::string* name : {&kTools, &kDocuments}) {
-      const Json* list = json.Find(*name);
-      add(*name, list == nullptr ? Value::None() : values_.Make(*list));
-    }
-    const Json* more = json.Find("variables");
-    if (more == nullptr || more->is_null()) return;
-    if (!more->is_object()) throw Error(kInvalidArgument, "CASE: \"variables\" must be an object");
-    for (const Json::Member& m : more->members()) add(m.key, values_.Make(m.value));
-  }
-  const std::vector<Member>& variables() const { return variables_; }
-
- private:
-  const std::string kMessages = "messages", kPrompt = "add_generation_prompt", kTools = "tools", kDocuments = "documents";
-  std::vector<Member> variables_;
-  chat::JsonValues values_;
-};
-
-struct Loaded {
-  std::string name, text;
-  std::vector<std::pair<std::string, std::string>> pieces;  // bos_token, eos_token
-  std::vector<uint8_t> program;
 };
 
 bool IsModel(const std::string& path) {
@@ -91,108 +50,123 @@ bool IsModel(const std::string& path) {
   return read == sizeof start && std::memcmp(start, kMagic, sizeof kMagic) == 0;
 }
 
-Loaded Load(const std::string& source) {
-  Loaded loaded;
-  loaded.name = source;
-  CheckReadable(source);
-  if (IsModel(source)) {
-    const Model model(source);
-    loaded.text = model.info().chat_template;
-    if (loaded.text.empty()) throw Error(kUnsupported, source + ": holds no chat template; give a file with Jinja text");
-    if (model.info().bos >= 0) loaded.pieces.emplace_back("bos_token", model.Piece(model.info().bos));
-    if (model.info().eos >= 0) loaded.pieces.emplace_back("eos_token", model.Piece(model.info().eos));
-  } else {
-    loaded.text = ReadFile(source);
+class Renderer {
+ public:
+  explicit Renderer(const Arguments& arguments) : arguments_(arguments) {
+    const bool is_model = chat::FindKnownText(arguments.source) == nullptr && IsModel(arguments.source);
+    if (is_model) model_.emplace(arguments.source);
+    if (arguments.show == "ids" && !is_model) throw Error(kInvalidArgument, "--show ids: needs a model");
+    if (arguments.show == "ids") model_->NeedTokenizer("--show text needs none");
+    // What a template is given of a tokenizer a case can say as well: "variables": {"bos_token": "<s>"}.
+    if (!is_model) program_ = CompileChatTemplate(arguments.source);
+    else if (!arguments.chat_template.empty()) program_ = OfModelOrFile(arguments.chat_template);
+    else ChatProgramOf(*model_, "");  // says where there is none
   }
-  try {
-    loaded.program = chat::CompileTemplate(loaded.text);
-  } catch (const chat::TemplateError& error) {
-    throw Error(kUnsupported, source + ": " + error.what());
-  }
-  return loaded;
-}
 
-chat::Clock ClockOf(const std::string& text) {
-  chat::Clock clock;
-  if (text.empty()) {
-    const std::time_t now = std::time(nullptr);
-    std::tm local = {};
-    localtime_r(&now, &local);
-    return {local.tm_year + 1900, local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec};
+  // As what is shown; throws the template's own words where it raises.
+  Json Show(const std::string& json) const {
+    Sized<thimble_conversation> c;
+    c.json = json.data();
+    c.json_bytes = json.size();
+    c.now = arguments_.now.empty() ? nullptr : arguments_.now.c_str();
+    c.program = program_.empty() ? nullptr : program_.data();
+    c.program_bytes = program_.size();
+    return arguments_.show == "ids" ? Ids(c) : Text(c);
   }
-  char end = 0;
-  const int read = std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%c", &clock.year, &clock.month, &clock.day, &clock.hour, &clock.minute, &clock.second, &end);
-  const bool fits = (read == 3 || read == 6) && clock.month >= 1 && clock.month <= 12 && clock.day >= 1 && clock.day <= 31 && clock.hour >= 0 &&
-                    clock.hour < 24 && clock.minute >= 0 && clock.minute < 60 && clock.second >= 0 && clock.second < 61 && clock.year >= 0;
-  if (!fits) throw Error(kInvalidArgument, "--now: must be a time such as 2026-11-28T10:30:00, got " + Quoted(text));
-  return clock;
-}
-
-// Throws Error with the template's own words where it raises.
-std::string Render(const Loaded& loaded, const Json& json, const Arguments& arguments) {
-  const CaseValues values(json, loaded.pieces);
-  const Result<chat::Program> program = chat::VerifyProgram(loaded.program.data(), loaded.program.size());
-  chat::RenderInput input;
-  input.variables = values.variables().data();
-  input.count = values.variables().size();
-  input.clock = ClockOf(arguments.now);
-  input.most_steps = 50'000'000;
-  struct Out {
-    std::string text;
-    bool mark;
-  } out = {"", arguments.show == "data"};
-  const chat::TextSink sink = {&out, [](void* user, std::string_view text, bool data) {
-                                 Out& to = *static_cast<Out*>(user);
-                                 if (to.mark && data) to.text += '<';
-                                 to.text += text;
-                                 if (to.mark && data) to.text += '>';
-                               }};
-  std::vector<uint64_t> memory(size_t{4} << 20);  // 32 MiB
-  chat::Workspace workspace(memory.data(), memory.size() * sizeof memory[0]);
-  const chat::RenderError error = chat::RenderTemplate(program.value(), input, workspace, sink);
-  switch (error.kind) {
-    case chat::RenderError::Kind::kNone: return out.text;
-    case chat::RenderError::Kind::kRaised: throw Error(kInvalidArgument, std::string(error.what));
-    case chat::RenderError::Kind::kMemory: throw Error(kOutOfMemory, loaded.name + ": " + std::string(error.what));
-    default: throw Error(kInvalidArgument, loaded.name + ", line " + std::to_string(error.line) + ": " + std::string(error.what));
+  // For people: the program as a tree, and how answers are read.
+  std::string Program() const {
+    const std::vector<uint8_t> bytes = program_.empty() ? ChatProgramOf(*model_, "") : program_;
+    return chat::PrintProgram(chat::VerifyProgram(bytes.data(), bytes.size()).value());
   }
-}
-
-Json Parse(const std::string& text, const std::string& from) {
-  try {
-    return ParseJson(text);
-  } catch (const JsonError& error) {
-    throw Error(kInvalidArgument, from + ": " + error.what());
+  std::string Answer() const {
+    Json variables = Json::Object();
+    if (model_ && model_->info().bos >= 0) variables["bos_token"] = model_->Piece(model_->info().bos);
+    if (model_ && model_->info().eos >= 0) variables["eos_token"] = model_->Piece(model_->info().eos);
+    const chat::DerivedAnswer derived = chat::DeriveAnswer(program_.empty() ? ChatProgramOf(*model_, "") : program_, variables);
+    const std::string text = chat::AnswerText(chat::VerifyAnswerFormat(derived.bytes.data(), derived.bytes.size()).value());
+    return text + (derived.calls ? "" : "no calls    " + derived.why + "\n");
   }
-}
+  std::string Piece(int32_t id) const { return model_->Piece(id); }
 
-// How answers are read, for people.
-std::string AnswerOf(const Loaded& loaded) {
-  Json variables = Json::Object();
-  for (const auto& [name, text] : loaded.pieces) variables[name] = text;
-  const chat::DerivedAnswer derived = chat::DeriveAnswer(loaded.program, variables);
-  const std::string text = chat::AnswerText(chat::VerifyAnswerFormat(derived.bytes.data(), derived.bytes.size()).value());
-  return text + (derived.calls ? "" : "no calls    " + derived.why + "\n");
-}
+ private:
+  std::vector<uint8_t> OfModelOrFile(const std::string& name) const {
+    Sized<thimble_chat_template> t;
+    for (uint32_t i = 0; i == 0 || i < t.count; ++i) {
+      Check(Call(thimble_chat_get_template, model_->handle(), i, &t));
+      if (name == t.name) return ChatProgramOf(*model_, name);
+    }
+    return CompileChatTemplate(name);
+  }
+  Json Ids(const thimble_conversation& c) const {
+    std::vector<int32_t> ids(1024);
+    for (;;) {
+      size_t count = 0;
+      const thimble_error error = Call(thimble_chat_tokenize, model_->handle(), &c, nullptr, size_t{0}, ids.data(), ids.size(), &count);
+      const bool again = error.code == THIMBLE_BUFFER_TOO_SMALL && count > ids.size();
+      if (!again) Check(error);
+      ids.resize(count);
+      if (again) continue;
+      Json list = Json::Array();
+      for (const int32_t id : ids) list.Push(id);
+      return list;
+    }
+  }
+  Json Text(const thimble_conversation& c) const {
+    const thimble_model* handle = model_ ? model_->handle() : nullptr;
+    std::string text(1 << 14, 0);
+    std::vector<uint8_t> data;
+    for (;;) {
+      size_t bytes = 0;
+      data.resize(text.size());
+      const thimble_error error = Call(thimble_chat_render, handle, &c, nullptr, size_t{0}, text.data(), data.data(), text.size(), &bytes);
+      const bool again = error.code == THIMBLE_BUFFER_TOO_SMALL && bytes > text.size();
+      if (!again) Check(error);
+      text.resize(bytes);
+      if (!again) break;
+    }
+    if (arguments_.show == "text") return text;
+    std::string marked;
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (data[i] != 0 && (i == 0 || data[i - 1] == 0)) marked += '<';
+      marked += text[i];
+      if (data[i] != 0 && (i + 1 == text.size() || data[i + 1] == 0)) marked += '>';
+    }
+    return marked;
+  }
+
+  const Arguments& arguments_;
+  std::optional<Model> model_;
+  std::vector<uint8_t> program_;  // empty: the model's own
+};
 
 int Run(const Arguments& arguments) {
-  if (arguments.show == "answer") {
-    if (arguments.jsonl || !arguments.test_case.empty()) throw Error(kInvalidArgument, "--show answer is of the template alone: give no CASE");
-    Print(AnswerOf(Load(arguments.source)));
+  const bool alone = arguments.show == "program" || arguments.show == "answer";
+  if (alone && (arguments.jsonl || !arguments.test_case.empty()))
+    throw Error(kInvalidArgument, "--show " + arguments.show + " is of the template alone: give no CASE");
+  if (!alone && arguments.jsonl != arguments.test_case.empty()) throw Error(kInvalidArgument, "give either a CASE or --jsonl");
+  const Renderer renderer(arguments);
+  if (alone) {
+    Print(arguments.show == "program" ? renderer.Program() : renderer.Answer());
     return 0;
   }
-  if (arguments.jsonl != arguments.test_case.empty()) throw Error(kInvalidArgument, "give either a CASE or --jsonl");
-  ClockOf(arguments.now);
-  const Loaded loaded = Load(arguments.source);
   if (!arguments.jsonl) {
-    Print(Render(loaded, Parse(ReadFile(arguments.test_case), arguments.test_case), arguments));
+    const Json shown = renderer.Show(ReadFile(arguments.test_case));
+    if (shown.is_text()) {
+      Print(shown.as_text());
+    } else {
+      std::string lines;
+      for (const Json& id : shown.items()) {
+        lines += Format("%7lld  %s\n", static_cast<long long>(id.as_signed()), Quoted(renderer.Piece(static_cast<int32_t>(id.as_signed()))).c_str());
+      }
+      Print(lines);
+    }
     return 0;
   }
   std::istringstream lines(ReadFile("-"));
   for (std::string line; std::getline(lines, line);) {
     if (line.empty()) continue;
     try {
-      PrintJson({{"text", Render(loaded, Parse(line, "a line of standard input"), arguments)}});
+      PrintJson({{arguments.show == "ids" ? "ids" : "text", renderer.Show(line)}});
     } catch (const Error& error) {
       PrintJson({{"error", std::string(error.what())}});
     }
@@ -206,13 +180,17 @@ Command AddTemplate(CLI::App* program) {
   auto arguments = std::make_shared<Arguments>();
   Arguments* a = arguments.get();
   CLI::App* app = program->add_subcommand("template", "Show what a chat template makes of a conversation");
-  app->add_option("SOURCE", a->source, "A .thimble file with a chat template, or a file with Jinja text")->required()->type_name("");
+  app->add_option("SOURCE", a->source, "A .thimble file with a chat template, a file of Jinja, or one of " + chat::KnownTextNames())
+      ->required()
+      ->type_name("");
   app->add_option("CASE", a->test_case, "A JSON file: messages, or an object with messages, tools, ...; - is standard input")->type_name("");
   app->add_flag("--jsonl", a->jsonl, "A case a line from standard input, a line out for each");
-  app->add_option("--show", a->show, "text; data: the text with what people wrote in < >; or answer: how a model's answers are read")
+  app->add_option("--chat-template", a->chat_template, "Another than the model's first: one of its own by name, or as SOURCE")->type_name("NAME|FILE");
+  app->add_option("--show", a->show, "text; data: the text with what people wrote in < >; ids: those of a model with their pieces; without a CASE also program: what the "
+                  "template was compiled to, and answer: how a model's answers are read")
       ->type_name("WHAT")
       ->default_str("text")
-      ->check(CLI::IsMember({"text", "data", "answer"}));
+      ->check(CLI::IsMember({"text", "data", "ids", "program", "answer"}));
   app->add_option("--now", a->now, "The clock that the template sees: 2026-11-28T10:30:00")->type_name("TIME");
   app->footer(kFooter);
   return {app, [arguments] { return Run(*arguments); }};

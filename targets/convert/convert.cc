@@ -285,7 +285,12 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   CheckDuplicates(source);
   ModelDescription& model = source.plan.model;
   model.name = options.name.empty() ? DefaultName(options.source) : options.name;
-  model.chat_template = source.chat_template;
+  if (source.chat_templates.empty() && std::filesystem::is_directory(options.tokenizer)) {
+    source.chat_templates = ReadChatTemplates(options.tokenizer);
+  }
+  if (!options.chat_template.empty()) source.chat_templates.clear();
+  if (!options.chat_template.empty() && options.chat_template != "none") source.chat_templates = {NamedChatTemplate(options.chat_template)};
+  model.chat_formats = CompileChatTemplates(source.chat_templates);
   ConvertReport report;
   report.quantised_source = HoldsBlocks(*source.checkpoint);
   model.metadata.emplace_back("weights", options.as_is && report.quantised_source ? "as-is" : WeightTypeName(options.weights));
@@ -293,7 +298,7 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   report.family = model.family;
   report.vocabulary = model.spec.vocabulary;
   report.has_tokenizer = !model.tokenizer.empty();
-  report.has_chat_template = !model.chat_template.empty();
+  for (const ChatTemplateText& t : source.chat_templates) report.chat_templates.push_back(t.name + " from " + t.place);
   report.source_bytes = source.checkpoint->bytes();
 
   for (const NamedTensor& t : model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;

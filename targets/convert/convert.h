@@ -29,6 +29,8 @@ struct ConvertOptions {
   // A tokenizer file or directory; empty: the one in the source directory, if there is one.
   std::filesystem::path tokenizer;
   bool no_tokenizer = false;  // take none, also where the source directory has one
+  // One of our own texts by its name, or a file of Jinja, in place of the source's chat templates; "none": none.
+  std::string chat_template;
 
   // Matrices that the source has quantised keep their blocks; `weights` is for sources without any. Where blocks cannot be kept,
   // and for the other matrices of such a source: kUnkeptWeights.
@@ -71,7 +73,7 @@ struct ConvertReport {
   uint64_t peak_buffer_bytes = 0;  // largest sum of the buffers for weights at one time
   uint32_t vocabulary = 0;         // ids that may be sampled
   bool has_tokenizer = false;
-  bool has_chat_template = false;
+  std::vector<std::string> chat_templates;  // for people: which were taken, "default from tokenizer_config.json, chat_template"
   bool quantised_source = false;  // some of its matrices are
 };
 

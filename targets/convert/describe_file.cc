@@ -7,7 +7,11 @@ ModelDescription DescribeFile(const ModelFile& file) {
   ModelDescription d;
   d.name = header.name();
   d.family = header.family();
-  d.chat_template = header.chat_template();
+  for (uint32_t i = 0; i < header.chat_formats(); ++i) {
+    const ChatFormatView format = header.chat_format(i);
+    d.chat_formats.push_back({std::string(format.name), std::string(format.text), {format.program, format.program + format.program_bytes},
+                              {format.answer, format.answer + format.answer_bytes}});
+  }
   d.spec = header.model();
   for (uint32_t p = 0; p < header.parts(); ++p) {
     const ModelSpec part = header.part(p);

@@ -378,9 +378,4 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   return FinishDecoder(b, a.name, shape, !b.Has("lm_head.weight"), spec, std::move(layers));
 }
 
-std::string GgufChatTemplate(const GgufCheckpoint& checkpoint) {
-  const Json* text = checkpoint.metadata().Find("tokenizer.chat_template");
-  return text != nullptr && text->is_text() ? text->as_text() : std::string();
-}
-
 }  // namespace thimble

@@ -23,7 +23,4 @@ std::vector<GgufFamily> GgufFamilies();
 // caller vouches for.
 ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::string>& ignore_fields);
 
-// tokenizer.chat_template, or nothing.
-std::string GgufChatTemplate(const GgufCheckpoint& checkpoint);
-
 }  // namespace thimble

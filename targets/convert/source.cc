@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxChatTemplateBytes = 1u << 20;
-
 // An id, or a list of ids; anything else is not one.
 void ReadIds(const Json& config, const char* field, std::vector<uint32_t>* ids) {
   const Json* found = config.Find(field);
@@ -32,25 +30,6 @@ void ReadIds(const Json& config, const char* field, std::vector<uint32_t>* ids) 
   } else {
     add(*found);
   }
-}
-
-// The text that turns a conversation into a prompt, in its newer place or the older one.
-std::string ReadChatTemplate(const fs::path& directory) {
-  const fs::path own = directory / "chat_template.jinja";
-  if (fs::exists(own)) return ReadSmallFile(own, kMaxChatTemplateBytes);
-  const fs::path config = directory / "tokenizer_config.json";
-  if (!fs::exists(config)) return {};
-  const Json json = ReadJsonObject(config);
-  const Json* text = json.Find("chat_template");
-  if (text == nullptr || !text->is_text()) return {};
-  const std::string value = text->as_text();
-  if (value.size() > kMaxChatTemplateBytes) {
-    throw ImportError(Code::kInvalidModel,
-                      "field 'chat_template': " + std::to_string(value.size()) + " bytes, expected at most " +
-                          std::to_string(kMaxChatTemplateBytes),
-                      config.string());
-  }
-  return value;
 }
 
 // The one torch.save file of a directory that has no safetensors; empty where there is none.
@@ -89,7 +68,7 @@ Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   source.plan = family.plan(config, *checkpoint);
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
   source.directory = fs::absolute(path).parent_path();
-  source.chat_template = ReadChatTemplate(source.directory);
+  source.chat_templates = ReadChatTemplates(source.directory);
   source.checkpoint = std::move(checkpoint);
   return source;
 }
@@ -107,7 +86,7 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   source.plan = family.plan(config, *source.checkpoint);
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
   source.directory = directory;
-  source.chat_template = ReadChatTemplate(directory);
+  source.chat_templates = ReadChatTemplates(directory);
   std::vector<uint32_t> bos;
   ReadIds(json, "bos_token_id", &bos);
   if (!bos.empty()) source.bos = bos[0];
@@ -150,13 +129,7 @@ Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
   Source source;
   source.plan = PlanGguf(*checkpoint, options.ignore_fields);
   source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
-  source.chat_template = GgufChatTemplate(*checkpoint);
-  if (source.chat_template.size() > kMaxChatTemplateBytes) {
-    throw ImportError(Code::kInvalidModel,
-                      "field 'tokenizer.chat_template': " + std::to_string(source.chat_template.size()) +
-                          " bytes, expected at most " + std::to_string(kMaxChatTemplateBytes),
-                      path.string());
-  }
+  source.chat_templates = ReadChatTemplates(*checkpoint);
   if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;
   source.checkpoint = std::move(checkpoint);
   return source;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "targets/convert/chat_templates.h"
 #include "targets/convert/checkpoint.h"
 #include "targets/convert/convert.h"
 #include "targets/convert/plan.h"
@@ -17,7 +18,7 @@ struct Source {
   ModelPlan plan;
   std::filesystem::path directory;  // where tokenizer files may lie; empty for single files
   std::filesystem::path tokenizer;  // a file that holds the tokenizer, where that is known
-  std::string chat_template;
+  std::vector<ChatTemplateText> chat_templates;
   std::vector<uint32_t> eos;  // from config.json and generation_config.json
   std::optional<uint32_t> bos;
 };

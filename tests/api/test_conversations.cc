@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/call.h"
+#include "tests/support/conversation.h"
 #include "tests/support/model_zoo.h"
 
 using namespace thimble;
@@ -18,13 +19,12 @@ using namespace thimble::test;
 
 namespace {
 
-using Messages = std::vector<std::pair<std::string, std::string>>;
-
-constexpr char kZephyr[] = "{{ '<|user|>\\n' + message['content'] + eos_token }}{{ '<|assistant|>\\n' }}";
+// With a BOS, as few published ones have: it is what all conversations begin with.
+const std::string kZephyr = "{{ bos_token }}" + KnownTemplate("zephyr");
 
 ModelBuilder Talking() {
   ModelBuilder builder = ZooEntry("none_on_write");
-  builder.description().chat_template = kZephyr;
+  builder.description().chat_formats = {Compiled(kZephyr)};
   return builder;
 }
 
@@ -68,19 +68,18 @@ class Talk {
   }
 
   std::vector<int32_t> Ids(const Messages& messages) const {
-    const std::vector<thimble_chat_message> list = List(messages);
+    const Conversation conversation(messages);
     std::vector<int32_t> ids(4096);
     size_t count = 0;
-    REQUIRE(Call(thimble_chat_tokenize, model, nullptr, list.data(), list.size(), ids.data(), ids.size(), &count).code == 0);
+    REQUIRE(Call(thimble_chat_tokenize, model, conversation.get(), nullptr, size_t{0}, ids.data(), ids.size(), &count).code == 0);
     ids.resize(count);
     return ids;
   }
   Answer Say(const Messages& messages, thimble_session* to = nullptr, uint32_t max_tokens = 12) const {
     if (to == nullptr) to = session;
-    const std::vector<thimble_chat_message> list = List(messages);
+    const Conversation conversation(messages);
     thimble_generation generation = Sized<thimble_generation>();
-    generation.messages = list.data();
-    generation.message_count = list.size();
+    generation.conversation = conversation.get();
     generation.max_tokens = max_tokens;
     Answer answer;
     (void)Rows();
@@ -102,12 +101,6 @@ class Talk {
   thimble_session* session = nullptr;
 
  private:
-  static std::vector<thimble_chat_message> List(const Messages& messages) {
-    std::vector<thimble_chat_message> list;
-    for (const auto& [role, text] : messages)
-      list.push_back({sizeof(thimble_chat_message), static_cast<uint32_t>(text.size()), role.c_str(), text.data()});
-    return list;
-  }
   uint64_t Rows() const {
     thimble_profile profile = Sized<thimble_profile>();
     (void)thimble_get_profile(engine, 1, &profile, nullptr);
@@ -218,11 +211,10 @@ TEST_CASE("conversations: behind an engine's prefix, which they must begin with"
   const Answer answer = talk.Say(messages);
   CHECK(answer.rows == ids.size() - 256);
   CheckAsFresh(answer, messages);
-  thimble_chat_message other = Sized<thimble_chat_message>();
-  other.role = "user", other.text = "Hi", other.text_bytes = 2;
+  const Messages hi = {{"user", "Hi"}};
+  const Conversation other(hi);
   thimble_generation generation = Sized<thimble_generation>();
-  generation.messages = &other;
-  generation.message_count = 1;
+  generation.conversation = other.get();
   CHECK(Call(thimble_generation_start, talk.session, &generation).code == THIMBLE_WRONG_STATE);
   // A loaded state leaves the prefix known.
   std::vector<char> state;
@@ -254,11 +246,10 @@ TEST_CASE("conversations: one that does not fit changes nothing") {
   talk.Say(messages);
   const size_t position = thimble_position(talk.session);
   const auto refused = [&](size_t bytes) {
-    const std::string text(bytes, 'x');
-    const thimble_chat_message message = {sizeof message, static_cast<uint32_t>(text.size()), "user", text.data()};
+    const Messages long_one = {{"user", std::string(bytes, 'x')}};
+    const Conversation conversation(long_one);
     thimble_generation generation = Sized<thimble_generation>();
-    generation.messages = &message;
-    generation.message_count = 1;
+    generation.conversation = conversation.get();
     return Call(thimble_generation_start, talk.session, &generation).code;
   };
   CHECK(refused(700) == THIMBLE_CONTEXT_FULL);
@@ -436,17 +427,14 @@ TEST_CASE("copied weights: no text call of an engine reads the file once it is m
     REQUIRE(Call(thimble_session_open, engine, &session).code == THIMBLE_OK);
     REQUIRE(Call(thimble_tokenize, nullptr, session, "ab cd", 5, 0, ids, 64, &count).code == THIMBLE_OK);
     add(ids, count * sizeof ids[0]);
-    const thimble_chat_message hi = {sizeof hi, 2, "user", "ab"};
-    thimble_chat_info chat = Sized<thimble_chat_info>();
-    REQUIRE(Call(thimble_chat_find, own, nullptr, &chat).code == THIMBLE_OK);
-    add(&chat.end_of_turn, sizeof chat.end_of_turn);
-    REQUIRE(Call(thimble_chat_tokenize, own, nullptr, &hi, 1, ids, 64, &count).code == THIMBLE_OK);
+    const Messages hi = {{"user", "ab"}};
+    const Conversation conversation(hi);
+    REQUIRE(Call(thimble_chat_tokenize, own, conversation.get(), nullptr, size_t{0}, ids, 64, &count).code == THIMBLE_OK);
     add(ids, count * sizeof ids[0]);
-    REQUIRE(Call(thimble_chat_render, own, nullptr, &hi, 1, text, sizeof text, &bytes).code == THIMBLE_OK);
+    REQUIRE(Call(thimble_chat_render, own, conversation.get(), nullptr, size_t{0}, text, nullptr, sizeof text, &bytes).code == THIMBLE_OK);
     add(text, bytes);
     thimble_generation generation = Sized<thimble_generation>();
-    generation.messages = &hi;
-    generation.message_count = 1;
+    generation.conversation = conversation.get();
     generation.max_tokens = 20;
     const auto each = [](void* to, const thimble_event* event) -> int32_t {
       static_cast<std::string*>(to)->append(event->text, event->text_bytes);

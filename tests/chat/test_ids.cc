@@ -9,6 +9,7 @@
 
 #include "targets/convert/tokenizers/tokenizer_writer.h"
 #include "tests/support/call.h"
+#include "tests/support/conversation.h"
 #include "tests/support/model_builder.h"
 
 using namespace thimble;
@@ -17,10 +18,6 @@ using namespace thimble::test;
 namespace {
 
 // A model whose vocabulary is unk, <s>, </s>, the bytes and `pieces`, then `markers` of one type.
-thimble_chat_message Message(const char* role, const char* text, size_t text_bytes) {
-  return {sizeof(thimble_chat_message), static_cast<uint32_t>(text_bytes), role, text};
-}
-
 class ChatModel {
  public:
   ChatModel(const std::vector<std::string>& pieces, const std::vector<std::string>& markers, PieceType type,
@@ -48,7 +45,7 @@ class ChatModel {
     builder.AddLayer(attention, FfnKind::kPlain, Activation::kGeluErf, 16, NormKind::kLayerNorm, true);
     builder.Finish(true, true, NormKind::kLayerNorm);
     builder.description().tokenizer = WriteTokenizerSegment(t);
-    builder.description().chat_template = chat_template;
+    builder.description().chat_formats = {Compiled(chat_template)};
     bytes_ = std::make_unique<AlignedBytes>(builder.Bytes());
     const thimble_error status = Call(thimble_model_open_memory, bytes_->data(), bytes_->size(), &model_);
     INFO(status.message);
@@ -67,28 +64,33 @@ class ChatModel {
     ids.resize(count);
     return ids;
   }
-  thimble_error Encode(const std::vector<std::pair<std::string, std::string>>& messages, std::vector<int32_t>* ids,
-                        const char* name = nullptr) const {
-    std::vector<thimble_chat_message> list;
-    for (const auto& [role, text] : messages) list.push_back(Message(role.c_str(), text.data(), text.size()));
+  thimble_error Encode(const thimble_conversation* conversation, std::vector<int32_t>* ids) const {
     ids->assign(4096, -7);
-    size_t count = 0;
+    size_t count = 0, need = 0;
     const thimble_error status =
-        Call(thimble_chat_tokenize, model_, name, list.data(), list.size(), ids->data(), ids->size(), &count);
+        Call(thimble_chat_tokenize, model_, conversation, nullptr, size_t{0}, ids->data(), ids->size(), &count);
     ids->resize(status.code == 0 ? count : 0);
+    if (status.code != 0) return status;
     // The count is right whatever the room, and nothing is written behind it.
-    if (status.code == 0) {
-      std::vector<int32_t> few(count / 2 + 1, -7);
-      size_t again = 0;
-      CHECK(Call(thimble_chat_tokenize, model_, name, list.data(), list.size(), few.data(), count / 2, &again).code == 107);
-      CHECK(again == count);
-      CHECK(few[count / 2] == -7);
-    }
+    std::vector<int32_t> few(count / 2 + 1, -7);
+    size_t again = 0;
+    CHECK(Call(thimble_chat_tokenize, model_, conversation, nullptr, size_t{0}, few.data(), count / 2, &again).code == 107);
+    CHECK(again == count);
+    CHECK(few[count / 2] == -7);
+    // The same in a workspace of the size that was told, to the byte.
+    REQUIRE(Call(thimble_chat_workspace, model_, conversation, &need).code == 0);
+    const std::unique_ptr<char[]> workspace(new char[need]);
+    std::vector<int32_t> own(count);
+    CHECK(Call(thimble_chat_tokenize, model_, conversation, static_cast<void*>(workspace.get()), need, own.data(), own.size(), &again).code == 0);
+    CHECK(own == *ids);
+    CHECK(Call(thimble_chat_tokenize, model_, conversation, static_cast<void*>(workspace.get()), size_t{100}, own.data(), own.size(), &again).code == 102);
     return status;
   }
-  std::vector<int32_t> Ids(const std::vector<std::pair<std::string, std::string>>& messages) const {
+  std::vector<int32_t> Ids(const Messages& messages, int32_t ending = THIMBLE_ENDING_ANSWER) const {
     std::vector<int32_t> ids;
-    const thimble_error status = Encode(messages, &ids);
+    Conversation conversation(messages);
+    conversation->ending = ending;
+    const thimble_error status = Encode(conversation.get(), &ids);
     INFO(status.message);
     REQUIRE(status.code == 0);
     return ids;
@@ -100,7 +102,7 @@ class ChatModel {
 };
 
 const std::vector<std::string> kMarkers = {"<|im_start|>", "<|im_end|>"};
-constexpr char kChatMl[] = "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}";
+const std::string kChatMl = KnownTemplate("chatml");
 
 size_t Count(const std::vector<int32_t>& ids, int32_t id) {
   return static_cast<size_t>(std::count(ids.begin(), ids.end(), id));
@@ -110,27 +112,17 @@ size_t Count(const std::vector<int32_t>& ids, int32_t id) {
 
 TEST_CASE("ids of a conversation are those of its text with its markers as special tokens") {
   const ChatModel model({"user", "us", "er", "Hi"}, kMarkers, PieceType::kControl, kChatMl);
-  const std::vector<int32_t> ids = model.Ids({{"user", "Hi there"}, {"assistant", "Yes."}, {"user", ""}});
-  std::vector<int32_t> expected = {1};
-  const std::vector<int32_t> rest = model.Tokenize(
-      "<|im_start|>user\nHi there<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n<|im_start|>user\n<|im_end|>\n"
-      "<|im_start|>assistant\n",
-      THIMBLE_PARSE_SPECIAL);
-  expected.insert(expected.end(), rest.begin(), rest.end());
-  CHECK(ids == expected);
-
-  thimble_chat_info info = Sized<thimble_chat_info>();
-  REQUIRE(Call(thimble_chat_find, model.get(), nullptr, &info).code == 0);
-  CHECK(std::strcmp(info.name, "chatml") == 0);
-  CHECK(info.end_of_turn == model.Tokenize("<|im_end|>", THIMBLE_PARSE_SPECIAL).at(0));
-  CHECK(info.has_system_role == 1);
-  // Where the tokenizer adds no bos and the template says none there is none.
-  const ChatModel without({}, kMarkers, PieceType::kControl, kChatMl, false);
-  CHECK(without.Ids({{"user", "a"}}).at(0) != 1);
+  const Messages messages = {{"user", "Hi there"}, {"assistant", "Yes."}, {"user", ""}};
+  const std::string text =
+      "<|im_start|>user\nHi there<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n<|im_start|>user\n<|im_end|>\n";
+  // No BOS: what the template does not write is not there.
+  CHECK(model.Ids(messages) == model.Tokenize(text + "<|im_start|>assistant\n", THIMBLE_PARSE_SPECIAL));
+  CHECK(model.Ids(messages, THIMBLE_ENDING_NONE) == model.Tokenize(text, THIMBLE_PARSE_SPECIAL));
+  CHECK(model.Ids({{"assistant", "Yes, "}}, THIMBLE_ENDING_CONTINUE) == model.Tokenize("<|im_start|>assistant\nYes, ", THIMBLE_PARSE_SPECIAL));
 }
 
-TEST_CASE("bos is written once where the template says it, and again where it says it again") {
-  const ChatModel model({"[INST]"}, {}, PieceType::kControl, "{{ bos_token + '[INST] <<SYS>>' }}");
+TEST_CASE("bos is written where the template says it, and again where it says it again") {
+  const ChatModel model({"[INST]"}, {}, PieceType::kControl, KnownTemplate("llama2"));
   const std::vector<int32_t> ids = model.Ids({{"user", "a"}, {"assistant", "b"}, {"user", "c"}});
   CHECK(ids[0] == 1);
   CHECK(Count(ids, 1) == 2);
@@ -155,7 +147,7 @@ TEST_CASE("what a message says never becomes a special token") {
     for (const std::string& attack : attacks) {
       INFO(attack);
       for (const bool answer : {false, true}) {
-        std::vector<std::pair<std::string, std::string>> messages = {{"system", attack}, {"user", attack}};
+        Messages messages = {{"system", attack}, {"user", attack}};
         if (answer) {
           messages.push_back({"assistant", attack});
           messages.push_back({"user", "Hi"});
@@ -163,7 +155,7 @@ TEST_CASE("what a message says never becomes a special token") {
         const std::vector<int32_t> ids = model.Ids(messages);
         CHECK(Count(ids, start) == messages.size() + 1);
         CHECK(Count(ids, end) == messages.size());
-        CHECK(Count(ids, 1) == 1);
+        CHECK(Count(ids, 1) == 0);
         CHECK(Count(ids, 2) == 0);
         // The text is all there.
         std::string text(4096, 0);
@@ -179,30 +171,109 @@ TEST_CASE("what a message says never becomes a special token") {
   }
 }
 
-TEST_CASE("bad arguments and unknown templates are named") {
-  const ChatModel model({}, kMarkers, PieceType::kControl, "{{ messages }}");
-  std::vector<int32_t> ids;
-  thimble_error status = model.Encode({{"user", "a"}}, &ids);
-  CHECK(status.code == 300);
-  CHECK(std::string(status.message).find("chat_template") != std::string::npos);
-  CHECK(model.Encode({{"user", "a"}}, &ids, "chatml").code == 0);
-  CHECK(model.Encode({{"user", "a"}}, &ids, kChatMl).code == 0);
-  status = model.Encode({{"user", "a"}, {"tool", "b"}}, &ids, "chatml");
-  CHECK(status.code == 100);
-  CHECK(std::string(status.message).find("messages 1") != std::string::npos);
-  CHECK(std::string(status.message).find("role") != std::string::npos);
-  CHECK(model.Encode({}, &ids, "chatml").code == 100);
-  CHECK(model.Encode({{"user", "a"}}, &ids, "no such").code == 300);
-  size_t count = 0;
-  const thimble_chat_message null_text = Message("user", nullptr, 3), null_role = Message(nullptr, "a", 1);
-  CHECK(Call(thimble_chat_tokenize, model.get(), "chatml", &null_text, 1, nullptr, 0, &count).code == 100);
-  CHECK(Call(thimble_chat_tokenize, model.get(), "chatml", &null_role, 1, nullptr, 0, &count).code == 100);
-  CHECK(Call(thimble_chat_tokenize, nullptr, "chatml", &null_text, 1, nullptr, 0, &count).code == 100);
-  CHECK(Call(thimble_chat_tokenize, model.get(), "chatml", nullptr, 1, nullptr, 0, &count).code == 100);
+TEST_CASE("a token of template and data together is none, and none is lost beside data") {
+  // "<|im_" is data, "end|>" the template's.
+  const ChatModel model({}, kMarkers, PieceType::kControl, "{{ messages[0].content }}end|>{{ '<|im_end|>' }}{{ messages[0].content }}");
+  const std::vector<int32_t> ids = model.Ids({{"user", "<|im_"}});
+  CHECK(Count(ids, model.Tokenize("<|im_end|>", THIMBLE_PARSE_SPECIAL).back()) == 1);
+}
 
-  const thimble_chat_message hi = Message("user", "Hi", 2);
+TEST_CASE("everything that a conversation is made of reaches the template") {
+  const char* const jinja =
+      "{% for m in messages %}{{ m.role }}:{{ m.content if m.content is string else m.content|map(attribute='type')|join('+') }}:"
+      "{{ m.name }}:{{ m.tool_call_id }}:{{ m.reasoning_content }}:{{ m.thinking }}:{{ m.tool_calls[0].function.arguments.x if m.tool_calls }}:"
+      "{{ m.extra }};{% endfor %}{{ tools|length if tools }} {{ documents[0].title if documents }} {{ enable_thinking }} {{ free }} "
+      "{{ strftime_now('%Y-%m-%d') }} {{ add_generation_prompt }} {{ bos_token }}";
+  const ChatModel model({}, kMarkers, PieceType::kControl, jinja);
+  thimble_chat_message messages[3] = {Sized<thimble_chat_message>(), Sized<thimble_chat_message>(), Sized<thimble_chat_message>()};
+  messages[0].role = "user";
+  messages[0].parts = R"([{"type": "text", "text": "\u00e4"}, {"type": "image"}])";
+  messages[1].role = "assistant";
+  messages[1].reasoning = "why";
+  messages[1].tool_calls = R"([{"function": {"name": "f", "arguments": {"x": 7}}}])";
+  messages[2].role = "tool";
+  messages[2].text = "ok", messages[2].text_bytes = 2;
+  messages[2].name = "f";
+  messages[2].tool_call_id = "1";
+  messages[2].more = R"({"extra": [1, null], "none": null})";
+  thimble_conversation c = Sized<thimble_conversation>();
+  c.messages = messages, c.message_count = 3;
+  c.tools = "[{}, {}]";
+  c.documents = R"([{"title": "T"}])";
+  c.variables = R"({"free": 1.5})";
+  c.thinking = THIMBLE_THINKING_OFF;
+  c.now = "2026-11-28T10:30:00";
+  char text[400];
+  uint8_t data[400];
+  size_t bytes = 0;
+  const auto rendered = [&] {
+    const thimble_error error = Call(thimble_chat_render, model.get(), &c, nullptr, size_t{0}, text, data, sizeof text, &bytes);
+    return error.code == 0 ? std::string(text, bytes) : std::string(error.message);
+  };
+  CHECK(rendered() == "user:text+image::::::;assistant::::why:why:7:;tool:ok:f:1::::[1, None];2 T False 1.5 2026-11-28 True <s>");
+  CHECK((data[0] == 0 && data[bytes - 1] == 0));
+  const std::string json = R"({"messages": [{"role": "a", "content": "b", "name": null}], "tools": [], "variables": {"free": "x"}, "add_generation_prompt": false})";
+  c = Sized<thimble_conversation>();
+  c.json = json.data(), c.json_bytes = json.size();
+  c.now = "2026-11-28";
+  CHECK(rendered() == "a:b::::::;   x 2026-11-28 False <s>");
+  c.json_bytes -= 1;
+  CHECK(rendered().find("conversation: JSON: ") != std::string::npos);
+  c.now = "yesterday";
+  CHECK(rendered().find("now") != std::string::npos);
+}
+
+TEST_CASE("what a template says when it refuses is the error's message; what it cannot do names the line") {
+  const ChatModel model({}, kMarkers, PieceType::kControl, "\n{{ raise_exception('No ' ~ messages[0].role ~ '\n\xc3\xa4') if messages|length == 1 }}{{ missing.x }}");
+  const auto error = [&](const Messages& messages) {
+    size_t bytes = 0;
+    return Call(thimble_chat_render, model.get(), Conversation(messages).get(), nullptr, size_t{0}, nullptr, nullptr, size_t{0}, &bytes);
+  };
+  const thimble_error raised = error({{"user", "a"}}), failed = error({{"user", "a"}, {"user", "b"}});
+  CHECK(raised.code == THIMBLE_TEMPLATE_RAISED);
+  CHECK(std::string(raised.message) == "No user \xc3\xa4");
+  CHECK(failed.code == THIMBLE_TEMPLATE_FAILED);
+  CHECK(std::string(failed.message) == "argument: line 3 of the chat template: an attribute of what is undefined: x");
+}
+
+TEST_CASE("bad arguments and missing templates are named") {
+  const ChatModel model({}, kMarkers, PieceType::kControl, kChatMl);
+  thimble_chat_template t = Sized<thimble_chat_template>();
+  REQUIRE(Call(thimble_chat_get_template, model.get(), 0u, &t).code == 0);
+  CHECK((t.count == 1 && t.text == kChatMl && std::string(t.name) == "default" && t.answer == nullptr));
+  CHECK(Call(thimble_chat_get_template, model.get(), 1u, &t).code == THIMBLE_OUT_OF_RANGE);
+  const Messages hi = {{"user", "Hi"}};
   char text[64] = {};
-  REQUIRE(Call(thimble_chat_render, model.get(), "chatml", &hi, 1, text, sizeof text, &count).code == 0);
+  size_t count = 0;
+  const auto render = [&](const thimble_conversation* c, size_t capacity = sizeof text) {
+    return Call(thimble_chat_render, model.get(), c, nullptr, size_t{0}, text, nullptr, capacity, &count);
+  };
+  Conversation c(hi);
+  REQUIRE(render(c.get()).code == 0);
   CHECK(std::string(text, count) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  CHECK(Call(thimble_chat_render, model.get(), "chatml", &hi, 1, text, 5, &count).code == 107);
+  CHECK(render(c.get(), 5).code == 107);
+  CHECK(count > 5);
+  c->template_name = "rag";
+  CHECK(render(c.get()).code == 300);
+  c->template_name = "default";
+  CHECK(render(c.get()).code == 0);
+  c->ending = 7;
+  CHECK(render(c.get()).code == 100);
+  CHECK(render(nullptr).code == 100);
+  CHECK(render(Conversation({}).get()).code == 100);
+  thimble_chat_message null_text = Sized<thimble_chat_message>();
+  null_text.role = "user", null_text.text_bytes = 3;
+  thimble_conversation bad = Sized<thimble_conversation>();
+  bad.messages = &null_text, bad.message_count = 1;
+  CHECK(render(&bad).code == 100);
+  null_text.role = nullptr, null_text.text_bytes = 0;
+  CHECK(render(&bad).code == 100);
+  CHECK(Call(thimble_chat_tokenize, nullptr, c.get(), nullptr, size_t{0}, nullptr, size_t{0}, &count).code == 100);
+  // A program that was damaged.
+  const std::vector<uint8_t> damaged = {'T', 'M', 'P', 'L', 1, 0};
+  CHECK(render(Conversation(hi, &damaged).get()).code == THIMBLE_INVALID_MODEL);
+  // Without a model: a program is all it takes.
+  const std::vector<uint8_t> program = chat::CompileTemplate("{{ messages[0].content }}");
+  CHECK(Call(thimble_chat_render, nullptr, Conversation(hi, &program).get(), nullptr, size_t{0}, text, nullptr, sizeof text, &count).code == 0);
+  CHECK(std::string(text, count) == "Hi");
 }

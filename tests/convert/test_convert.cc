@@ -213,7 +213,7 @@ TEST_CASE("tokenizers: real ids, end ids, too many ids, none") {
   fs::copy_file(tokenizer, options.source / "tokenizer.model");
   WriteFile(options.source / "tokenizer_config.json", R"({"chat_template": "{{ messages }}"})");
   report = Convert(options);
-  CHECK((report.has_tokenizer && report.has_chat_template));
+  CHECK((report.has_tokenizer && report.chat_templates.size() == 1));
   options.no_tokenizer = true;
   CHECK_FALSE(Convert(options).has_tokenizer);
   options.no_tokenizer = false;

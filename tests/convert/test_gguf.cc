@@ -118,7 +118,7 @@ TEST_CASE("GGUF: a Llama with its rotary pairs side by side, head tied") {
   const ConvertReport report = Convert(options);
   CHECK(report.name == "tiny");
   CHECK(report.family == "llama");
-  CHECK(report.has_chat_template);
+  CHECK(report.chat_templates == std::vector<std::string>{"default from tokenizer.chat_template"});
   CHECK_FALSE(report.has_tokenizer);
   LayerSpec layer = LayersOf(out.string()).at(1);
   CHECK(layer.attention().rope.pairing == RopePairing::kInterleaved);

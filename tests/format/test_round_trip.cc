@@ -356,7 +356,13 @@ TEST_CASE("round trip: every model of the zoo through a file") {
     const Header& h = file.header();
     CHECK(h.name() == d.name);
     CHECK(h.family() == d.family);
-    CHECK(h.chat_template() == d.chat_template);
+    REQUIRE(h.chat_formats() == d.chat_formats.size());
+    for (uint32_t i = 0; i < h.chat_formats(); ++i) {
+      const ChatFormatView format = h.chat_format(i);
+      CHECK((format.name == d.chat_formats[i].name && format.text == d.chat_formats[i].text));
+      CHECK(std::vector<uint8_t>(format.program, format.program + format.program_bytes) == d.chat_formats[i].program);
+      CHECK(format.answer_bytes == d.chat_formats[i].answer.size());
+    }
     REQUIRE(h.metadata() == d.metadata.size());
     for (uint32_t i = 0; i < h.metadata(); ++i) {
       CHECK(h.metadata_key(i) == d.metadata[i].first);
@@ -400,7 +406,8 @@ TEST_CASE("round trip: every model of the zoo through a file") {
 TEST_CASE("round trip: a description without names, tokenizer or metadata") {
   ModelBuilder m = ZooEntry("none_unrotated");
   ModelDescription& d = m.description();
-  d.name = d.family = d.chat_template = "";
+  d.name = d.family = "";
+  d.chat_formats.clear();
   d.metadata.clear();
   d.tokenizer.clear();
   for (NamedTensor& t : d.tensors) t.name = "";

@@ -13,6 +13,7 @@
 
 #include "tests/memory/combinations.h"
 #include "tests/memory/interposers.h"
+#include "tests/support/conversation.h"
 #include "tests/support/engine_runner.h"
 #include "tests/support/model_zoo.h"
 #include "tests/support/shared_work.h"
@@ -47,15 +48,17 @@ int32_t CountText(void* user, const char*, size_t bytes) {
   return 1;
 }
 
+const std::vector<uint8_t> kShortTemplate = chat::CompileTemplate(KnownTemplate("mistral-v3-tekken"));
+const Messages kMessages = {{"user", "ab"}, {"assistant", "b"}, {"user", "</s>"}};
+const Conversation kConversation(kMessages, &kShortTemplate);
+
 // A turn of a conversation, where the context has room for one.
 void Converse(thimble_session* session, Work& work) {
-  static const thimble_chat_message messages[] = {{sizeof messages[0], 2, "user", "ab"}, {sizeof messages[0], 1, "assistant", "b"},
-                                                  {sizeof messages[0], 4, "user", "</s>"}};
   for (size_t count = 1; count <= 3; count += 2) {
+    thimble_conversation part = *kConversation.get();
+    part.message_count = count;
     thimble_generation generation = Sized<thimble_generation>();
-    generation.messages = messages;
-    generation.message_count = count;
-    generation.chat_template = "mistral-v3-tekken";  // the shortest
+    generation.conversation = &part;
     generation.max_tokens = 4;
     const thimble_error error = Call(thimble_generate, session, &generation, nullptr, nullptr);
     if (error.code == THIMBLE_CONTEXT_FULL || error.code == THIMBLE_TEXT_TOO_LONG) return;

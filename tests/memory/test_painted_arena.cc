@@ -5,6 +5,7 @@
 
 #include "ops/cache/cache_row.h"
 #include "tests/memory/combinations.h"
+#include "tests/support/conversation.h"
 #include "tests/support/model_zoo.h"
 #include "tests/support/window_model.h"
 
@@ -79,11 +80,11 @@ void RunDecoder(thimble_session* session, const thimble_model_info& info, Emit& 
   Require(GenerateText(session, "ab abc", 6, 0, &Emit::Text, &emit, &generated));
   t.Bytes(&generated.generated_tokens, sizeof generated.generated_tokens);
   // A conversation, where there is room for one.
-  const thimble_chat_message message = {sizeof message, 1, "user", "b"};
+  const std::vector<uint8_t> short_template = chat::CompileTemplate(KnownTemplate("mistral-v3-tekken"));
+  const Messages messages = {{"user", "b"}};
+  const Conversation conversation(messages, &short_template);
   thimble_generation chat = Sized<thimble_generation>();
-  chat.messages = &message;
-  chat.message_count = 1;
-  chat.chat_template = "mistral-v3-tekken";
+  chat.conversation = conversation.get();
   const auto each = [](void* to, const thimble_event* event) -> int32_t {
     static_cast<Emit*>(to)->transcript->Bytes(&event->id, sizeof event->id);
     return 1;

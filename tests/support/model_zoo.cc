@@ -1,3 +1,4 @@
+#include "tests/support/conversation.h"
 #include "tests/support/model_zoo.h"
 
 #include <stdexcept>
@@ -36,7 +37,7 @@ class Zoo {
   }
   void AddFinished(const std::string& name, ModelBuilder builder) {
     builder.description().name = name;
-    builder.description().chat_template = "{{ messages }}";
+    builder.description().chat_formats = {Compiled("{{ messages }}")};
     builder.description().metadata = {{"source", "random"}, {"seed", std::to_string(seed_)}};
     models_.push_back({name, std::move(builder)});
   }

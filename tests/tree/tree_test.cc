@@ -40,7 +40,7 @@ const std::vector<std::string_view> kIsaKernels = {
 const std::vector<Layer> kLayers = {
     {"runtime/core/", {"runtime/core/", "runtime/include/thimble/codes.h"}, {}},
     {"runtime/core/unicode/", {"runtime/core/"}, {}},
-    {"format/", {"runtime/core/", "format/"}, {"flatbuffers/"}},
+    {"format/", {"runtime/core/", "runtime/template/program.h", "format/"}, {"flatbuffers/"}},
     {"format/schema/", {}, {"flatbuffers/"}},
     {"ops/", {}, {}},  // every folder has its own row
     {"ops/lanes/", {"runtime/core/", "ops/lanes/"}, {}},
@@ -62,12 +62,11 @@ const std::vector<Layer> kLayers = {
      {}},
     {"runtime/", {"runtime/", "thimble/", "format/", "ops/", "!ops/xnnpack/", "!ops/x86/", "!ops/neon/"}, {}},
     {"runtime/tokenizer/", {"runtime/core/", "runtime/tokenizer/", "format/tokenizer_data.h"}, {}},
-    {"runtime/chat/", {"runtime/core/", "runtime/chat/"}, {}},
     {"runtime/template/", {"runtime/core/", "runtime/template/"}, {}},
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/convert/",
-     {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/"},
+     {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/"},
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/", "format/"}, {"CLI/"}},
@@ -203,7 +202,8 @@ TEST_CASE("includes go down only", "[tree]") {
 TEST_CASE("no file is over 500 lines", "[tree]") {
   for (const File& file : Sources()) {
     if (IsGenerated(file.path)) continue;
-    if (file.lines.size() > (file.path == kPublicHeader ? kPublicHeader_lines : kLongestFile_lines))
+    const bool is_header = file.path == kPublicHeader || file.path == "tests/abi/accepted/thimble.h";
+    if (file.lines.size() > (is_header ? kPublicHeader_lines : kLongestFile_lines))
       FAIL_CHECK(file.path << " has " << file.lines.size() << " lines");
   }
 }

@@ -388,38 +388,80 @@ THIMBLE_API enum thimble_code thimble_piece(const thimble_model* model, int32_t 
 THIMBLE_API int32_t thimble_is_end(const thimble_model* model, int32_t id);
 
 /* ---- chat ----
- * Conversations as the model's chat template writes them. `chat_template` is NULL for the model's own, or a name
- * ("chatml", "llama3", ...; runtime/chat/README.md), or the text of a Jinja template that is one of these. Any other is
- * refused (THIMBLE_UNSUPPORTED). Markers of the template become special tokens; what a message says never does. */
+ * Conversations as the model was trained to read them. A model file holds its chat templates as programs, compiled where files
+ * are made; these calls run them, bounded in steps and memory. What messages, tools and documents say is data: a special token
+ * is one only where all of its bytes are the template's own (roles included). "JSON" is a terminated JSON text; NULL is none. */
 
 typedef struct thimble_chat_message {
   uint32_t struct_bytes;
   uint32_t text_bytes;
-  const char* role;      /* "system", "user" or "assistant" */
-  const char* text;      /* UTF-8 */
+  const char* role;          /* "system", "user", "assistant", "tool": whatever the template knows */
+  const char* text;          /* the content, UTF-8; NULL: none, or it is in `parts`. The texts below end with a zero byte */
+  const char* parts;         /* JSON: the content as a list: [{"type": "text", "text": "Look:"}, {"type": "image"}] */
+  const char* reasoning;     /* what the assistant thought before it answered */
+  const char* name;          /* of the tool whose result this is, or of who speaks */
+  const char* tool_calls;    /* JSON: [{"id": "1", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}] */
+  const char* tool_call_id;  /* of the call whose result this is */
+  const char* more;          /* JSON: an object of further keys that the template reads */
 } thimble_chat_message;
 
-typedef struct thimble_chat_info {
-  uint32_t struct_bytes;
-  int32_t end_of_turn;   /* id that ends an answer beside those of thimble_is_end; -1 if it is no single token */
-  int32_t has_system_role;
-  int32_t alternates;    /* 1: user and assistant must take turns */
-  const char* name;      /* static text: "chatml" */
-} thimble_chat_info;
+enum thimble_ending {
+  THIMBLE_ENDING_ANSWER = 0,   /* ends with the start of the assistant's next answer (add_generation_prompt) */
+  THIMBLE_ENDING_NONE = 1,     /* ends with the last message */
+  THIMBLE_ENDING_CONTINUE = 2  /* ends in the last message, which an answer continues (continue_final_message) */
+};
+enum thimble_thinking { THIMBLE_THINKING_UNSAID = 0, THIMBLE_THINKING_ON = 1, THIMBLE_THINKING_OFF = 2 };
 
-/* Names of the templates, separated by ", ". Static text. */
-THIMBLE_API const char* thimble_chat_templates(void);
-THIMBLE_API enum thimble_code thimble_chat_find(const thimble_model* model, const char* chat_template,
-                                                thimble_chat_info* info, thimble_error* error);
-/* The whole conversation from the begin of the text to where the assistant's next answer starts (or to the end, if the last
- * message is the assistant's) as ids, or as text for people. Takes working memory from malloc and gives it back. Refuses
- * roles that the template cannot take, naming messages[i].role. */
-THIMBLE_API enum thimble_code thimble_chat_tokenize(const thimble_model* model, const char* chat_template,
-                                                    const thimble_chat_message* messages, size_t message_count,
-                                                    int32_t* ids, size_t capacity, size_t* count, thimble_error* error);
-THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const char* chat_template,
-                                                  const thimble_chat_message* messages, size_t message_count, char* text,
+typedef struct thimble_conversation {
+  uint32_t struct_bytes;
+  uint32_t flags;              /* 0 */
+  int32_t ending;              /* enum thimble_ending */
+  int32_t thinking;            /* enum thimble_thinking: the template's enable_thinking */
+  const thimble_chat_message* messages;
+  size_t message_count;
+  const char* json;            /* instead of messages: a JSON list of them, or an object with messages and, where it says them,
+                                  tools, documents, add_generation_prompt, continue_final_message, variables */
+  size_t json_bytes;
+  const char* tools;           /* JSON: a list of tools, [{"type": "function", "function": {"name": ..., "parameters": ...}}] */
+  const char* documents;       /* JSON: a list */
+  const char* variables;       /* JSON: an object of whatever else the template reads */
+  const char* now;             /* the clock that it sees, "2026-11-28T10:30:00"; NULL: this machine's */
+  const char* template_name;   /* of the file's; NULL: "tool_use" where there are tools and such a template, else the first */
+  const void* program;         /* instead of the file's: one that the caller compiled (targets/template/compile.h of the
+                                  sources makes them) */
+  size_t program_bytes;
+} thimble_conversation;
+
+/* A template of the file; all is the model's, and empty where there is none. */
+typedef struct thimble_chat_template {
+  uint32_t struct_bytes;
+  uint32_t count;              /* of templates in the file */
+  const char* name;            /* "default", "tool_use", ... */
+  const char* text;            /* Jinja, as the model came with it */
+  const void* program;
+  size_t program_bytes;
+  const void* answer;          /* how what the model says is read; NULL where that is not known */
+  size_t answer_bytes;
+} thimble_chat_template;
+
+/* The first template is the one that is used where none is named. THIMBLE_OUT_OF_RANGE for an index that is not below count,
+ * but for 0. */
+THIMBLE_API enum thimble_code thimble_chat_get_template(const thimble_model* model, uint32_t index, thimble_chat_template* out,
+                                                        thimble_error* error);
+/* The working memory that suffices for the two calls below. Takes as much from malloc while it looks. */
+THIMBLE_API enum thimble_code thimble_chat_workspace(const thimble_model* model, const thimble_conversation* conversation,
+                                                     size_t* bytes, thimble_error* error);
+/* The conversation as text (`model` may be NULL where it has a program), and as the ids of this text, without a BOS that the
+ * template does not write. `data`, or NULL, has room for `capacity` bytes: 1 for each byte of the text that is data. Without a workspace (NULL) memory comes from malloc
+ * and goes back. THIMBLE_TEMPLATE_RAISED: the template refuses the conversation, the message is its own; THIMBLE_TEMPLATE_FAILED:
+ * it went wrong in it; THIMBLE_BUFFER_TOO_SMALL: *text_bytes or *count say what would do; THIMBLE_TEXT_TOO_LONG: the workspace
+ * is too small. */
+THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const thimble_conversation* conversation,
+                                                  void* workspace, size_t workspace_bytes, char* text, uint8_t* data,
                                                   size_t capacity, size_t* text_bytes, thimble_error* error);
+THIMBLE_API enum thimble_code thimble_chat_tokenize(const thimble_model* model, const thimble_conversation* conversation,
+                                                    void* workspace, size_t workspace_bytes, int32_t* ids, size_t capacity,
+                                                    size_t* count, thimble_error* error);
 
 /* ---- generation ---- */
 
@@ -427,7 +469,7 @@ THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, co
  * Zero ends the generation (THIMBLE_END_CALLBACK). */
 typedef int32_t (*thimble_logits_hook)(void* user, float* logits, size_t count);
 
-/* One answer. Its input is at most one of text, ids and messages; with none it goes on from the context's end. */
+/* One answer. Its input is at most one of text, ids and conversation; with none it goes on from the context's end. */
 typedef struct thimble_generation {
   uint32_t struct_bytes;
   uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS, _IGNORE_ENDS. BOS is added at position 0
@@ -438,11 +480,9 @@ typedef struct thimble_generation {
   size_t text_bytes;
   const int32_t* ids;         /* appended to the context */
   size_t id_count;
-  const thimble_chat_message* messages; /* the whole conversation, of at most max_text_bytes: the context becomes this. What
-                                           it has in common with it, from the start on, stays and is not read again, where
-                                           thimble_rewind_limit allows it. The template's end of turn ends the answer */
-  size_t message_count;
-  const char* chat_template;  /* as in thimble_chat_find */
+  const thimble_conversation* conversation; /* the whole of it, of at most max_text_bytes: the context becomes this. What it has
+                                 in common with it, from the start on, stays and is not read again, where thimble_rewind_limit
+                                 allows it. The end of the template's turns ends the answer */
   const int32_t* stop_ids;    /* ids that end it beside those of thimble_is_end. These and the next stay the caller's */
   size_t stop_id_count;
   const char* const* stop_strings; /* terminated texts that end it; they are not shown, and neither is what follows */

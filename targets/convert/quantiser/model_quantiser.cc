@@ -279,7 +279,7 @@ class ModelQuantiser {
     report->family = model_.family;
     report->vocabulary = model_.spec.vocabulary;
     report->has_tokenizer = !model_.tokenizer.empty();
-    report->has_chat_template = !model_.chat_template.empty();
+    for (const ChatFormat& format : model_.chat_formats) report->chat_templates.push_back(format.name);
     ModelWriter writer(options_.output.string(), model_);
     size_t next = 0;
     for (size_t i = 0; i < model_.tensors.size(); ++i) {

@@ -27,6 +27,14 @@
     "The caller's buffer is too small; its count argument now says how much is needed.")                               \
   X(UNKNOWN_FIELD, kUnknownField, 108, "unknown-field",                                                                \
     "A struct of a newer header sets a field that this library does not know; leave it zero, or update the library.")  \
+  X(TEMPLATE_RAISED, kTemplateRaised, 109, "template-raised",                                                          \
+    "The chat template refuses the conversation, in its own words; give it one that it takes.")                        \
+  X(TEMPLATE_FAILED, kTemplateFailed, 110, "template-failed",                                                          \
+    "The chat template went wrong in the conversation, at the line that the message names; a part that it expects is " \
+    "missing or of another kind.")                                                                                     \
+  X(TEMPLATE_BUDGET, kTemplateBudget, 111, "template-budget",                                                          \
+    "The chat template takes more steps than a conversation of this size should; give a shorter one or another "       \
+    "template.")                                                                                                       \
   X(NOT_A_MODEL, kNotAModel, 200, "not-a-model",                                                                       \
     "Not a .thimble file; convert the model first.")                                                                   \
   X(TRUNCATED, kTruncated, 201, "truncated", "The file ends before what it announces; copy it again.")                 \

@@ -97,7 +97,7 @@ THIMBLE_API enum thimble_code thimble_model_open_fd(int fd, uint64_t offset, uin
 /* The same for bytes in memory (64-byte aligned), which the caller keeps until the model is closed. */
 THIMBLE_API enum thimble_code thimble_model_open_memory(const void* bytes, size_t size, thimble_model** model,
                                                         thimble_error* error);
-/* THIMBLE_BUSY while it has engines. NULL is allowed. */
+/* THIMBLE_BUSY while it has engines, and for an engine's own. NULL is allowed. */
 THIMBLE_API enum thimble_code thimble_model_close(thimble_model* model);
 /* Reads every byte: checksums, padding, tokenizer, finite weights. `progress` (or NULL) counts bytes. */
 THIMBLE_API enum thimble_code thimble_model_verify(const thimble_model* model, thimble_progress_fn progress, void* user,
@@ -119,9 +119,16 @@ typedef struct thimble_model_info {
   const char* name;       /* texts are the model's; "" if none */
   const char* family;
   const char* chat_template;
+  uint32_t parts;         /* networks in the file, 1 for most: a draft beside its target, an encoder that makes rows for it */
+  int32_t role;           /* enum thimble_role: of the part that all of the above is about */
 } thimble_model_info;
+enum thimble_role { THIMBLE_ROLE_MAIN = 0, THIMBLE_ROLE_ENCODER = 1, THIMBLE_ROLE_DRAFT = 2 };
+/* Of the main part; of an engine's model (thimble_engine_model) of the part that the engine runs. */
 THIMBLE_API enum thimble_code thimble_model_get_info(const thimble_model* model, thimble_model_info* info,
                                                      thimble_error* error);
+/* Of any part, counted from 0; THIMBLE_OUT_OF_RANGE where there are fewer. */
+THIMBLE_API enum thimble_code thimble_model_get_part_info(const thimble_model* model, uint32_t part, thimble_model_info* info,
+                                                          thimble_error* error);
 
 /* ---- options ---- */
 
@@ -134,8 +141,9 @@ enum thimble_cache_type {
 
 enum thimble_weights {
   THIMBLE_WEIGHTS_MAP = 0, /* what the kernels can read where it lies stays in the mapping, shared and not counted twice */
-  THIMBLE_WEIGHTS_COPY = 1 /* nothing, tokenizer and template included, is read from the mapping once the engine is
-                              made: for files that somebody may change or cut short underneath */
+  THIMBLE_WEIGHTS_COPY = 1 /* nothing, tokenizer and template included, is read from the mapping by the engine and its
+                              sessions once it is made: for files that somebody may change or cut short underneath. Calls
+                              with the model that was opened do read it: give them thimble_engine_model */
 };
 
 /* How the next token is chosen. Filters run in the order: repeat penalty, top-k, top-p, min-p, temperature. Start from
@@ -153,11 +161,13 @@ typedef struct thimble_sampling {
 } thimble_sampling;
 #define THIMBLE_SAMPLING_DEFAULTS {sizeof(thimble_sampling), 0.8f, 40, 0.95f, 0.05f, 1.0f, 64, 0, 0}
 
+#define THIMBLE_MAX_THREADS 64
+
 typedef struct thimble_engine_options {
   uint32_t struct_bytes;
   uint32_t context_tokens;  /* positions of each session; 0 = the model's max_positions */
   uint32_t max_sessions;    /* sessions that can be open at once, each with a cache of its own; 0 = 1 */
-  uint32_t threads;         /* 0 or 1 = no pool */
+  uint32_t threads;         /* 0 or 1 = no pool; at most THIMBLE_MAX_THREADS */
   int32_t key_cache;        /* enum thimble_cache_type */
   int32_t value_cache;      /* must equal key_cache where keys and values are one row */
   uint32_t chunk_tokens;    /* tokens per pass, of all its sessions together; 0 = 64; encoders: the longest input */
@@ -182,6 +192,11 @@ typedef struct thimble_engine_options {
   void* progress_user;
   thimble_log_fn log;       /* or NULL */
   void* log_user;
+  uint32_t prefix_tokens;   /* what every session begins with and none changes, read once by thimble_engine_read_prefix, its
+                               rows stored once: a multiple of 256, smaller than context_tokens; 0 = none */
+  uint32_t part;            /* which of thimble_model_info.parts networks of the file to run; 0 = the main one */
+  uint64_t kv_budget_bytes; /* not 0, and key_cache and value_cache 0: each layer gets rows of as many bits as fit (4, 8 or 16), such
+                               that those of one session take no more bytes, the prefix included: thimble_plan_cache */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -193,7 +208,7 @@ typedef struct thimble_plan_line {
   uint32_t struct_bytes;
   int32_t lifetime;      /* enum thimble_lifetime */
   int32_t index;         /* layer or tensor, or -1 */
-  int32_t session;       /* the session slot it belongs to, or -1 */
+  int32_t session;       /* the session slot it belongs to; -1: none; -2: the prefix that all begin with */
   const char* name;      /* static text: "kv_cache", "packed_weights", ... */
   uint64_t offset;       /* in the arena, or in the file */
   uint64_t bytes;
@@ -211,7 +226,7 @@ typedef struct thimble_plan {
   uint64_t arena_bytes;                 /* exactly what the engine takes */
   uint64_t mapped_bytes;
   uint64_t outside_bytes;               /* thread stacks, pool, header copy */
-  uint64_t kv_bytes;                    /* of the arena, for all sessions */
+  uint64_t kv_bytes;                    /* of the arena, for all sessions and the prefix */
   uint64_t packed_weight_bytes;         /* of the arena: weights that the kernels do not read where the file has them */
   uint64_t kv_bytes_per_token;          /* rows of one token in all layers */
   uint64_t baseline_kv_bytes_per_token; /* the same model with separate keys and values for all heads in fp16 */
@@ -224,6 +239,10 @@ typedef struct thimble_plan {
   uint64_t session_bytes;               /* of the arena: what one more session costs */
   const char* kernels;                  /* the table that will be used */
   const char* file_packing;             /* for which table the file is packed: "portable", "neondot", ... or "mixed" */
+  uint64_t prefix_bytes;                /* of the arena: the prefix of all sessions, prefix_tokens * kv_bytes_per_context_token
+                                           and a copy of what does not grow */
+  uint32_t prefix_tokens;
+  uint32_t reserved;                    /* 0 */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
@@ -232,6 +251,11 @@ THIMBLE_API enum thimble_code thimble_plan_memory(const thimble_model* model, co
                                                   thimble_plan* plan, thimble_plan_fn each, void* user,
                                                   thimble_error* error);
 
+typedef void (*thimble_cache_fn)(void* user, uint32_t layer, enum thimble_cache_type keys, enum thimble_cache_type values);
+/* The types of the rows that each layer with attention reads, in the order of layers. */
+THIMBLE_API enum thimble_code thimble_plan_cache(const thimble_model* model, const thimble_engine_options* options,
+                                                 thimble_cache_fn each, void* user, thimble_error* error);
+
 /* ---- engine and sessions ---- */
 
 /* Everything is read, packed and created here. The model must stay open. */
@@ -239,8 +263,18 @@ THIMBLE_API enum thimble_code thimble_engine_create(const thimble_model* model, 
                                                     thimble_engine** engine, thimble_error* error);
 /* Closes its sessions, too; THIMBLE_BUSY while one of them is in use. The arena is the caller's again. NULL is allowed. */
 THIMBLE_API enum thimble_code thimble_engine_close(thimble_engine* engine);
+/* The model as the engine has it, for thimble_tokenize, _detokenize, _piece, _is_end, thimble_chat_* and
+ * thimble_model_get_info: with THIMBLE_WEIGHTS_COPY these read the copy, not the file. The engine's, until it is closed. */
+THIMBLE_API const thimble_model* thimble_engine_model(const thimble_engine* engine);
 
-/* An empty context; THIMBLE_NO_SESSION when max_sessions are open. */
+/* Reads what every session begins with, such as a system prompt: exactly prefix_tokens ids (options), while no session is
+ * open (THIMBLE_BUSY). Sessions cannot be opened before (THIMBLE_WRONG_STATE); they begin behind it, at position
+ * prefix_tokens and with its logits, and have the bits of sessions that had read it themselves. May be called again for
+ * another one. `progress` (or NULL) counts tokens; its zero leaves no prefix. */
+THIMBLE_API enum thimble_code thimble_engine_read_prefix(thimble_engine* engine, const int32_t* ids, size_t count,
+                                                         thimble_progress_fn progress, void* user, thimble_error* error);
+
+/* An empty context (or one with the prefix alone); THIMBLE_NO_SESSION when max_sessions are open. */
 THIMBLE_API enum thimble_code thimble_session_open(thimble_engine* engine, thimble_session** session, thimble_error* error);
 /* A second context that goes on like `from`, bit by bit: cache, logits, sampler. */
 THIMBLE_API enum thimble_code thimble_session_fork(thimble_session* from, thimble_session** session, thimble_error* error);
@@ -299,9 +333,12 @@ THIMBLE_API size_t thimble_capacity(const thimble_session* session);
 /* Forgets everything from `position` on (<= thimble_position). Logits are gone until the next prefill. The sampler's recent
  * tokens stay: thimble_set_sampling forgets them. Where layers have a ring (thimble_plan.kv_ring_bytes) old rows make
  * room for new ones: a position whose window is not there any more is refused (THIMBLE_REWIND_TOO_FAR), 0 never is. With int4
- * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer. */
+ * rows, newest rows that have made room are taken from those: close, but not the bits of a context that was never longer.
+ * Models with recurrent layers go back to a checkpoint, kept every 256 tokens for the newest pass and more, and read the ids after
+ * it again: what was there without ids, as a loaded state, cannot be gone back into.
+ * Behind a prefix (thimble_engine_read_prefix) its end stands for 0, and nothing before it is taken. */
 THIMBLE_API enum thimble_code thimble_rewind(thimble_session* session, size_t position, thimble_error* error);
-/* The smallest position beside 0 that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
+/* The smallest position beside 0 (or the prefix's end) that thimble_rewind takes; 0: it takes all. The last chunk_tokens tokens can always be
  * taken back. */
 THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
@@ -309,7 +346,8 @@ THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
  * A decoder's session as a stream of bytes: the cache's rows, the last logits, the sampler's recent tokens. It moves to
  * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
  * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
- * random numbers go on, too, where the seed is the same. A state is checked wholly before anything changes; refused are
+ * random numbers go on, too, where the seed is the same. Rows of a prefix stay with the engine: such a state goes to engines
+ * with the same one. A state is checked wholly before anything changes; refused are
  * THIMBLE_NOT_A_STATE, _STATE_DAMAGED, _STATE_MISMATCH, _UNSUPPORTED_VERSION and _CONTEXT_FULL. Checksums guard against
  * damage; a state that somebody made up on purpose can make nonsense, but no more. */
 
@@ -332,7 +370,8 @@ THIMBLE_API enum thimble_code thimble_state_load_fd(thimble_session* session, in
 enum thimble_text_flags {
   THIMBLE_ADD_BOS = 1,      /* BOS in front where the model wants one */
   THIMBLE_PARSE_SPECIAL = 2,/* "<|im_start|>" written in the text is that token; never for text of strangers */
-  THIMBLE_LOGPROBS = 4      /* of a thimble_generation: events have the logprob of their token; costs a pass over the logits */
+  THIMBLE_LOGPROBS = 4,     /* of a thimble_generation: events have the logprob of their token; costs a pass over the logits */
+  THIMBLE_IGNORE_ENDS = 8   /* of a thimble_generation: ids of thimble_is_end and the end of the turn are never drawn */
 };
 /* Text to ids. With a session its planned workspace serves (max_text_bytes), and `model` may be NULL. Without one (NULL)
  * working memory comes from malloc and goes back. */
@@ -349,38 +388,80 @@ THIMBLE_API enum thimble_code thimble_piece(const thimble_model* model, int32_t 
 THIMBLE_API int32_t thimble_is_end(const thimble_model* model, int32_t id);
 
 /* ---- chat ----
- * Conversations as the model's chat template writes them. `chat_template` is NULL for the model's own, or a name
- * ("chatml", "llama3", ...; runtime/chat/README.md), or the text of a Jinja template that is one of these. Any other is
- * refused (THIMBLE_UNSUPPORTED). Markers of the template become special tokens; what a message says never does. */
+ * Conversations as the model was trained to read them. A model file holds its chat templates as programs, compiled where files
+ * are made; these calls run them, bounded in steps and memory. What messages, tools and documents say is data: a special token
+ * is one only where all of its bytes are the template's own (roles included). "JSON" is a terminated JSON text; NULL is none. */
 
 typedef struct thimble_chat_message {
   uint32_t struct_bytes;
   uint32_t text_bytes;
-  const char* role;      /* "system", "user" or "assistant" */
-  const char* text;      /* UTF-8 */
+  const char* role;          /* "system", "user", "assistant", "tool": whatever the template knows */
+  const char* text;          /* the content, UTF-8; NULL: none, or it is in `parts`. The texts below end with a zero byte */
+  const char* parts;         /* JSON: the content as a list: [{"type": "text", "text": "Look:"}, {"type": "image"}] */
+  const char* reasoning;     /* what the assistant thought before it answered */
+  const char* name;          /* of the tool whose result this is, or of who speaks */
+  const char* tool_calls;    /* JSON: [{"id": "1", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}] */
+  const char* tool_call_id;  /* of the call whose result this is */
+  const char* more;          /* JSON: an object of further keys that the template reads */
 } thimble_chat_message;
 
-typedef struct thimble_chat_info {
-  uint32_t struct_bytes;
-  int32_t end_of_turn;   /* id that ends an answer beside those of thimble_is_end; -1 if it is no single token */
-  int32_t has_system_role;
-  int32_t alternates;    /* 1: user and assistant must take turns */
-  const char* name;      /* static text: "chatml" */
-} thimble_chat_info;
+enum thimble_ending {
+  THIMBLE_ENDING_ANSWER = 0,   /* ends with the start of the assistant's next answer (add_generation_prompt) */
+  THIMBLE_ENDING_NONE = 1,     /* ends with the last message */
+  THIMBLE_ENDING_CONTINUE = 2  /* ends in the last message, which an answer continues (continue_final_message) */
+};
+enum thimble_thinking { THIMBLE_THINKING_UNSAID = 0, THIMBLE_THINKING_ON = 1, THIMBLE_THINKING_OFF = 2 };
 
-/* Names of the templates, separated by ", ". Static text. */
-THIMBLE_API const char* thimble_chat_templates(void);
-THIMBLE_API enum thimble_code thimble_chat_find(const thimble_model* model, const char* chat_template,
-                                                thimble_chat_info* info, thimble_error* error);
-/* The whole conversation from the begin of the text to where the assistant's next answer starts (or to the end, if the last
- * message is the assistant's) as ids, or as text for people. Takes working memory from malloc and gives it back. Refuses
- * roles that the template cannot take, naming messages[i].role. */
-THIMBLE_API enum thimble_code thimble_chat_tokenize(const thimble_model* model, const char* chat_template,
-                                                    const thimble_chat_message* messages, size_t message_count,
-                                                    int32_t* ids, size_t capacity, size_t* count, thimble_error* error);
-THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const char* chat_template,
-                                                  const thimble_chat_message* messages, size_t message_count, char* text,
+typedef struct thimble_conversation {
+  uint32_t struct_bytes;
+  uint32_t flags;              /* 0 */
+  int32_t ending;              /* enum thimble_ending */
+  int32_t thinking;            /* enum thimble_thinking: the template's enable_thinking */
+  const thimble_chat_message* messages;
+  size_t message_count;
+  const char* json;            /* instead of messages: a JSON list of them, or an object with messages and, where it says them,
+                                  tools, documents, add_generation_prompt, continue_final_message, variables */
+  size_t json_bytes;
+  const char* tools;           /* JSON: a list of tools, [{"type": "function", "function": {"name": ..., "parameters": ...}}] */
+  const char* documents;       /* JSON: a list */
+  const char* variables;       /* JSON: an object of whatever else the template reads */
+  const char* now;             /* the clock that it sees, "2026-11-28T10:30:00"; NULL: this machine's */
+  const char* template_name;   /* of the file's; NULL: "tool_use" where there are tools and such a template, else the first */
+  const void* program;         /* instead of the file's: one that the caller compiled (targets/template/compile.h of the
+                                  sources makes them) */
+  size_t program_bytes;
+} thimble_conversation;
+
+/* A template of the file; all is the model's, and empty where there is none. */
+typedef struct thimble_chat_template {
+  uint32_t struct_bytes;
+  uint32_t count;              /* of templates in the file */
+  const char* name;            /* "default", "tool_use", ... */
+  const char* text;            /* Jinja, as the model came with it */
+  const void* program;
+  size_t program_bytes;
+  const void* answer;          /* how what the model says is read; NULL where that is not known */
+  size_t answer_bytes;
+} thimble_chat_template;
+
+/* The first template is the one that is used where none is named. THIMBLE_OUT_OF_RANGE for an index that is not below count,
+ * but for 0. */
+THIMBLE_API enum thimble_code thimble_chat_get_template(const thimble_model* model, uint32_t index, thimble_chat_template* out,
+                                                        thimble_error* error);
+/* The working memory that suffices for the two calls below. Takes as much from malloc while it looks. */
+THIMBLE_API enum thimble_code thimble_chat_workspace(const thimble_model* model, const thimble_conversation* conversation,
+                                                     size_t* bytes, thimble_error* error);
+/* The conversation as text (`model` may be NULL where it has a program), and as the ids of this text, without a BOS that the
+ * template does not write. `data`, or NULL, has room for `capacity` bytes: 1 for each byte of the text that is data. Without a workspace (NULL) memory comes from malloc
+ * and goes back. THIMBLE_TEMPLATE_RAISED: the template refuses the conversation, the message is its own; THIMBLE_TEMPLATE_FAILED:
+ * it went wrong in it; THIMBLE_BUFFER_TOO_SMALL: *text_bytes or *count say what would do; THIMBLE_TEXT_TOO_LONG: the workspace
+ * is too small. */
+THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const thimble_conversation* conversation,
+                                                  void* workspace, size_t workspace_bytes, char* text, uint8_t* data,
                                                   size_t capacity, size_t* text_bytes, thimble_error* error);
+THIMBLE_API enum thimble_code thimble_chat_tokenize(const thimble_model* model, const thimble_conversation* conversation,
+                                                    void* workspace, size_t workspace_bytes, int32_t* ids, size_t capacity,
+                                                    size_t* count, thimble_error* error);
 
 /* ---- generation ---- */
 
@@ -388,26 +469,28 @@ THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, co
  * Zero ends the generation (THIMBLE_END_CALLBACK). */
 typedef int32_t (*thimble_logits_hook)(void* user, float* logits, size_t count);
 
-/* One answer. Its input is at most one of text, ids and messages; with none it goes on from the context's end. */
+/* One answer. Its input is at most one of text, ids and conversation; with none it goes on from the context's end. */
 typedef struct thimble_generation {
   uint32_t struct_bytes;
-  uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS. BOS is added at position 0 in any case */
+  uint32_t flags;             /* THIMBLE_PARSE_SPECIAL, for `text`; THIMBLE_LOGPROBS, _IGNORE_ENDS. BOS is added at position 0
+                                 in any case, but for ids */
   uint32_t max_tokens;        /* 0 = until the context is full */
   uint32_t top_tokens;        /* how many likeliest tokens every event names; at most the engine's top_tokens */
   const char* text;           /* appended to the context */
   size_t text_bytes;
   const int32_t* ids;         /* appended to the context */
   size_t id_count;
-  const thimble_chat_message* messages; /* the whole conversation, which replaces the context; working memory comes from
-                                           malloc. The template's end of turn ends the answer */
-  size_t message_count;
-  const char* chat_template;  /* as in thimble_chat_find */
+  const thimble_conversation* conversation; /* the whole of it, of at most max_text_bytes: the context becomes this. What it has
+                                 in common with it, from the start on, stays and is not read again, where thimble_rewind_limit
+                                 allows it. The end of the template's turns ends the answer */
   const int32_t* stop_ids;    /* ids that end it beside those of thimble_is_end. These and the next stay the caller's */
-  size_t stop_id_count;       /* with messages at most 31 */
+  size_t stop_id_count;
   const char* const* stop_strings; /* terminated texts that end it; they are not shown, and neither is what follows */
   size_t stop_string_count;   /* at most 16, of at most 128 bytes each */
   thimble_logits_hook hook;   /* or NULL */
   void* hook_user;
+  thimble_progress_fn prompt_progress; /* or NULL: counts the input's tokens after each pass; zero cancels */
+  void* prompt_progress_user;
 } thimble_generation;
 
 enum thimble_end {
@@ -425,8 +508,8 @@ typedef struct thimble_event {
   uint32_t struct_bytes;
   int32_t end;              /* enum thimble_end; the event that has one is the last */
   int32_t id;               /* -1: the last event has no token of its own */
-  float logprob;            /* of id, natural logarithm, by the model alone: before hook, penalties, filters and temperature;
-                               NaN where not asked for */
+  float logprob;            /* of id, natural logarithm, of the logits as the hook left them: before penalties, filters and
+                               temperature; NaN where not asked for */
   const char* text;         /* whole characters that are certain now; may be empty while a character or a stop string
                                could still be coming. Not terminated */
   size_t text_bytes;
@@ -444,6 +527,12 @@ THIMBLE_API enum thimble_code thimble_generation_start(thimble_session* session,
                                                        thimble_error* error);
 /* THIMBLE_WRONG_STATE after the last event. */
 THIMBLE_API enum thimble_code thimble_generation_next(thimble_session* session, thimble_event* event, thimble_error* error);
+
+/* For generations that go on side by side: reads what was drawn last for each of these sessions of one engine, in common
+ * passes over the weights, as thimble_generation_next of each would do first. Sessions with nothing to read are left alone;
+ * THIMBLE_BUSY, and nothing is read, where one is in use or named twice. The events are those of each alone. */
+THIMBLE_API enum thimble_code thimble_generation_read(thimble_engine* engine, thimble_session* const* sessions, size_t count,
+                                                      thimble_error* error);
 
 typedef int32_t (*thimble_event_fn)(void* user, const thimble_event* event);
 /* Both in one: `each` gets every event, the last one included. Its zero ends the generation at once. */
