@@ -7,8 +7,10 @@
 namespace thimble::chat {
 namespace {
 
-// Nothing that people write by chance.
-bool IsTag(std::string_view text) { return !text.empty() && (text[0] == '<' || text[0] == '['); }
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+// Nothing that people write by chance; and what they often do.
+bool IsTag(std::string_view text) { return text.size() > 1 && (text[0] == '<' || (text[0] == '[' && (IsLetter(text[1]) || text[1] == '/'))); }
+bool IsWeak(std::string_view text) { return text.size() < 3 && std::none_of(text.begin(), text.end(), IsLetter); }
 
 // The text that every call begins with; empty where that is an object.
 std::string_view CallStart(const AnswerFormat& f) {
@@ -39,8 +41,8 @@ Head HeadOf(const AnswerFormat& f) {
 
 }  // namespace
 
-// Calls that nothing marks: an answer that is an object.
-bool AnswerParser::Bare() const { return format_.calls && format_.calls_open.empty() && format_.call.parts[0].part == Part::kObject; }
+// Calls that nothing marks: an answer that is an object, or begins with a bracket. What is no call then is text.
+bool AnswerParser::Bare() const { return format_.calls && IsWeak(format_.calls_open.empty() ? CallStart(format_) : format_.calls_open); }
 
 void AnswerParser::Begin(std::string_view prompt) {
   state_ = State::kBetween;
@@ -130,10 +132,13 @@ AnswerParser::Found AnswerParser::Find(std::string_view at, bool last) const {
   look(Marker::kReasoningClose, format_.reasoning_close);
   look(Marker::kTextOpen, format_.text_open);
   look(Marker::kTextClose, format_.text_close);
-  look(Marker::kCallsOpen, format_.calls_open);
   look(Marker::kCallsClose, format_.calls_close);
-  if (format_.calls_open.empty() || IsTag(start)) look(Marker::kCall, start);
-  if (Bare() && state_ == State::kBetween) look(Marker::kCall, "{");
+  if (!Bare()) {
+    look(Marker::kCallsOpen, format_.calls_open);
+    if (format_.calls_open.empty() || IsTag(start)) look(Marker::kCall, start);
+  } else if (state_ == State::kBetween) {
+    look(Marker::kCall, !format_.calls_open.empty() ? format_.calls_open : !start.empty() ? start : "{");
+  }
   for (size_t i = 0; i < format_.end_count; ++i) look(Marker::kEnd, format_.ends[i]);
   if (found.marker == Marker::kCall) found.bytes = 0;  // it is read from there
   if (found.marker == Marker::kNone && (last || !part) && state_ == State::kBetween) found = FindHead(at, last);
@@ -207,7 +212,15 @@ bool AnswerParser::CallsStep(bool last) {
   if (held().empty()) return false;
   size_t bytes = 0;
   const std::string_view start = CallStart(format_);
-  const Reading call = start.empty() ? (held()[0] == '{' ? Reading::kDone : Reading::kBad) : Match(start, held(), &bytes);
+  const bool named = format_.call.parts[0].part == Part::kName;
+  Reading call = named ? Reading::kBad : start.empty() ? (held()[0] == '{' ? Reading::kDone : Reading::kBad) : Match(start, held(), &bytes);
+  if (named) {
+    // Whatever does not end them.
+    Reading other = Match(format_.calls_close, held(), &bytes);
+    for (size_t i = 0; i < format_.end_count && other == Reading::kBad; ++i) other = Match(format_.ends[i], held(), &bytes);
+    if (other == Reading::kBad && !format_.calls_between.empty()) other = Match(format_.calls_between, held(), &bytes);
+    call = other == Reading::kBad ? Reading::kDone : other == Reading::kMore ? Reading::kMore : Reading::kBad;
+  }
   if (call == Reading::kDone) {
     state_ = State::kCall;
     return true;
@@ -227,14 +240,17 @@ bool AnswerParser::CallsStep(bool last) {
 }
 
 bool AnswerParser::CallStep(bool last) {
-  const CallReading call = ReadCall(format_, held(), last, tools_, nullptr);
+  // A bracket that may be text yet is still there.
+  size_t open = 0;
+  if (!Bare() || format_.calls_open.empty() || Match(format_.calls_open, held(), &open) != Reading::kDone) open = 0;
+  const CallReading call = ReadCall(format_, held().substr(open), last, tools_, nullptr);
   if (call.state == Reading::kMore && !last) return false;
   if (call.state != Reading::kDone) {
     Break(call.state == Reading::kMore && end_ - begin_ == bytes_ ? "a tool call that is longer than the buffer" : call.why);
     return true;
   }
-  if (silent_ < call.bytes) (void)ReadCall(format_, held(), last, tools_, &sink_);  // the prompt may have begun it
-  Drop(call.bytes);
+  if (silent_ < open + call.bytes) (void)ReadCall(format_, held().substr(open), last, tools_, &sink_);  // the prompt may have begun it
+  Drop(open + call.bytes);
   state_ = State::kCalls;
   return true;
 }

@@ -8,6 +8,7 @@
 //   [TOOL_CALLS]  f  [CALL_ID]  a1b2  [ARGS]  {"a": 1}                            text, name, text, id, text, value
 //   <function=  f  >\n  <parameter=a>\n1\n</parameter>\n  </function>             text, name, text, fields, text
 //
+// Calls that nothing but a bracket marks are looked for where an answer begins; what is none then is text.
 // Sections that say their names in the same way (<|channel|>analysis<|message|>) may have others: these are text.
 // White space around a section is not part of it. Where a text of the description has white space any may stand in an answer, or none.
 //
@@ -50,6 +51,7 @@ inline constexpr uint8_t kAnswerPython = 2;  // values are written as Python pri
 inline constexpr uint8_t kAnswerArgumentsText = 4;  // "arguments" as JSON text, not as an object
 inline constexpr uint8_t kAnswerNoContent = 8;      // no "content"
 inline constexpr uint8_t kAnswerNullContent = 16;   // "content": null
+inline constexpr uint8_t kAnswerNameInId = 32;      // "id": "functions.NAME:0", ":1", ...: the name stands nowhere else
 
 inline constexpr size_t kMaxAnswerEnds = 8;
 inline constexpr size_t kMaxAnswerParts = 8;
@@ -66,7 +68,7 @@ struct AnswerFormat {
   std::string_view reasoning_open, reasoning_close, text_open, text_close;
   std::string_view ends[kMaxAnswerEnds];
   size_t end_count = 0;
-  bool calls = false, python = false, arguments_as_text = false, no_content = false, null_content = false;
+  bool calls = false, python = false, arguments_as_text = false, no_content = false, null_content = false, name_in_id = false;
   std::string_view calls_open, calls_close, calls_between;
   AnswerParts call;
   std::string_view fields_between;

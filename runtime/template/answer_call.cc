@@ -135,19 +135,20 @@ class CallReader {
   }
   Reading Slot(const AnswerParts& parts, size_t i, std::string_view* slot) {
     at_ += Spaces(rest());
-    for (size_t end = at_; end < in_.size(); ++end) {
-      if (end - at_ > kMaxName) break;
+    // A tool's name, or a key as Python writes it: what it cannot have says at once that this is no call.
+    const bool name = parts.parts[i].part == Part::kName, key = parts.parts[i].part == Part::kKey;
+    const char* const never = name ? "\"'[](){}<>,;=" : key && Core(parts.parts[i + 1].text) == "=" ? "\"'[](){}<>,;\n" : key ? "\n" : "";
+    for (size_t end = at_; end < in_.size() && end - at_ <= kMaxName; ++end) {
       const Reading state = SlotEnds(parts, i, in_.substr(end));
       if (state == Reading::kMore) return state;
-      if (state == Reading::kBad) continue;
+      if (state == Reading::kBad) {
+        if (in_[end] != 0 && std::strchr(never, in_[end]) != nullptr) return Bad("a name that is none");
+        continue;
+      }
       *slot = Core(in_.substr(at_, end - at_));
       at_ = end;
-      if (parts.parts[i].part == Part::kName || parts.parts[i].part == Part::kKey) {
-        if (slot->empty()) return Bad("a tool call without a name");
-        for (const char c : *slot) {
-          if (c == '\n' || (parts.parts[i].part == Part::kName && (IsSpace(c) || c == '"' || c == '{'))) return Bad("a tool's name that is none");
-        }
-      }
+      if ((name || key) && slot->empty()) return Bad("a tool call without a name");
+      if (name && slot->find_first_of(" \t\n") != slot->npos) return Bad("a name that is none");
       return Reading::kDone;
     }
     return in_.size() - at_ > kMaxName ? Bad("a name that does not end") : Reading::kMore;

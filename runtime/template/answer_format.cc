@@ -17,12 +17,13 @@ class FormatVerifier {
     if (at_[4] != kAnswerVersion) return Error("a description of answers of another version; convert the model again");
     at_ += 5;
     const uint8_t flags = Byte();
-    if ((flags & ~(kAnswerCalls | kAnswerPython | kAnswerArgumentsText | kAnswerNoContent | kAnswerNullContent)) != 0) ok_ = false;
+    if (flags >= 2 * kAnswerNameInId) ok_ = false;
     f.calls = (flags & kAnswerCalls) != 0;
     f.python = (flags & kAnswerPython) != 0;
     f.arguments_as_text = (flags & kAnswerArgumentsText) != 0;
     f.no_content = (flags & kAnswerNoContent) != 0;
     f.null_content = (flags & kAnswerNullContent) != 0;
+    f.name_in_id = (flags & kAnswerNameInId) != 0;
     f.lead = Text();
     f.reasoning_open = Marker();
     f.reasoning_close = Marker();
@@ -115,6 +116,7 @@ class FormatVerifier {
     if (objects == 1) return names + values + fields == 0 && !f.name_key.empty() && !f.arguments_key.empty() && SlotsEnd(f.call);
     // Without a text in front of it any word would be a call.
     if (objects > 1 || names != 1 || values + fields != 1 || !SlotsEnd(f.call)) return false;
+    if (f.call.parts[0].part == Part::kName) return !f.calls_open.empty() && !f.calls_close.empty();
     return f.call.parts[0].part == Part::kText && !Core(f.call.parts[0].text).empty();
   }
   static bool FieldFits(const AnswerFormat& f) {

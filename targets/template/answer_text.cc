@@ -62,7 +62,7 @@ std::vector<uint8_t> WriteAnswerFormat(const AnswerDraft& draft) {
   out.Byte(kAnswerVersion);
   size_t flags = 0;
   for (const auto& [is, flag] : {std::pair(draft.calls, kAnswerCalls), {draft.python, kAnswerPython}, {draft.arguments_as_text, kAnswerArgumentsText},
-                                 {draft.no_content, kAnswerNoContent}, {draft.null_content, kAnswerNullContent}}) {
+                                 {draft.no_content, kAnswerNoContent}, {draft.null_content, kAnswerNullContent}, {draft.name_in_id, kAnswerNameInId}}) {
     if (is) flags |= flag;
   }
   out.Byte(flags);
@@ -104,6 +104,7 @@ std::string AnswerText(const AnswerFormat& f) {
   if (f.python) line("values", "as Python prints them");
   if (f.arguments_as_text) line("given back", "with the arguments as a text");
   if (f.no_content || f.null_content) line("given back", f.null_content ? "with \"content\": null" : "without \"content\"");
+  if (f.name_in_id) line("given back", "with the name in the id: \"functions.NAME:0\"");
   return text;
 }
 

@@ -30,6 +30,7 @@ DerivedAnswer DeriveAnswer(const std::vector<uint8_t>& program, const Json& vari
     d.draft.arguments_as_text = shape.arguments_as_text;
     d.draft.no_content = shape.content == CallShape::Content::kMissing;
     d.draft.null_content = shape.content == CallShape::Content::kNull;
+    d.draft.name_in_id = shape.id_has_name;
     derived.bytes = WriteAnswerFormat(d.draft);
     derived.why = derived.bytes.empty() ? "how a tool call is written does not fit a description" : CheckAnswer(d, derived.bytes, shape);
     derived.calls = derived.why.empty();

@@ -19,7 +19,7 @@ struct AnswerDraft {
   };
   std::string lead, reasoning_open, reasoning_close, text_open, text_close;
   std::vector<std::string> ends;
-  bool calls = false, python = false, arguments_as_text = false, no_content = false, null_content = false;
+  bool calls = false, python = false, arguments_as_text = false, no_content = false, null_content = false, name_in_id = false;
   std::string calls_open, calls_close, calls_between;
   std::vector<DraftPart> call;
   std::string fields_between;

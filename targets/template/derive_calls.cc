@@ -62,9 +62,9 @@ class CallDeriver {
     return text;
   }
   bool FindShape() {
-    for (int way = 0; way < 4; ++way) {
+    for (int way = 0; way < 8; ++way) {
       for (const CallShape::Content content : {CallShape::Content::kEmpty, CallShape::Content::kMissing, CallShape::Content::kNull}) {
-        shape_ = {content, (way & 1) != 0, (way & 2) == 0};
+        shape_ = {content, (way & 1) != 0, (way & 2) == 0, (way & 4) != 0};
         const std::optional<string> text = Written(Word(Prober::kKey, Prober::kValue));
         if (!text || text->find(Prober::kValue) == text->npos) continue;
         one_ = *text;
@@ -312,7 +312,7 @@ class CallDeriver {
     parts_.insert(parts_.end(), inner.begin(), inner.end());
     if (!Trimmed(close).empty()) Pieces(close, close);
     draft_.call = parts_;
-    if (draft_.call[0].part != Part::kObject && draft_.call[0].part != Part::kText) return "nothing marks where a tool call begins";
+    if (draft_.call[0].part != Part::kObject && draft_.call[0].part != Part::kText && draft_.calls_open.empty()) return "nothing marks where a tool call begins";
     EndBehindCalls();
     return {};
   }

@@ -60,7 +60,8 @@ Json Prober::Reasoned(const Json& content) {
 
 Json Prober::Call(const char* name, const Json& arguments, const char* id, const CallShape& shape) {
   const Json written = shape.arguments_as_text ? Json(JsonText(arguments)) : arguments;
-  return {{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", written}}}};
+  const std::string called = shape.id_has_name ? std::string("functions.") + name + ":" + (std::string_view(id) == kId ? "0" : "1") : id;
+  return {{"id", called}, {"type", "function"}, {"function", {{"name", name}, {"arguments", written}}}};
 }
 
 Json Prober::Calls(std::vector<Json> calls, const CallShape& shape, const Json& text) {

@@ -15,6 +15,7 @@ namespace thimble::chat {
 struct CallShape {
   enum class Content : uint8_t { kEmpty, kMissing, kNull } content = Content::kEmpty;
   bool arguments_as_text = false, with_tools = true;
+  bool id_has_name = false;  // "functions.NAME:0", and the name stands nowhere else
   Json Tools() const;  // what it wants to be given
 };
 

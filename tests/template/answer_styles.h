@@ -112,6 +112,61 @@ call        "<f>" NAME "(" FIELDS ")"
 field       KEY "=" VALUE
 between     ", "
 )x"},
+    {"calls as Python writes them, and nothing marks them",
+     USER "{{ '<|a|>\\n' }}{% if m.tool_calls %}{{ '[' }}{% for c in m.tool_calls %}{{ c.function.name + '(' }}{% for k, x in c.function.arguments|items %}{{ k + '=' }}{{ x|tojson }}{% if not loop.last %}, {% endif %}{% endfor %}{{ ')' }}"
+          "{% if not loop.last %}, {% endif %}{% endfor %}{{ ']' }}{% else %}{{ m.content }}{% endif %}{{ '<|e|>\\n' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "[" CALL ... "]"
+between     ","
+call        NAME "(" FIELDS ")"
+field       KEY "=" VALUE
+between     ", "
+)x"},
+    {"lines of calls as Python writes them",
+     USER "{{ '<|a|>\\n' + m.content }}{% if m.tool_calls %}{{ '<calls>' }}{% for c in m.tool_calls %}{{ c.function.name + '(' }}{% for k, x in c.function.arguments|items %}{{ k + '=' }}{{ x|tojson }}{% if not loop.last %}, {% endif %}{% endfor %}{{ ')' }}"
+          "{% if not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}{{ '</calls>' }}{% endif %}{{ '<|e|>\\n' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "<calls>" CALL ... "</calls>"
+call        NAME "(" FIELDS ")"
+field       KEY "=" VALUE
+between     ", "
+)x"},
+    {"a bare list of objects",
+     USER "{{ '<|a|>\\n' }}{% if m.tool_calls %}{{ '[' }}{% for c in m.tool_calls %}{{ c.function|tojson }}{% if not loop.last %}, {% endif %}{% endfor %}{{ ']' }}{% else %}{{ m.content }}{% endif %}{{ '<|e|>\\n' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "[" CALL ... "]"
+between     ","
+call        {"name": NAME, "arguments": ARGUMENTS}
+)x"},
+    {"a list of objects in a list, as they were given",
+     USER "{{ '<|a|>\\n' + m.content }}{% if m.tool_calls %}{{ '<|call|>' + m.tool_calls|tojson + '<|/call|>' }}{% endif %}{{ '<|e|>\\n' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "<|call|>[" CALL ... "]<|/call|>"
+between     ","
+call        {"name": NAME, "arguments": ARGUMENTS, "id": ID}
+)x"},
+    {"the name as a key",
+     USER "{{ '<|a|>\\n' + m.content }}{% if m.tool_calls %}{{ '<|tools|>[' }}{% for c in m.tool_calls %}{{ '{\"' + c.function.name + '\": ' + c.function.arguments|tojson + '}' }}{% if not loop.last %}, {% endif %}{% endfor %}{{ ']<|/tools|>' }}{% endif %}{{ '<|e|>' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "<|tools|>[" CALL ... "]<|/tools|>"
+between     ","
+call        "{\"" NAME "\": " ARGUMENTS "}"
+)x"},
+    {"the name in the id",
+     USER "{{ '<|a|>\\n' + m.content }}{% if m.tool_calls %}{{ '<|calls|>' }}{% for c in m.tool_calls %}{{ '<|call|>' + c.id + '<|args|>' + c.function.arguments|tojson + '<|end|>' }}{% endfor %}{{ '<|/calls|>' }}{% endif %}{{ '<|e|>' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "<|calls|>" CALL ... "<|/calls|>"
+call        "<|call|>functions." NAME ":" ANY "<|args|>" ARGUMENTS "<|end|>"
+given back  with the name in the id: "functions.NAME:0"
+)x"},
+    {"a block of code",
+     USER "{{ '<|a|>' + ('</think>' if not m.reasoning_content else '<think>' + m.reasoning_content + '</think>') + m.content }}{% if m.tool_calls %}{{ '<calls>\\n' }}{% for c in m.tool_calls %}{{ '<call>' + c.function.name + '\\n```json\\n' + c.function.arguments|tojson + '\\n```</call>\\n' }}{% endfor %}{{ '</calls>' }}{% endif %}{{ '<|e|>' }}"
+     END "{% if add_generation_prompt %}{{ '<|a|>' + ('<think>' if thinking else '</think>') }}{% endif %}", R"x(behind      "<|a|>"
+reasoning   "<think>" REASONING "</think>"
+ends with   "<|e|>", token "<|e|>"
+calls       "<calls>" CALL ... "</calls>"
+call        "<call>" NAME "\n```json\n" ARGUMENTS "\n```</call>\n"
+)x"},
     {"channels; a call ends the turn in its own way",
      "{% for m in messages %}{% if m.role == 'user' %}{{ '<|start|>user<|message|>' + m.content + '<|end|>' }}{% elif m.role == 'tool' %}{{ '<|start|>tool<|message|>' + m.content + '<|end|>' }}{% else %}"
      "{% if m.reasoning_content %}{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.reasoning_content + '<|end|>' }}{% endif %}"

@@ -57,7 +57,8 @@ Json CallMessage(const AnswerFormat& f, const std::vector<ReadCallText>& calls) 
   message["tool_calls"] = Json::Array();
   for (const ReadCallText& call : calls) {
     const Json arguments = f.arguments_as_text ? Json(JsonText(call.arguments)) : call.arguments;
-    message["tool_calls"].Push({{"id", "call0000" + std::to_string(message["tool_calls"].size())}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
+    const std::string number = std::to_string(message["tool_calls"].size());
+    message["tool_calls"].Push({{"id", f.name_in_id ? "functions." + call.name + ":" + number : "call0000" + number}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
   }
   return message;
 }
@@ -239,6 +240,23 @@ TEST_CASE("sections that say their names may have others, and calls in their hea
     r = ReadAnswer(d.format, prompt, "<|channel|>final<|message|>a <|x|> b<|return|>", nullptr, cut);
     CHECK(r.text == "a <|x|> b");
     CHECK(r.ended);
+  }
+}
+
+TEST_CASE("where nothing marks a call, what is none is text") {
+  for (const char* name : {"nothing but an object", "calls as Python writes them, and nothing marks them", "a bare list of objects"}) {
+    const auto style = std::find_if(std::begin(kAnswerStyles), std::end(kAnswerStyles), [&](const AnswerStyle& s) { return std::string_view(s.name) == name; });
+    const Derived d = Derive(style->text, Json::Object());
+    for (const std::string text : {"[see above](https://x.y/z) is {it}", "{\"a\": 1} is no call", "[1, 2]", "[f (1)]", "a [f(x=1)]", "[{\"a\": 2}, 3]", "{", "["}) {
+      INFO(name << ": " << text);
+      for (const size_t cut : {size_t{0}, size_t{1}}) {
+        const ReadAnswerText r = ReadAnswer(d.format, "", text + "<|e|>", nullptr, cut);
+        CHECK(r.text == text);
+        CHECK(r.calls.empty());
+        CHECK(r.broken.empty());
+        CHECK(r.ended);
+      }
+    }
   }
 }
 
