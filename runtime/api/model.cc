@@ -1,4 +1,6 @@
 // C API: models, and what is known without one.
+#include <time.h>
+
 #include <new>
 
 #include "ops/tables/kernel_table.h"
@@ -46,6 +48,7 @@ enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile o
   Status status = open_file(model->opened_file);
   if (status.ok()) status = CheckPackedTensors(model->file->header());
   if (status.ok()) status = AdoptTokenizer(model);
+  tzset();  // reads a file, now: templates may ask for the time when nothing may be opened any more
   if (status.ok()) {
     *out = model;
   } else {

@@ -87,7 +87,27 @@ Value Machine::CallMacro(const Macro& macro, const Arguments& arguments) {
   return text;
 }
 
+// What has arguments, which take room: apart, so that what has none needs little.
+Value Machine::EvaluateCall(Expression kind, Reader& r) {
+  const Deeper deeper(*this, 6);
+  if (failed()) return {};
+  const Value v = Evaluate(r);
+  if (failed()) return {};
+  const std::string_view name = kind == Expression::kMethod ? NameAt(r.Number()) : std::string_view();
+  const uint8_t which = kind == Expression::kFilter || kind == Expression::kTest ? r.Byte() : uint8_t{0};
+  Arguments arguments;
+  ReadArguments(r, &arguments);
+  if (failed()) return {};
+  switch (kind) {
+    case Expression::kCall: return Call(v, arguments);
+    case Expression::kMethod: return CallMethod(v, name, arguments);
+    case Expression::kFilter: return Apply(static_cast<Filter>(which), v, arguments);
+    default: return Value::Bool(Check(static_cast<Test>(which), v, arguments));
+  }
+}
+
 Value Machine::Evaluate(Reader& r) {
+  const Deeper deeper(*this, 1);
   if (!Step()) return {};
   const auto kind = static_cast<Expression>(r.Byte());
   switch (kind) {
@@ -125,36 +145,10 @@ Value Machine::Evaluate(Reader& r) {
       const auto part = [&](int i) { return (which >> i & 1) && !parts[i].is(Kind::kNone) ? &parts[i] : nullptr; };
       return failed() ? Value() : Slice(object, part(0), part(1), part(2));
     }
-    case Expression::kCall: {
-      const Value callee = Evaluate(r);
-      Arguments arguments;
-      ReadArguments(r, &arguments);
-      return Call(callee, arguments);
-    }
-    case Expression::kMethod: {
-      const Value object = Evaluate(r);
-      if (failed()) return {};
-      const std::string_view name = NameAt(r.Number());
-      Arguments arguments;
-      ReadArguments(r, &arguments);
-      return failed() ? Value() : CallMethod(object, name, arguments);
-    }
-    case Expression::kFilter: {
-      const Value v = Evaluate(r);
-      if (failed()) return {};
-      const auto filter = static_cast<Filter>(r.Byte());
-      Arguments arguments;
-      ReadArguments(r, &arguments);
-      return failed() ? Value() : Apply(filter, v, arguments);
-    }
-    case Expression::kTest: {
-      const Value v = Evaluate(r);
-      if (failed()) return {};
-      const auto test = static_cast<Test>(r.Byte());
-      Arguments arguments;
-      ReadArguments(r, &arguments);
-      return failed() ? Value() : Value::Bool(Check(test, v, arguments));
-    }
+    case Expression::kCall:
+    case Expression::kMethod:
+    case Expression::kFilter:
+    case Expression::kTest: return EvaluateCall(kind, r);
     case Expression::kNot: return Value::Bool(!Truth(Evaluate(r)));
     case Expression::kNegative:
     case Expression::kPositive: {

@@ -155,7 +155,11 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
   if (!Step()) return {};
   switch (filter) {
     case Filter::k_from_json: return Fail("the reference has no filter from_json");
-    case Filter::k_safe: return v;
+    case Filter::k_safe: {
+      Value text = AsText(v);
+      text.safe = true;
+      return text;
+    }
     case Filter::k_string: return AsText(v);
     case Filter::k_default:
     case Filter::k_d: {
@@ -315,10 +319,8 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
     }
     case Filter::k_e:
     case Filter::k_escape: {
-      Value text = AsText(v);
-      constexpr std::string_view kFrom[] = {"&", "<", ">", "'", "\""}, kTo[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
-      for (int i = 0; i < 5 && !failed(); ++i) text = Replace(*this, text, Value::Text(kFrom[i], kTemplate), Value::Text(kTo[i], kTemplate), -1);
-      return text;
+      const Value text = AsText(v);
+      return Escaped(*this, text);
     }
     case Filter::kCount: break;
   }

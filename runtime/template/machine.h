@@ -57,6 +57,10 @@ struct Arguments {
   }
 };
 
+inline constexpr uint32_t kMaxMacroDepth = 32;
+inline constexpr uint32_t kMaxDepth = 2000;
+inline constexpr size_t kMaxTargets = 8;
+
 enum class Function : uint32_t { kRange, kNamespace, kRaise, kNow, kDict };
 
 // Text that grows at the end of the workspace; nothing else may be taken meanwhile.
@@ -140,6 +144,7 @@ class Machine {
   }
   Flow For(Reader& r);
   Value Evaluate(Reader& r);
+  __attribute__((noinline)) Value EvaluateCall(Expression kind, Reader& r);
   void ReadArguments(Reader& r, Arguments* out);
   Value ApplyAll(Reader& r, Value v);
   Value Call(const Value& callee, const Arguments& arguments);
@@ -153,6 +158,18 @@ class Machine {
     Value value;  // where nothing is bound to it: a variable, a function, or undefined
   };
 
+  // What lies in each other costs stack, some 200 bytes a unit.
+  struct Deeper {
+    Deeper(Machine& machine, uint32_t count) : m(machine), n(count) {
+      if ((m.depth_ += n) > kMaxDepth) m.Fail("what is nested too deeply");
+    }
+    ~Deeper() { m.depth_ -= n; }
+    Deeper(const Deeper&) = delete;
+    Deeper& operator=(const Deeper&) = delete;
+    Machine& m;
+    uint32_t n;
+  };
+
   const Program& program_;
   Name* names_ = nullptr;
   uint32_t loop_name_ = UINT32_MAX;
@@ -161,14 +178,11 @@ class Machine {
   const TextSink& sink_;
   RenderError error_;
   uint64_t steps_ = 0, kept_ = 0;  // kept_: how often a namespace got something that outlives its statement
-  uint32_t line_ = 0, macro_depth_ = 0;
+  uint32_t line_ = 0, macro_depth_ = 0, depth_ = 0;
   Scope* scope_ = nullptr;
   Capture* capture_ = nullptr;
   Namespace empty_ = {nullptr};  // `self`
 };
-
-inline constexpr uint32_t kMaxMacroDepth = 32;
-inline constexpr size_t kMaxTargets = 8;
 
 class TextBuilder {
  public:

@@ -1,7 +1,7 @@
 // Python's operators over template values; attributes, items, slices.
 #include <cmath>
 
-#include "runtime/template/machine.h"
+#include "runtime/template/texts.h"
 
 namespace thimble::chat {
 namespace {
@@ -130,8 +130,12 @@ bool Machine::Contains(const Value& in, const Value& what) {
 Value Machine::Operate(Binary binary, const Value& a, const Value& b) {
   if (a.is(Kind::kUndefined) || b.is(Kind::kUndefined)) return Fail("an operator with a value that is undefined");
   if (binary == Binary::kAdd && a.is(Kind::kText) && b.is(Kind::kText)) {
-    const Value both[] = {a, b};
-    return Join(both, 2);
+    const bool safe = a.safe || b.safe;
+    const Value both[] = {safe ? Escaped(*this, a) : a, safe ? Escaped(*this, b) : b};
+    if (failed()) return {};
+    Value sum = Join(both, 2);
+    sum.safe = safe;
+    return sum;
   }
   if (binary == Binary::kAdd && a.is(Kind::kList) && b.is(Kind::kList) && a.tuple == b.tuple && !a.lazy && !b.lazy) {
     Value* items = Take<Value>(size_t{a.size} + b.size);
@@ -206,7 +210,11 @@ Value Machine::Join(const Value* texts, size_t count) {
     mixed = mixed || (texts[i].marks != kTemplate && texts[i].marks != kData);
   }
   if (filled == 0) return Value::Text({}, kTemplate);
-  if (filled == 1) return texts[last];
+  if (filled == 1) {
+    Value only = texts[last];
+    only.safe = false;
+    return only;
+  }
   if (bytes > UINT32_MAX || !Step(bytes / 16)) return Fail("a text that is too long");
   mixed = mixed || (any_template && any_data);
   char* text = Take<char>(bytes);

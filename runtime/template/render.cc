@@ -120,6 +120,7 @@ void Machine::Unpack(const uint32_t* names, size_t count, const Value& value) {
 }
 
 Machine::Flow Machine::Body(Reader& r) {
+  const Deeper deeper(*this, 3);
   const uint32_t bytes = r.Number();
   const uint8_t* const end = r.at + bytes;
   while (r.at != end) {

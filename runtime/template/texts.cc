@@ -175,6 +175,17 @@ Value Indent(Machine& m, const Value& text, const Arguments& arguments) {
   return m.Join(parts, n);
 }
 
+Value Escaped(Machine& m, const Value& text) {
+  if (text.safe) return text;
+  constexpr std::string_view kFrom[] = {"&", "<", ">", "'", "\""}, kTo[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+  Value escaped = text;
+  for (int i = 0; i < 5 && !m.failed(); ++i) {
+    escaped = Replace(m, escaped, Value::Text(kFrom[i], kTemplate), Value::Text(kTo[i], kTemplate), -1);
+  }
+  escaped.safe = true;
+  return escaped;
+}
+
 Value Format(Machine& m, const Value& text, const Arguments& arguments) {
   const std::string_view s = text.str();
   size_t braces = 0;

@@ -21,6 +21,8 @@ Value StripWith(Machine& m, const Value& text, const Arguments& arguments, bool 
 Value Replace(Machine& m, const Value& text, const Value& old, const Value& fresh, int64_t most);
 Value Split(Machine& m, const Value& text, const Value* separator, int64_t most, bool from_right);
 Value Indent(Machine& m, const Value& text, const Arguments& arguments);
+// For HTML, unless it is marked safe; marked safe then.
+Value Escaped(Machine& m, const Value& text);
 // "{}", "{0}", "{name}" and doubled braces.
 Value Format(Machine& m, const Value& text, const Arguments& arguments);
 

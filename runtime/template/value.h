@@ -28,6 +28,7 @@ struct Value {
   Kind kind = Kind::kUndefined;
   bool tuple = false;        // a list that prints as one
   bool lazy = false;         // a list that Python makes item by item: without length and places, and true even if empty
+  bool safe = false;         // a text that |safe marked, or |escape made: one that is added to it is escaped
   uint32_t size = 0;         // bytes, items, members
   union {
     bool truth;

@@ -59,7 +59,12 @@ class Parser : ExpressionParser {
     }
   }
 
-  Bytes Body(std::initializer_list<std::string_view> ends) { return Skip(Statements(ends)); }
+  Bytes Body(std::initializer_list<std::string_view> ends) {
+    if (++body_depth_ > kMaxStatementDepth) Fail("statements that are nested too deeply");
+    const Bytes body = Skip(Statements(ends));
+    --body_depth_;
+    return body;
+  }
   void EndWord(std::string_view word) {
     WantWord(word);
     WantBlockEnd();
@@ -195,8 +200,7 @@ class Parser : ExpressionParser {
     return Op(Statement::kMacro) + line + name + Number(count) + parameters + body;
   }
 
-
-  size_t loops_ = 0;
+  size_t loops_ = 0, body_depth_ = 0;
 };
 
 }  // namespace

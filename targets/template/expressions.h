@@ -129,6 +129,17 @@ class ExpressionParser {
     return Number(plain_count) + plain + Number(named_count) + named;
   }
 
+  // Of an expression in another; what is thrown leaves nothing to go on with.
+  struct Nested {
+    explicit Nested(ExpressionParser& parser) : p(parser) {
+      if (++p.depth_ > 2 * kMaxExpressionDepth) p.Fail("an expression that is nested too deeply");
+    }
+    ~Nested() { --p.depth_; }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+    ExpressionParser& p;
+  };
+
   // Expressions, from what binds least.
   Bytes Tuple(bool with_commas, bool conditional = true) {
     Bytes first = conditional ? Condition() : Or();
@@ -143,14 +154,13 @@ class ExpressionParser {
   }
 
   Bytes Condition() {
-    if (++depth_ > kMaxExpressionDepth) Fail("an expression that is nested too deeply");
+    const Nested nested(*this);
     Bytes value = Or();
     while (TakeWord("if")) {
       const Bytes condition = Or();
       const Bytes otherwise = TakeWord("else") ? Condition() : Bytes();
       value = Op(Expression::kCondition) + condition + Skip(value) + Skip(otherwise);
     }
-    --depth_;
     return value;
   }
   Bytes Or() {
@@ -164,8 +174,9 @@ class ExpressionParser {
     return left;
   }
   Bytes Not() {
-    if (TakeWord("not")) return Op(Expression::kNot) + Not();
-    return Comparison();
+    if (!TakeWord("not")) return Comparison();
+    const Nested nested(*this);
+    return Op(Expression::kNot) + Not();
   }
   Bytes Comparison() {
     const Bytes left = Sum();
@@ -218,6 +229,7 @@ class ExpressionParser {
   static Bytes Pair(Binary binary, const Bytes& left, const Bytes& right) { return Bytes{Op(Expression::kBinary), Op(binary)} + left + right; }
 
   Bytes Unary(bool filters) {
+    const Nested nested(*this);
     Bytes value;
     if (TakeOp("-")) value = Op(Expression::kNegative) + Unary(false);
     else if (TakeOp("+")) value = Op(Expression::kPositive) + Unary(false);

@@ -91,6 +91,7 @@ TEMPLATES = [
     "{{ words|map('upper')|join(',') }} {{ messages|map(attribute='role')|list }} {{ messages|selectattr('role', 'equalto', 'user')|list|length }} {{ messages|rejectattr('content', 'string')|map(attribute='role')|list }} {{ messages|selectattr('tool_calls', 'defined')|list|length }} {{ words|select('equalto', 'a')|list }} {{ [0, 1, '']|select|list }} {{ words|reject('equalto', 'a')|list }}",
     "{{ t|replace('-', '+') }} {{ t|replace('-', '+', 1) }} {{ 'aaa'|replace('a', 'bb') }} {{ 'ab'|replace('', '.') }} {{ n|string + 'x' }} {{ '12'|int + 1 }} {{ 'x'|int }} {{ 'x'|int(7) }} {{ '1.5'|float }} {{ 2.7|int }} {{ -3|abs }} {{ 2.5|round }} {{ 2.345|round(2) }}",
     "{{ 'a\nb\n\nc'|indent }}|{{ 'a\nb'|indent(2, true) }}|{{ 'a\nb'|indent(2, first=True) }}|{{ 'a\n\nb'|indent('> ', blank=true) }}", "{{ '<a & \"b\">'|e }} {{ 'x'|safe }}",
+    "{{ '<a>'|safe + '<b>' }} {{ t + '<' + '<a>'|safe }} {{ ('<a>'|safe) ~ '<b>' }} {{ ('<a>'|e) + '<b>' }} {{ ('<a>'|safe)|e }} {% set x = '<'|safe %}{{ x + t + x }}",
     # JSON.
     "{{ messages[2]|tojson }} {{ d|tojson }} {{ big|tojson }} {{ half|tojson }} {{ quote|tojson }} {{ 'é世😀'|tojson }} {{ 'é世😀'|tojson(ensure_ascii=True) }}",
     "{{ messages[2]|tojson(indent=2) }} {{ []|tojson(indent=2) }} {{ {'b': 1, 'a': [2]}|tojson(sort_keys=true) }} {{ [1, 2]|tojson(separators=(',', ':')) }} {{ {1: 2, none: 3, true: 4}|tojson }}",
