@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
-"""Writes unicode_nfc.inc from the Unicode Character Database; see the head of that file for the command.
+"""Writes unicode_nfc.inc as the library `tokenizers` normalises, whose ids the models were trained with: it goes by Unicode
+9.0, so that marks which came later are starters and compose with nothing. See the head of that file for the command.
 
-Input: the directory that holds UnicodeData.txt, CompositionExclusions.txt and PropList.txt (Debian's package
-unicode-data installs it as /usr/share/unicode).
+What a character decomposes into and its combining class never change once they are there; Python's own unicodedata says
+what they are, the library which of them it knows. Needs `pip install tokenizers`.
 """
-import re
-import sys
-from pathlib import Path
+import unicodedata
+from importlib.metadata import version
+
+from tokenizers import normalizers
 
 LAST = 0x10FFFF
 UNSAFE_STARTER = 255  # ccc 0, but it may compose with what stands before it, or changes by itself
 JAMO = list(range(0x1161, 0x1176)) + list(range(0x11A8, 0x11C3))
+HANGUL = range(0xAC00, 0xD7A4)
+NFD, NFC = normalizers.NFD().normalize_str, normalizers.NFC().normalize_str
+LOWEST, HIGHEST = "\u0334", "\u0345"  # marks of the classes 1 and 240
 
 
-def code_points(path):
-    """The first field of every line, as numbers."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        field = line.split("#")[0].split(";")[0].strip()
-        if field:
-            first, _, last = field.partition("..")
-            yield from range(int(first, 16), int(last or first, 16) + 1)
+def combining_class(c):
+    """0 where the library does not move it."""
+    ccc = unicodedata.combining(chr(c))
+    before, after = LOWEST + chr(c) + LOWEST, HIGHEST + chr(c) + HIGHEST
+    moves = NFD(before) != before or NFD(after) != after
+    assert not moves or ccc, hex(c)
+    return ccc if moves else 0
 
 
 def full(c, mapping):
@@ -27,21 +32,19 @@ def full(c, mapping):
 
 
 def main():
-    root = Path(sys.argv[1])
-    version = re.search(r"PropList-([0-9.]+)\.txt", (root / "PropList.txt").read_text(encoding="utf-8")).group(1)
-    ccc, mapping = {}, {}
-    for line in (root / "UnicodeData.txt").read_text(encoding="utf-8").splitlines():
-        fields = line.split(";")
-        c = int(fields[0], 16)
-        ccc[c] = int(fields[3])
-        if fields[5] and not fields[5].startswith("<"):
-            mapping[c] = [int(part, 16) for part in fields[5].split()]
-    excluded = set(code_points(root / "CompositionExclusions.txt"))
+    mapping = {}
+    for c in range(LAST + 1):
+        if 0xD800 <= c <= 0xDFFF or c in HANGUL or NFD(chr(c)) == chr(c):
+            continue
+        mapping[c] = [int(part, 16) for part in unicodedata.decomposition(chr(c)).split()]
+    ccc = {c: combining_class(c) for c in range(LAST + 1) if unicodedata.combining(chr(c)) and c not in mapping}
+    ccc.update({c: unicodedata.combining(chr(c)) for c in mapping})
     composites = {}
     for c, parts in mapping.items():
         assert len(parts) <= 2 and len(full(c, mapping)) <= 4
+        assert "".join(map(chr, full(c, mapping))) == NFD(chr(c))
         assert len(parts) == 1 or parts[1] not in mapping  # so only the first part goes on
-        if len(parts) == 2 and c not in excluded and ccc[c] == 0 and ccc[parts[0]] == 0:
+        if len(parts) == 2 and NFC("".join(map(chr, parts))) == chr(c):
             composites[tuple(parts)] = c
     unsafe = {c for c in mapping if c not in composites.values()}
     unsafe |= {second for _, second in composites} | set(JAMO)
@@ -54,9 +57,8 @@ def main():
     entries = [c << 42 | mapping[c][0] << 21 | (mapping[c][1] if len(mapping[c]) == 2 else 0) for c in order]
     index = [order.index(composites[pair]) for pair in sorted(composites)]
 
-    print("// Generated, do not edit. Unicode " + version + ", Character Database files UnicodeData.txt and")
-    print("// CompositionExclusions.txt, as Debian's package unicode-data installs them:")
-    print("//   python3 make_unicode_nfc.py /usr/share/unicode > unicode_nfc.inc")
+    print("// Generated, do not edit. Unicode 9.0.0, as tokenizers " + version("tokenizers") + " normalises:")
+    print("//   pip install tokenizers && python3 make_unicode_nfc.py > unicode_nfc.inc")
     print("// SPDX-License-Identifier: Unicode-DFS-2016 (data)")
 
     def table(comment, name, kind, values, per_line, form):

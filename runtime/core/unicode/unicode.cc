@@ -54,6 +54,14 @@ LetterCase CaseOf(uint32_t code_point) {
   return static_cast<LetterCase>(FindRun(kUnicodeCaseRuns, std::size(kUnicodeCaseRuns), 2, code_point) & 3);
 }
 
+bool IsDecimalDigit(uint32_t code_point) {
+  if (code_point < 0x80) return code_point >= '0' && code_point <= '9';
+  for (const auto& [first, end] : kUnicodeDigitRuns) {
+    if (code_point < end) return code_point >= first;
+  }
+  return false;
+}
+
 uint32_t LowercaseOf(uint32_t code_point) {
   if (code_point < 0x80) return code_point >= 'A' && code_point <= 'Z' ? code_point + 32 : code_point;
   size_t low = 0;

@@ -18,7 +18,8 @@ enum class CharClass : uint8_t {
   kMark = 6,
 };
 
-// \p{L}, \p{N}, \s (White_Space), \p{P}, \p{S} and \p{M} of the Unicode version that UnicodeVersion() names.
+// \p{L}, \p{N}, \s (White_Space), \p{P}, \p{S} and \p{M} of the Unicode version that UnicodeVersion() names, which is
+// that of the library whose ids models are trained with.
 // O(log runs), O(1) in ASCII.
 CharClass ClassOf(uint32_t code_point);
 const char* UnicodeVersion();
@@ -27,6 +28,9 @@ enum class LetterCase : uint8_t { kNone = 0, kUpper = 1, kLower = 2 };
 
 // \p{Lu} and \p{Lt}, \p{Ll}, or neither. O(log runs), O(1) in ASCII.
 LetterCase CaseOf(uint32_t code_point);
+
+// \d, which is \p{Nd}: of the numbers those that are digits of a decimal system.
+bool IsDecimalDigit(uint32_t code_point);
 
 // The simple lower case of a character, itself where it has none. O(log runs), O(1) in ASCII.
 uint32_t LowercaseOf(uint32_t code_point);
