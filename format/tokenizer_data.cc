@@ -64,7 +64,7 @@ Status CheckKind(const TokenizerData& data) {
       }
       break;
     case TokenizerKind::kByteLevelBpe:
-      if (data.split < SplitPattern::kGpt2 || data.split > SplitPattern::kDeepSeekLlm) {
+      if (data.split < SplitPattern::kGpt2 || data.split > kLastSplitPattern) {
         return Bad(Code::kUnsupported, "split", "this build does not know the split pattern")
             .Got(static_cast<uint32_t>(data.split));
       }
@@ -115,9 +115,9 @@ Status CheckPieces(TokenizerData* data) {
           .Wanted(kMaxPieceBytes);
     }
     if (length > data->max_piece_bytes) data->max_piece_bytes = length;
-    const uint8_t type =
-        data->types[i] & static_cast<uint8_t>(~(kPieceStripLeft | kPieceStripRight | kPieceLate));
+    const uint8_t type = data->types[i] & kPieceTypeMask;
     if ((data->types[i] & kPieceLate) != 0) data->has_late_pieces = true;
+    if ((data->types[i] & kPieceAdded) != 0) data->has_added_pieces = true;
     if (data->has_late_pieces && data->kind == TokenizerKind::kWordPiece) {
       return Bad(Code::kInvalidModel, "types", "WordPiece looks for special pieces before anything else").At("tokenizer", i);
     }
@@ -248,6 +248,12 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   THIMBLE_RETURN_IF_ERROR(CheckPieces(&data));
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.index, data.index_count, v, false, "index"));
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.specials, data.special_count, v, false, "specials"));
+  for (uint32_t i = 0; i < data.special_count; ++i) {
+    const std::string_view piece = data.Piece(data.specials[i]);
+    if (piece.empty()) continue;
+    const uint8_t byte = static_cast<uint8_t>(piece[0]);
+    data.special_starts[byte / 64] |= uint64_t{1} << (byte % 64);
+  }
   for (uint32_t i = 0; i < data.merge_count; ++i) {
     const TokenizerMerge& merge = data.merges[i];
     const uint32_t ids[3] = {merge.left, merge.right, merge.merged};
@@ -297,6 +303,7 @@ const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) co
 }
 
 uint32_t TokenizerData::FindSpecial(std::string_view text, bool control, SpecialStage stage) const {
+  if (text.empty() || !StartsSpecial(text[0])) return kNoToken;
   // specials[low, high) start with text[0, depth). What the first and the last of them have in common all of them have, so
   // that is compared once, however many there are; where they part, the next byte of the text narrows them. One of which
   // nothing is left is a match, and sorts first.
@@ -423,13 +430,7 @@ Status CheckTokenizerData(const TokenizerData& data) {
   }
   for (uint32_t byte = 0; byte < 256; ++byte) {
     const uint32_t id = data.ByteId(static_cast<uint8_t>(byte));
-    if (id == kNoToken) {
-      if (data.kind != TokenizerKind::kByteLevelBpe && data.Has(kTokenizerByteFallback)) {
-        return Bad(Code::kInvalidModel, "byte_ids", "byte fallback needs an id for every byte")
-            .At("tokenizer", byte);
-      }
-      continue;
-    }
+    if (id == kNoToken) continue;
     const std::string_view piece = data.Piece(id);
     if (piece.size() != 1 || static_cast<uint8_t>(piece[0]) != byte) {
       return Bad(Code::kInvalidModel, "byte_ids", "names a piece that is not this byte")

@@ -55,6 +55,7 @@ enum class TokenizerKind : uint32_t {
   kWordPiece = 4,     // BERT: words cut from the left into the longest pieces, or unk as a whole
 };
 
+// The number is what the file holds. Names are those of the models that brought them.
 enum class SplitPattern : uint32_t {
   kNone = 0,  // kinds without splitting
   kGpt2 = 1,
@@ -65,7 +66,26 @@ enum class SplitPattern : uint32_t {
   kDeepSeek3 = 6,
   kO200k = 7,  // GPT-4o
   kDeepSeekLlm = 8,
+  kQwen35 = 9,      // Qwen2's with marks among the letters
+  kTekken = 10,     // GPT-4o's with single digits and no contractions
+  kKimiK2 = 11,     // GPT-4o's with ideographs apart
+  kTinyAya = 12,    // GPT-4o's with digits in threes from the right
+  kYoutu = 13,      // GPT-4o's with single digits and East Asian scripts apart
+  kSeedCoder = 14,  // Qwen2's with line ends apart from what is before them
+  kUfakzeka = 15,   // Qwen2's without contractions
+  kLaguna = 16,     // Qwen2's on each side of line feeds
+  kMiniCpm5 = 17,   // Llama 3's with digits apart
+  kJais2 = 18,      // Llama 3's with white space in powers of two
+  kExaoneMoe = 19,  // words joined by single spaces
+  kBloom = 20,
+  kViking = 21,     // BLOOM's with single digits
+  kSuperBpe = 22,   // digits in threes from the right, nothing else
+  kSpark25 = 23,    // DeepSeek 3's with single digits and line ends
+  kAfmoe = 24,      // DeepSeek 3's with digits in threes from the right and more scripts apart
+  kChameleon = 25,
+  kLlamaCppDefault = 26,  // what llama.cpp does where a GGUF file says "default"
 };
+inline constexpr SplitPattern kLastSplitPattern = SplitPattern::kLlamaCppDefault;
 
 // Bits of `flags`; unknown bits are refused.
 enum TokenizerFlag : uint32_t {
@@ -84,7 +104,10 @@ enum TokenizerFlag : uint32_t {
   kTokenizerLowercase = 1u << 11,
   kTokenizerStripAccents = 1u << 12,      // canonical decomposition without nonspacing marks
   kTokenizerSpaceIdeographs = 1u << 13,   // every ideograph is a word of its own
-  kTokenizerKnownFlags = (1u << 14) - 1,
+  kTokenizerEachUnknown = 1u << 14,       // every character without a piece is unk, not a run of them once
+  // No piece of SentencePiece BPE has a space behind another character: text can be taken word by word.
+  kTokenizerWordsApart = 1u << 15,
+  kTokenizerKnownFlags = (1u << 16) - 1,
 };
 
 enum class PieceType : uint8_t {
@@ -98,11 +121,13 @@ enum class PieceType : uint8_t {
 
 // Bits beside the PieceType in `types`: a special piece that is matched in text takes the white space before
 // it, or after it, with it; a late one is looked for when the text has been normalised and the other special
-// pieces are out of it.
+// pieces are out of it. An added one is cut out of the text as it stands, also where SentencePiece would look for it in the
+// normalised text; if it consists of spaces, it is also a piece like others, and what is cut out is U+2581 for each of them.
 inline constexpr uint8_t kPieceTypeMask = 0x0f;
 inline constexpr uint8_t kPieceStripLeft = 0x10;
 inline constexpr uint8_t kPieceStripRight = 0x20;
 inline constexpr uint8_t kPieceLate = 0x40;
+inline constexpr uint8_t kPieceAdded = 0x80;
 
 inline constexpr uint32_t kNoToken = 0xffffffffu;
 inline constexpr uint32_t kTokenizerVersion = 1;
@@ -145,6 +170,8 @@ struct TokenizerData {
   uint32_t charsmap_text_bytes = 0;
   uint32_t max_piece_bytes = 0;
   bool has_late_pieces = false;
+  bool has_added_pieces = false;
+  uint64_t special_starts[4] = {};  // the bytes that special pieces start with, a bit for each
   float min_score = 0;  // of the normal pieces
   float max_score = 0;
   const uint32_t* eog_ids = nullptr;
@@ -176,6 +203,7 @@ struct TokenizerData {
   bool StripsLeft(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripLeft) != 0; }
   bool StripsRight(uint32_t id) const { return id < piece_count && (types[id] & kPieceStripRight) != 0; }
   bool IsLate(uint32_t id) const { return id < piece_count && (types[id] & kPieceLate) != 0; }
+  bool IsAdded(uint32_t id) const { return id < piece_count && (types[id] & kPieceAdded) != 0; }
   float Score(uint32_t id) const { return id < piece_count ? scores[id] : 0.0f; }
   // kNoToken when there is none.
   uint32_t ByteId(uint8_t byte) const {
@@ -186,6 +214,11 @@ struct TokenizerData {
   uint32_t Find(std::string_view piece) const;
   // The merge of two ids, or nullptr. O(log M). The caller checks `merged` before using it as an index.
   const TokenizerMerge* FindMerge(uint32_t left, uint32_t right) const;
+  // May a special piece start with this byte?
+  bool StartsSpecial(char c) const {
+    const uint8_t byte = static_cast<uint8_t>(c);
+    return (special_starts[byte / 64] >> (byte % 64) & 1) != 0;
+  }
   // The longest special piece at the start of `text`: user-defined ones, with `control` also control and
   // unknown ones. kNoToken if none. O(length of the match * log S).
   uint32_t FindSpecial(std::string_view text, bool control, SpecialStage stage = SpecialStage::kAny) const;
@@ -200,8 +233,8 @@ struct TokenizerData {
 // wrong order gives other ids, never another access).
 Result<TokenizerData> ParseTokenizerData(const void* bytes, size_t size);
 
-// The deep checks of `verify`: both indexes and the merges strictly sorted and free of duplicates, every byte
-// expressible, merges that build what they say. O(V + M).
+// The deep checks of `verify`: both indexes and the merges strictly sorted and free of duplicates, byte ids that name their
+// byte, merges that build what they say. O(V + M).
 Status CheckTokenizerData(const TokenizerData& data);
 
 }  // namespace thimble

@@ -11,9 +11,9 @@ namespace {
 // What unk reads as; SentencePiece writes the same (U+2047 between spaces).
 constexpr std::string_view kUnknownText = " \xe2\x81\x87 ";
 
-// Does encoding put a space in front of a text?
+// Is a space at the start of a text none of its own?
 bool StartsWithSpace(const TokenizerData& data) {
-  return data.Has(kTokenizerAddDummyPrefix) || data.kind == TokenizerKind::kWordPiece;
+  return data.Has(kTokenizerAddDummyPrefix) || data.Has(kTokenizerRemoveExtraWhitespaces) || data.kind == TokenizerKind::kWordPiece;
 }
 
 // WordPiece does not know where spaces were. These marks are written without.
@@ -62,15 +62,14 @@ Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   const PieceType type = data_.Type(token);
   std::string_view piece = data_.Piece(token);
   if (type == PieceType::kControl) {
-    // A text starts after bos, wherever it stands.
-    if (token == data_.bos) drop_space_ = StartsWithSpace(data_);
     if (!options_.show_special) return std::string_view();
   } else if (type == PieceType::kUnknown) {
     piece = options_.show_special ? piece : kUnknownText;
     drop_space_ = false;
   } else if (drop_space_ && !piece.empty()) {
     if (piece[0] == ' ') piece.remove_prefix(1);
-    drop_space_ = false;
+    // Where encoding leaves no space at the start, SentencePiece drops one of every piece until there is a text.
+    drop_space_ = piece.empty() && data_.Has(kTokenizerRemoveExtraWhitespaces);
   } else if (data_.kind == TokenizerKind::kWordPiece && ClosesUp(piece)) {
     piece.remove_prefix(1);
   }

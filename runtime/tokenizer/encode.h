@@ -22,31 +22,41 @@ struct IdSink {
   }
 };
 
-// What SentencePiece kinds give for the pieces of a text, one after the other: ids, or for bytes that are no
-// piece (kNoToken) the ids of the bytes, or unk, once for a run.
+// What SentencePiece kinds give for the pieces of a text, one after the other: ids, or for a character that is no piece
+// (kNoToken) the ids of its bytes where all of them have one, or unk, once for a run.
 class SpmEmitter {
  public:
   SpmEmitter(const TokenizerData& data, IdSink* sink) : data_(data), sink_(sink) {}
 
   void Push(uint32_t id, std::string_view bytes) {
-    if (id != kNoToken) {
-      sink_->Push(id);
-    } else if (data_.Has(kTokenizerByteFallback)) {
-      for (const char c : bytes) {
-        uint32_t byte_id = data_.ByteId(static_cast<uint8_t>(c));
-        if (byte_id == kNoToken) byte_id = data_.unk;
-        if (byte_id != kNoToken) sink_->Push(byte_id);
-      }
-    } else if (!after_unknown_ && data_.unk != kNoToken) {
-      sink_->Push(data_.unk);
+    if (id == kNoToken && !HasBytes(bytes)) {
+      if (data_.Has(kTokenizerEachUnknown)) Finish();
+      unknown_ = true;
+      return;
     }
-    after_unknown_ = id == kNoToken;
+    // The library of merges by rank writes unk behind bytes that follow it.
+    if (id != kNoToken || data_.merge_count == 0) Finish();
+    if (id != kNoToken) return sink_->Push(id);
+    for (const char c : bytes) sink_->Push(data_.ByteId(static_cast<uint8_t>(c)));
+  }
+  // At the end of a text.
+  void Finish() {
+    if (unknown_ && data_.unk != kNoToken) sink_->Push(data_.unk);
+    unknown_ = false;
   }
 
  private:
+  bool HasBytes(std::string_view bytes) const {
+    if (!data_.Has(kTokenizerByteFallback)) return false;
+    for (const char c : bytes) {
+      if (data_.ByteId(static_cast<uint8_t>(c)) == kNoToken) return false;
+    }
+    return true;
+  }
+
   const TokenizerData& data_;
   IdSink* sink_;
-  bool after_unknown_ = false;
+  bool unknown_ = false;  // unk is to be written
 };
 
 // Unigram: the best way to reach a byte offset.

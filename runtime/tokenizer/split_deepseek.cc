@@ -1,4 +1,4 @@
-// The split patterns of DeepSeek LLM, DeepSeek Coder and DeepSeek 3 (the ranges as their tokenizer.json writes them).
+// The split patterns of DeepSeek LLM, DeepSeek Coder and DeepSeek 3, and Spark 2.5's (the ranges as their tokenizer.json writes them).
 #include "runtime/tokenizer/split_passes.h"
 
 namespace thimble {
@@ -71,8 +71,8 @@ size_t SpaceAndRangesEnd(const Range (&ranges)[kCount], std::string_view text, s
   return RunEnd(text, at, wanted);
 }
 
-// The last pass of DeepSeek 3, or `begin` where nothing matches.
-size_t WordEnd(std::string_view text, size_t begin) {
+// The last pass of DeepSeek 3, or `begin` where nothing matches. line_ends: they go with what is before them.
+size_t WordEnd(std::string_view text, size_t begin, bool line_ends) {
   const SplitChar first = CharAt(text, begin);
   const size_t second = begin + first.bytes;
   const bool more = second < text.size();
@@ -90,10 +90,11 @@ size_t WordEnd(std::string_view text, size_t begin) {
   if (text[begin] == ' ' && more && IsPunctuationOrSymbol(CharAt(text, second))) symbols = second;
   if (symbols > begin || IsPunctuationOrSymbol(first)) {
     symbols = RunEnd(text, symbols, IsPunctuationOrSymbol);
-    while (symbols < text.size() && IsLineEnd(text[symbols])) ++symbols;
+    while (line_ends && symbols < text.size() && IsLineEnd(text[symbols])) ++symbols;
     return symbols;
   }
-  return first.kind == CharClass::kSpace ? WhiteSpaceEnd(text, begin, true) : begin;
+  if (!line_ends && IsLineEnd(text[begin])) return second;
+  return first.kind == CharClass::kSpace ? WhiteSpaceEnd(text, begin, line_ends) : begin;
 }
 
 }  // namespace
@@ -158,6 +159,12 @@ size_t DeepSeek3CjkPass(std::string_view text, size_t begin) {
   });
 }
 
-size_t DeepSeek3WordPass(std::string_view text, size_t begin) { return MatchOrGapEnd(text, begin, WordEnd); }
+size_t DeepSeek3WordPass(std::string_view text, size_t begin) {
+  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) { return WordEnd(t, at, true); });
+}
+
+size_t Spark25Pass(std::string_view text, size_t begin) {
+  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) { return WordEnd(t, at, false); });
+}
 
 }  // namespace thimble

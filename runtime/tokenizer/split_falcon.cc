@@ -22,6 +22,12 @@ size_t FalconPunctuationPass(std::string_view text, size_t begin) {
                        [](std::string_view t, size_t at) { return RunEnd(t, at, IsPunctuation); });
 }
 
+size_t LlamaCppPunctuationPass(std::string_view text, size_t begin) {
+  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) {
+    return RunEnd(t, at, [](const SplitChar& c) { return IsPunctuation(c) && c.code_point != '`'; });
+  });
+}
+
 size_t FalconDigitsPass(std::string_view text, size_t begin) {
   return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) {
     return IsDigit(t, at) && IsDigit(t, at + 1) && IsDigit(t, at + 2) ? at + 3 : at;

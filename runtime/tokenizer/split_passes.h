@@ -66,14 +66,64 @@ size_t Qwen2Pass(std::string_view text, size_t begin);
 // Where the contraction that starts at `begin` ends, in either case; `begin` if there is none.
 size_t ContractionEnd(std::string_view text, size_t begin);
 
+// Qwen2's with [\p{L}\p{M}]+ for \p{L}+ and no \p{M} in ` ?[^\s\p{L}\p{N}]+[\r\n]*`.
+size_t Qwen35Pass(std::string_view text, size_t begin);
+// Qwen2's without the [\r\n]*.
+size_t SeedCoderPass(std::string_view text, size_t begin);
+// Qwen2's without (?i:'s|...).
+size_t UfakzekaPass(std::string_view text, size_t begin);
+
+// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|
+// \s*[\r\n]|\s+(?!\S)|\s+
+size_t ExaoneMoePass(std::string_view text, size_t begin);
+
 // For U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and W = [\p{Ll}\p{Lm}\p{Lo}\p{M}]:
 // [^\r\n\p{L}\p{N}]?U*W+(?i:'s|...)?|[^\r\n\p{L}\p{N}]?U+W*(?i:'s|...)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|
 // \s*[\r\n]+|\s+(?!\S)|\s+
 size_t O200kPass(std::string_view text, size_t begin);
+// The same without (?i:'s|...)? and with \p{N}.
+size_t TekkenPass(std::string_view text, size_t begin);
+// The same with \p{N}.
+size_t YoutuPass(std::string_view text, size_t begin);
+// [\p{Han}]+ first, none of it in U and W, and [\r\n]* for [\r\n/]*.
+size_t KimiK2Pass(std::string_view text, size_t begin);
+// Is the script of a character that of Chinese ideographs?
+bool IsHan(uint32_t code_point);
+
+// [^\n]+|[\n]+
+size_t LineFeedsPass(std::string_view text, size_t begin);
+// \p{N}+
+size_t NumberPass(std::string_view text, size_t begin);
+// \d{1,3}(?=(?:\d{3})*\b) is these three: the numbers that it cuts, what is left over of them, the threes.
+size_t BoundedDecimalsPass(std::string_view text, size_t begin);
+size_t LeftOverDecimalsPass(std::string_view text, size_t begin);
+size_t ThreeDecimalsPass(std::string_view text, size_t begin);
+// The last two for \p{N}.
+size_t LeftOverNumbersPass(std::string_view text, size_t begin);
+size_t ThreeNumbersPass(std::string_view text, size_t begin);
+// (?=(\d{3})+(?!\d)) is these two: where such a number starts, and the places within.
+size_t PlacesOfThreesPass(std::string_view text, size_t begin);
+size_t ThreesInPlacePass(std::string_view text, size_t begin);
+// \s{512}(?!\S)|\s{256}(?!\S)|...|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1} of the white space that \s+(?!\S)|\s+ took.
+size_t SpacePowersPass(std::string_view text, size_t begin);
+// [\uac00-\ud7a3\u3131-\u318e]+|[wide and general punctuation]+|[\u3105-\u312f]+|[\u4e00-\u9fa5\u3040-\u30ff]+
+size_t YoutuScriptsPass(std::string_view text, size_t begin);
+// CJK, Hangul, Thai, Lao, Khmer and Myanmar as ranges, all in one.
+size_t AfmoeScriptsPass(std::string_view text, size_t begin);
+// ` ?[^(\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+`
+size_t BloomPass(std::string_view text, size_t begin);
+
+// <sentinel:[0-9]+>, then (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z, then [\t\n]|    |  , then [\p{P}!-/:-@\[-`{-~]
+size_t SentinelPass(std::string_view text, size_t begin);
+size_t ImageTokenPass(std::string_view text, size_t begin);
+size_t SpacesPass(std::string_view text, size_t begin);
+size_t SinglePunctuationPass(std::string_view text, size_t begin);
 
 // [\p{P}$+<=>^~|`]+, then GPT-2's pattern, then [0-9][0-9][0-9]
 size_t FalconPunctuationPass(std::string_view text, size_t begin);
 size_t FalconDigitsPass(std::string_view text, size_t begin);
+// The first without the grave accent.
+size_t LlamaCppPunctuationPass(std::string_view text, size_t begin);
 
 // DeepSeek Coder: [\r\n], then \s?\p{L}+, then \s?\p{P}+, then CJK, then \p{N}
 size_t DeepSeekLineEndPass(std::string_view text, size_t begin);
@@ -93,5 +143,7 @@ size_t TrailingSpacePass(std::string_view text, size_t begin);
 size_t DeepSeek3DigitsPass(std::string_view text, size_t begin);
 size_t DeepSeek3CjkPass(std::string_view text, size_t begin);
 size_t DeepSeek3WordPass(std::string_view text, size_t begin);
+// The last with ` ?[\p{P}\p{S}]+|[\r\n]` for ` ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+`.
+size_t Spark25Pass(std::string_view text, size_t begin);
 
 }  // namespace thimble

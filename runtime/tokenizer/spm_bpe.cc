@@ -2,6 +2,7 @@
 // merges of the adjacent pair whose piece scores best, leftmost on ties. A piece marked unused may be built
 // on the way, and is taken apart again at the end. What has no piece becomes byte pieces, or unk. With a
 // merge list (tokenizer.json with byte fallback) the ranks of the list decide in place of the scores.
+#include <algorithm>
 #include <bit>
 
 #include "runtime/tokenizer/encode.h"
@@ -24,7 +25,7 @@ class SpmEncoder {
   SpmEncoder(const TokenizerData& data, const EncodeWorkspace& workspace, std::string_view text)
       : data_(data), symbols_(workspace.symbols), text_(text), queue_(workspace.symbols, workspace.heap) {}
 
-  void Run(IdSink* sink) {
+  void Run(SpmEmitter* emitter) {
     Split();
     for (uint32_t i = 0; i != kNoSymbol; i = symbols_[i].next) Consider(i);
     uint32_t merges = 0;
@@ -35,7 +36,7 @@ class SpmEncoder {
       if (symbols_[i].previous != kNoSymbol) Consider(symbols_[i].previous);
       Consider(i);
     }
-    Emit(sink);
+    Emit(emitter);
   }
 
  private:
@@ -49,7 +50,8 @@ class SpmEncoder {
     uint32_t previous = kNoSymbol;
     for (uint32_t at = 0; at < text_.size();) {
       const std::string_view rest = text_.substr(at);
-      uint32_t id = data_.FindSpecial(rest, false);
+      // Where merges have ranks, user-defined pieces are out of the text already.
+      uint32_t id = data_.merge_count > 0 ? kNoToken : data_.FindSpecial(rest, false);
       uint32_t length = 0;
       if (id != kNoToken) {
         length = static_cast<uint32_t>(data_.Piece(id).size());
@@ -104,12 +106,11 @@ class SpmEncoder {
     return true;
   }
 
-  void Emit(IdSink* sink) {
-    SpmEmitter emitter(data_, sink);
+  void Emit(SpmEmitter* emitter) {
     for (uint32_t i = 0; i != kNoSymbol; i = symbols_[i].next) {
       while (symbols_[i].id != kNoToken && data_.Type(symbols_[i].id) == PieceType::kUnused && Unmerge(i)) {
       }
-      emitter.Push(symbols_[i].id, Bytes(i));
+      emitter->Push(symbols_[i].id, Bytes(i));
     }
   }
 
@@ -119,6 +120,12 @@ class SpmEncoder {
   MergeQueue queue_;
 };
 
+// Spaces, and what is behind them up to the next.
+size_t WordEnd(std::string_view text) {
+  const size_t word = text.find_first_not_of(' ');
+  return word == std::string_view::npos ? text.size() : std::min(text.find(' ', word), text.size());
+}
+
 }  // namespace
 
 void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const EncodeWorkspace& workspace, IdSink* sink) {
@@ -126,7 +133,13 @@ void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const Encode
   if (data.Has(kTokenizerIgnoreMerges)) {
     if (const uint32_t id = data.Find(text); id != kNoToken) return sink->Push(id);
   }
-  SpmEncoder(data, workspace, text).Run(sink);
+  SpmEmitter emitter(data, sink);
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, data.Has(kTokenizerWordsApart) ? WordEnd(text) : text.size());
+    SpmEncoder(data, workspace, word).Run(&emitter);
+    text.remove_prefix(word.size());
+  }
+  emitter.Finish();
 }
 
 }  // namespace thimble

@@ -2,11 +2,14 @@
 // are looked for late, and hands what remains to the algorithm of the kind.
 #include "runtime/tokenizer/tokenizer.h"
 
+#include <array>
+
 #include "runtime/core/checked.h"
+#include "runtime/core/unicode/unicode.h"
 #include "runtime/tokenizer/encode.h"
 #include "runtime/tokenizer/guard.h"
 #include "runtime/tokenizer/normalize.h"
-#include "runtime/core/unicode/unicode.h"
+#include "runtime/tokenizer/prefix_walk.h"
 
 namespace thimble {
 namespace {
@@ -49,26 +52,34 @@ size_t WhiteSpaceEnd(std::string_view text, size_t at) {
   return at;
 }
 
-// The special pieces that Encode cuts at. Control pieces do so when asked; user-defined ones where merges have ranks:
-// SentencePiece matches them itself, inside the fragment, because they do not start a new text there.
+constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";  // U+2581
+
+constexpr std::array<char, kMaxPieceBytes> kSpaces = [] {
+  std::array<char, kMaxPieceBytes> spaces = {};
+  for (char& c : spaces) c = ' ';
+  return spaces;
+}();
+
+// The special pieces that Encode cuts at. Control pieces do so when asked; where they are not, they are passed over as
+// text, whatever stands in them. User-defined ones do where merges have ranks; SentencePiece matches its own inside the
+// fragment, because they do not start a new text there, and only those that were added to it are cut out.
 struct Cutter {
   const TokenizerData& data;
   bool control;
   SpecialStage stage;
   Guard guard;
 
-  bool CutsAtUserDefined() const {
-    return data.kind == TokenizerKind::kByteLevelBpe || data.kind == TokenizerKind::kWordPiece || data.merge_count > 0;
-  }
-
   // on_text(part) and on_piece(id) in the order of the text; parts may be empty.
   template <typename OnText, typename OnPiece>
   void Cut(std::string_view text, OnText on_text, OnPiece on_piece) const {
     size_t begin = 0;
-    size_t at = 0;
-    while (at < text.size() && (control || CutsAtUserDefined()) && data.special_count > 0) {
+    const bool any = data.special_count > 0 && (control || CutsAtUserDefined() || data.has_added_pieces);
+    const bool literal = data.has_added_pieces && stage != SpecialStage::kLate;
+    for (size_t at = 0; any && at < text.size();) {
+      size_t bytes = 1;
+      uint32_t id = kNoToken;
       bool hidden = false;
-      const uint32_t id = guard.Find(data, text.substr(at), control, stage, &hidden);
+      if (data.StartsSpecial(text[at])) id = FindPiece(text.substr(at), &bytes, &hidden);
       if (hidden) {  // taken apart, so that nobody finds it whole
         do ++at;
         while (at < text.size() && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80);
@@ -76,20 +87,53 @@ struct Cutter {
         begin = at;
         continue;
       }
-      const size_t length = id == kNoToken ? 1 : data.Piece(id).size();
-      if (id != kNoToken && (CutsAtUserDefined() || data.Type(id) != PieceType::kUserDefined)) {
-        const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
-        on_text(text.substr(begin, end - begin));
-        on_piece(id);
-        // A piece that changed since it matched must not stop us, nor lead past the end.
-        at += length > 0 && length <= text.size() - at ? length : 1;
-        if (data.StripsRight(id)) at = WhiteSpaceEnd(text, at);
-        begin = at;
-      } else {
-        at += length > 0 ? length : 1;
+      if (id == kNoToken && literal && text[at] == kEscapedSpace[0]) id = FindSpaces(text.substr(at), &bytes);
+      if (id == kNoToken) {
+        at += bytes;
+        continue;
       }
+      const size_t end = data.StripsLeft(id) ? WhiteSpaceBegin(text, begin, at) : at;
+      on_text(text.substr(begin, end - begin));
+      on_piece(id);
+      at += bytes;
+      if (data.StripsRight(id)) at = WhiteSpaceEnd(text, at);
+      begin = at;
     }
     if (begin < text.size()) on_text(text.substr(begin));
+  }
+
+ private:
+  bool CutsAtUserDefined() const {
+    return data.kind == TokenizerKind::kByteLevelBpe || data.kind == TokenizerKind::kWordPiece || data.merge_count > 0;
+  }
+
+  // The special piece that `text` starts with, or kNoToken; *bytes of the text are done with then. *hidden: one stands there
+  // that must not be read.
+  uint32_t FindPiece(std::string_view text, size_t* bytes, bool* hidden) const {
+    const uint32_t id = guard.on() ? guard.Find(data, text, control, stage, hidden) : data.FindSpecial(text, true, stage);
+    const std::string_view piece = data.Piece(id);
+    // One that changed since it matched must not stop us, nor lead past the end.
+    *bytes = piece.empty() || piece.size() > text.size() ? 1 : piece.size();
+    if (id == kNoToken || piece.empty()) return kNoToken;
+    const bool cuts = data.Type(id) != PieceType::kUserDefined ? control
+                                                               : CutsAtUserDefined() || (data.IsAdded(id) && piece[0] != ' ');
+    return cuts ? id : kNoToken;
+  }
+
+  // The longest added piece of spaces that `text` starts with, written with U+2581, or kNoToken; *bytes as above.
+  uint32_t FindSpaces(std::string_view text, size_t* bytes) const {
+    uint32_t longest = kNoToken;
+    size_t taken = 0;
+    PrefixWalk walk(data);
+    for (size_t run = 1; text.starts_with(kEscapedSpace) && walk.Take(' '); ++run) {
+      text.remove_prefix(kEscapedSpace.size());
+      const uint32_t id = walk.Match(std::string_view(kSpaces.data(), run));
+      if (data.IsAdded(id)) longest = id;
+      if (data.IsAdded(id) || longest == kNoToken) taken = run * kEscapedSpace.size();
+    }
+    // What has no match here has none further on in the run, but another special piece may start there.
+    if (longest != kNoToken || (taken > 0 && !data.StartsSpecial(kEscapedSpace[0]))) *bytes = taken;
+    return longest;
   }
 };
 

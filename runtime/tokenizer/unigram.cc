@@ -67,6 +67,7 @@ void EncodeUnigram(const TokenizerData& data, std::string_view text, const Encod
     emitter.Push(nodes[end].id, text.substr(begin, end - begin));
     begin = end;
   }
+  emitter.Finish();
 }
 
 }  // namespace thimble

@@ -162,6 +162,24 @@ const char* KindName(SplitPattern kind) {
     case SplitPattern::kDeepSeek3: return "deepseek3";
     case SplitPattern::kO200k: return "o200k";
     case SplitPattern::kDeepSeekLlm: return "deepseek_llm";
+    case SplitPattern::kQwen35: return "qwen3.5";
+    case SplitPattern::kTekken: return "tekken";
+    case SplitPattern::kKimiK2: return "kimi_k2";
+    case SplitPattern::kTinyAya: return "tiny_aya";
+    case SplitPattern::kYoutu: return "youtu";
+    case SplitPattern::kSeedCoder: return "seed_coder";
+    case SplitPattern::kUfakzeka: return "ufakzeka";
+    case SplitPattern::kLaguna: return "laguna";
+    case SplitPattern::kMiniCpm5: return "minicpm5";
+    case SplitPattern::kJais2: return "jais2";
+    case SplitPattern::kExaoneMoe: return "exaone_moe";
+    case SplitPattern::kBloom: return "bloom";
+    case SplitPattern::kViking: return "viking";
+    case SplitPattern::kSuperBpe: return "superbpe";
+    case SplitPattern::kSpark25: return "spark2.5";
+    case SplitPattern::kAfmoe: return "afmoe";
+    case SplitPattern::kChameleon: return "chameleon";
+    case SplitPattern::kLlamaCppDefault: return "llama.cpp_default";
   }
   return kNoKind;
 }

@@ -107,13 +107,22 @@ TEST_CASE("Detokenizer: the space in front of a text") {
   CHECK(Stream(tokenizer).All({a, a}) == "a a");
   CHECK(Stream(tokenizer).All({tokenizer.Id("  b")}) == " b");
   CHECK(Stream(tokenizer).All({tokenizer.Id("a"), a}) == "a a");
-  CHECK(Stream(tokenizer).All({1, a, 2, 1, a}) == "aa");
+  // Only at the start: a bos inside the text takes no space away.
+  CHECK(Stream(tokenizer).All({1, a, 2, 1, a}) == "a a");
   CHECK(Stream(tokenizer, {.at_start = false}).All({a}) == " a");
   CHECK(Stream(tokenizer, {.show_special = true}).All({1, a, 2}) == "<s>a</s>");
   TokenizerModel model = SmallSpm({" a"});
   model.flags &= ~uint32_t{kTokenizerAddDummyPrefix};
   const LoadedTokenizer no_prefix(model);
   CHECK(Stream(no_prefix).All({1, a}) == " a");
+  // Where no text starts with spaces, SentencePiece drops one of each piece until there is something.
+  model.flags |= kTokenizerRemoveExtraWhitespaces;
+  model.pieces.push_back(" ");
+  model.scores.push_back(-9);
+  model.types.push_back(PieceType::kNormal);
+  const LoadedTokenizer squeezing(model);
+  const int32_t space = squeezing.Id(" ");
+  CHECK(Stream(squeezing).All({space, space, a, space, a}) == "a  a");
 }
 
 TEST_CASE("Detokenizer: ids outside the vocabulary are refused by name and change nothing") {

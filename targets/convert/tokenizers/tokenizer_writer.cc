@@ -22,28 +22,55 @@ std::string Shown(std::string_view piece) {
   return text + "\"";
 }
 
-bool IsLookedUp(PieceType type) {
-  return type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
+// What merging may produce. Where user-defined pieces are cut out of the text before (WordPiece, byte-level BPE, merges by
+// rank) only the vocabulary itself: another of its pieces may be spelled like one of them.
+bool IsLookedUp(const TokenizerModel& model, uint32_t id) {
+  const PieceType type = model.types[id];
+  const bool only_normal = model.kind == TokenizerKind::kWordPiece || model.kind == TokenizerKind::kByteLevelBpe || !model.merges.empty();
+  return type == PieceType::kNormal || (!only_normal && (type == PieceType::kUserDefined || type == PieceType::kUnused));
 }
 
-// A user-defined piece has no space in front; as a piece inside of a word it would be another.
-bool IsWordPart(PieceType type) { return type == PieceType::kNormal; }
+// Could a piece that merging makes reach over the end of a word?
+bool JoinsWords(const TokenizerModel& model) {
+  for (uint32_t id = 0; id < model.pieces.size(); ++id) {
+    const std::string& piece = model.pieces[id];
+    const size_t word = piece.find_first_not_of(' ');
+    const PieceType type = model.types[id];
+    const bool made = type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
+    if (made && word != std::string::npos && piece.find(' ', word) != std::string::npos) return true;
+  }
+  return false;
+}
 
-bool IsSpecial(PieceType type) {
+bool IsSpecial(const TokenizerModel& model, uint32_t id) {
+  const PieceType type = model.types[id];
   return type == PieceType::kControl || type == PieceType::kUserDefined || type == PieceType::kUnknown;
 }
 
 // Ids of the pieces that `wanted` picks, sorted by bytes. The lowest of equal ones stays; equal pieces that
 // text can become are an error, because two readers of the file could then disagree.
-std::vector<uint32_t> SortedIds(const TokenizerModel& model, bool (*wanted)(PieceType), const char* name) {
-  std::vector<uint32_t> ids;
+std::vector<uint32_t> SortedIds(const TokenizerModel& model, bool (*wanted)(const TokenizerModel&, uint32_t), const char* name) {
+  // Most differ in their first bytes, which are compared as one number.
+  struct Key {
+    uint64_t start;
+    uint32_t id;
+  };
+  std::vector<Key> keys;
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
-    if (wanted(model.types[id]) && !model.pieces[id].empty()) ids.push_back(id);
+    const std::string& piece = model.pieces[id];
+    if (piece.empty() || !wanted(model, id)) continue;
+    uint64_t start = 0;
+    for (size_t i = 0; i < 8; ++i) start = start << 8 | (i < piece.size() ? static_cast<uint8_t>(piece[i]) : 0u);
+    keys.push_back({start, id});
   }
-  std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) {
-    const int order = model.pieces[a].compare(model.pieces[b]);
-    return order != 0 ? order < 0 : a < b;
+  std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+    if (a.start != b.start) return a.start < b.start;
+    const int order = model.pieces[a.id].compare(model.pieces[b.id]);
+    return order != 0 ? order < 0 : a.id < b.id;
   });
+  std::vector<uint32_t> ids;
+  ids.reserve(keys.size());
+  for (const Key& key : keys) ids.push_back(key.id);
   for (size_t i = 1; i < ids.size(); ++i) {
     if (model.pieces[ids[i]] == model.pieces[ids[i - 1]]) {
       Fail(std::string(name) + ": ids " + std::to_string(ids[i - 1]) + " and " + std::to_string(ids[i]) +
@@ -61,7 +88,10 @@ std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
     if (std::max({merge.left, merge.right, merge.merged}) >= model.pieces.size()) {
       Fail("merges[" + std::to_string(rank) + "]: an id is outside the vocabulary");
     }
-    if (model.pieces[merge.left] + model.pieces[merge.right] != model.pieces[merge.merged]) {
+    const std::string& left = model.pieces[merge.left];
+    const std::string& merged = model.pieces[merge.merged];
+    if (merged.size() != left.size() + model.pieces[merge.right].size() || !merged.starts_with(left) ||
+        !merged.ends_with(model.pieces[merge.right])) {
       Fail("merges[" + std::to_string(rank) + "]: " + Shown(model.pieces[merge.merged]) +
            " is not the two parts");
     }
@@ -153,7 +183,7 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   CheckModel(model);
   if (model.charsmap.size() > kMaxCharsmapBytes - 3) Fail("charsmap: is too large");
   const std::string charsmap_end((4 - model.charsmap.size() % 4) % 4, '\0');
-  const std::vector<uint32_t> index = SortedIds(model, model.kind == TokenizerKind::kWordPiece ? IsWordPart : IsLookedUp, "pieces");
+  const std::vector<uint32_t> index = SortedIds(model, IsLookedUp, "pieces");
   const std::vector<uint32_t> specials = SortedIds(model, IsSpecial, "special pieces");
   const std::vector<TokenizerMerge> merges = SortedMerges(model);
   const std::vector<uint32_t> byte_ids = ByteIds(model);
@@ -177,7 +207,8 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   out.Add(kTokenizerVersion);
   out.Add(static_cast<uint32_t>(model.kind));
   out.Add(static_cast<uint32_t>(model.split));
-  out.Add(model.flags);
+  const bool words_apart = model.kind == TokenizerKind::kSpmBpe && !JoinsWords(model);
+  out.Add(model.flags | (words_apart ? uint32_t{kTokenizerWordsApart} : 0u));
   out.Add(static_cast<uint32_t>(model.pieces.size()));
   out.Add(static_cast<uint32_t>(pieces.size()));
   out.Add(static_cast<uint32_t>(index.size()));
