@@ -136,7 +136,7 @@ Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
 }
 
 bool HasTokenizer(const fs::path& directory) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer.bin"}) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tokenizer.bin"}) {
     if (fs::exists(directory / name)) return true;
   }
   for (const auto& entry : fs::directory_iterator(directory)) {

@@ -45,14 +45,26 @@ struct Json::Members {
     if (list.size() > kFewMembers) by_key = std::move(order);
   }
 
-  // By key, and of equal ones by place.
+  // By key, and of equal ones by place. Most keys differ in their first bytes, which are compared as one number.
   std::vector<uint32_t> Order() const {
-    std::vector<uint32_t> order(list.size());
-    for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
-      const int compared = list[a].key.compare(list[b].key);
-      return compared != 0 ? compared < 0 : a < b;
+    struct Entry {
+      uint64_t start;
+      uint32_t place;
+    };
+    std::vector<Entry> entries(list.size());
+    for (uint32_t i = 0; i < entries.size(); ++i) {
+      const std::string& key = list[i].key;
+      uint64_t start = 0;
+      for (size_t byte = 0; byte < 8; ++byte) start = start << 8 | (byte < key.size() ? static_cast<uint8_t>(key[byte]) : 0u);
+      entries[i] = {start, i};
+    }
+    std::sort(entries.begin(), entries.end(), [this](const Entry& a, const Entry& b) {
+      if (a.start != b.start) return a.start < b.start;
+      const int compared = list[a.place].key.compare(list[b.place].key);
+      return compared != 0 ? compared < 0 : a.place < b.place;
     });
+    std::vector<uint32_t> order(list.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = entries[i].place;
     return order;
   }
 

@@ -430,7 +430,7 @@ TEST_CASE("GGUF: vocabularies, with tensors and without") {
   };
   refused("'tokenizer.ggml.pre': 'nobody-knows'", [&](GgufWriter& f) { gpt2(f, "nobody-knows"); });
   refused("'tokenizer.ggml.model': is missing", [](GgufWriter&) {});
-  refused("'tokenizer.ggml.model': 'bert'", [](GgufWriter& f) { f.String("tokenizer.ggml.model", "bert"); });
+  refused("'tokenizer.ggml.model': 'rwkv'", [](GgufWriter& f) { f.String("tokenizer.ggml.model", "rwkv"); });
   refused("'tokenizer.ggml.tokens': is missing",
           [](GgufWriter& f) { f.String("tokenizer.ggml.model", "llama"); });
   refused("'tokenizer.ggml.bos_token_id'",

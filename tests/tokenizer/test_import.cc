@@ -421,7 +421,28 @@ TEST_CASE("LoadTokenizer recognises files and directories, and names what is amb
     const TokenizerModel more = LoadTokenizer(directory.path());
     CHECK(more.pieces.size() == 263);
     CHECK(more.types[262] == PieceType::kControl);
-    CHECK(LoadedTokenizer(more).data().IsEndOfGeneration(262));
+    CHECK(!LoadedTokenizer(more).data().IsEndOfGeneration(262));
+    directory.Write("generation_config.json", R"({"eos_token_id": [2, 262, 99999, "x"]})");
+    CHECK(LoadedTokenizer(LoadTokenizer(directory.path())).data().IsEndOfGeneration(262));
+  }
+  {
+    // Added tokens and names in the older files beside a vocabulary, then in the configuration, which replaces them.
+    Directory directory;
+    directory.Write("tokenizer.model", spm);
+    directory.Write("added_tokens.json", R"({"<tool>": 262, "<|end|>": 263})");
+    directory.Write("special_tokens_map.json", R"({"eos_token": {"content": "<|end|>"}})");
+    const LoadedTokenizer tokenizer(LoadTokenizer(directory.path()));
+    CHECK(tokenizer.data().eos == 263);
+    CHECK(tokenizer.EncodePlain("a<tool>a") == std::vector<int32_t>{261, 262, 261});
+    CHECK(tokenizer.EncodePlain("<|end|>").size() > 1);
+    directory.Write("tokenizer_config.json",
+                    R"({"legacy": false, "added_tokens_decoder": {"262": {"content": "<new>", "lstrip": true}}})");
+    const LoadedTokenizer configured(LoadTokenizer(directory.path()));
+    CHECK(configured.data().piece_count == 263);
+    CHECK(configured.EncodePlain("a <new>").size() == 2);
+    CHECK(configured.EncodePlain("a<new>a") != std::vector<int32_t>{261, 262, 261});  // no space in front of the second
+    directory.Write("tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "<new>"}}})");
+    CHECK(Contains(Refusal([&] { LoadTokenizer(directory.path()); }, Code::kInvalidModel), "added_tokens_decoder[\"x\"]"));
   }
   {
     Directory directory;

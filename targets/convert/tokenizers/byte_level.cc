@@ -23,13 +23,10 @@ std::array<int, 324> MakeAlphabet() {
   return bytes;
 }
 
-uint32_t IdOf(const ByteLevelVocabulary& vocabulary, const std::string& piece, size_t merge) {
-  const auto found = vocabulary.find(piece);
-  if (found == vocabulary.end()) {
-    throw ImportError(Code::kInvalidModel,
-                      "merges[" + std::to_string(merge) + "]: \"" + piece + "\" is not in the vocabulary");
-  }
-  return found->second;
+uint32_t IdOf(const Vocabulary& vocabulary, std::string_view piece, size_t merge) {
+  if (const uint32_t* id = vocabulary.Find(piece)) return *id;
+  throw ImportError(Code::kInvalidModel, "merges[" + std::to_string(merge) + "]: \"" + std::string(piece) +
+                                             "\" is not in the vocabulary");
 }
 
 }  // namespace
@@ -46,17 +43,15 @@ bool DecodeByteAlphabet(std::string_view piece, std::string* bytes) {
   return true;
 }
 
-TokenizerModel MakeByteLevelModel(const ByteLevelVocabulary& vocabulary,
-                                  const std::vector<std::pair<std::string, std::string>>& merges,
-                                  uint64_t max_id) {
+TokenizerModel MakeByteLevelModel(const Vocabulary& vocabulary, const MergeList& merges, uint64_t max_id) {
   TokenizerModel model;
   model.kind = TokenizerKind::kByteLevelBpe;
   model.split = SplitPattern::kGpt2;
   uint32_t highest = 0;
-  for (const auto& [piece, id] : vocabulary) {
+  for (const auto& [piece, id] : vocabulary.entries()) {
     if (id > max_id || id >= kMaxTokenizerPieces) {
-      throw ImportError(Code::kInvalidModel, "vocab: the id " + std::to_string(id) + " of \"" + piece +
-                                                 "\" is too high for this file");
+      throw ImportError(Code::kInvalidModel, "vocab: the id " + std::to_string(id) + " of \"" +
+                                                 std::string(piece) + "\" is too high for this file");
     }
     highest = std::max(highest, id);
   }
@@ -64,7 +59,7 @@ TokenizerModel MakeByteLevelModel(const ByteLevelVocabulary& vocabulary,
   model.pieces.resize(size_t{highest} + 1);
   model.types.resize(model.pieces.size(), PieceType::kUnused);
   std::vector<bool> taken(model.pieces.size());
-  for (const auto& [piece, id] : vocabulary) {
+  for (const auto& [piece, id] : vocabulary.entries()) {
     if (taken[id]) {
       throw ImportError(Code::kInvalidModel, "vocab: two pieces have the id " + std::to_string(id));
     }
@@ -75,10 +70,12 @@ TokenizerModel MakeByteLevelModel(const ByteLevelVocabulary& vocabulary,
       model.pieces[id] = piece;
     }
   }
+  model.merges.reserve(merges.size());
+  std::string merged;
   for (size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
-    model.merges.push_back(
-        {IdOf(vocabulary, left, i), IdOf(vocabulary, right, i), IdOf(vocabulary, left + right, i)});
+    merged.assign(left).append(right);
+    model.merges.push_back({IdOf(vocabulary, left, i), IdOf(vocabulary, right, i), IdOf(vocabulary, merged, i)});
   }
   return model;
 }

@@ -4,11 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
-#include <vector>
 
 #include "targets/convert/tokenizers/tokenizer_writer.h"
+#include "targets/convert/tokenizers/vocabulary.h"
 
 namespace thimble {
 
@@ -16,12 +14,8 @@ namespace thimble {
 // not in the alphabet (the piece then stands for itself and no text becomes it).
 bool DecodeByteAlphabet(std::string_view piece, std::string* bytes);
 
-using ByteLevelVocabulary = std::unordered_map<std::string, uint32_t>;
-
 // Kind, split, pieces, types and merges. `vocabulary` and `merges` in the printable alphabet, merges best
 // first. Ids that nobody has become unused pieces; none may be above max_id.
-TokenizerModel MakeByteLevelModel(const ByteLevelVocabulary& vocabulary,
-                                  const std::vector<std::pair<std::string, std::string>>& merges,
-                                  uint64_t max_id);
+TokenizerModel MakeByteLevelModel(const Vocabulary& vocabulary, const MergeList& merges, uint64_t max_id);
 
 }  // namespace thimble

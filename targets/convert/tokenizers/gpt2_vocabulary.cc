@@ -10,15 +10,15 @@
 namespace thimble {
 namespace {
 
-std::vector<std::pair<std::string, std::string>> ReadMerges(std::string_view text) {
-  std::vector<std::pair<std::string, std::string>> merges;
+MergeList ReadMergeLines(std::string_view text) {
+  MergeList merges;
   for (size_t line_number = 1; !text.empty(); ++line_number) {
     const size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty() || (line_number == 1 && line.starts_with("#version"))) continue;
-    merges.push_back(SplitMerge(line, "merges line " + std::to_string(line_number)));
+    if (line.empty() || line.starts_with("#version")) continue;
+    merges.push_back(SplitMerge(line, "merges line ", line_number, ""));
   }
   return merges;
 }
@@ -28,7 +28,7 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(std::string_view tex
 TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view merges_text) {
   const Json vocab = ParseTokenizerFile(vocab_json);
   TokenizerModel model =
-      MakeByteLevelModel(ReadVocabulary(vocab, "vocab.json"), ReadMerges(merges_text), vocab_json.size());
+      MakeByteLevelModel(ReadVocabulary(vocab, "vocab.json"), ReadMergeLines(merges_text), vocab_json.size());
   // The only special piece of GPT-2 is bos, eos and unk in one; the pair of files does not say so. As unk
   // it would stand for bytes without a piece, of which there are none.
   for (uint32_t id = 0; id < model.pieces.size(); ++id) {
@@ -36,7 +36,6 @@ TokenizerModel ReadGpt2Vocabulary(std::string_view vocab_json, std::string_view 
     model.types[id] = PieceType::kControl;
     model.bos = model.eos = id;
   }
-  AddEndOfGenerationByName(&model);
   return model;
 }
 

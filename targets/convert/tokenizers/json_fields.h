@@ -3,12 +3,11 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/json_file.h"
-#include "targets/convert/tokenizers/byte_level.h"
+#include "targets/convert/tokenizers/tokenizer_writer.h"
+#include "targets/convert/tokenizers/vocabulary.h"
 #include "targets/json/json.h"
 
 namespace thimble {
@@ -49,38 +48,43 @@ inline uint32_t IdValue(const Json& value, const std::string& name) {
   return static_cast<uint32_t>(value.as_unsigned());
 }
 
-inline ByteLevelVocabulary ReadVocabulary(const Json& vocab, const std::string& name) {
+// Views into `vocab`.
+inline Vocabulary ReadVocabulary(const Json& vocab, const std::string& name) {
   if (!vocab.is_object()) throw ImportError(Code::kInvalidModel, name + " must be an object");
-  ByteLevelVocabulary vocabulary;
-  for (const auto& [piece, id] : vocab.members()) vocabulary[piece] = IdValue(id, name + "[\"" + piece + "\"]");
+  Vocabulary vocabulary(vocab.size());
+  for (const auto& [piece, id] : vocab.members()) {
+    if (!id.is_unsigned() || id.as_unsigned() >= kMaxTokenizerPieces) {
+      throw ImportError(Code::kInvalidModel, name + "[\"" + piece + "\"] must be an id");
+    }
+    vocabulary.Set(piece, static_cast<uint32_t>(id.as_unsigned()));
+  }
   return vocabulary;
 }
 
-// "a b" -> a, b.
-inline std::pair<std::string, std::string> SplitMerge(std::string_view line, const std::string& name) {
+// "a b" -> a, b. Its name is made of the last three.
+inline MergeList::value_type SplitMerge(std::string_view line, std::string_view before, size_t place, std::string_view after) {
   const size_t space = line.find(' ');
   if (space == std::string_view::npos || space == 0 || space + 1 == line.size() ||
       line.find(' ', space + 1) != std::string_view::npos) {
-    throw ImportError(Code::kInvalidModel, name + " must be two pieces with a space between");
+    throw ImportError(Code::kInvalidModel,
+                      std::string(before) + std::to_string(place) + std::string(after) + " must be two pieces with a space between");
   }
-  return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
+  return {line.substr(0, space), line.substr(space + 1)};
 }
 
-// ["a b", ["c", "d"], ...]; the first line of a merges.txt may have come along.
-inline std::vector<std::pair<std::string, std::string>> ReadMerges(const Json& merges) {
+// ["a b", ["c", "d"], ...]; the first line of a merges.txt may have come along. Views into `merges`.
+inline MergeList ReadMerges(const Json& merges) {
   if (!merges.is_array()) throw ImportError(Code::kInvalidModel, "model.merges must be an array");
-  std::vector<std::pair<std::string, std::string>> pairs;
+  MergeList pairs;
   pairs.reserve(merges.size());
   for (size_t i = 0; i < merges.size(); ++i) {
-    const std::string name = "model.merges[" + std::to_string(i) + "]";
     const Json& merge = merges[i];
-    if (merge.is_text() && merge.as_text().starts_with("#version")) continue;
     if (merge.is_text()) {
-      pairs.push_back(SplitMerge(merge.as_text(), name));
+      if (!merge.as_text().starts_with("#version")) pairs.push_back(SplitMerge(merge.as_text(), "model.merges[", i, "]"));
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_text() && merge[1].is_text()) {
       pairs.emplace_back(merge[0].as_text(), merge[1].as_text());
     } else {
-      throw ImportError(Code::kInvalidModel, name + " must be a string or a pair of strings");
+      throw ImportError(Code::kInvalidModel, "model.merges[" + std::to_string(i) + "] must be a string or a pair of strings");
     }
   }
   return pairs;

@@ -1,10 +1,8 @@
 // Finds out what kind of tokenizer a path is, and reads it.
-#include <cstring>
-#include <optional>
-
 #include "targets/convert/gguf_file.h"
 #include "targets/convert/import_error.h"
 #include "targets/convert/json_file.h"
+#include "targets/convert/tokenizers/beside.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
@@ -109,36 +107,6 @@ TokenizerModel LoadFile(const fs::path& path) {
   return ReadPair(path, merges);
 }
 
-// "</s>" or {"content": "</s>", ...} -> its id. nullopt when absent.
-std::optional<uint32_t> NamedToken(const Json& config, const char* key, const TokenizerModel& model) {
-  const Json& value = Member(config, key, "tokenizer_config");
-  if (value.is_null()) return std::nullopt;
-  const std::string name =
-      value.is_object() ? StringMember(value, "content", key) : StringMember(config, key, "tokenizer_config");
-  const uint32_t id = FindSpecialPiece(model, name);
-  if (id == kNoToken) return std::nullopt;
-  return id;
-}
-
-void SetFlag(TokenizerModel* model, TokenizerFlag flag, bool on) {
-  model->flags = on ? model->flags | flag : model->flags & ~uint32_t{flag};
-}
-
-// tokenizer_config.json: the names of bos, eos, unk and pad, and whether the first two are added to a text.
-void ApplyConfig(const Json& config, TokenizerModel* model) {
-  if (const auto id = NamedToken(config, "bos_token", *model)) model->bos = *id;
-  if (const auto id = NamedToken(config, "eos_token", *model)) model->eos = *id;
-  if (const auto id = NamedToken(config, "pad_token", *model)) model->pad = *id;
-  // Byte-level vocabularies name an unk that they never use; HF's own code gives bytes without a piece no id.
-  if (model->kind != TokenizerKind::kByteLevelBpe) {
-    if (const auto id = NamedToken(config, "unk_token", *model)) model->unk = *id;
-  }
-  const bool add_bos = BoolMember(config, "add_bos_token", model->Has(kTokenizerAddBos), "tokenizer_config");
-  const bool add_eos = BoolMember(config, "add_eos_token", model->Has(kTokenizerAddEos), "tokenizer_config");
-  SetFlag(model, kTokenizerAddBos, add_bos && model->bos != kNoToken);
-  SetFlag(model, kTokenizerAddEos, add_eos && model->eos != kNoToken);
-}
-
 // The only file called x.tiktoken; empty where there is none.
 fs::path TiktokenFileOf(const fs::path& directory) {
   fs::path found;
@@ -152,7 +120,8 @@ fs::path TiktokenFileOf(const fs::path& directory) {
 
 TokenizerModel LoadDirectory(const fs::path& directory) {
   const fs::path tokenizer_json = directory / "tokenizer.json";
-  const fs::path sentencepiece = directory / "tokenizer.model";
+  // T5 has another name for it.
+  const fs::path sentencepiece = directory / (Exists(directory / "tokenizer.model") ? "tokenizer.model" : "spiece.model");
   const fs::path llama2c = directory / "tokenizer.bin";
   const fs::path vocab = directory / "vocab.json";
   const fs::path merges = directory / "merges.txt";
@@ -180,7 +149,6 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
         AddTokens(Member(root, "added_tokens", "tokenizer.json"), model.pieces.size() + bytes.size(), &model);
         return 0;
       });
-      AddEndOfGenerationByName(&model);
     }
   } else if (Exists(tokenizer_json)) {
     model = LoadFile(tokenizer_json);
@@ -198,22 +166,18 @@ TokenizerModel LoadDirectory(const fs::path& directory) {
         "holds none of tokenizer.json, tokenizer.model, a .tiktoken file, vocab.json with merges.txt, vocab.txt, tokenizer.bin",
         directory.string());
   }
-  if (Exists(config)) {
+  // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's pattern.
+  if (Exists(config) && !Exists(tokenizer_json) && !Exists(sentencepiece) && Exists(vocab)) {
     const std::string bytes = ReadFile(config);
     Named(config, [&] {
-      const Json root = ParseTokenizerFile(bytes);
-      const std::string kind = StringMember(root, "tokenizer_class", "tokenizer_config");
-      // vocab.json and merges.txt do not say how text is split; only GPT-2's own classes imply GPT-2's
-      // pattern.
-      if (!Exists(tokenizer_json) && !Exists(sentencepiece) && Exists(vocab) && !kind.empty() &&
-          !kind.starts_with("GPT2Tokenizer")) {
-        throw ImportError(Code::kUnsupported,
-                          "tokenizer_class " + kind + " without tokenizer.json is not supported");
+      const std::string kind = StringMember(ParseTokenizerFile(bytes), "tokenizer_class", "tokenizer_config");
+      if (!kind.empty() && !kind.starts_with("GPT2Tokenizer")) {
+        throw ImportError(Code::kUnsupported, "tokenizer_class " + kind + " without tokenizer.json is not supported");
       }
-      ApplyConfig(root, &model);
       return 0;
     });
   }
+  ReadBeside(directory, &model);
   return model;
 }
 

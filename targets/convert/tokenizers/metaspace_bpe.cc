@@ -3,6 +3,7 @@
 #include "targets/convert/tokenizers/metaspace_bpe.h"
 
 #include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/byte_level.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/json/json.h"
@@ -69,6 +70,8 @@ void ReadPreTokenizerOfSpaces(const Json& step, Spaces* spaces) {
   }
 }
 
+std::string NameOf(std::string_view piece) { return "model.vocab[\"" + std::string(piece) + "\"]: "; }
+
 bool LooksLikeByte(std::string_view piece) {
   return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">");
 }
@@ -82,23 +85,22 @@ TokenizerModel ReadMetaspaceBpe(const Json& root, uint64_t max_id) {
   if (!spaces.replaced) Refuse("model.byte_fallback true without U+2581 for spaces");
 
   const Json& model_json = Member(root, "model", "tokenizer.json");
-  const ByteLevelVocabulary vocabulary = ReadVocabulary(Member(model_json, "vocab", "model"), "model.vocab");
-  const std::vector<std::pair<std::string, std::string>> merges =
-      ReadMerges(Member(model_json, "merges", "model"));
+  const Vocabulary vocabulary = ReadVocabulary(Member(model_json, "vocab", "model"), "model.vocab");
+  const MergeList merges = ReadMerges(Member(model_json, "merges", "model"));
   // Only the ids are wanted here; the pieces are not in the byte alphabet.
   TokenizerModel model = MakeByteLevelModel(vocabulary, merges, max_id);
   model.kind = TokenizerKind::kSpmBpe;
   model.split = SplitPattern::kNone;
   model.flags = spaces.flags | kTokenizerEscapeWhitespace | kTokenizerByteFallback;
-  for (const auto& [piece, id] : vocabulary) {
-    const std::string name = "model.vocab[\"" + piece + "\"]: ";
+  if (!BoolMember(model_json, "fuse_unk", false, "model")) model.flags |= kTokenizerEachUnknown;
+  for (const auto& [piece, id] : vocabulary.entries()) {
     model.types[id] = PieceType::kNormal;
     if (LooksLikeByte(piece)) {
       model.types[id] = PieceType::kByte;
-      model.pieces[id] = std::string(1, static_cast<char>(ParseBytePiece(piece, name)));
+      model.pieces[id] = std::string(1, static_cast<char>(ParseBytePiece(piece, NameOf(piece))));
       continue;
     }
-    if (piece.find(' ') != std::string::npos) Refuse(name + "a plain space, which no text can become,");
+    if (piece.find(' ') != std::string_view::npos) Refuse(NameOf(piece) + "a plain space, which no text can become,");
     model.pieces[id] = WithPlainSpaces(piece);
   }
   for (size_t i = 0; i < model.merges.size(); ++i) {
@@ -108,9 +110,7 @@ TokenizerModel ReadMetaspaceBpe(const Json& root, uint64_t max_id) {
     }
   }
   if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
-    if (const auto found = vocabulary.find(unk); found != vocabulary.end()) {
-      model.types[found->second] = PieceType::kUnknown;
-    }
+    if (const uint32_t* id = vocabulary.Find(unk)) model.types[*id] = PieceType::kUnknown;
   }
   return model;
 }

@@ -202,7 +202,6 @@ TokenizerModel ReadSentencePieceModel(std::string_view bytes) {
   model.pad = IdOf(model, trainer.pad_id, PieceType::kControl);
   // Models trained with these files start every text with bos; a tokenizer_config.json may say otherwise.
   if (model.bos != kNoToken) model.flags |= kTokenizerAddBos;
-  AddEndOfGenerationByName(&model);
   return model;
 }
 

@@ -3,16 +3,16 @@
 
 namespace thimble {
 
-std::string WithPlainSpaces(const std::string& piece) {
+std::string WithPlainSpaces(std::string_view piece) {
   constexpr std::string_view kEscapedSpace = "\xe2\x96\x81";
   // In one pass: a piece may be as long as its file.
   std::string plain;
   size_t from = 0;
-  for (size_t at; (at = piece.find(kEscapedSpace, from)) != std::string::npos; from = at + kEscapedSpace.size()) {
-    plain.append(piece, from, at - from);
+  for (size_t at; (at = piece.find(kEscapedSpace, from)) != std::string_view::npos; from = at + kEscapedSpace.size()) {
+    plain.append(piece.substr(from, at - from));
     plain += ' ';
   }
-  return plain.append(piece, from);
+  return plain.append(piece.substr(from));
 }
 
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name) {
@@ -23,14 +23,6 @@ uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name) {
     if (special && model.pieces[id] == name) return id;
   }
   return kNoToken;
-}
-
-void AddEndOfGenerationByName(TokenizerModel* model) {
-  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>",
-                           "<|end|>", "<end_of_turn>", "<turn|>", "</s>", "<eos>", "<EOT>"}) {
-    const uint32_t id = FindSpecialPiece(*model, name);
-    if (id != kNoToken) model->eog.push_back(id);
-  }
 }
 
 }  // namespace thimble

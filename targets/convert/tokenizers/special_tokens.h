@@ -14,14 +14,10 @@ namespace thimble {
 uint8_t ParseBytePiece(std::string_view piece, const std::string& name);
 
 // U+2581, which stands for a space, as a space.
-std::string WithPlainSpaces(const std::string& piece);
+std::string WithPlainSpaces(std::string_view piece);
 
 // The id of the special (control, user-defined or unknown) piece of this name, or kNoToken.
 uint32_t FindSpecialPiece(const TokenizerModel& model, std::string_view name);
-
-// Adds to model->eog the special pieces whose name is known to end a turn or a text ("<|im_end|>",
-// "<|eot_id|>", ...).
-void AddEndOfGenerationByName(TokenizerModel* model);
 
 // The array "added_tokens" of a tokenizer.json (null is legal): new or renamed pieces, control where
 // "special" is true, user-defined elsewhere.

@@ -28,13 +28,14 @@ struct KnownFile {
   const char* reserved;  // further special pieces "<|reserved_special_token_" 2, 3, ... "|>" in the ids that remain
   uint32_t ids;          // of all
   uint32_t first_reserved;
+  std::vector<uint32_t> ends;  // beside eos
 };
 
 const std::vector<KnownFile>& KnownFiles() {
   static const std::vector<KnownFile> files = {
       {"r50k_base (GPT-2)", 50256, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}},
-       "", 50257, 0},
-      {"p50k_base", 50280, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}}, "", 50281, 0},
+       "", 50257, 0, {}},
+      {"p50k_base", 50280, SplitPattern::kGpt2, 0, "", "<|endoftext|>", {{50256, "<|endoftext|>"}}, "", 50281, 0, {}},
       {"cl100k_base (GPT-4)",
        100256,
        SplitPattern::kLlama3,
@@ -48,7 +49,8 @@ const std::vector<KnownFile>& KnownFiles() {
         {100276, "<|endofprompt|>"}},
        "",
        100277,
-       0},
+       0,
+       {}},
       {"o200k_base (GPT-4o)",
        199998,
        SplitPattern::kO200k,
@@ -58,7 +60,8 @@ const std::vector<KnownFile>& KnownFiles() {
        {{199999, "<|endoftext|>"}, {200018, "<|endofprompt|>"}},
        "",
        200019,
-       0},
+       0,
+       {}},
       {"Llama 3",
        128000,
        SplitPattern::kLlama3,
@@ -77,7 +80,8 @@ const std::vector<KnownFile>& KnownFiles() {
         {128010, "<|python_tag|>"}},
        "<|reserved_special_token_",
        128256,
-       2},
+       2,
+       {128008, 128009}},
       {"Qwen",
        151643,
        SplitPattern::kQwen2,
@@ -87,7 +91,8 @@ const std::vector<KnownFile>& KnownFiles() {
        {{151643, "<|endoftext|>"}, {151644, "<|im_start|>"}, {151645, "<|im_end|>"}},
        "<|extra_",
        151851,
-       0},
+       0,
+       {151645}},
   };
   return files;
 }
@@ -228,7 +233,7 @@ TokenizerModel ReadTiktoken(std::string_view bytes, const std::string& known_fil
   }
   model.bos = FindSpecialPiece(model, file.bos);
   model.eos = FindSpecialPiece(model, file.eos);
-  AddEndOfGenerationByName(&model);
+  model.eog = file.ends;
   return model;
 }
 

@@ -124,15 +124,9 @@ void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
   }
 }
 
-void NameSpecials(const Json& model_json, TokenizerModel* model) {
-  if (const std::string unk = StringMember(model_json, "unk_token", "model"); !unk.empty()) {
-    model->unk = FindSpecialPiece(*model, unk);
-  }
-  // The file names neither bos nor eos; tokenizer_config.json beside it does.
-  for (const char* name : {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"}) {
-    if (model->eos == kNoToken) model->eos = FindSpecialPiece(*model, name);
-  }
-  AddEndOfGenerationByName(model);
+void NameUnknown(const Json& model_json, TokenizerModel* model) {
+  const std::string unk = StringMember(model_json, "unk_token", "model");
+  if (!unk.empty()) model->unk = FindSpecialPiece(*model, unk);
 }
 
 }  // namespace
@@ -152,34 +146,37 @@ void AddTokens(const Json& added, uint64_t max_id, TokenizerModel* model) {
     if (model->kind == TokenizerKind::kWordPiece && BoolMember(token, "normalized", !special, name)) {
       Refuse(name + ".normalized true with WordPiece");
     }
-    if (!special && model->kind != TokenizerKind::kByteLevelBpe) {
-      // Runs of U+2581: pieces of the vocabulary, which merging makes; as a text they mean spaces.
-      const std::string plain = WithPlainSpaces(content);
-      if (plain != content && id < model->pieces.size() && model->pieces[id] == plain) continue;
-      if (plain != content) Refuse(name + ".content with U+2581");
-      if (model->Has(kTokenizerAddDummyPrefix) && !model->merges.empty() &&
-          !model->Has(kTokenizerPrefixUnlessSpace) && BoolMember(token, "normalized", true, name)) {
-        Refuse(name + ".normalized true with a Prepend normalizer");
-      }
+    // "normalized": looked for in the normalised text, after the tokens that are not. A normalizer that puts U+2581 in front
+    // of every text does so with such a token, too, which then reads as a space and the token. Special ones are left as they
+    // are, so that their names stay.
+    const bool normalized = BoolMember(token, "normalized", !special, name);
+    const bool byte_level = model->kind == TokenizerKind::kByteLevelBpe;
+    const bool prepends = !special && model->Has(kTokenizerAddDummyPrefix) && !model->merges.empty() && !model->Has(kTokenizerPrefixUnlessSpace);
+    if (byte_level && normalized && model->Has(kTokenizerNfc) && !IsSurelyNormal(content)) Refuse(name + ".normalized true with NFC");
+    uint8_t bits = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
+                   (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0) |
+                   (normalized && (byte_level || prepends) ? kPieceLate : 0);
+    std::string piece = content;
+    PieceType type = special ? PieceType::kControl : PieceType::kUserDefined;
+    if (!special && !byte_level && model->kind != TokenizerKind::kWordPiece) {
+      bits |= kPieceAdded;
+      piece = WithPlainSpaces(content);
+      const bool only_spaces = piece.find_first_not_of(' ') == std::string::npos;
+      const bool is_piece = id < model->pieces.size() && model->pieces[id] == piece;
+      if (piece == content ? only_spaces : !only_spaces || !is_piece) Refuse(name + ".content with spaces");
+      // Runs of U+2581 are pieces of the vocabulary, which merging makes of spaces.
+      if (only_spaces && !normalized) type = model->types[id];
+      if (normalized && prepends) piece.insert(0, " ");
     }
     if (id >= model->pieces.size()) {
       model->pieces.resize(size_t{id} + 1);
       model->types.resize(size_t{id} + 1, PieceType::kUnused);
       if (!model->scores.empty()) model->scores.resize(size_t{id} + 1);
     }
-    model->pieces[id] = content;
-    uint8_t strip = (BoolMember(token, "lstrip", false, name) ? kPieceStripLeft : 0) |
-                    (BoolMember(token, "rstrip", false, name) ? kPieceStripRight : 0);
-    // "normalized": looked for in the normalised text, after the tokens that are not.
-    if (model->kind == TokenizerKind::kByteLevelBpe && BoolMember(token, "normalized", !special, name)) {
-      if (model->Has(kTokenizerNfc) && !IsSurelyNormal(content)) Refuse(name + ".normalized true with NFC");
-      strip |= kPieceLate;
-    }
+    model->pieces[id] = std::move(piece);
+    model->types[id] = type;
     model->strips.resize(model->pieces.size());
-    model->strips[id] = strip;
-    if (model->types[id] != PieceType::kUnknown) {
-      model->types[id] = special ? PieceType::kControl : PieceType::kUserDefined;
-    }
+    model->strips[id] = bits;
   }
 }
 
@@ -192,7 +189,7 @@ TokenizerModel ReadTokenizerJson(const Json& root, uint64_t file_bytes) {
   const Json& model_json = Member(root, "model", "tokenizer.json");
   AddTokens(Member(root, "added_tokens", "tokenizer.json"), file_bytes, &model);
   ReadPostProcessor(Member(root, "post_processor", "tokenizer.json"), &model);
-  NameSpecials(model_json, &model);
+  NameUnknown(model_json, &model);
   return model;
 }
 

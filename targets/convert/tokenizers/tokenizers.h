@@ -13,7 +13,7 @@
 namespace thimble {
 
 // Recognises the kind by name and content. `path` is one of the files below, or a directory that holds
-// exactly one kind: tokenizer.json, or tokenizer.model (SentencePiece or tiktoken), or one .tiktoken file, or
+// exactly one kind: tokenizer.json, or tokenizer.model (SentencePiece or tiktoken; SentencePiece's also as spiece.model), or one .tiktoken file, or
 // vocab.json with merges.txt, or vocab.txt (WordPiece), or tokenizer.bin. A tokenizer.model that lies beside a tokenizer.json is
 // preferred where it is supported, as both describe the same ids; any other mixture is refused by name. In a
 // directory, and always beside a vocab.txt, tokenizer_config.json (bos, eos, add_bos_token, ...) is honoured.

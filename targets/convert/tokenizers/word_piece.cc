@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/beside.h"
 #include "targets/convert/tokenizers/json_fields.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
@@ -22,34 +22,34 @@ constexpr uint64_t kMaxWordCharacters = 100;  // the runtime's
 
 // Pieces at the start of a word get a space in front, those inside of one lose their "##". No text becomes a piece with a
 // space in it, nor an empty one.
-void SetPiece(uint32_t id, const std::string& piece, TokenizerModel* model) {
-  if (piece.empty() || piece.find(' ') != std::string::npos) return;
+void SetPiece(uint32_t id, std::string_view piece, TokenizerModel* model) {
+  if (piece.empty() || piece.find(' ') != std::string_view::npos) return;
   const bool inside = piece.size() > kContinuation.size() && piece.starts_with(kContinuation);
-  model->pieces[id] = inside ? piece.substr(kContinuation.size()) : " " + piece;
+  model->pieces[id] = inside ? std::string(piece.substr(kContinuation.size())) : " " + std::string(piece);
   model->types[id] = PieceType::kNormal;
 }
 
-TokenizerModel MakeModel(const std::unordered_map<std::string, uint32_t>& vocabulary, uint64_t max_id, const std::string& unk) {
+TokenizerModel MakeModel(const Vocabulary& vocabulary, uint64_t max_id, const std::string& unk) {
   uint32_t highest = 0;
-  for (const auto& [piece, id] : vocabulary) {
+  for (const auto& [piece, id] : vocabulary.entries()) {
     if (id > max_id) {
-      throw ImportError(Code::kInvalidModel, "vocab: the id " + std::to_string(id) + " of \"" + piece + "\" is too high for this file");
+      throw ImportError(Code::kInvalidModel, "vocab: the id " + std::to_string(id) + " of \"" + std::string(piece) + "\" is too high for this file");
     }
     highest = std::max(highest, id);
   }
-  const auto unknown = vocabulary.find(unk);
-  if (unknown == vocabulary.end()) throw ImportError(Code::kInvalidModel, "unk_token \"" + unk + "\" is not in the vocabulary");
+  const uint32_t* unknown = vocabulary.Find(unk);
+  if (unknown == nullptr) throw ImportError(Code::kInvalidModel, "unk_token \"" + unk + "\" is not in the vocabulary");
   TokenizerModel model;
   model.kind = TokenizerKind::kWordPiece;
   model.pieces.resize(size_t{highest} + 1);
   model.types.resize(model.pieces.size(), PieceType::kUnused);
   std::vector<bool> taken(model.pieces.size());
-  for (const auto& [piece, id] : vocabulary) {
+  for (const auto& [piece, id] : vocabulary.entries()) {
     if (taken[id]) throw ImportError(Code::kInvalidModel, "vocab: two pieces have the id " + std::to_string(id));
     taken[id] = true;
     SetPiece(id, piece, &model);
   }
-  model.unk = unknown->second;
+  model.unk = *unknown;
   model.pieces[model.unk] = unk;
   model.types[model.unk] = PieceType::kUnknown;
   return model;
@@ -71,26 +71,6 @@ std::string TokenName(const Json& config, const char* key, const char* absent) {
   if (value == nullptr || value->is_null()) return absent;
   const std::string name = value->is_object() ? StringMember(*value, "content", key) : StringMember(config, key, "tokenizer_config");
   return name.empty() ? absent : name;
-}
-
-// {"101": {"content": "[CLS]", "special": true, ...}} as the "added_tokens" of a tokenizer.json.
-Json AddedTokens(const Json& decoder) {
-  if (decoder.is_null()) return Json();
-  if (!decoder.is_object()) throw ImportError(Code::kInvalidModel, "tokenizer_config.added_tokens_decoder must be an object");
-  Json added = Json::Array();
-  for (const auto& [id, token] : decoder.members()) {
-    const std::string name = "tokenizer_config.added_tokens_decoder[\"" + id + "\"]";
-    if (!token.is_object()) throw ImportError(Code::kInvalidModel, name + " must be an object");
-    uint64_t number = 0;
-    for (const char c : id) {
-      if (c < '0' || c > '9' || id.size() > 8) throw ImportError(Code::kInvalidModel, name + ": the key must be an id");
-      number = 10 * number + static_cast<uint64_t>(c - '0');
-    }
-    Json one = token;
-    one["id"] = number;
-    added.Push(std::move(one));
-  }
-  return added;
 }
 
 }  // namespace
@@ -130,7 +110,7 @@ TokenizerModel ReadWordPieceVocabulary(std::string_view text, const Json& config
   if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds)) Refuse("tokenizer_class " + kind + " with a vocab.txt");
   if (!BoolMember(config, "do_basic_tokenize", true, "tokenizer_config")) Refuse("tokenizer_config.do_basic_tokenize false");
 
-  std::unordered_map<std::string, uint32_t> vocabulary;  // of equal lines the last one counts
+  Vocabulary vocabulary;  // of equal lines the last one counts
   uint32_t lines = 0;
   for (std::string_view rest = text; !rest.empty(); ++lines) {
     const size_t end = std::min(rest.find('\n'), rest.size());
@@ -138,7 +118,7 @@ TokenizerModel ReadWordPieceVocabulary(std::string_view text, const Json& config
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (lines >= kMaxTokenizerPieces) throw ImportError(Code::kInvalidModel, "has too many lines");
-    vocabulary[std::string(line)] = lines;
+    vocabulary.Set(line, lines);
   }
   TokenizerModel model = MakeModel(vocabulary, lines, TokenName(config, "unk_token", "[UNK]"));
   model.pieces.resize(lines);
@@ -147,23 +127,23 @@ TokenizerModel ReadWordPieceVocabulary(std::string_view text, const Json& config
                       BoolMember(config, "tokenize_chinese_chars", true, "tokenizer_config"), "tokenizer_config");
   const auto special = [&](const char* key, const char* absent, bool needed) {
     const std::string name = TokenName(config, key, absent);
-    const auto found = vocabulary.find(name);
-    if (found == vocabulary.end()) {
+    const uint32_t* found = vocabulary.Find(name);
+    if (found == nullptr) {
       if (needed) throw ImportError(Code::kInvalidModel, std::string(key) + " \"" + name + "\" is not in the vocabulary");
       return kNoToken;
     }
-    if (found->second != model.unk) {
-      model.pieces[found->second] = name;
-      model.types[found->second] = PieceType::kControl;
+    if (*found != model.unk) {
+      model.pieces[*found] = name;
+      model.types[*found] = PieceType::kControl;
     }
-    return found->second;
+    return *found;
   };
   model.bos = special("cls_token", "[CLS]", true);
   model.eos = special("sep_token", "[SEP]", true);
   model.pad = special("pad_token", "[PAD]", false);
   special("mask_token", "[MASK]", false);
   model.flags |= kTokenizerAddBos | kTokenizerAddEos;
-  AddTokens(AddedTokens(Member(config, "added_tokens_decoder", "tokenizer_config")), lines + text.size(), &model);
+  AddTokens(AddedTokensOf(Member(config, "added_tokens_decoder", "tokenizer_config")), lines + text.size(), &model);
   return model;
 }
 
