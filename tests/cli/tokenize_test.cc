@@ -27,6 +27,25 @@ TEST_CASE("tokenize brings back any bytes") {
   CHECK(RunThimble({"tokenize", ShippedModel(), "-p", ""}).exit_code == 0);
 }
 
+TEST_CASE("tokenize --jsonl: a line in, a line out") {
+  const Finished lines = RunThimble({"tokenize", ShippedModel(), "--jsonl"},
+                                    "\"Once upon a time\"\n{\"text\": \"</s>\", \"special\": true}\n{\"ids\": [1, 405, 408]}\n"
+                                    "{\"ids\": [-1]}\n7\n{\n{\"text\": \"Once\"}");
+  CHECK(lines.exit_code == 0);
+  std::vector<Json> answers;
+  for (size_t at = 0; at < lines.out.size();) {
+    const size_t end = lines.out.find('\n', at);
+    answers.push_back(ParseJson(lines.out.substr(at, end - at)));
+    at = end + 1;
+  }
+  REQUIRE(answers.size() == 7);
+  CHECK(answers[0] == Json::Array({1, 405, 408, 261, 382}));
+  CHECK(answers[1] == Json::Array({1, 2}));
+  CHECK(answers[2] == Json{{"text", "Once upon"}});
+  for (const size_t wrong : {3, 4, 5}) CHECK(answers[wrong].Has("error"));
+  CHECK(answers[6] == Json::Array({1, 405}));
+}
+
 TEST_CASE("tokenize refuses ids outside the vocabulary") {
   const Finished finished = RunThimble({"tokenize", ShippedModel(), "--ids", "1,1024"});
   CHECK(finished.exit_code == 2);

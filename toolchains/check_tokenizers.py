@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Are our ids and decoded texts those of the libraries that the files come from?
+
+    check_tokenizers.py --thimble build/host/bin/thimble --work DIR [--strings 5000] [--seed 1] [--speed] [TOKENIZER...]
+
+A TOKENIZER is a tokenizer.json (read by PyPI's tokenizers), a SentencePiece .model (by PyPI's sentencepiece), or a .json.xz.
+Without one: the small ones in tests/golden/tokenizers, and those of the shared data where it lies (THIMBLE_SHARED_DATA,
+else shared/data beside the checkout). Each is given --strings generated texts in all, with and without special pieces read;
+what comes back is decoded again. `--strings 1000000` is for a night. --speed encodes them on both sides in turn and prints
+how many times as fast ours is. The packages are fetched by pip into DIR where they are not installed. Exit status 1 where
+anything differs (the first ten are shown), 77 (skipped) where pip gives no package.
+"""
+import argparse
+import importlib
+import json
+import lzma
+import os
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, HERE)
+from generated_texts import Texts  # noqa: E402
+
+PACKAGES = {"tokenizers": "tokenizers==0.23.3", "sentencepiece": "sentencepiece==0.2.3"}
+SKIPPED = 77
+SHOWN = 10
+BATCH = 500
+
+
+def package(name, work):
+    folder = os.path.join(work, "python")
+    os.makedirs(folder, exist_ok=True)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        command = [sys.executable, "-m", "pip", "install", "--target", folder, "--no-deps", "--retries", "0", "--timeout", "20",
+                   "--disable-pip-version-check", "-q", PACKAGES[name]]
+        said = "not within five minutes"
+        try:
+            said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300).stdout
+            importlib.invalidate_caches()
+            return importlib.import_module(name)
+        except (subprocess.TimeoutExpired, ImportError):
+            print("SKIP: pip gives no %s: %s" % (PACKAGES[name], (said.strip().splitlines() or ["nothing"])[-1]))
+            sys.exit(SKIPPED)
+
+
+class Tokenizers:
+    """A tokenizer.json as its own library reads it."""
+
+    def __init__(self, path, work):
+        self.tokenizer = package("tokenizers", work).Tokenizer.from_file(path)
+        with open(path, encoding="utf-8") as file:
+            added = json.load(file).get("added_tokens") or []
+        self.specials = [token["content"] for token in added]
+        self.modes = (False, True)
+
+    def encode(self, texts, special):
+        self.tokenizer.encode_special_tokens = not special
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def decode(self, ids):
+        return self.tokenizer.decode_batch(ids, skip_special_tokens=True)
+
+
+class SentencePiece:
+    """A .model, which knows special pieces by their ids only."""
+
+    def __init__(self, path, work):
+        self.processor = package("sentencepiece", work).SentencePieceProcessor(model_file=path)
+        self.specials = []
+        self.modes = (False,)
+
+    def encode(self, texts, special):
+        return self.processor.encode(texts)
+
+    def decode(self, ids):
+        return self.processor.decode(ids)
+
+
+class Ours:
+    def __init__(self, thimble, path):
+        self.process = subprocess.Popen([thimble, "tokenize", "--tokenizer", path, "--no-bos", "--jsonl"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+
+    def ask(self, questions):
+        lines = "".join(json.dumps(question) + "\n" for question in questions).encode()
+        writer = threading.Thread(target=lambda: (self.process.stdin.write(lines), self.process.stdin.flush()))
+        writer.start()
+        answers = [self.process.stdout.readline() for _ in questions]
+        writer.join()
+        if not answers[-1]:
+            sys.exit("thimble ended: exit status %s" % self.process.wait())
+        return [json.loads(answer) for answer in answers]
+
+    def encode(self, texts, special):
+        return self.ask([{"text": text, "special": special} for text in texts])
+
+    def decode(self, ids):
+        return [answer.get("text", answer) for answer in self.ask([{"ids": some} for some in ids])]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def unpacked(path, work):
+    if not path.endswith(".xz"):
+        return path
+    folder = os.path.join(work, os.path.basename(path).split(".")[0])
+    os.makedirs(folder, exist_ok=True)
+    plain = os.path.join(folder, "tokenizer.json")
+    if not os.path.exists(plain):
+        with lzma.open(path) as packed, open(plain + ".part", "wb") as file:
+            file.write(packed.read())
+        os.replace(plain + ".part", plain)
+    return plain
+
+
+def known():
+    small = os.path.join(ROOT, "tests", "golden", "tokenizers")
+    for name in sorted(os.listdir(small)):
+        for file in ("tokenizer.json", "tokenizer.model"):
+            if os.path.exists(os.path.join(small, name, file)):
+                yield os.path.join(small, name, file)
+    # Not charsmap/unigram.model, whose piece of two spaces ties with itself where U+2581 stands in a text.
+    for name in ("charsmap/bpe.model", "unigram/bytes.model", "unigram/unknown.model"):
+        yield os.path.join(ROOT, "tests", "golden", name)
+    shared = os.environ.get("THIMBLE_SHARED_DATA") or os.path.join(os.path.dirname(ROOT), "shared", "data")
+    for name in ("hf/gemma3.tokenizer.json.xz", "hf/qwen3.tokenizer.json.xz", "hf/gptoss.tokenizer.json.xz",
+                 "hf/deepseek_v3.tokenizer.json.xz", "hf_tokenizer.json", "llama2_tokenizer.model"):
+        path = os.path.join(shared, "tokenizers", name)
+        if os.path.exists(path):
+            yield path
+
+
+def check(path, arguments, count):
+    """Returns how many texts differ."""
+    plain = unpacked(path, arguments.work)
+    reference = (SentencePiece if plain.endswith(".model") else Tokenizers)(plain, arguments.work)
+    ours = Ours(arguments.thimble, plain)
+    texts = Texts(arguments.seed, reference.specials)
+    differ = done = 0
+
+    def report(what, text, theirs, mine):
+        nonlocal differ
+        differ += 1
+        if differ <= SHOWN:
+            print("%s: %s of %s\n  theirs %s\n  ours   %s" % (path, what, ascii(text), ascii(theirs), ascii(mine)))
+
+    while done < count:
+        some = [texts.text() for _ in range(min(BATCH, count - done))]
+        done += len(some)
+        for special in reference.modes:
+            ids = reference.encode(some, special)
+            for text, theirs, mine in zip(some, ids, ours.encode(some, special)):
+                if theirs != mine:
+                    report("special ids" if special else "ids", text, theirs, mine)
+            for some_ids, theirs, mine in zip(ids, reference.decode(ids), ours.decode(ids)):
+                if theirs != mine:
+                    report("text", some_ids, theirs, mine)
+    ours.close()
+    print("%s: %d texts, %d differences" % (os.path.relpath(path, ROOT), done, differ), flush=True)
+    return differ
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--thimble", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--strings", type=int, default=5000)
+    parser.add_argument("--each", action="store_true", help="so many strings for each tokenizer, not in all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("tokenizers", nargs="*")
+    arguments = parser.parse_args()
+    paths = arguments.tokenizers or list(known())
+    count = arguments.strings if arguments.each else -(-arguments.strings // len(paths))
+    differ = sum([check(path, arguments, count) for path in paths])
+    sys.exit(1 if differ else 0)
+
+
+if __name__ == "__main__":
+    main()
