@@ -65,6 +65,7 @@ const std::vector<Layer> kLayers = {
     {"runtime/template/", {"runtime/core/", "runtime/template/"}, {}},
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
+    {"targets/android/", {"thimble/", "targets/android/"}, {}},
     {"targets/convert/",
      {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/"},
      {"minizip/"}},
@@ -126,6 +127,12 @@ bool IsGenerated(std::string_view path) { return path.find("_generated.") != std
 bool IsSkippedFolder(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.front() == '.' || name == "__pycache__" || name == "build";
+}
+
+// A folder with one folder in it and nothing else, as the name of a Java package makes them.
+bool IsPackagePath(const fs::path& path) {
+  const auto begin = fs::directory_iterator(path);
+  return std::distance(begin, fs::directory_iterator()) == 1 && fs::directory_iterator(path)->is_directory();
 }
 
 struct File {
@@ -246,7 +253,7 @@ TEST_CASE("every folder has a README", "[tree]") {
       const bool plain = StartsWith(path, "tests/golden/") || StartsWith(path, "runtime/include");
       if (IsSkippedFolder(it->path()) || plain) {
         it.disable_recursion_pending();
-      } else if (!fs::is_empty(it->path())) {
+      } else if (!fs::is_empty(it->path()) && !IsPackagePath(it->path())) {
         folders.push_back(it->path());
       }
     }

@@ -1,0 +1,54 @@
+package dev.thimble;
+
+import java.util.List;
+
+/** What native code calls, on the thread of the native call. It finds these methods by name (consumer-rules.pro keeps them). */
+abstract class Callbacks {
+    static final class Progress extends Callbacks {
+        private final ProgressListener listener;
+
+        Progress(ProgressListener listener) {
+            this.listener = listener;
+        }
+
+        @Override
+        boolean progress(long done, long total) {
+            return listener == null || listener.onProgress(done, total);
+        }
+    }
+
+    static final class Loading extends Callbacks {
+        private final ProgressListener listener;
+        private final List<String> warnings;
+
+        Loading(ProgressListener listener, List<String> warnings) {
+            this.listener = listener;
+            this.warnings = warnings;
+        }
+
+        @Override
+        boolean progress(long done, long total) {
+            return listener == null || listener.onProgress(done, total);
+        }
+
+        @Override
+        void warning(byte[] message) {
+            warnings.add(Utf8.decode(message));
+        }
+    }
+
+    /** False ends the call. */
+    boolean progress(long done, long total) {
+        return true;
+    }
+
+    void warning(byte[] message) {}
+
+    /** Numbers: see {@link MemoryPlan.Line}. */
+    void planLine(String name, long[] numbers) {}
+
+    /** Numbers: see {@link GenerationEvent}. False ends the answer. */
+    boolean event(byte[] text, long[] numbers, float logprob, int[] topIds, float[] topLogprobs) {
+        return true;
+    }
+}

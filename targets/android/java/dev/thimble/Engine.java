@@ -1,0 +1,106 @@
+package dev.thimble;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * A model made ready in one block of memory, with its threads and room for a fixed number of sessions. Making it is the only thing that
+ * takes memory and threads. May be used by any number of threads.
+ */
+public final class Engine implements AutoCloseable {
+    static final class EngineHandle extends Handle {
+        EngineHandle(Object owner, Handle model, long pointer) {
+            super(owner, "engine", model, pointer);
+        }
+
+        @Override
+        void release(long pointer) {
+            Native.engineClose(pointer);
+        }
+
+        @Override
+        boolean closesChildren() {
+            return true;
+        }
+    }
+
+    final Handle handle;
+    private final Model model;
+    private final List<String> warnings;
+
+    private Engine(Model model, long pointer, List<String> warnings) {
+        this.model = model;
+        this.warnings = Collections.unmodifiableList(warnings);
+        handle = new EngineHandle(this, model.handle, pointer);
+    }
+
+    public static Engine create(Model model, EngineOptions options) {
+        return create(model, options, null);
+    }
+
+    /** Takes exactly {@link MemoryPlan#arenaBytes}; null options are the default ones. Progress (or null) is asked all the time and can cancel. */
+    public static Engine create(Model model, EngineOptions options, ProgressListener progress) {
+        EngineOptions used = options == null ? new EngineOptions() : options;
+        List<String> warnings = new ArrayList<>();
+        long opened = Check.notNull("model", model).handle.enter();
+        try {
+            long engine = Native.engineCreate(opened, used.numbers(), used.terminatedKernels(), new Callbacks.Loading(progress, warnings));
+            return new Engine(model, engine, warnings);
+        } finally {
+            model.handle.leave();
+        }
+    }
+
+    /** What it was made of. */
+    public Model model() {
+        return model;
+    }
+
+    /** What works, but not as one may expect; empty where all is as asked for. */
+    public List<String> warnings() {
+        return warnings;
+    }
+
+    /**
+     * Reads what every session begins with: exactly {@link EngineOptions#prefixTokens} ids, while no session is open. Progress (or null)
+     * counts tokens.
+     */
+    public void readPrefix(int[] ids, ProgressListener progress) {
+        Check.notNull("ids", ids);
+        long engine = handle.enter();
+        try {
+            Native.engineReadPrefix(engine, ids, new Callbacks.Progress(progress));
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** An empty context; {@link ErrorCode#NO_SESSION} when {@link EngineOptions#maxSessions} are open. */
+    public Session openSession() {
+        long engine = handle.enter();
+        try {
+            return new Session(this, Native.sessionOpen(engine));
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** What passes have taken since the engine was made, or since the last call with reset. */
+    public Profile profile(boolean reset) {
+        long[] numbers = new long[Profile.NUMBERS];
+        long engine = handle.enter();
+        try {
+            Native.engineProfile(engine, reset, numbers);
+            return new Profile(numbers);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** Closes its sessions, too: answers that are being written end with {@link GenerationEnd#CANCELLED}. Returns at once. */
+    @Override
+    public void close() {
+        handle.close();
+    }
+}

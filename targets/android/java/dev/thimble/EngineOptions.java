@@ -1,0 +1,120 @@
+package dev.thimble;
+
+/** What an engine is made for. 0 is the default of every number; thimble.h says more about each. */
+public final class EngineOptions {
+    private final long[] numbers = new long[17];
+    private String kernels;
+    private Sampling sampling = new Sampling();
+
+    /** Positions of each session; 0: what the model was trained for. */
+    public EngineOptions contextTokens(int tokens) {
+        return set(0, "contextTokens", tokens);
+    }
+
+    /** Sessions that can be open at once, each with a cache of its own; 0: one. */
+    public EngineOptions maxSessions(int sessions) {
+        return set(1, "maxSessions", sessions);
+    }
+
+    /** 0 or 1: the calling thread alone. */
+    public EngineOptions threads(int threads) {
+        return set(2, "threads", threads);
+    }
+
+    public EngineOptions cache(CacheType both) {
+        return cache(both, both);
+    }
+
+    public EngineOptions cache(CacheType keys, CacheType values) {
+        set(3, "keys", Check.notNull("keys", keys).ordinal());
+        return set(4, "values", Check.notNull("values", values).ordinal());
+    }
+
+    /** Tokens per pass; 0: 64. Cancelling, progress and other sessions get their turn after each. */
+    public EngineOptions chunkTokens(int tokens) {
+        return set(5, "chunkTokens", tokens);
+    }
+
+    /** Longest text that sessions take; 0: 8 per context token. */
+    public EngineOptions maxTextBytes(int bytes) {
+        return set(7, "maxTextBytes", bytes);
+    }
+
+    /** The most that {@link GenerationOptions#topTokens} may ask for. */
+    public EngineOptions topTokens(int tokens) {
+        return set(8, "topTokens", tokens);
+    }
+
+    /** Layers see the last tokens only, and the first {@link #sinkTokens}; 0: all. Bounds the cache. */
+    public EngineOptions windowTokens(int tokens) {
+        return set(9, "windowTokens", tokens);
+    }
+
+    public EngineOptions sinkTokens(int tokens) {
+        return set(10, "sinkTokens", tokens);
+    }
+
+    /** True: nothing is read from the file once the engine is made; for files that somebody may change or cut short underneath. */
+    public EngineOptions copyWeights(boolean copy) {
+        return set(11, "copyWeights", copy ? 1 : 0);
+    }
+
+    /** Each worker on one processor of {@link #cpuMask} alone. */
+    public EngineOptions cpuStrict(boolean strict) {
+        return set(12, "cpuStrict", strict ? 1 : 0);
+    }
+
+    /** Processors for the engine's own threads, bit by bit; 0: any. See {@link Thimble#performanceCpus}. */
+    public EngineOptions cpuMask(long mask) {
+        numbers[13] = mask;
+        return this;
+    }
+
+    /** What every session begins with: a multiple of 256, for {@link Engine#readPrefix}; 0: none. */
+    public EngineOptions prefixTokens(int tokens) {
+        return set(14, "prefixTokens", tokens);
+    }
+
+    /** Which network of the file; 0: the main one. */
+    public EngineOptions part(int part) {
+        return set(15, "part", part);
+    }
+
+    /** Bits of the cache's rows by layer, as fit into so many bytes a session; 0: as {@link #cache} says. */
+    public EngineOptions cacheBudgetBytes(long bytes) {
+        return set(16, "cacheBudgetBytes", bytes);
+    }
+
+    /** One of {@link Thimble#kernelTables}; null: the best this processor has. */
+    public EngineOptions kernels(String name) {
+        kernels = name;
+        return this;
+    }
+
+    /** What sessions start with; bounds later {@link Session#setSampling}. */
+    public EngineOptions sampling(Sampling sampling) {
+        this.sampling = Check.notNull("sampling", sampling);
+        return this;
+    }
+
+    /**
+     * Context, sessions, threads, key cache, value cache, chunk, logits rows, text bytes, top tokens, window, sinks, weights, strict, mask,
+     * prefix, part, cache budget; then those of {@link Sampling#numbers}.
+     */
+    long[] numbers() {
+        long[] samplingNumbers = sampling.numbers();
+        long[] all = new long[numbers.length + samplingNumbers.length];
+        System.arraycopy(numbers, 0, all, 0, numbers.length);
+        System.arraycopy(samplingNumbers, 0, all, numbers.length, samplingNumbers.length);
+        return all;
+    }
+
+    byte[] terminatedKernels() {
+        return kernels == null ? null : Utf8.terminated("kernels", kernels);
+    }
+
+    private EngineOptions set(int at, String what, long value) {
+        numbers[at] = Check.notNegative(what, value);
+        return this;
+    }
+}

@@ -1,0 +1,127 @@
+package dev.thimble;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** An open model file, read-only and mapped. May be used by any number of threads. Engines made of it keep the file open, also when this is closed. */
+public final class Model implements AutoCloseable {
+    static final class ModelHandle extends Handle {
+        ModelHandle(Object owner, long pointer) {
+            super(owner, "model", null, pointer);
+        }
+
+        @Override
+        void release(long pointer) {
+            Native.modelClose(pointer);
+        }
+    }
+
+    final Handle handle;
+
+    private Model(long pointer) {
+        handle = new ModelHandle(this, pointer);
+    }
+
+    /** Checks the header; reads nothing of the weights. */
+    public static Model open(String path) {
+        return new Model(Native.modelOpen(Utf8.terminated("path", path)));
+    }
+
+    /**
+     * The part of a file that a descriptor is open for, such as an asset that lies uncompressed in the APK: the numbers of an
+     * AssetFileDescriptor. The descriptor stays the caller's and may be closed afterwards.
+     *
+     * @param offset a multiple of 64 (16,384 is what zipalign gives when asked to)
+     * @param length 0: to the end
+     */
+    public static Model open(int fd, long offset, long length) {
+        Check.notNegative("offset", offset);
+        Check.notNegative("length", length);
+        return new Model(Native.modelOpenFd(fd, offset, length));
+    }
+
+    public ModelInfo info() {
+        return info(-1);
+    }
+
+    /** Of any network of the file, counted from 0. */
+    public ModelInfo partInfo(int part) {
+        return info(Check.notNegative("part", part));
+    }
+
+    /** Every byte by name, before anything is loaded. Null stands for the default options. */
+    public MemoryPlan plan(EngineOptions options) {
+        EngineOptions used = options == null ? new EngineOptions() : options;
+        List<MemoryPlan.Line> lines = new ArrayList<>();
+        Callbacks callbacks = new Callbacks() {
+            @Override
+            void planLine(String name, long[] numbers) {
+                lines.add(new MemoryPlan.Line(name, numbers));
+            }
+        };
+        long[] numbers = new long[MemoryPlan.NUMBERS];
+        long model = handle.enter();
+        try {
+            String[] names = Native.plan(model, used.numbers(), used.terminatedKernels(), numbers, callbacks);
+            return new MemoryPlan(numbers, names[0], names[1], lines);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** Reads every byte: checksums, padding, tokenizer, finite weights. Progress (or null) counts bytes. */
+    public void verify(ProgressListener progress) {
+        long model = handle.enter();
+        try {
+            Native.modelVerify(model, new Callbacks.Progress(progress));
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** Ids without a begin of text; markers such as "&lt;|im_start|&gt;" are text like any other. */
+    public int[] tokenize(String text) {
+        byte[] utf8 = Utf8.encode(Check.notNull("text", text));
+        long model = handle.enter();
+        try {
+            return Native.tokenize(model, utf8, 0);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    public String detokenize(int... ids) {
+        Check.notNull("ids", ids);
+        long model = handle.enter();
+        try {
+            return Utf8.decode(Native.detokenize(model, ids));
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** Whether the model ends its text with this id. */
+    public boolean isEnd(int id) {
+        long model = handle.enter();
+        try {
+            return Native.isEnd(model, id);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    @Override
+    public void close() {
+        handle.close();
+    }
+
+    private ModelInfo info(int part) {
+        long[] numbers = new long[ModelInfo.NUMBERS];
+        long model = handle.enter();
+        try {
+            return new ModelInfo(numbers, Native.modelInfo(model, part, numbers));
+        } finally {
+            handle.leave();
+        }
+    }
+}
