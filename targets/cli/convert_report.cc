@@ -96,7 +96,11 @@ std::string ConversionText(const ConversionFacts& facts) {
   text += KeptText(report) + RoundedTwiceText(report);
   text += report.has_tokenizer ? Format("tokenizer   %s ids\n", Thousands(report.vocabulary).c_str())
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
-  for (size_t i = 0; i < report.chat_templates.size(); ++i) text += (i == 0 ? "chat        " : "            ") + report.chat_templates[i] + "\n";
+  for (size_t i = 0; i < report.chat_templates.size(); ++i) {
+    text += (i == 0 ? "chat        " : "            ") + report.chat_templates[i];
+    if (i < report.no_calls.size()) text += report.no_calls[i].empty() ? "; tool calls are read" : "; tool calls are not read: " + report.no_calls[i];
+    text += "\n";
+  }
   if (report.has_tokenizer && report.chat_templates.empty()) text += "chat        no template (--chat-template FILE|NAME gives one; conversations need it)\n";
   const std::vector<ConvertedTensor> worst = Worst(report);
   for (size_t i = 0; i < worst.size() && i < 3; ++i) {
@@ -131,6 +135,8 @@ Json ConversionJson(const ConversionFacts& facts) {
   }
   Json chat_templates = Json::Array();
   for (const std::string& t : report.chat_templates) chat_templates.Push(t);
+  Json no_calls = Json::Array();
+  for (const std::string& why : report.no_calls) no_calls.Push(why);
   Json files = Json::Array();
   for (const std::string& file : facts.files) files.Push(std::filesystem::absolute(file).string());
   return {{"report", "thimble conversion"},
@@ -148,6 +154,7 @@ Json ConversionJson(const ConversionFacts& facts) {
           {"vocabulary", report.vocabulary},
           {"has_tokenizer", report.has_tokenizer},
           {"chat_templates", std::move(chat_templates)},
+          {"no_tool_calls", std::move(no_calls)},
           {"worst_relative_error", worst},
           {"seconds", facts.seconds},
           {"peak_resident_bytes", facts.peak_resident_bytes},

@@ -5,7 +5,9 @@
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/json_file.h"
+#include "format/tokenizer_data.h"
 #include "targets/template/compile.h"
+#include "targets/template/derive.h"
 #include "targets/template/known_texts.h"
 
 namespace thimble {
@@ -84,14 +86,26 @@ ChatTemplateText NamedChatTemplate(const std::string& name_or_file) {
   throw ImportError(Code::kInvalidArgument, "chat template '" + name_or_file + "': no file, and none of " + chat::KnownTextNames());
 }
 
-std::vector<ChatFormat> CompileChatTemplates(const std::vector<ChatTemplateText>& texts) {
+std::vector<ChatFormat> CompileChatTemplates(const std::vector<ChatTemplateText>& texts, const std::vector<uint8_t>& tokenizer,
+                                             std::vector<std::string>* no_calls) {
   std::vector<ChatFormat> formats;
+  // What templates are given always.
+  Json variables = Json::Object();
+  if (!tokenizer.empty()) {
+    const TokenizerData data = ParseTokenizerData(tokenizer.data(), tokenizer.size()).value();
+    if (data.bos != kNoToken) variables["bos_token"] = data.Piece(data.bos);
+    if (data.eos != kNoToken) variables["eos_token"] = data.Piece(data.eos);
+  }
   if (texts.size() > kMaxChatFormats) {
     throw ImportError(Code::kUnsupported, std::to_string(texts.size()) + " chat templates; expected at most " + std::to_string(kMaxChatFormats));
   }
   for (const ChatTemplateText& t : texts) {
     try {
-      formats.push_back({t.name, t.text, chat::CompileTemplate(t.text), {}});
+      ChatFormat format = {t.name, t.text, chat::CompileTemplate(t.text), {}};
+      chat::DerivedAnswer derived = chat::DeriveAnswer(format.program, variables);
+      format.answer = std::move(derived.bytes);
+      no_calls->push_back(derived.why);
+      formats.push_back(std::move(format));
     } catch (const chat::TemplateError& error) {
       throw ImportError(Code::kUnsupported, "the chat template (" + t.place + "): " + error.what() +
                                                 "; --chat-template FILE|NAME takes another one, none leaves it out. NAME is one of " +

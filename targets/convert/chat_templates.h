@@ -23,7 +23,9 @@ std::vector<ChatTemplateText> ReadChatTemplates(const GgufCheckpoint& checkpoint
 // What the user named: one of our own texts, or a file of Jinja.
 ChatTemplateText NamedChatTemplate(const std::string& name_or_file);
 
-// Compiled. Throws ImportError (kUnsupported) that names the place, the feature, line and column, and the way out.
-std::vector<ChatFormat> CompileChatTemplates(const std::vector<ChatTemplateText>& texts);
+// With how answers are read (targets/template/derive.h), given the tokenizer's segment; may be empty. Throws ImportError (kUnsupported) that names the place, the feature, line and column, and the way out.
+// `no_calls`: for each why its tool calls cannot be read; empty where they can.
+std::vector<ChatFormat> CompileChatTemplates(const std::vector<ChatTemplateText>& texts, const std::vector<uint8_t>& tokenizer,
+                                             std::vector<std::string>* no_calls);
 
 }  // namespace thimble

@@ -290,8 +290,8 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   }
   if (!options.chat_template.empty()) source.chat_templates.clear();
   if (!options.chat_template.empty() && options.chat_template != "none") source.chat_templates = {NamedChatTemplate(options.chat_template)};
-  model.chat_formats = CompileChatTemplates(source.chat_templates);
   ConvertReport report;
+  model.chat_formats = CompileChatTemplates(source.chat_templates, model.tokenizer, &report.no_calls);
   report.quantised_source = HoldsBlocks(*source.checkpoint);
   model.metadata.emplace_back("weights", options.as_is && report.quantised_source ? "as-is" : WeightTypeName(options.weights));
   report.name = model.name;

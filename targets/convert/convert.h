@@ -74,6 +74,7 @@ struct ConvertReport {
   uint32_t vocabulary = 0;         // ids that may be sampled
   bool has_tokenizer = false;
   std::vector<std::string> chat_templates;  // for people: which were taken, "default from tokenizer_config.json, chat_template"
+  std::vector<std::string> no_calls = {};   // for each: why tool calls cannot be read from its answers; empty where they can
   bool quantised_source = false;  // some of its matrices are
 };
 

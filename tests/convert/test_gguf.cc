@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <functional>
 
+#include "runtime/template/answer.h"
 #include "targets/convert/convert.h"
 #include "targets/convert/family_gguf.h"
 #include "targets/convert/tokenizers/tokenizers.h"
@@ -107,7 +108,9 @@ std::string Bytes(T value) {
 TEST_CASE("GGUF: a Llama with its rotary pairs side by side, head tied") {
   Model model;
   model.Fields();
-  model.file.String("tokenizer.chat_template", "{{ messages }}");
+  model.file.String("tokenizer.chat_template",
+                    "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% for c in m.tool_calls %}<c>{{ c.function|tojson }}</c>{% endfor %}<|e|>{% endfor %}");
+  model.file.String("tokenizer.chat_template.plain", "{% for m in messages %}{{ m.content }}<|e|>{% endfor %}");
   model.Tensors();
   const fs::path path = TemporaryPath("tiny.gguf"), out = TemporaryPath("tiny.thimble");
   WriteFile(path, model.file.Bytes());
@@ -118,7 +121,15 @@ TEST_CASE("GGUF: a Llama with its rotary pairs side by side, head tied") {
   const ConvertReport report = Convert(options);
   CHECK(report.name == "tiny");
   CHECK(report.family == "llama");
-  CHECK(report.chat_templates == std::vector<std::string>{"default from tokenizer.chat_template"});
+  CHECK(report.chat_templates == std::vector<std::string>{"default from tokenizer.chat_template", "plain from tokenizer.chat_template.plain"});
+  CHECK(report.no_calls == std::vector<std::string>{"", "the template writes no tool calls"});
+  ModelFile file;
+  REQUIRE(file.Open(out.string().c_str()).ok());
+  const ChatFormatView format = file.header().chat_format(0);
+  const Result<chat::AnswerFormat> answer = chat::VerifyAnswerFormat(format.answer, format.answer_bytes);
+  REQUIRE(answer.ok());
+  CHECK(answer.value().calls);
+  CHECK(answer.value().ends[0] == "<|e|>");
   CHECK_FALSE(report.has_tokenizer);
   LayerSpec layer = LayersOf(out.string()).at(1);
   CHECK(layer.attention().rope.pairing == RopePairing::kInterleaved);
