@@ -19,17 +19,17 @@ MAINTAINER="Test <test@debian.org>" sh "$toolchains/package.sh" "$build" "$work"
 IFS='
 '
 for package in $(cat "$work/packages"); do
-  dpkg-deb -x "$package" "$work/root"
+  dpkg-deb -x "$package" "$work/files"
   dpkg-deb -f "$package" Depends | grep -q . || fail "$package depends on nothing"
 done
 unset IFS
 for file in bin/thimble lib/libthimble.so.0 lib/libthimble.a include/thimble/thimble.h share/man/man1/thimble.1.gz \
   share/bash-completion/completions/thimble share/doc/thimble/copyright share/doc/libthimble0/changelog.Debian.gz; do
-  [ -e "$work/root/usr/$file" ] || fail "no package has /usr/$file"
+  [ -e "$work/files/usr/$file" ] || fail "no package has /usr/$file"
 done
-said=$("$@" "$work/root/usr/bin/thimble" run "$model" -p "Once upon a time" -n 8 --temp 0 2>/dev/null)
+said=$("$@" "$work/files/usr/bin/thimble" run "$model" -p "Once upon a time" -n 8 --temp 0 2>/dev/null)
 [ "$(printf %s "$said" | wc -w)" -ge 4 ] || fail "the packaged program says '$said'"
-zcat "$work/root/usr/share/man/man1/thimble.1.gz" | head -n 1 | grep -q '^.TH THIMBLE 1' || fail "no manual page"
+zcat "$work/files/usr/share/man/man1/thimble.1.gz" | head -n 1 | grep -q '^.TH THIMBLE 1' || fail "no manual page"
 if command -v lintian >/dev/null; then
   # Not for Debian's archive, so no bug is closed; zlib is linked in, so that the program needs no package.
   IFS='
