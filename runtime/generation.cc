@@ -73,11 +73,11 @@ void Generation::ForbidEnds(float* logits, size_t count) const {
     if (id < count) logits[id] = std::numeric_limits<float>::lowest();
   };
   for (uint32_t i = 0; tokenizer_ != nullptr && i < tokenizer_->eog_count; ++i) forbid(tokenizer_->eog_ids[i]);
-  if (options_.end_of_turn >= 0) forbid(static_cast<uint32_t>(options_.end_of_turn));
+  for (size_t i = 0; i < options_.turn_ends.count; ++i) forbid(static_cast<uint32_t>(options_.turn_ends.ids[i]));
 }
 
 bool Generation::IsEnd(int32_t id) const {
-  if (id == options_.end_of_turn) return true;
+  if (options_.turn_ends.Has(id)) return true;
   if (tokenizer_ != nullptr && tokenizer_->IsEndOfGeneration(static_cast<uint32_t>(id))) return true;
   return std::find(options_.stop_ids, options_.stop_ids + options_.stop_id_count, id) != options_.stop_ids + options_.stop_id_count;
 }

@@ -27,12 +27,28 @@ inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopStringBytes = 128;
 inline constexpr uint32_t kMaxTopTokens = 64;
 
+// Ids that end a turn.
+struct TurnEnds {
+  static constexpr size_t kMost = 8;
+  int32_t ids[kMost] = {};
+  size_t count = 0;
+  void Add(int32_t id) {
+    if (!Has(id) && count < kMost) ids[count++] = id;
+  }
+  bool Has(int32_t id) const {
+    for (size_t i = 0; i < count; ++i) {
+      if (ids[i] == id) return true;
+    }
+    return false;
+  }
+};
+
 struct GenerationOptions {
   size_t max_tokens = 0;                      // 0 = until the context is full
   const int32_t* stop_ids = nullptr;          // beside the tokenizer's end ids
   size_t stop_id_count = 0;
-  int32_t end_of_turn = -1;                   // one id more that ends it; -1: none
-  bool ignore_ends = false;                   // ids of the tokenizer that end it, and end_of_turn, are never drawn
+  TurnEnds turn_ends;                         // of the chat template: more ids that end it
+  bool ignore_ends = false;                   // ids of the tokenizer that end it, and turn_ends, are never drawn
   const char* const* stop_strings = nullptr;  // not empty; at most kMaxStopStrings of kMaxStopStringBytes
   size_t stop_string_count = 0;
   bool logprobs = false;                      // of the chosen token; costs a pass over the logits

@@ -6,6 +6,7 @@
 #include "runtime/api/error.h"
 #include "runtime/api/handles.h"
 #include "runtime/api/text.h"
+#include "runtime/template/answer.h"
 #include "runtime/template/conversation.h"
 #include "runtime/tokenizer/tokenizer.h"
 
@@ -89,6 +90,8 @@ struct Prepared {
   Conversation conversation;
   chat::Program program;
   const TokenizerData* tokenizer = nullptr;
+  const uint8_t* answer = nullptr;  // how answers are read, where the file says it
+  size_t answer_bytes = 0;
 };
 
 Status NoTemplate(const char* name) {
@@ -98,7 +101,20 @@ Status NoTemplate(const char* name) {
   return status.Field("chat_template");
 }
 
-Status FindProgram(const thimble_model* model, const thimble_conversation& c, chat::Program* program) {
+// Whether a conversation in JSON has a list "tools", before it is read: the template depends on it.
+bool HasTools(std::string_view json) {
+  constexpr std::string_view kKey = "\"tools\"", kSpace = " \t\r\n";
+  for (size_t at = json.find(kKey); at != json.npos; at = json.find(kKey, at + 1)) {
+    if (at > 0 && json[at - 1] == '\\') continue;
+    const size_t colon = json.find_first_not_of(kSpace, at + kKey.size());
+    if (colon == json.npos || json[colon] != ':') continue;
+    const size_t value = json.find_first_not_of(kSpace, colon + 1);
+    if (value != json.npos && json[value] == '[') return true;
+  }
+  return false;
+}
+
+Status FindProgram(const thimble_model* model, const thimble_conversation& c, Prepared* out) {
   const uint8_t* bytes = static_cast<const uint8_t*>(c.program);
   size_t size = c.program_bytes;
   if (bytes == nullptr) {
@@ -106,7 +122,8 @@ Status FindProgram(const thimble_model* model, const thimble_conversation& c, ch
     if (model == nullptr) return NullArgument("model");
     const Header& header = model->file->header();
     const uint32_t count = header.chat_formats();
-    const std::string_view name = c.template_name != nullptr ? std::string_view(c.template_name) : c.tools != nullptr ? "tool_use" : "";
+    const bool tools = c.tools != nullptr || (c.json != nullptr && count > 1 && HasTools({c.json, c.json_bytes}));
+    const std::string_view name = c.template_name != nullptr ? std::string_view(c.template_name) : tools ? "tool_use" : "";
     uint32_t i = 0;
     while (i < count && header.chat_format(i).name != name) ++i;
     if (i == count) {
@@ -116,8 +133,10 @@ Status FindProgram(const thimble_model* model, const thimble_conversation& c, ch
     const ChatFormatView format = header.chat_format(i);
     bytes = format.program;
     size = format.program_bytes;
+    out->answer = format.answer;
+    out->answer_bytes = format.answer_bytes;
   }
-  THIMBLE_ASSIGN_OR_RETURN(*program, chat::VerifyProgram(bytes, size));
+  THIMBLE_ASSIGN_OR_RETURN(out->program, chat::VerifyProgram(bytes, size));
   return Status::Ok();
 }
 
@@ -139,7 +158,7 @@ Status Prepare(const thimble_model* model, const thimble_conversation* caller, P
     Status status = ReadMessage(out->messages[i], &message);
     if (!status.ok()) return status.At("messages", static_cast<int64_t>(i));
   }
-  THIMBLE_RETURN_IF_ERROR(FindProgram(model, c, &out->program));
+  THIMBLE_RETURN_IF_ERROR(FindProgram(model, c, out));
   Conversation& conversation = out->conversation;
   if (c.now != nullptr) THIMBLE_RETURN_IF_ERROR(ReadClock(c.now, &conversation.clock));
   if (c.now == nullptr && chat::AsksForTime(out->program)) conversation.clock = LocalTime();
@@ -255,19 +274,30 @@ Status Measure(const Prepared& p, void* memory, size_t bytes, size_t* need, Chat
   return Status::Ok();
 }
 
+uint32_t FirstSpecial(const TokenizerData& tokenizer, std::string_view text) {
+  for (; !text.empty(); text.remove_prefix(1)) {
+    const uint32_t id = tokenizer.FindSpecial(text, true);
+    if (id != kNoToken && tokenizer.Piece(id).find_first_not_of(" \n\t") != std::string_view::npos) return id;
+  }
+  return kNoToken;
+}
+
 // The special token behind an answer: what the template writes there, at the end of a conversation or, where that is nothing, in front
-// of the next turn. -1: none.
-int32_t EndOfTurn(const Prepared& p, const ChatWorkspace& w) {
-  for (const bool last : {true, false}) {
-    RenderedText text{w.text, nullptr, w.text_bytes};
-    chat::Workspace workspace(w.values, w.values_bytes);
-    std::string_view rest = chat::BehindAnswer(p.program, p.conversation, last, workspace, &text);
-    for (; !rest.empty(); rest.remove_prefix(1)) {
-      const uint32_t id = p.tokenizer->FindSpecial(rest, true);
-      if (id != kNoToken && p.tokenizer->Piece(id).find_first_not_of(" \n\t") != std::string_view::npos) return static_cast<int32_t>(id);
+// of the next turn; and what the file says of how its answers end.
+void FindTurnEnds(const Prepared& p, const ChatWorkspace& w, TurnEnds* ends) {
+  if (const Result<chat::AnswerFormat> answer = chat::VerifyAnswerFormat(p.answer, p.answer_bytes); answer.ok()) {
+    for (size_t i = 0; i < answer.value().end_count; ++i) {
+      const uint32_t id = FirstSpecial(*p.tokenizer, chat::EndToken(answer.value().ends[i]));
+      if (id != kNoToken) ends->Add(static_cast<int32_t>(id));
     }
   }
-  return -1;
+  for (const bool last : {true, false}) {
+    if (ends->count > 0) return;
+    RenderedText text{w.text, nullptr, w.text_bytes};
+    chat::Workspace workspace(w.values, w.values_bytes);
+    const uint32_t id = FirstSpecial(*p.tokenizer, chat::BehindAnswer(p.program, p.conversation, last, workspace, &text));
+    if (id != kNoToken) ends->Add(static_cast<int32_t>(id));
+  }
 }
 
 // use(memory, bytes) in a block of malloc's that is doubled until it suffices.
@@ -310,10 +340,10 @@ Status GetTemplate(const thimble_model& model, uint32_t index, thimble_chat_temp
 }  // namespace
 
 Status thimble::TokenizeChat(const thimble_model& model, const thimble_conversation* conversation, const ChatWorkspace& workspace,
-                             int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn, ChatWords* words) {
+                             int32_t* ids, size_t capacity, size_t* count, TurnEnds* ends, ChatWords* words) {
   Prepared prepared;
   THIMBLE_RETURN_IF_ERROR(Prepare(&model, conversation, &prepared));
-  *end_of_turn = EndOfTurn(prepared, workspace);
+  FindTurnEnds(prepared, workspace, ends);
   return Tokenize(prepared, workspace, ids, capacity, count, words);
 }
 

@@ -36,7 +36,7 @@ Status ContextFull(const char* field, size_t count, size_t room) {
 Progress ProgressOf(const thimble_generation& g) { return {g.prompt_progress, g.prompt_progress_user}; }
 
 // The context becomes the conversation; what it has in common with it stays. *kept: so many tokens.
-Status TokenizeConversation(thimble_session* session, const thimble_generation& g, size_t* count, size_t* kept, int32_t* end_of_turn,
+Status TokenizeConversation(thimble_session* session, const thimble_generation& g, size_t* count, size_t* kept, TurnEnds* ends,
                             ChatWords* words) {
   if (session->tokenizer() == nullptr) return NoTokenizer();
   const Network& network = session->engine().network();
@@ -45,7 +45,7 @@ Status TokenizeConversation(thimble_session* session, const thimble_generation& 
   const ChatWorkspace workspace = {b.chat_values, b.chat_values_bytes, b.chat_text, b.chat_data, network.options.max_text_bytes, b.text,
                                    b.text_bytes};
   const TurnHolder turn(session->engine().turns());  // the working memory is every session's
-  const Status status = TokenizeChat(EngineOf(*session).model, g.conversation, workspace, b.chat_ids, capacity, count, end_of_turn, words);
+  const Status status = TokenizeChat(EngineOf(*session).model, g.conversation, workspace, b.chat_ids, capacity, count, ends, words);
   if (status.code == Code::kBufferTooSmall) return ContextFull("conversation", *count, capacity);
   THIMBLE_RETURN_IF_ERROR(status);
   if (*count == 0) return BadField("the chat template makes nothing of it", "conversation");
@@ -57,9 +57,9 @@ Status TokenizeConversation(thimble_session* session, const thimble_generation& 
   return Status::Ok();
 }
 
-Status ReadConversation(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn, ChatWords* words) {
+Status ReadConversation(thimble_session* session, const thimble_generation& g, size_t* count, TurnEnds* ends, ChatWords* words) {
   size_t all = 0, kept = 0;
-  THIMBLE_RETURN_IF_ERROR(TokenizeConversation(session, g, &all, &kept, end_of_turn, words));
+  THIMBLE_RETURN_IF_ERROR(TokenizeConversation(session, g, &all, &kept, ends, words));
   THIMBLE_RETURN_IF_ERROR(session->RewindAndForget(kept));
   *count = all - kept;
   return session->Prefill(session->ids() + kept, *count, ProgressOf(g));
@@ -78,8 +78,8 @@ Status ReadText(thimble_session* session, const thimble_generation& g, size_t* c
   return *count == 0 ? Status::Ok() : session->Prefill(ids, *count, ProgressOf(g));
 }
 
-Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* count, int32_t* end_of_turn, ChatWords* words) {
-  if (g.conversation != nullptr) return ReadConversation(session, g, count, end_of_turn, words);
+Status ReadInput(thimble_session* session, const thimble_generation& g, size_t* count, TurnEnds* ends, ChatWords* words) {
+  if (g.conversation != nullptr) return ReadConversation(session, g, count, ends, words);
   if (g.id_count == 0) return ReadText(session, g, count);
   *count = g.id_count;
   return session->Prefill(g.ids, g.id_count, ProgressOf(g));
@@ -100,15 +100,15 @@ Status Start(thimble_session* session, const thimble_generation* caller, ChatWor
   THIMBLE_RETURN_IF_ERROR(CheckInput(g));
   const uint64_t start_ns = NowNs();
   size_t count = 0;
-  int32_t end_of_turn = -1;
-  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count, &end_of_turn, words));
+  TurnEnds ends;
+  THIMBLE_RETURN_IF_ERROR(ReadInput(session, g, &count, &ends, words));
   session->prompt_tokens = count;
   session->prefill_ns = NowNs() - start_ns;
   session->decode_ns = 0;
   return session->generation()->Start(*session, {.max_tokens = g.max_tokens,
                                                  .stop_ids = g.stop_ids,
                                                  .stop_id_count = g.stop_id_count,
-                                                 .end_of_turn = end_of_turn,
+                                                 .turn_ends = ends,
                                                  .ignore_ends = (g.flags & THIMBLE_IGNORE_ENDS) != 0,
                                                  .stop_strings = g.stop_strings,
                                                  .stop_string_count = g.stop_string_count,

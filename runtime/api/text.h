@@ -8,6 +8,7 @@
 
 #include "format/tokenizer_data.h"
 #include "runtime/core/status.h"
+#include "runtime/generation.h"
 #include "runtime/include/thimble/thimble.h"
 
 namespace thimble {
@@ -49,9 +50,9 @@ struct ChatWords {
   char text[224];
 };
 
-// A conversation as ids, and the id that ends its answer, or -1. kTextTooLong for more than the workspace has room for.
+// A conversation as ids, and the ids that end its answer. kTextTooLong for more than the workspace has room for.
 Status TokenizeChat(const thimble_model& model, const thimble_conversation* conversation, const ChatWorkspace& workspace,
-                    int32_t* ids, size_t capacity, size_t* count, int32_t* end_of_turn, ChatWords* words);
+                    int32_t* ids, size_t capacity, size_t* count, TurnEnds* ends, ChatWords* words);
 
 // Appends to a caller's text of limited room, and counts on behind its end.
 struct TextSink {

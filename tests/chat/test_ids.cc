@@ -171,6 +171,48 @@ TEST_CASE("what a message says never becomes a special token") {
   }
 }
 
+TEST_CASE("an answer ends where the template ends its turns, not where something else of it stands") {
+  struct Case {
+    const char* jinja;
+    const char* end;
+    const char* goes_on;
+  };
+  const char* const chatml = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}";
+  // The last message of a conversation ends otherwise than those before; nothing but the next turn ends one.
+  const char* const channels = "{% for m in messages %}<|start|>{{ m.content }}{{ '<|return|>' if loop.last and not add_generation_prompt and m.role == 'assistant' else '<|end|>' }}{% endfor %}";
+  const char* const bare = "{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|assistant|>' }}\n{{ m.content }}{% endfor %}";
+  for (const Case& c : {Case{chatml, "<|im_end|>", "<|im_start|>"}, {channels, "<|return|>", "<|end|>"}, {bare, "<|user|>", "<|assistant|>"}}) {
+    INFO(c.jinja);
+    const ChatModel model({}, {c.end, c.goes_on}, PieceType::kControl, c.jinja);
+    for (const bool ends : {true, false}) {
+      thimble_engine_options options = Sized<thimble_engine_options>();
+      thimble_session* session = nullptr;
+      REQUIRE(Call(thimble_session_create, model.get(), &options, &session).code == 0);
+      const Messages messages = {{"user", "Hi"}};
+      const Conversation conversation(messages);
+      thimble_generation generation = Sized<thimble_generation>();
+      generation.conversation = conversation.get();
+      generation.max_tokens = 2;
+      int32_t wanted = model.Tokenize(ends ? c.end : c.goes_on, THIMBLE_PARSE_SPECIAL).back();
+      generation.hook = [](void* user, float* logits, size_t count) -> int32_t {
+        for (size_t i = 0; i < count; ++i) logits[i] = static_cast<int32_t>(i) == *static_cast<int32_t*>(user) ? 10.0f : -10.0f;
+        return 1;
+      };
+      generation.hook_user = &wanted;
+      int32_t end = 0;
+      const auto each = [](void* user, const thimble_event* event) -> int32_t {
+        *static_cast<int32_t*>(user) = event->end;
+        return 1;
+      };
+      const thimble_error error = Call(thimble_generate, session, &generation, each, &end);
+      INFO(error.message);
+      CHECK(error.code == 0);
+      CHECK(end == (ends ? THIMBLE_END_ID : THIMBLE_END_MAX_TOKENS));
+      thimble_session_close(session);
+    }
+  }
+}
+
 TEST_CASE("a token of template and data together is none, and none is lost beside data") {
   // "<|im_" is data, "end|>" the template's.
   const ChatModel model({}, kMarkers, PieceType::kControl, "{{ messages[0].content }}end|>{{ '<|im_end|>' }}{{ messages[0].content }}");
@@ -221,6 +263,33 @@ TEST_CASE("everything that a conversation is made of reaches the template") {
   CHECK(rendered().find("conversation: JSON: ") != std::string::npos);
   c.now = "yesterday";
   CHECK(rendered().find("now") != std::string::npos);
+}
+
+TEST_CASE("with tools the template for tools is taken, where the file has one") {
+  ModelBuilder builder(16, 16, 64);
+  AttentionSpec attention;
+  attention.heads = attention.kv_heads = 2;
+  attention.head_width = 8;
+  builder.AddLayer(attention, FfnKind::kPlain, Activation::kGeluErf, 16, NormKind::kLayerNorm, true);
+  builder.Finish(true, true, NormKind::kLayerNorm);
+  builder.description().chat_formats = {Compiled("plain"), Compiled("tools")};
+  builder.description().chat_formats[1].name = "tool_use";
+  const AlignedBytes bytes(builder.Bytes());
+  thimble_model* model = nullptr;
+  REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == 0);
+  const auto rendered = [&](const char* json, const char* tools) {
+    thimble_conversation c = Sized<thimble_conversation>();
+    c.json = json, c.json_bytes = std::strlen(json), c.tools = tools;
+    char text[16];
+    size_t bytes_of_text = 0;
+    CHECK(Call(thimble_chat_render, model, &c, nullptr, size_t{0}, text, nullptr, sizeof text, &bytes_of_text).code == 0);
+    return std::string(text, bytes_of_text);
+  };
+  CHECK(rendered("[]", nullptr) == "plain");
+  CHECK(rendered("[]", "[]") == "tools");
+  CHECK(rendered(R"({"messages": [], "tools" : []})", nullptr) == "tools");
+  CHECK(rendered(R"({"messages": [{"content": "\"tools\": []"}], "tools": null})", nullptr) == "plain");
+  thimble_model_close(model);
 }
 
 TEST_CASE("what a template says when it refuses is the error's message; what it cannot do names the line") {

@@ -192,11 +192,11 @@ TEST_CASE("ends that are ignored are never drawn") {
     // An id that the caller takes for the end of a turn, and the tokenizer's own.
     const Answer plain = Fresh(bytes, seed, {.max_tokens = 40});
     const int32_t turn = plain.events[plain.events.size() / 2].id;
-    const Answer ends = Fresh(bytes, seed, {.max_tokens = 40, .end_of_turn = turn});
+    const Answer ends = Fresh(bytes, seed, {.max_tokens = 40, .turn_ends = {{turn}, 1}});
     CHECK(ends.end == End::kEndId);
     CHECK(ends.events.back().id == turn);
     ended += plain.end == End::kEndId;
-    const Answer goes_on = Fresh(bytes, seed, {.max_tokens = 40, .end_of_turn = turn, .ignore_ends = true});
+    const Answer goes_on = Fresh(bytes, seed, {.max_tokens = 40, .turn_ends = {{turn}, 1}, .ignore_ends = true});
     CHECK((goes_on.end == End::kMaxTokens || goes_on.end == End::kContextFull));
     for (const GenerationEvent& e : goes_on.events) CHECK(e.id != turn);
   }

@@ -161,6 +161,22 @@ TEST_CASE("published templates are rendered as transformers renders them") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("what stands behind an answer ends a turn") {
+  if (!fs::exists(kShared / "templates")) SKIP("the published templates are not here: " << kShared.string());
+  const std::pair<const char*, const char*> ends[] = {{"openai-gpt-oss-120b", "<|return|>"},  {"Qwen-Qwen2.5-7B-Instruct", "<|im_end|>"}, {"meta-llama-Llama-3.1-8B-Instruct", "<|eot_id|>"},
+                                                      {"google-gemma-2-2b-it", "<end_of_turn>"}, {"gguf-gemma-4", "<turn|>"}, {"lcpp-phi-4", "<|im_end|>"}};
+  for (const auto& [name, end] : ends) {
+    INFO(name);
+    const std::vector<uint8_t> bytes = CompileTemplate(ReadText(kShared / "templates" / (std::string(name) + ".jinja")));
+    const Result<Program> program = VerifyProgram(bytes.data(), bytes.size());
+    std::vector<uint64_t> memory(1 << 15);
+    Workspace workspace(memory.data(), memory.size() * sizeof memory[0]);
+    char text[8192];
+    RenderedText out{text, nullptr, sizeof text};
+    CHECK(BehindAnswer(program.value(), {}, true, workspace, &out).starts_with(end));
+  }
+}
+
 TEST_CASE("what people wrote stays data, whatever the template does with it; roles are the template's") {
   const Json json = ParseJson(R"({"messages": [{"role": "user", "content": " <|im_end|> "}]})");
   JsonValues values;

@@ -117,6 +117,11 @@ struct ChatMessage : Sized<thimble_chat_message> {
     role = who, text = what.data(), text_bytes = static_cast<uint32_t>(what.size());
   }
 };
+// `all` has to stay.
+struct Conversation : Sized<thimble_conversation> {
+  Conversation() = default;
+  explicit Conversation(std::span<const ChatMessage> all) { messages = all.data(), message_count = all.size(); }
+};
 
 static_assert(sizeof(Span) == sizeof(thimble_span) && sizeof(ChatMessage) == sizeof(thimble_chat_message), "arrays of them are arrays of those");
 
