@@ -244,14 +244,24 @@ TEST_CASE("what lies too deeply in each other is an error, whatever the stack") 
   deep += "{{ " + std::string(30, '[') + "f(n)" + std::string(30, ']') + " }}";
   for (int i = 0; i < 14; ++i) deep += "{% endif %}";
   deep += "{% endmacro %}{{ f(1) }}";
-  CHECK(Render(CompileTemplate(deep), {}).kind == RenderError::Kind::kRuntime);
-  CHECK_THROWS_AS(CompileTemplate("{{ " + std::string(10'000, '-') + "1 }}"), TemplateError);
+  const Rendered ran = Render(CompileTemplate(deep), {});
+  CHECK(ran.kind == RenderError::Kind::kRuntime);
+  CHECK(ran.what == "what is nested too deeply");
+  const auto refused = [](const std::string& text) {
+    try {
+      CompileTemplate(text);
+    } catch (const TemplateError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refused("{{ " + std::string(10'000, '-') + "1 }}") == "line 1, column 131: an expression that is nested too deeply");
   std::string nots = "{{ ";
   for (int i = 0; i < 5'000; ++i) nots += "not ";
-  CHECK_THROWS_AS(CompileTemplate(nots + "1 }}"), TemplateError);
+  CHECK(refused(nots + "1 }}").find("an expression that is nested too deeply") != std::string::npos);
   std::string ifs;
   for (int i = 0; i < 2'000; ++i) ifs += "{% if 1 %}";
-  CHECK_THROWS_AS(CompileTemplate(ifs), TemplateError);
+  CHECK(refused(ifs).find("statements that are nested too deeply") != std::string::npos);
 }
 
 TEST_CASE("JSON is read as Python reads it") {
