@@ -1,10 +1,10 @@
 #!/bin/sh
 # Set-up, then builds and runs every test: this machine, this machine with sanitizers (tsan: the tests that have threads), and
-# 64-bit ARM under qemu as three processors. Ends with a table, and with ctest's closing lines over all of it. Exit
+# 64-bit ARM under qemu as three processors, and Android's tools over the Java classes. Ends with a table, and with ctest's closing lines over all of it. Exit
 # status 0 when everything passed.
 #
 #   sh toolchains/test.sh                   everything
-#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max)
+#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max, android)
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -14,7 +14,7 @@ cd -- "$root"
 
 begin=$(date +%s)
 sh "$here/setup.sh" test
-configurations=${*:-host host-asan tsan a53 a76 max}
+configurations=${*:-host host-asan tsan a53 a76 max android}
 logs=$root/build/logs
 mkdir -p "$logs"
 : >"$logs/summary"
@@ -68,8 +68,24 @@ for configuration in $configurations; do
         run "aarch64-$configuration" rpi-aarch64 "rpi-aarch64-$configuration"
       fi
       ;;
+    android)
+      heading "android"
+      started=$(date +%s)
+      result=0
+      sh "$here/android.sh" >"$logs/android.log" 2>&1 || result=1
+      cat "$logs/android.log"
+      verdict=passed
+      if [ $result -ne 0 ]; then
+        verdict='1 FAILED'
+        status=1
+        sed -n 's/^android: error:/android:/p' "$logs/android.log" >>"$logs/failed"
+      fi
+      reason=$(sed -n 's/^skipped: /not run: /p' "$logs/android.log")
+      printf 'android|0|%s|%s|%s|0|%s\n' $(($(date +%s) - started)) \
+        $(($(grep -c '^android: ok:' "$logs/android.log" || true) + result)) "${reason:-$verdict}" $result >>"$logs/summary"
+      ;;
     *)
-      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max)" >&2
+      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max, android)" >&2
       exit 2
       ;;
   esac
