@@ -36,7 +36,7 @@ pinned() {
   jar=$folder/$2-$3.jar
   if [ ! -f "$jar" ]; then
     printf 'android: bringing %s %s\n' "$2" "$3"
-    mvn -q -B "-Dmaven.repo.local=$maven" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dtransitive=false \
+    timeout 300 mvn -q -B "-Dmaven.repo.local=$maven" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dtransitive=false \
       "-Dartifact=$1:$2:$3" >"$out/maven.log" 2>&1 || skip "Maven could not bring $1:$2:$3 ($out/maven.log says why)"
   fi
   printf '%s  %s\n' "$4" "$jar" | sha256sum -c --status - || die "$jar has another checksum than the pinned one; remove it to bring it anew"
