@@ -143,6 +143,16 @@ Status CheckPieces(TokenizerData* data) {
   return Status::Ok();
 }
 
+void FindJoins(TokenizerData* data) {
+  for (uint32_t id = 0; id < data->piece_count; ++id) {
+    const std::string_view piece = data->Piece(id);
+    for (size_t at = piece.find_first_not_of(' '); (at = piece.find(' ', at)) != std::string_view::npos; ++at) {
+      const uint8_t byte = static_cast<uint8_t>(piece[at - 1]);
+      data->joined[byte / 64] |= uint64_t{1} << (byte % 64);
+    }
+  }
+}
+
 // `section` holds C bytes. Only its sizes are checked: every look-up checks where it goes.
 Status CheckCharsmap(const char* section, uint32_t bytes, TokenizerData* data) {
   if (bytes == 0) return Status::Ok();
@@ -246,6 +256,7 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.eog_ids, data.eog_count, v, false, "end_of_generation"));
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.byte_ids, 256, v, true, "byte_ids"));
   THIMBLE_RETURN_IF_ERROR(CheckPieces(&data));
+  if (data.kind == TokenizerKind::kSpmBpe) FindJoins(&data);
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.index, data.index_count, v, false, "index"));
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.specials, data.special_count, v, false, "specials"));
   for (uint32_t i = 0; i < data.special_count; ++i) {

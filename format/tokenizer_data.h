@@ -105,9 +105,7 @@ enum TokenizerFlag : uint32_t {
   kTokenizerStripAccents = 1u << 12,      // canonical decomposition without nonspacing marks
   kTokenizerSpaceIdeographs = 1u << 13,   // every ideograph is a word of its own
   kTokenizerEachUnknown = 1u << 14,       // every character without a piece is unk, not a run of them once
-  // No piece of SentencePiece BPE has a space behind another character: text can be taken word by word.
-  kTokenizerWordsApart = 1u << 15,
-  kTokenizerKnownFlags = (1u << 16) - 1,
+  kTokenizerKnownFlags = (1u << 15) - 1,
 };
 
 enum class PieceType : uint8_t {
@@ -172,6 +170,7 @@ struct TokenizerData {
   bool has_late_pieces = false;
   bool has_added_pieces = false;
   uint64_t special_starts[4] = {};  // the bytes that special pieces start with, a bit for each
+  uint64_t joined[4] = {};          // those before a space inside of a piece (SentencePiece BPE)
   float min_score = 0;  // of the normal pieces
   float max_score = 0;
   const uint32_t* eog_ids = nullptr;
@@ -218,6 +217,11 @@ struct TokenizerData {
   bool StartsSpecial(char c) const {
     const uint8_t byte = static_cast<uint8_t>(c);
     return (special_starts[byte / 64] >> (byte % 64) & 1) != 0;
+  }
+  // May a piece reach from a word that ends with this byte into the next?
+  bool JoinsBehind(char c) const {
+    const uint8_t byte = static_cast<uint8_t>(c);
+    return (joined[byte / 64] >> (byte % 64) & 1) != 0;
   }
   // The longest special piece at the start of `text`: user-defined ones, with `control` also control and
   // unknown ones. kNoToken if none. O(length of the match * log S).

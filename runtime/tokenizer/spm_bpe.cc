@@ -20,10 +20,62 @@ uint32_t PriorityOf(float score) {
   return ~ascending;
 }
 
+// Which pieces and merges there are, remembered: texts repeat themselves, and looking in the vocabulary means a search through
+// memory that is far away. 16 KB of stack.
+class Lookups {
+ public:
+  // For a text of so many bytes.
+  Lookups(const TokenizerData& data, size_t text_bytes) : data_(data) {
+    size_t slots = 64;
+    while (slots < kMostSlots && slots < 2 * text_bytes) slots *= 2;
+    mask_ = slots - 1;
+    for (size_t i = 0; i < slots; ++i) slots_[i].key = 0;
+  }
+
+  uint32_t Find(std::string_view piece) {
+    if (piece.size() > 7 || piece.empty()) return data_.Find(piece);
+    // The bytes, and how many; never 0.
+    uint64_t key = piece.size();
+    for (const char c : piece) key = key << 8 | static_cast<uint8_t>(c);
+    Slot& slot = SlotOf(key);
+    if (slot.key != key) slot = {key, data_.Find(piece), 0};
+    return slot.id;
+  }
+
+  // False where the two do not merge.
+  bool FindMerge(uint32_t left, uint32_t right, uint32_t* rank, uint32_t* merged) {
+    if (left == kNoToken || right == kNoToken) return false;
+    const uint64_t key = kMerge | uint64_t{left} << 32 | right;
+    Slot& slot = SlotOf(key);
+    if (slot.key != key) {
+      const TokenizerMerge* merge = data_.FindMerge(left, right);
+      slot = {key, merge == nullptr ? kNoToken : merge->merged, merge == nullptr ? 0 : merge->rank};
+    }
+    *rank = slot.rank;
+    *merged = slot.id;
+    return slot.id != kNoToken;
+  }
+
+ private:
+  static constexpr size_t kMostSlots = 1024;
+  static constexpr uint64_t kMerge = uint64_t{1} << 63;  // which no piece's key has
+  struct Slot {
+    uint64_t key;
+    uint32_t id;
+    uint32_t rank;
+  };
+
+  Slot& SlotOf(uint64_t key) { return slots_[(key * 0x9e3779b97f4a7c15u >> 40) & mask_]; }
+
+  const TokenizerData& data_;
+  size_t mask_;
+  Slot slots_[kMostSlots];
+};
+
 class SpmEncoder {
  public:
-  SpmEncoder(const TokenizerData& data, const EncodeWorkspace& workspace, std::string_view text)
-      : data_(data), symbols_(workspace.symbols), text_(text), queue_(workspace.symbols, workspace.heap) {}
+  SpmEncoder(const TokenizerData& data, const EncodeWorkspace& workspace, std::string_view text, Lookups* lookups)
+      : data_(data), symbols_(workspace.symbols), text_(text), lookups_(*lookups), queue_(workspace.symbols, workspace.heap) {}
 
   void Run(SpmEmitter* emitter) {
     Split();
@@ -57,7 +109,7 @@ class SpmEncoder {
         length = static_cast<uint32_t>(data_.Piece(id).size());
       } else {
         length = DecodeUtf8(rest).bytes;
-        id = data_.Find(rest.substr(0, length));
+        id = lookups_.Find(rest.substr(0, length));
       }
       // A piece that changed since it matched: keep to the text.
       if (length == 0 || length > rest.size()) length = 1;
@@ -76,12 +128,12 @@ class SpmEncoder {
   void Consider(uint32_t i) {
     const uint32_t right = symbols_[i].next;
     if (data_.merge_count > 0 && right != kNoSymbol) {
-      const TokenizerMerge* merge = data_.FindMerge(symbols_[i].id, symbols_[right].id);
-      if (merge != nullptr) return queue_.Set(i, merge->rank, merge->merged);
+      uint32_t rank, merged;
+      if (lookups_.FindMerge(symbols_[i].id, symbols_[right].id, &rank, &merged)) return queue_.Set(i, rank, merged);
     } else if (right != kNoSymbol && !Frozen(i) && !Frozen(right)) {
       const size_t end = symbols_[right].next == kNoSymbol ? text_.size() : symbols_[right].next;
       const uint32_t merged =
-          end - i <= data_.max_piece_bytes ? data_.Find(text_.substr(i, end - i)) : kNoToken;
+          end - i <= data_.max_piece_bytes ? lookups_.Find(text_.substr(i, end - i)) : kNoToken;
       if (merged != kNoToken) {
         queue_.Set(i, PriorityOf(data_.Score(merged)), merged);
         return;
@@ -101,8 +153,8 @@ class SpmEncoder {
     if (right == kNoSymbol) return false;
     symbols_[right].next = symbols_[i].next;
     symbols_[i].next = right;
-    symbols_[i].id = data_.Find(Bytes(i));
-    symbols_[right].id = data_.Find(Bytes(right));
+    symbols_[i].id = lookups_.Find(Bytes(i));
+    symbols_[right].id = lookups_.Find(Bytes(right));
     return true;
   }
 
@@ -117,13 +169,15 @@ class SpmEncoder {
   const TokenizerData& data_;
   Symbol* symbols_;
   std::string_view text_;
+  Lookups& lookups_;
   MergeQueue queue_;
 };
 
-// Spaces, and what is behind them up to the next.
-size_t WordEnd(std::string_view text) {
-  const size_t word = text.find_first_not_of(' ');
-  return word == std::string_view::npos ? text.size() : std::min(text.find(' ', word), text.size());
+// Spaces, and what is behind them up to the next over which no piece reaches.
+size_t WordEnd(const TokenizerData& data, std::string_view text) {
+  size_t at = text.find_first_not_of(' ');
+  while (at < text.size() && (at = text.find(' ', at)) < text.size() && data.JoinsBehind(text[at - 1])) ++at;
+  return std::min(at, text.size());
 }
 
 }  // namespace
@@ -134,9 +188,10 @@ void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const Encode
     if (const uint32_t id = data.Find(text); id != kNoToken) return sink->Push(id);
   }
   SpmEmitter emitter(data, sink);
+  Lookups lookups(data, text.size());
   while (!text.empty()) {
-    const std::string_view word = text.substr(0, data.Has(kTokenizerWordsApart) ? WordEnd(text) : text.size());
-    SpmEncoder(data, workspace, word).Run(&emitter);
+    const std::string_view word = text.substr(0, WordEnd(data, text));
+    SpmEncoder(data, workspace, word, &lookups).Run(&emitter);
     text.remove_prefix(word.size());
   }
   emitter.Finish();

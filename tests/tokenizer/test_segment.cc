@@ -68,7 +68,7 @@ TEST_CASE("Tokenizer segment: what is written is read") {
     CHECK(CheckTokenizerData(data).ok());
     CHECK(data.kind == model.kind);
     CHECK(data.split == model.split);
-    CHECK((data.flags & ~uint32_t{kTokenizerWordsApart}) == model.flags);
+    CHECK(data.flags == model.flags);
     CHECK(data.bos == model.bos);
     CHECK(data.eos == model.eos);
     CHECK(data.unk == model.unk);

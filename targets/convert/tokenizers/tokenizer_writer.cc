@@ -30,18 +30,6 @@ bool IsLookedUp(const TokenizerModel& model, uint32_t id) {
   return type == PieceType::kNormal || (!only_normal && (type == PieceType::kUserDefined || type == PieceType::kUnused));
 }
 
-// Could a piece that merging makes reach over the end of a word?
-bool JoinsWords(const TokenizerModel& model) {
-  for (uint32_t id = 0; id < model.pieces.size(); ++id) {
-    const std::string& piece = model.pieces[id];
-    const size_t word = piece.find_first_not_of(' ');
-    const PieceType type = model.types[id];
-    const bool made = type == PieceType::kNormal || type == PieceType::kUserDefined || type == PieceType::kUnused;
-    if (made && word != std::string::npos && piece.find(' ', word) != std::string::npos) return true;
-  }
-  return false;
-}
-
 bool IsSpecial(const TokenizerModel& model, uint32_t id) {
   const PieceType type = model.types[id];
   return type == PieceType::kControl || type == PieceType::kUserDefined || type == PieceType::kUnknown;
@@ -207,8 +195,7 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   out.Add(kTokenizerVersion);
   out.Add(static_cast<uint32_t>(model.kind));
   out.Add(static_cast<uint32_t>(model.split));
-  const bool words_apart = model.kind == TokenizerKind::kSpmBpe && !JoinsWords(model);
-  out.Add(model.flags | (words_apart ? uint32_t{kTokenizerWordsApart} : 0u));
+  out.Add(model.flags);
   out.Add(static_cast<uint32_t>(model.pieces.size()));
   out.Add(static_cast<uint32_t>(pieces.size()));
   out.Add(static_cast<uint32_t>(index.size()));
