@@ -7,6 +7,7 @@
 #include "runtime/api/error.h"
 #include "runtime/api/handles.h"
 #include "runtime/packing.h"
+#include "runtime/template/conversation.h"
 
 using namespace thimble;
 
@@ -39,6 +40,15 @@ Status AdoptTokenizer(OpenedModel* model) {
   return Status::Ok();
 }
 
+// For templates that ask for the time: later nothing may be opened any more.
+void ReadTimeZone(const Header& header) {
+  for (uint32_t i = 0; i < header.chat_formats(); ++i) {
+    const ChatFormatView format = header.chat_format(i);
+    const Result<chat::Program> program = chat::VerifyProgram(format.program, format.program_bytes);
+    if (program.ok() && chat::AsksForTime(program.value())) return tzset();
+  }
+}
+
 template <typename OpenFile>
 enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile open_file) {
   if (out == nullptr) return Return(NullArgument("model"), error);
@@ -48,7 +58,7 @@ enum thimble_code OpenWith(thimble_model** out, thimble_error* error, OpenFile o
   Status status = open_file(model->opened_file);
   if (status.ok()) status = CheckPackedTensors(model->file->header());
   if (status.ok()) status = AdoptTokenizer(model);
-  tzset();  // reads a file, now: templates may ask for the time when nothing may be opened any more
+  if (status.ok()) ReadTimeZone(model->file->header());
   if (status.ok()) {
     *out = model;
   } else {
