@@ -175,9 +175,11 @@ class SpmEncoder {
 
 // Spaces, and what is behind them up to the next over which no piece reaches.
 size_t WordEnd(const TokenizerData& data, std::string_view text) {
-  size_t at = text.find_first_not_of(' ');
-  while (at < text.size() && (at = text.find(' ', at)) < text.size() && data.JoinsBehind(text[at - 1])) ++at;
-  return std::min(at, text.size());
+  for (size_t at = 0;;) {
+    at = text.find(' ', std::min(text.find_first_not_of(' ', at), text.size()));
+    if (at >= text.size()) return text.size();
+    if (!data.JoinsBehind(text[at - 1])) return at;
+  }
 }
 
 }  // namespace

@@ -195,3 +195,17 @@ TEST_CASE("Encode names the exact room it needs") {
   }
   CHECK(EncodeWorkspaceBytes(data, SIZE_MAX) == 0);
 }
+
+TEST_CASE("SentencePiece BPE: words are taken one by one, but where a piece reaches into the next") {
+  const LoadedTokenizer tokenizer(SmallSpm({">", "<", "x", " ", "  ", " <", "> <"}));
+  const auto ids = [&](std::initializer_list<const char*> pieces) {
+    std::vector<int32_t> result;
+    for (const char* piece : pieces) result.push_back(tokenizer.Id(piece));
+    return result;
+  };
+  CHECK(tokenizer.data().JoinsBehind('>'));
+  CHECK(!tokenizer.data().JoinsBehind('x'));
+  CHECK(tokenizer.EncodePlain("x> < x") == ids({" ", "x", "> <", " ", "x"}));
+  CHECK(tokenizer.EncodePlain("x>  x") == ids({" ", "x", ">", "  ", "x"}));
+  CHECK(tokenizer.EncodePlain("x>   > <x") == ids({" ", "x", ">", "  ", " ", "> <", "x"}));
+}
