@@ -104,15 +104,18 @@ Status DecodePart(const fb::Header& h, uint32_t index, ModelSpec* out) {
     if (!DecodeBlock(h, out->first_block + i, &block).ok()) return Status::Ok();  // refused by the walk over the blocks
     attention = std::get_if<AttentionSpec>(&block.mixer);
   }
-  out->decoder = attention == nullptr || attention->causal;
+  out->causal = attention == nullptr || attention->causal;
+  // Whose last hidden rows are what is wanted encodes, whatever its rows see.
+  const bool has_head = out->output.tied || out->output.head.weight != kNoTensor;
+  out->decoder = out->causal && (attention == nullptr || has_head || out->input.kind != InputKind::kTokens);
   return Status::Ok();
 }
 
 Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
   *out = {};
   const fb::Block& b = *header.blocks()->Get(index);
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.form(), BlockForm::kCycles, "form", &out->form));
-  if (out->form > BlockForm::kPostNorm) return NotRun("form").Got(b.form());
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.form(), BlockForm::kReplace, "form", &out->form));
+  if (out->form > BlockForm::kParallel && out->form != BlockForm::kReplace) return NotRun("form").Got(b.form());
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.norm(), "norm", &out->norm));
   if (b.mixer() == nullptr) return Status::Error(Code::kInvalidModel, "a block without a mixer").Field("mixer");
   MixerKind kind;

@@ -6,6 +6,7 @@
 #include "format/container.h"
 #include "format/decode.h"
 #include "format/decode_pieces.h"
+#include "format/features.h"
 #include "format/schema/thimble_generated.h"
 #include "format/validate.h"
 #include "runtime/core/checked.h"
@@ -43,7 +44,12 @@ Status CheckChatFormats(const fb::Header& header) {
 }
 
 // Names of features that a file may require and this build has.
-bool KnownFeature(std::string_view name) { return name == kTurnedWeights; }
+bool KnownFeature(std::string_view name) {
+  for (const char* known : kFeatureNames) {
+    if (name == known) return true;
+  }
+  return false;
+}
 
 Status CheckStructure(const void* bytes, size_t size) {
   flatbuffers::Verifier::Options options;

@@ -18,9 +18,10 @@ namespace thimble {
 // How a block joins the residual stream x; f is its mixer.
 //   kResidual  x = output_scale * (x + scale * post_norm(f(norm(x)))); either norm may be absent
 //   kPostNorm  x = output_scale * post_norm(x + scale * f(x))
-// The others are named for files to come and not run by this build: parallel (from the normed rows of the block before),
-// branches (summed before one norm), streams (several residual streams), cycles (a stack run several times).
-enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kCycles };
+//   kParallel  x = output_scale * (x + scale * post_norm(f(h))), h the normed rows of the block before it in its layer
+//   kReplace   x = output_scale * scale * post_norm(f(norm(x)))
+// The others are named for files to come and not run by this build: branches (summed before one norm), streams (several residual streams), cycles (a stack run several times).
+enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kCycles, kReplace };
 
 // A layer is a short list of these.
 struct BlockSpec {
@@ -80,6 +81,7 @@ struct ModelSpec {
   uint32_t outputs = 0;            // rows of the head: V, or classes; D without a head
   uint32_t vocabulary = 0;         // real ids; table and head may have more rows, which are never sampled
   uint32_t max_positions = 0;      // trained context; a hard limit with learned positions or score_bias
+  bool causal = false;             // no row sees a later one
   bool decoder = false;            // reads tokens, causal, logits for every row: prefills and decodes. Else an encoder
   InputSpec input;
   OutputSpec output;

@@ -5,6 +5,7 @@
 
 #include "format/decode.h"
 #include "format/decode_pieces.h"
+#include "format/features.h"
 #include "format/header.h"
 #include "format/mixers/rules.h"
 #include "format/schema/thimble_generated.h"
@@ -13,12 +14,16 @@
 namespace thimble {
 namespace {
 
-bool RequiresFeature(const fb::Header& header, std::string_view feature) {
+// Bits of Feature.
+uint32_t RequiredFeatures(const fb::Header& header) {
+  uint32_t features = 0;
   for (uint32_t i = 0; i < CountOf(header.required_features()); ++i) {
     const flatbuffers::String* name = header.required_features()->Get(i);
-    if (std::string_view(name->data(), name->size()) == feature) return true;
+    for (size_t f = 0; f < kFeatureCount; ++f) {
+      if (std::string_view(name->data(), name->size()) == kFeatureNames[f]) features |= uint32_t{1} << f;
+    }
   }
-  return false;
+  return features;
 }
 
 Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turned) {
@@ -148,8 +153,15 @@ Status CheckOutput(const Rules& rules, const ModelSpec& m) {
 Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& block) {
   const uint32_t D = place.part.width;
   THIMBLE_RETURN_IF_ERROR(rules.Norm(block.norm, "norm", D, 0));
+  // Readers that do not know the fields would compute something else.
+  if ((FeaturesOf(block) & ~RequiredFeatures(rules.header())) != 0) {
+    return rules.Bad("a block needs a feature that the file does not require", "required_features");
+  }
   if (block.form == BlockForm::kPostNorm && block.norm.kind != NormKind::kNone) {
     return rules.Bad("must be absent where the norm stands behind", "norm");
+  }
+  if (block.form == BlockForm::kParallel && block.norm.kind != NormKind::kNone) {
+    return rules.Bad("must be absent where the rows are those of the block before", "norm");
   }
   Status status = Status::Ok();
   VisitAlternative(block.mixer, [&](const auto& mixer) { status = CheckMixer(rules, place, mixer); });
@@ -189,15 +201,20 @@ Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersT
   THIMBLE_RETURN_IF_ERROR(CheckOutput(rules, m));
   for (uint32_t layer = m.first_layer; layer < m.first_layer + m.layers; ++layer) {
     const LayerRange range = DecodeLayer(rules.header(), layer);
+    bool normed = false;  // the block before has rows that a parallel one can read
     for (uint32_t b = range.first_block; b < range.first_block + range.blocks; ++b) {
       BlockSpec block;
       Status status = DecodeBlock(rules.header(), b, &block);
       if (status.ok()) status = taken->Take(rules.header(), b, block.mixer);
       if (status.ok()) status = CheckBlock(rules, {m, b}, block);
       const AttentionSpec* attention = std::get_if<AttentionSpec>(&block.mixer);
-      if (status.ok() && attention != nullptr && attention->causal != m.decoder) {
+      if (status.ok() && attention != nullptr && attention->causal != m.causal) {
         status = rules.Bad("causal and unmasked layers in one model", "attention.causal");
       }
+      if (status.ok() && block.form == BlockForm::kParallel && !normed) {
+        status = rules.Bad("there are no normed rows of a block before in its layer", "form");
+      }
+      normed = block.norm.kind != NormKind::kNone || (normed && block.form == BlockForm::kParallel);
       if (!status.ok()) return status.At("layer", layer);
     }
   }
@@ -213,7 +230,7 @@ Status ValidateModel(const fb::Header& header) {
   const uint32_t tensors = CountOf(header.tensors()), segments = CountOf(header.segments());
   const Rules rules(header, tensors);
   THIMBLE_RETURN_IF_ERROR(rules.Range(tensors, 1, kMaxTensors, "tensors"));
-  const bool may_be_turned = RequiresFeature(header, kTurnedWeights);
+  const bool may_be_turned = (RequiredFeatures(header) & kFeatureTurned) != 0;
   for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i, may_be_turned));
   THIMBLE_RETURN_IF_ERROR(CheckSharing(header, tensors));
   if (header.tokenizer_segment() < -1 || header.tokenizer_segment() >= static_cast<int64_t>(segments)) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "format/container.h"
+#include "format/features.h"
 #include "format/mixers/write.h"
 #include "format/schema/thimble_generated.h"
 #include "format/write_pieces.h"
@@ -109,9 +110,13 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   std::vector<fb::Layer> layers;
   std::vector<Offset<fb::Block>> blocks;
   MixerTables mixers;
+  uint32_t needed = 0;
   for (const LayerSpec& l : d.layers) {
     layers.emplace_back(static_cast<uint32_t>(blocks.size()), static_cast<uint32_t>(l.blocks.size()));
-    for (const BlockSpec& block : l.blocks) blocks.push_back(Pack(b, block, &mixers));
+    for (const BlockSpec& block : l.blocks) {
+      blocks.push_back(Pack(b, block, &mixers));
+      needed |= FeaturesOf(block);
+    }
   }
   std::vector<Offset<fb::Tensor>> tensors;
   for (const NamedTensor& t : d.tensors) {
@@ -133,8 +138,10 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   for (const SegmentSpec& s : segments) packed_segments.emplace_back(s.offset, s.bytes, s.checksum);
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string& f : d.required_features) features.push_back(b.CreateString(f));
-  const bool turned = std::any_of(d.tensors.begin(), d.tensors.end(), [](const NamedTensor& t) { return t.spec.turn != 0; });
-  if (turned) features.push_back(b.CreateString(kTurnedWeights));
+  if (std::any_of(d.tensors.begin(), d.tensors.end(), [](const NamedTensor& t) { return t.spec.turn != 0; })) needed |= kFeatureTurned;
+  for (size_t i = 0; i < kFeatureCount; ++i) {
+    if ((needed >> i & 1) != 0) features.push_back(b.CreateString(kFeatureNames[i]));
+  }
   std::vector<Offset<fb::Metadata>> metadata;
   for (const auto& [key, value] : d.metadata) {
     // One after the other: compilers disagree on the order of arguments, and equal models make equal files.

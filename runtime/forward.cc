@@ -102,7 +102,11 @@ void Join(const Step& step, const BlockOp& block) {
     const bool norm_sum = block.form == BlockForm::kPostNorm;
     if (!norm_sum) NormPiece(block.post_norm, b.y, first, count, D, b.y);
     if (block.scale != 1.0f) ScaleInPlace(y, block.scale, count * D);
-    AddInPlace(x, y, count * D);
+    if (block.form == BlockForm::kReplace) {
+      std::memcpy(x, y, count * D * sizeof(float));
+    } else {
+      AddInPlace(x, y, count * D);
+    }
     if (norm_sum) NormPiece(block.post_norm, b.x, first, count, D, b.x);
     if (block.output_scale != 1.0f) ScaleInPlace(x, block.output_scale, count * D);
   });
@@ -126,11 +130,11 @@ void RunLayers(const Step& step) {
       FillRopeTable(attention->own_rope, span->position, span->count, span->first_row);
     }
   }
+  const float* h = n.buffers.x;
   for (uint32_t i = 0; i < n.block_count; ++i) {
     if (NothingWanted(step)) return;
     const BlockOp& block = n.blocks[i];
-    const float* h;
-    {
+    if (block.form != BlockForm::kParallel) {  // which reads what the block before has read
       const ScopedTimer timer(&step.profile->norm_ns);
       h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);
     }

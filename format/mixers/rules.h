@@ -41,4 +41,7 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const ExpertsSpec
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const ShortConvSpec& conv);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const StateSpaceSpec& state_space);
 
+// Of a feed-forward network, also one of many experts.
+Status CheckShape(const Rules& rules, const FfnSpec& ffn, const char* field);
+
 }  // namespace thimble

@@ -17,6 +17,8 @@ struct MixerTables {
   std::vector<flatbuffers::Offset<fb::StateSpace>> state_spaces;
 };
 
+flatbuffers::Offset<fb::FeedForward> Pack(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn);
+
 // Return the index in the vector.
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const AttentionSpec& attention, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn, MixerTables* tables);

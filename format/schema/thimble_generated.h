@@ -531,7 +531,9 @@ struct Rope FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_THETA = 14,
     VT_POSITION_SCALE = 16,
     VT_MAGNITUDE = 18,
-    VT_FREQ_DIVISORS = 20
+    VT_FREQ_DIVISORS = 20,
+    VT_LONG_DIVISORS = 22,
+    VT_LONG_FROM = 24
   };
   uint32_t width() const {
     return GetField<uint32_t>(VT_WIDTH, 0);
@@ -560,6 +562,12 @@ struct Rope FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t freq_divisors() const {
     return GetField<int32_t>(VT_FREQ_DIVISORS, -1);
   }
+  int32_t long_divisors() const {
+    return GetField<int32_t>(VT_LONG_DIVISORS, -1);
+  }
+  uint32_t long_from() const {
+    return GetField<uint32_t>(VT_LONG_FROM, 0);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint32_t>(verifier, VT_WIDTH, 4) &&
@@ -571,6 +579,8 @@ struct Rope FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<double>(verifier, VT_POSITION_SCALE, 8) &&
            VerifyField<float>(verifier, VT_MAGNITUDE, 4) &&
            VerifyField<int32_t>(verifier, VT_FREQ_DIVISORS, 4) &&
+           VerifyField<int32_t>(verifier, VT_LONG_DIVISORS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_LONG_FROM, 4) &&
            verifier.EndTable();
   }
 };
@@ -606,6 +616,12 @@ struct RopeBuilder {
   void add_freq_divisors(int32_t freq_divisors) {
     fbb_.AddElement<int32_t>(Rope::VT_FREQ_DIVISORS, freq_divisors, -1);
   }
+  void add_long_divisors(int32_t long_divisors) {
+    fbb_.AddElement<int32_t>(Rope::VT_LONG_DIVISORS, long_divisors, -1);
+  }
+  void add_long_from(uint32_t long_from) {
+    fbb_.AddElement<uint32_t>(Rope::VT_LONG_FROM, long_from, 0);
+  }
   explicit RopeBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -627,10 +643,14 @@ inline ::flatbuffers::Offset<Rope> CreateRope(
     double theta = 0.0,
     double position_scale = 1.0,
     float magnitude = 1.0f,
-    int32_t freq_divisors = -1) {
+    int32_t freq_divisors = -1,
+    int32_t long_divisors = -1,
+    uint32_t long_from = 0) {
   RopeBuilder builder_(_fbb);
   builder_.add_position_scale(position_scale);
   builder_.add_theta(theta);
+  builder_.add_long_from(long_from);
+  builder_.add_long_divisors(long_divisors);
   builder_.add_freq_divisors(freq_divisors);
   builder_.add_magnitude(magnitude);
   builder_.add_denominator(denominator);
@@ -667,7 +687,13 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_KEY_GAIN = 44,
     VT_SINK_LOGITS = 46,
     VT_SCORE_BIAS = 48,
-    VT_CACHE_SOURCE = 50
+    VT_CACHE_SOURCE = 50,
+    VT_QUERY_GROWTH = 52,
+    VT_QUERY_PERIOD = 54,
+    VT_OUT_NORM = 56,
+    VT_Q_LOW = 58,
+    VT_Q_LOW_NORM = 60,
+    VT_LATENT = 62
   };
   uint32_t heads() const {
     return GetField<uint32_t>(VT_HEADS, 0);
@@ -741,6 +767,24 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   int32_t cache_source() const {
     return GetField<int32_t>(VT_CACHE_SOURCE, -1);
   }
+  float query_growth() const {
+    return GetField<float>(VT_QUERY_GROWTH, 0.0f);
+  }
+  uint32_t query_period() const {
+    return GetField<uint32_t>(VT_QUERY_PERIOD, 0);
+  }
+  const thimble::fb::Norm *out_norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_OUT_NORM);
+  }
+  const thimble::fb::Linear *q_low() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_Q_LOW);
+  }
+  const thimble::fb::Norm *q_low_norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_Q_LOW_NORM);
+  }
+  uint32_t latent() const {
+    return GetField<uint32_t>(VT_LATENT, 0);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint32_t>(verifier, VT_HEADS, 4) &&
@@ -771,6 +815,14 @@ struct Attention FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<int32_t>(verifier, VT_SINK_LOGITS, 4) &&
            VerifyField<int32_t>(verifier, VT_SCORE_BIAS, 4) &&
            VerifyField<int32_t>(verifier, VT_CACHE_SOURCE, 4) &&
+           VerifyField<float>(verifier, VT_QUERY_GROWTH, 4) &&
+           VerifyField<uint32_t>(verifier, VT_QUERY_PERIOD, 4) &&
+           VerifyOffset(verifier, VT_OUT_NORM) &&
+           verifier.VerifyTable(out_norm()) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_Q_LOW, 4) &&
+           VerifyOffset(verifier, VT_Q_LOW_NORM) &&
+           verifier.VerifyTable(q_low_norm()) &&
+           VerifyField<uint32_t>(verifier, VT_LATENT, 4) &&
            verifier.EndTable();
   }
 };
@@ -851,6 +903,24 @@ struct AttentionBuilder {
   void add_cache_source(int32_t cache_source) {
     fbb_.AddElement<int32_t>(Attention::VT_CACHE_SOURCE, cache_source, -1);
   }
+  void add_query_growth(float query_growth) {
+    fbb_.AddElement<float>(Attention::VT_QUERY_GROWTH, query_growth, 0.0f);
+  }
+  void add_query_period(uint32_t query_period) {
+    fbb_.AddElement<uint32_t>(Attention::VT_QUERY_PERIOD, query_period, 0);
+  }
+  void add_out_norm(::flatbuffers::Offset<thimble::fb::Norm> out_norm) {
+    fbb_.AddOffset(Attention::VT_OUT_NORM, out_norm);
+  }
+  void add_q_low(const thimble::fb::Linear *q_low) {
+    fbb_.AddStruct(Attention::VT_Q_LOW, q_low);
+  }
+  void add_q_low_norm(::flatbuffers::Offset<thimble::fb::Norm> q_low_norm) {
+    fbb_.AddOffset(Attention::VT_Q_LOW_NORM, q_low_norm);
+  }
+  void add_latent(uint32_t latent) {
+    fbb_.AddElement<uint32_t>(Attention::VT_LATENT, latent, 0);
+  }
   explicit AttentionBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -887,8 +957,20 @@ inline ::flatbuffers::Offset<Attention> CreateAttention(
     int32_t key_gain = -1,
     int32_t sink_logits = -1,
     int32_t score_bias = -1,
-    int32_t cache_source = -1) {
+    int32_t cache_source = -1,
+    float query_growth = 0.0f,
+    uint32_t query_period = 0,
+    ::flatbuffers::Offset<thimble::fb::Norm> out_norm = 0,
+    const thimble::fb::Linear *q_low = nullptr,
+    ::flatbuffers::Offset<thimble::fb::Norm> q_low_norm = 0,
+    uint32_t latent = 0) {
   AttentionBuilder builder_(_fbb);
+  builder_.add_latent(latent);
+  builder_.add_q_low_norm(q_low_norm);
+  builder_.add_q_low(q_low);
+  builder_.add_out_norm(out_norm);
+  builder_.add_query_period(query_period);
+  builder_.add_query_growth(query_growth);
   builder_.add_cache_source(cache_source);
   builder_.add_score_bias(score_bias);
   builder_.add_sink_logits(sink_logits);
@@ -924,7 +1006,9 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_WIDTH = 8,
     VT_GATE = 10,
     VT_UP = 12,
-    VT_DOWN = 14
+    VT_DOWN = 14,
+    VT_SHAPE = 16,
+    VT_NORM = 18
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -944,6 +1028,12 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Linear *down() const {
     return GetStruct<const thimble::fb::Linear *>(VT_DOWN);
   }
+  int32_t shape() const {
+    return GetField<int32_t>(VT_SHAPE, -1);
+  }
+  const thimble::fb::Norm *norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_NORM);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -952,6 +1042,9 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<thimble::fb::Linear>(verifier, VT_GATE, 4) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_UP, 4) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_DOWN, 4) &&
+           VerifyField<int32_t>(verifier, VT_SHAPE, 4) &&
+           VerifyOffset(verifier, VT_NORM) &&
+           verifier.VerifyTable(norm()) &&
            verifier.EndTable();
   }
 };
@@ -978,6 +1071,12 @@ struct FeedForwardBuilder {
   void add_down(const thimble::fb::Linear *down) {
     fbb_.AddStruct(FeedForward::VT_DOWN, down);
   }
+  void add_shape(int32_t shape) {
+    fbb_.AddElement<int32_t>(FeedForward::VT_SHAPE, shape, -1);
+  }
+  void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
+    fbb_.AddOffset(FeedForward::VT_NORM, norm);
+  }
   explicit FeedForwardBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -996,8 +1095,12 @@ inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
     uint32_t width = 0,
     const thimble::fb::Linear *gate = nullptr,
     const thimble::fb::Linear *up = nullptr,
-    const thimble::fb::Linear *down = nullptr) {
+    const thimble::fb::Linear *down = nullptr,
+    int32_t shape = -1,
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0) {
   FeedForwardBuilder builder_(_fbb);
+  builder_.add_norm(norm);
+  builder_.add_shape(shape);
   builder_.add_down(down);
   builder_.add_up(up);
   builder_.add_gate(gate);
@@ -1020,7 +1123,9 @@ struct Experts FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_SELECTION_BIAS = 18,
     VT_FFN = 20,
     VT_SHARED = 22,
-    VT_SHARED_GATE = 24
+    VT_SHARED_GATE = 24,
+    VT_GROUPS = 26,
+    VT_CHOSEN_GROUPS = 28
   };
   uint32_t experts() const {
     return GetField<uint32_t>(VT_EXPERTS, 0);
@@ -1055,6 +1160,12 @@ struct Experts FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Linear *shared_gate() const {
     return GetStruct<const thimble::fb::Linear *>(VT_SHARED_GATE);
   }
+  uint32_t groups() const {
+    return GetField<uint32_t>(VT_GROUPS, 0);
+  }
+  uint32_t chosen_groups() const {
+    return GetField<uint32_t>(VT_CHOSEN_GROUPS, 0);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint32_t>(verifier, VT_EXPERTS, 4) &&
@@ -1070,6 +1181,8 @@ struct Experts FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_SHARED) &&
            verifier.VerifyTable(shared()) &&
            VerifyField<thimble::fb::Linear>(verifier, VT_SHARED_GATE, 4) &&
+           VerifyField<uint32_t>(verifier, VT_GROUPS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_CHOSEN_GROUPS, 4) &&
            verifier.EndTable();
   }
 };
@@ -1111,6 +1224,12 @@ struct ExpertsBuilder {
   void add_shared_gate(const thimble::fb::Linear *shared_gate) {
     fbb_.AddStruct(Experts::VT_SHARED_GATE, shared_gate);
   }
+  void add_groups(uint32_t groups) {
+    fbb_.AddElement<uint32_t>(Experts::VT_GROUPS, groups, 0);
+  }
+  void add_chosen_groups(uint32_t chosen_groups) {
+    fbb_.AddElement<uint32_t>(Experts::VT_CHOSEN_GROUPS, chosen_groups, 0);
+  }
   explicit ExpertsBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1134,8 +1253,12 @@ inline ::flatbuffers::Offset<Experts> CreateExperts(
     int32_t selection_bias = -1,
     ::flatbuffers::Offset<thimble::fb::FeedForward> ffn = 0,
     ::flatbuffers::Offset<thimble::fb::FeedForward> shared = 0,
-    const thimble::fb::Linear *shared_gate = nullptr) {
+    const thimble::fb::Linear *shared_gate = nullptr,
+    uint32_t groups = 0,
+    uint32_t chosen_groups = 0) {
   ExpertsBuilder builder_(_fbb);
+  builder_.add_chosen_groups(chosen_groups);
+  builder_.add_groups(groups);
   builder_.add_shared_gate(shared_gate);
   builder_.add_shared(shared);
   builder_.add_ffn(ffn);

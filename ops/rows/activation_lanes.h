@@ -70,6 +70,8 @@ static void ActivateLanes(Activation activation, const float* gate, const float*
         return r * r;
       });
     case Activation::kGeluQuick: return map([](auto x) { return x * Sigmoid(x * 1.702f); });
+    case Activation::kXielu:
+    case Activation::kClampedSwish: return;  // ActivateByShape
   }
 }
 

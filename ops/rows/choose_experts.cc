@@ -4,6 +4,40 @@
 #include "ops/rows/softmax.h"
 
 namespace thimble {
+namespace {
+
+// Which groups experts may be chosen from.
+template <typename Rank>
+void OpenGroups(const ExpertRule& rule, const Rank& rank, bool* open) {
+  open[0] = true;
+  if (rule.groups == 0) return;
+  const size_t G = rule.groups, in_group = rule.experts / G;
+  float best[kMaxExpertGroups];
+  for (size_t g = 0; g < G; ++g) {
+    float first = rank(g * in_group), second = rank(g * in_group + 1);
+    if (second > first) first = rank(g * in_group + 1), second = rank(g * in_group);
+    for (size_t e = g * in_group + 2; e < (g + 1) * in_group; ++e) {
+      const float r = rank(e);
+      if (r > first) {
+        second = first;
+        first = r;
+      } else if (r > second) {
+        second = r;
+      }
+    }
+    best[g] = first + second;
+    open[g] = false;
+  }
+  for (uint32_t n = 0; n < rule.chosen_groups; ++n) {
+    size_t next = G;
+    for (size_t g = 0; g < G; ++g) {
+      if (!open[g] && (next == G || best[g] > best[next])) next = g;
+    }
+    open[next] = true;
+  }
+}
+
+}  // namespace
 
 void ChooseExperts(const ExpertRule& rule, float* s, uint32_t* chosen, float* weights) {
   const size_t E = rule.experts, K = rule.chosen;
@@ -13,9 +47,13 @@ void ChooseExperts(const ExpertRule& rule, float* s, uint32_t* chosen, float* we
     Softmax(s, E);
   }
   const auto rank = [&](size_t e) { return rule.selection_bias == nullptr ? s[e] : s[e] + rule.selection_bias[e]; };
+  bool open[kMaxExpertGroups];
+  OpenGroups(rule, rank, open);
+  const size_t in_group = rule.groups == 0 ? E : E / rule.groups;
   // One after the other into a list that stays sorted from the best: K is small. Not-a-number is never better.
   size_t count = 0;
   for (size_t e = 0; e < E; ++e) {
+    if (!open[e / in_group]) continue;
     size_t place = count;
     while (place > 0 && rank(e) > rank(chosen[place - 1])) --place;
     if (place == K) continue;

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/core/kinds.h"
+
 namespace thimble {
 
 struct ExpertRule {
@@ -14,6 +16,9 @@ struct ExpertRule {
   float normalise_eps = 0;           // added to that sum
   float scale = 1;                   // factor on the weights
   const float* selection_bias = nullptr;  // [experts], added to s for choosing alone
+  // Not 0: only experts of the chosen_groups of so many equal groups whose two largest s + selection_bias add up to most; of
+  // groups that are equal the lower. At most kMaxExpertGroups, of 2 experts or more.
+  uint32_t groups = 0, chosen_groups = 0;
 };
 
 // logits [experts] -> the indices of the `chosen` largest s + selection_bias, rising, and their weights. On ties the lower

@@ -50,6 +50,16 @@ std::vector<int32_t> ReadersOf(const MixerSpec& mixer) {
   return readers;
 }
 
+// A block is run by itself here, with the residual rows alone.
+void CheckStandsAlone(const BlockSpec& spec, uint32_t layer) {
+  const auto* a = std::get_if<AttentionSpec>(&spec.mixer);
+  const bool alone = (spec.form == BlockForm::kResidual || spec.form == BlockForm::kPostNorm) &&
+                     (a == nullptr || (a->q_low.weight == kNoTensor && a->cache_source == -1));
+  if (alone) return;
+  throw Error(kUnsupported, "calibration: layer " + std::to_string(layer) +
+                                " has a block that reads more than the rows before it; convert with one weight type instead (--weights q8 or q4)");
+}
+
 class Calibration {
  public:
   Calibration(const ModelFile& file, const ModelDescription& model, const std::vector<int32_t>& ids, uint32_t threads, InputMoments* moments)
@@ -71,6 +81,7 @@ class Calibration {
   // Takes the rows through a block, and the sums of what its layers read.
   void Block(uint32_t layer, uint32_t block) {
     const BlockSpec& spec = model_.layers[layer].blocks[block];
+    CheckStandsAlone(spec, layer);
     BlockModel whole(file_, layer, block, window_, threads_);
     InputSums read(width_, threads_);
     std::vector<float> normed(window_ * width_);

@@ -79,6 +79,7 @@ const char* KindName(BlockForm kind) {
     case BlockForm::kBranches: return "branches";
     case BlockForm::kStreams: return "streams";
     case BlockForm::kCycles: return "cycles";
+    case BlockForm::kReplace: return "replace";
   }
   return kNoKind;
 }
@@ -137,6 +138,8 @@ const char* KindName(Activation kind) {
     case Activation::kRelu: return "relu";
     case Activation::kReluSquared: return "relu_squared";
     case Activation::kGeluQuick: return "gelu_quick";
+    case Activation::kXielu: return "xielu";
+    case Activation::kClampedSwish: return "clamped_swish";
   }
   return kNoKind;
 }

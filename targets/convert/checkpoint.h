@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class Checkpoint {
   virtual ~Checkpoint() = default;
 
   const std::vector<SourceTensor>& tensors() const { return tensors_; }
+  // Of another part of the model, which is not brought in: nobody looks for it, and nobody misses it.
+  bool IsAside(size_t tensor) const { return aside_.contains(tensor); }
+  void SetAside(size_t tensor) { aside_.insert(tensor); }
   std::optional<size_t> Find(const std::string& name) const;
 
   // Of all files together.
@@ -52,6 +56,7 @@ class Checkpoint {
  private:
   std::vector<SourceTensor> tensors_;
   std::map<std::string, size_t> by_name_;
+  std::set<size_t> aside_;
 };
 
 }  // namespace thimble

@@ -42,6 +42,10 @@ class Config {
   std::vector<uint32_t> WholeNumbers(const std::string& field);
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
+  bool IsText(const std::string& field) const {
+    const Json* value = json_.Find(field);
+    return value != nullptr && value->is_text();
+  }
   // The field is written down, even if its value is null (which may differ from leaving it out).
   bool Mentions(const std::string& field) const { return json_.Has(field); }
   // A nested object, or nothing. The caller finishes it.

@@ -42,12 +42,13 @@ void ReadRows(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t fi
                             out + r * piece.cols);
     }
   } else {
-    // Stored transposed: our rows are columns there. `count` of them lie side by side in each of its rows.
-    column.resize(count);
+    // Stored transposed: our rows are columns there. `count` of them lie side by side in each of its rows, perhaps with others
+    // between.
+    const uint64_t step = piece.row_stride;
+    column.resize((count - 1) * step + 1);
     for (uint64_t c = 0; c < piece.cols; ++c) {
-      checkpoint.ReadFloats(piece.tensor, piece.offset + first * piece.row_stride + c * piece.col_stride,
-                            count, column.data());
-      for (uint64_t r = 0; r < count; ++r) out[r * piece.cols + c] = column[r];
+      checkpoint.ReadFloats(piece.tensor, piece.offset + first * step + c * piece.col_stride, column.size(), column.data());
+      for (uint64_t r = 0; r < count; ++r) out[r * piece.cols + c] = column[r * step];
     }
   }
 }
@@ -64,6 +65,15 @@ void CheckFinite(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t
                           std::to_string(element) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
                           "; weights must be finite",
                       checkpoint.FileOf(piece.tensor));
+  }
+}
+
+// Of rows that were made.
+void CheckFinite(const std::string& name, uint64_t count, const float* values) {
+  for (uint64_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i])) continue;
+    throw ImportError(Code::kInvalidModel, "tensor '" + name + "': element " + std::to_string(i) +
+                                               " of a product is not finite; weights must be finite");
   }
 }
 
@@ -174,6 +184,20 @@ class Conversion {
     writer_.BeginSegment(writer_.DataSegment(index));
     if (!recipe.values.empty()) writer_.Append(recipe.values.data(), recipe.values.size() * sizeof(float));
     const uint64_t block_rows = std::max<uint64_t>(1, kBlockFloats / spec.cols);
+    for (uint64_t first = 0; recipe.make && first < spec.rows; first += block_rows) {
+      Progress(tensor.name, index);
+      const uint64_t count = std::min(block_rows, spec.rows - first);
+      buffers_.floats.resize(count * spec.cols);
+      buffers_.data.resize(count * row_bytes);
+      recipe.make(checkpoint_, first, count, buffers_.floats.data());
+      CheckFinite(tensor.name, count * spec.cols, buffers_.floats.data());
+      if (spec.turn != 0) Turn(buffers_.floats.data(), buffers_.floats.size(), spec.turn);
+      error.Add(QuantiseRows(format, buffers_.floats.data(), count, spec.cols, buffers_.data.data(),
+                             buffers_.scales.data() + first * row_scale_bytes));
+      buffers_.Measure();
+      writer_.Append(buffers_.data.data(), buffers_.data.size());
+      done_weights_ += count * spec.cols;
+    }
     uint64_t row = 0;
     for (const SourceRows& piece : recipe.pieces) {
       for (uint64_t first = 0; first < piece.rows; first += block_rows) {
@@ -300,6 +324,7 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   report.has_tokenizer = !model.tokenizer.empty();
   for (const ChatTemplateText& t : source.chat_templates) report.chat_templates.push_back(t.name + " from " + t.place);
   report.source_bytes = source.checkpoint->bytes();
+  report.left_out = source.left_out;
 
   for (const NamedTensor& t : model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
 

@@ -1,6 +1,7 @@
 // BERT as sentence encoders use it (MiniLM, BGE, E5): learned positions, a norm of the embedded rows, norms behind the sums,
 // no mask. The output is the last hidden rows; heads and the pooler for other tasks are left out. Rows of one text only:
-// the row of token type 0 is part of every position.
+// the row of token type 0 is part of every position. XLM-RoBERTa (bge-m3, multilingual-e5): the same, and positions are counted from
+// behind the id that pads.
 #include <cmath>
 
 #include "targets/convert/family.h"
@@ -31,9 +32,14 @@ LayerSpec ReadEncoderLayer(PlanBuilder& b, uint32_t i, const AttentionSpec& shap
 
 }  // namespace
 
-ModelPlan PlanBert(Config& config, const Checkpoint& checkpoint) {
+namespace {
+
+// `offset`: rows of the table of positions in front of the first text's.
+ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, uint32_t offset) {
   const uint32_t V = config.Count("vocab_size"), L = config.Count("num_hidden_layers"), D = config.Count("hidden_size");
-  const uint32_t positions = config.Count("max_position_embeddings", 512), types = config.Count("type_vocab_size", 2);
+  const uint32_t stored = config.Count("max_position_embeddings", 512), types = config.Count("type_vocab_size", 2);
+  if (stored <= offset) config.Refuse(Code::kInvalidModel, "max_position_embeddings", "leaves no position behind pad_token_id");
+  const uint32_t positions = stored - offset;
   const double eps = config.Positive("layer_norm_eps", 1e-12);
   AttentionSpec a;
   a.causal = false;
@@ -50,23 +56,33 @@ ModelPlan PlanBert(Config& config, const Checkpoint& checkpoint) {
   config.IgnoreCommon();
   config.Finish();
 
-  PlanBuilder b(checkpoint, config.file(), {"module.", "bert."});
+  PlanBuilder b(checkpoint, config.file(), {"module.", "bert.", "roberta."});
   b.DropIf([](const std::string& name, const auto&) {
-    return name.starts_with("pooler.") || name.starts_with("cls.") || name == "embeddings.position_ids";
+    return name.starts_with("pooler.") || name.starts_with("cls.") || name.starts_with("lm_head.") || name == "embeddings.position_ids";
   });
   ModelSpec spec;
   spec.width = spec.outputs = D;
   spec.vocabulary = V;
   spec.max_positions = positions;
   spec.input.table = b.Matrix("input.table", "embeddings.word_embeddings.weight", V, D, TensorRole::kTable);
-  std::vector<float> table = b.Numbers("embeddings.position_embeddings.weight", {positions, D}, 0, uint64_t{positions} * D);
+  std::vector<float> table = b.Numbers("embeddings.position_embeddings.weight", {stored, D}, uint64_t{offset} * D,
+                                         uint64_t{positions} * D);
   const std::vector<float> type = b.Numbers("embeddings.token_type_embeddings.weight", {types, D}, 0, D);
   for (size_t i = 0; i < table.size(); ++i) table[i] += type[i % D];
   spec.input.positions = b.Values("input.positions", std::move(table), positions);
   spec.input.norm = b.LayerNorm("input.norm", "embeddings.LayerNorm", D, eps, kBias);
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < L; ++i) layers.push_back(ReadEncoderLayer(b, i, a, f, D, eps));
-  return b.Finish("bert", spec, std::move(layers));
+  return b.Finish(family, spec, std::move(layers));
+}
+
+}  // namespace
+
+ModelPlan PlanBert(Config& config, const Checkpoint& checkpoint) { return Plan("bert", config, checkpoint, 0); }
+
+ModelPlan PlanXlmRoberta(Config& config, const Checkpoint& checkpoint) {
+  const uint32_t pad = config.Has("pad_token_id") ? config.WholeNumber("pad_token_id") : 1;
+  return Plan("xlm_roberta", config, checkpoint, pad + 1);
 }
 
 }  // namespace thimble

@@ -1,5 +1,6 @@
 // Gemma 1 to 3 (text): norms that store w - 1, the embedding times sqrt(D), GELU in its tanh form.
 //   Gemma 2  soft caps on scores and logits, norms behind the blocks, every other layer slides, its own attention scale
+//   VaultGemma  Gemma 2 without the norms behind the blocks
 //   Gemma 3  no caps, RMSNorm on each query and key head, five sliding layers to a full one, two rotations
 #include <cmath>
 
@@ -59,10 +60,10 @@ ModelPlan PlanGemma(Config& config, const Checkpoint& checkpoint) {
   return FinishDecoder(b, "gemma", shape, tied, ScaledEmbedding(shape.layer.D), std::move(layers));
 }
 
-ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadGemmaShape(config);
+namespace {
+
+ModelPlan PlanCapped(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape) {
   GatedLayer& l = shape.layer;
-  SetFourNorms(l);
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
   l.softcap = CapOr(config, "attn_logit_softcapping", 50);
   ModelSpec spec = ScaledEmbedding(l.D);
@@ -80,7 +81,22 @@ ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
     l.window = sliding[i] ? window : 0;
     layers.push_back(ReadGatedLayer(b, i, l));
   }
-  return FinishDecoder(b, "gemma2", shape, tied, spec, std::move(layers));
+  return FinishDecoder(b, family, shape, tied, spec, std::move(layers));
+}
+
+}  // namespace
+
+ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
+  DecoderShape shape = ReadGemmaShape(config);
+  SetFourNorms(shape.layer);
+  return PlanCapped("gemma2", config, checkpoint, shape);
+}
+
+ModelPlan PlanVaultGemma(Config& config, const Checkpoint& checkpoint) {
+  DecoderShape shape = ReadGemmaShape(config);
+  shape.layer.ffn_norm = "pre_feedforward_layernorm";
+  shape.layer.qkv_bias = shape.layer.o_bias = BiasIf(config, "attention_bias", false);
+  return PlanCapped("vaultgemma", config, checkpoint, shape);
 }
 
 ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
@@ -96,15 +112,17 @@ ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, shape.layer);
   const uint32_t window = WindowOr(config, 4096);
   config.Only("use_sliding_window", window != 0);
+  // EmbeddingGemma: without a mask, and half of the window on both sides.
+  l.causal = !config.Flag("use_bidirectional_attention", false);
   // Newer configurations have an underscore in front, and layer_types beside it, which is what counts then.
   const uint32_t pattern = config.Count("sliding_window_pattern", config.Count("_sliding_window_pattern", 6));
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return (i + 1) % pattern != 0; });
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b);
+  const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b, 1e6);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
-    l.window = sliding[i] ? window : 0;
+    l.window = sliding[i] ? l.causal ? window : window / 2 + 1 : 0;
     l.rope = sliding[i] ? rotary.sliding : rotary.full;
     layers.push_back(ReadGatedLayer(b, i, l));
   }

@@ -30,7 +30,9 @@ void RefuseLargerMembers(Config& config) {
   config.Only("use_double_wide_mlp", false);
 }
 
-ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outside) {
+}  // namespace
+
+ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer sliding = shape.layer;
   sliding.eps = shape.layer.eps = config.Positive("rms_norm_eps", 1e-6);
@@ -47,7 +49,7 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
   if (full.H % full.G != 0)
     config.Refuse(Code::kInvalidModel, "num_global_key_value_heads", "does not divide the heads");
   const bool shared = config.Flag("attention_k_eq_v", false);
-  const bool tied = config.Flag("tie_word_embeddings", tied_outside);
+  const bool tied = config.Flag("tie_word_embeddings", true);
   CheckForeignFields(config, sliding);
   RefuseLargerMembers(config);
   ModelSpec spec;
@@ -57,11 +59,6 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
   const std::vector<bool> slides = SlidingLayers(config, shape.L, [](uint32_t i) { return (i + 1) % 6 != 0; });
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  // The other senses of a multimodal checkpoint are not part of the text model.
-  b.DropIf([](const std::string& name, const auto&) {
-    return name.starts_with("vision_tower.") || name.starts_with("embed_vision.") || name.starts_with("audio_tower.") ||
-           name.starts_with("embed_audio.");
-  });
   const RotaryKinds rotary = ReadRotaryKinds(config, full.d, sliding.d, b);
   sliding.rope = rotary.sliding;
   full.rope = rotary.full;
@@ -86,20 +83,6 @@ ModelPlan PlanText(Config& config, const Checkpoint& checkpoint, bool tied_outsi
     layers.push_back(layer);
   }
   return FinishDecoder(b, "gemma4", shape, tied, spec, std::move(layers));
-}
-
-}  // namespace
-
-ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
-  std::optional<Config> text = config.Object("text_config");
-  if (!text) return PlanText(config, checkpoint, true);
-  // The wrapper around text, vision and audio.
-  const bool tied = config.Flag("tie_word_embeddings", true);
-  config.IgnoreCommon();
-  config.Ignore({"vision_config", "audio_config", "image_token_id", "video_token_id", "audio_token_id", "boi_token_id",
-                 "eoi_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index", "vision_soft_tokens_per_image"});
-  config.Finish();
-  return PlanText(*text, checkpoint, tied);
 }
 
 }  // namespace thimble

@@ -295,8 +295,8 @@ void SetKnobs(const Architecture& a, const PlanBuilder& b, uint32_t layers, Gate
   }
   l.activation = a.activation;
   l.plain_ffn = a.plain_ffn;
-  l.fused_qkv = a.fused_qkv;
-  l.fused_gate_up = a.fused_gate_up;
+  if (a.fused_qkv) l.fused_qkv = "qkv_proj";
+  if (a.fused_gate_up) l.fused_gate_up = "mlp.gate_up_proj";
   l.qk_norm = a.head_norms ? HeadNorm::kPerHead : HeadNorm::kNone;
   l.qkv_bias = BiasOf(b, a.fused_qkv ? "self_attn.qkv_proj" : "self_attn.q_proj");
   l.o_bias = BiasOf(b, "self_attn.o_proj");

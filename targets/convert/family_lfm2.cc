@@ -1,5 +1,6 @@
 // LFM2: short convolutions and attention with RMSNorm on each query and key head, by turns. LFM2-MoE: the same with a mixture
-// of experts behind the first layers, routed by sigmoids with a bias that counts for choosing alone.
+// of experts behind the first layers, routed by sigmoids with a bias that counts for choosing alone. LFM3: sliding and full attention
+// with a factor on each head, and norms behind both blocks, too.
 #include <algorithm>
 #include <cmath>
 
@@ -53,6 +54,7 @@ BlockSpec ReadConvolution(PlanBuilder& b, uint32_t i, const GatedLayer& l, const
   c.after = b.Linear(ours + "after", conv + "in_proj", D, D, shape.bias, {D, 3 * D});
   c.value = b.Linear(ours + "value", conv + "in_proj", D, D, shape.bias, {2 * D, 3 * D});
   c.weight = b.Transposed(ours + "weight", conv + "conv.weight", {D, 1, shape.taps}, shape.taps, D);
+  if (!l.attention_post_norm.empty()) block.post_norm = b.RmsNorm(name + "short_conv_post_norm", h + l.attention_post_norm, D, l.eps);
   if (shape.bias == Bias::kRequired) c.bias = b.Vector(ours + "bias", conv + "conv.bias", D);
   c.out = b.Linear(ours + "out", conv + "out_proj", D, D, shape.bias);
   block.mixer = c;
@@ -72,10 +74,8 @@ uint32_t FfnWidth(Config& config, uint32_t stored) {
   return static_cast<uint32_t>(multiple * std::ceil(width / multiple));
 }
 
-ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape, const GatedLayer::Experts& e,
-               uint32_t dense_layers) {
+void SetNames(DecoderShape& shape) {
   GatedLayer& l = shape.layer;
-  l.eps = config.Positive("norm_eps", 1e-5);
   l.attention_norm = "operator_norm";
   l.ffn_norm = "ffn_norm";
   l.o_proj = "out_proj";
@@ -84,6 +84,13 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
   l.ffn_gate = "feed_forward.w1", l.ffn_up = "feed_forward.w3", l.ffn_down = "feed_forward.w2";
   l.activation = Activation::kSilu;
   shape.final_norm = "embedding_norm";
+}
+
+ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape, const GatedLayer::Experts& e,
+               uint32_t dense_layers) {
+  GatedLayer& l = shape.layer;
+  SetNames(shape);
+  l.eps = config.Positive("norm_eps", 1e-5);
   Convolution conv;
   conv.taps = config.Count("conv_L_cache", 3);
   conv.bias = config.Flag("conv_bias", false) ? Bias::kRequired : Bias::kAbsent;
@@ -95,7 +102,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
                  "block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init", "num_heads", "use_pos_enc"});
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
+  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
@@ -129,6 +136,44 @@ ModelPlan PlanLfm2Moe(Config& config, const Checkpoint& checkpoint) {
   IgnoreRouterTraining(config);
   const uint32_t dense = config.Has("num_dense_layers") ? config.WholeNumber("num_dense_layers") : 0;
   return Plan("lfm2_moe", config, checkpoint, ReadDecoderShape(config), e, dense);
+}
+
+ModelPlan PlanLfm3(Config& config, const Checkpoint& checkpoint) {
+  DecoderShape shape = ReadDecoderShape(config);
+  GatedLayer& l = shape.layer;
+  SetNames(shape);
+  l.eps = config.Positive("norm_eps", 1e-5);
+  l.q_norm = "q_norm", l.k_norm = "k_norm", l.o_proj = "o_proj";
+  l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
+  l.gate_per_head = true;
+  if (config.Flag("use_attention_gate", true)) l.gate = "gate_proj";
+  if (config.Flag("use_sandwich_norm", true)) l.attention_post_norm = "post_operator_norm", l.ffn_post_norm = "post_ffn_norm";
+  Convolution conv;
+  conv.taps = config.Count("conv_L_cache", 7);
+  conv.bias = BiasIf(config, "conv_bias", false);
+  const uint32_t window = WindowOr(config, 256);
+  const bool tied = config.Flag("tie_word_embeddings", true);
+  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
+  const auto types = config.Texts("layer_types");
+  if (!types || types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
+  CheckForeignFields(config, l);
+  PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  if (!config.Has("rope_parameters")) config.Refuse(Code::kInvalidModel, "rope_parameters", "is missing");
+  const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b);
+  config.Finish();
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < shape.L; ++i) {
+    const std::string& type = (*types)[i];
+    const bool sliding = type == "sliding_attention";
+    if (type != "conv" && type != "full_attention" && !sliding) {
+      config.Refuse(Code::kUnsupported, "layer_types", "'" + type + "' is not supported, expected conv, full_attention or sliding_attention");
+    }
+    l.window = sliding ? window : 0;
+    l.rope = sliding ? rotary.sliding : rotary.full;
+    const BlockSpec first = type == "conv" ? ReadConvolution(b, i, l, conv) : ReadAttentionBlock(b, i, l);
+    layers.push_back({{first, ReadFfnBlock(b, i, l)}});
+  }
+  return FinishDecoder(b, "lfm3", shape, tied, {}, std::move(layers));
 }
 
 }  // namespace thimble

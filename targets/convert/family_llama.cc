@@ -34,7 +34,7 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
   if (l.rotation == KeyRotation::kNone) {
     config.Ignore({"rope_theta", "rope_scaling", "rope_parameters"});
   } else {
-    l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
+    l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
   }
   config.Finish();
   std::vector<LayerSpec> layers;

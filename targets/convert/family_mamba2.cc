@@ -1,21 +1,21 @@
-// Mamba-2 (arXiv 2405.21060) as Hugging Face stores it: x += mixer(norm(x)), no attention and no feed-forward network. in_proj has
-// the rows of the gate, of what the convolution reads, and of the step sizes.
-#include <cmath>
+// Mamba-2 (arXiv 2405.21060): x += mixer(norm(x)), no attention and no feed-forward network.
 #include <limits>
 
 #include "targets/convert/family.h"
+#include "targets/convert/state_space.h"
 
 namespace thimble {
 
 ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   const uint32_t V = config.Count("vocab_size"), L = config.Count("num_hidden_layers"), D = config.Count("hidden_size");
-  StateSpaceSpec shape;
+  StoredStateSpace stored;
+  StateSpaceSpec& shape = stored.shape;
   shape.heads = config.Count("num_heads");
   shape.head_width = config.Count("head_dim", 64);
   shape.groups = config.Count("n_groups", 8);
   shape.states = config.Count("state_size", 128);
   shape.taps = config.Count("conv_kernel", 4);
-  const uint64_t inner = shape.inner(), channels = shape.channels(), H = shape.heads;
+  const uint64_t inner = shape.inner();
   const double expand = config.Positive("expand", 2);
   if (expand * D != static_cast<double>(inner)) {
     config.Refuse(Code::kInvalidModel, "expand", "times hidden_size is not num_heads times head_dim");
@@ -23,9 +23,10 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
   shape.min_step = static_cast<float>(low);
   shape.max_step = static_cast<float>(high);
-  const double eps = config.Positive("layer_norm_epsilon", 1e-5);
-  const Bias bias = config.Flag("use_bias", false) ? Bias::kRequired : Bias::kAbsent;
-  const bool conv_bias = config.Flag("use_conv_bias", true), tied = config.Flag("tie_word_embeddings", false);
+  stored.eps = config.Positive("layer_norm_epsilon", 1e-5);
+  stored.bias = config.Flag("use_bias", false) ? Bias::kRequired : Bias::kAbsent;
+  stored.conv_bias = config.Flag("use_conv_bias", true);
+  const bool tied = config.Flag("tie_word_embeddings", false);
   config.Only("hidden_act", "silu");
   config.Only("rms_norm", true);
   // What the model was trained with, not what it can read: it has no positions.
@@ -45,27 +46,12 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < L; ++i) {
     const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".state_space";
-    const std::string mixer = h + "mixer.", ours = name + ".";
-    const uint64_t total = inner + channels + H;
     BlockSpec block;
-    block.norm = b.RmsNorm(name + "_norm", h + "norm", D, eps);
-    StateSpaceSpec s = shape;
-    s.gate = b.Linear(ours + "gate", mixer + "in_proj", inner, D, bias, {0, total});
-    s.input = b.Linear(ours + "input", mixer + "in_proj", channels, D, bias, {inner, total});
-    s.step = b.Linear(ours + "step", mixer + "in_proj", H, D, bias, {inner + channels, total});
-    s.conv_weight = b.Transposed(ours + "conv_weight", mixer + "conv1d.weight", {channels, 1, shape.taps}, shape.taps, channels);
-    if (conv_bias) s.conv_bias = b.Vector(ours + "conv_bias", mixer + "conv1d.bias", channels);
-    std::vector<float> decay = b.Numbers(mixer + "A_log", {H}, 0, H);
-    for (float& a : decay) a = static_cast<float>(-std::exp(static_cast<double>(a)));
-    s.decay = b.Values(ours + "decay", decay);
-    s.step_bias = b.Vector(ours + "step_bias", mixer + "dt_bias", H);
-    s.skip = b.Vector(ours + "skip", mixer + "D", H);
-    s.norm = b.RmsNorm(ours + "norm", mixer + "norm", inner, eps);
-    s.out = b.Linear(ours + "out", mixer + "out_proj", D, inner, bias);
-    block.mixer = s;
+    block.norm = b.RmsNorm(name + "_norm", h + "norm", D, stored.eps);
+    block.mixer = ReadStateSpace(b, name + ".", h + "mixer.", D, stored);
     layers.push_back({{block}});
   }
-  spec.output.norm = b.RmsNorm("output.norm", "norm_f", D, eps);
+  spec.output.norm = b.RmsNorm("output.norm", "norm_f", D, stored.eps);
   b.Head(&spec, tied, "embeddings.weight", V, D);
   return b.Finish("mamba2", spec, std::move(layers));
 }

@@ -1,9 +1,26 @@
-// Mistral: Llama with a sliding window on every layer.
+// Mistral: Llama with a sliding window on every layer. Ministral: on some of them, by layer_types. Ministral 3: stretched
+// positions, and queries that grow with them.
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/rotary.h"
 
 namespace thimble {
+
+ModelPlan PlanMinistral3(Config& config, const Checkpoint& checkpoint) {
+  DecoderShape shape = ReadDecoderShape(config);
+  GatedLayer& l = shape.layer;
+  l.eps = config.Positive("rms_norm_eps", 1e-5);
+  l.activation = ReadActivation(config, "hidden_act", "silu");
+  l.window = WindowOr(config, 0);
+  const bool tied = config.Flag("tie_word_embeddings", false);
+  CheckForeignFields(config, l);
+  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
+  if (!config.Has("rope_parameters")) config.Refuse(Code::kInvalidModel, "rope_parameters", "is missing");
+  PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  l.rope = ReadWholeRotary(config, l.d, b, {.query_growth = &l.query_growth, .query_period = &l.query_period});
+  config.Finish();
+  return FinishDecoder(b, "ministral3", shape, tied, {}, ReadGatedLayers(b, shape));
+}
 
 ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadDecoderShape(config);
@@ -17,7 +34,7 @@ ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   config.Only("use_sliding_window", window != 0);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
+  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -26,7 +26,7 @@ ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpo
   CheckForeignFields(config, l);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
+  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

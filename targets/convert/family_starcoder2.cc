@@ -28,7 +28,7 @@ ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint) {
   config.Only("mlp_type", "default");
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, &shape.positions);
+  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

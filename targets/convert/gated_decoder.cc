@@ -9,6 +9,12 @@ namespace thimble {
 namespace {
 
 NormSpec ReadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint64_t n, const GatedLayer& l) {
+  if (l.weightless) {
+    NormSpec norm;
+    norm.kind = l.norm;
+    norm.eps = static_cast<float>(l.eps);
+    return norm;
+  }
   if (l.norm == NormKind::kLayerNorm) {
     return b.LayerNorm(name, source, n, l.eps, b.Has(source + ".bias") ? Bias::kRequired : Bias::kAbsent);
   }
@@ -30,8 +36,8 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
                      AttentionSpec& a) {
   const uint64_t q_rows = uint64_t{l.H} * l.d, kv_rows = uint64_t{l.G} * l.d;
   a.o = b.Linear(name + "o", source + l.o_proj, l.D, q_rows, l.o_bias);
-  if (l.fused_qkv) {
-    const std::string fused = source + "qkv_proj";
+  if (!l.fused_qkv.empty()) {
+    const std::string fused = source + l.fused_qkv;
     const uint64_t total = q_rows + 2 * kv_rows;
     a.q = b.Linear(name + "q", fused, q_rows, l.D, l.qkv_bias, {0, total});
     a.k = b.Linear(name + "k", fused, kv_rows, l.D, l.qkv_bias, {q_rows, total});
@@ -48,9 +54,9 @@ FfnSpec ReadFfn(PlanBuilder& b, const std::string& name, const std::string& h, c
   f.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
   f.activation = l.activation;
   f.width = l.F;
-  if (l.fused_gate_up) {
-    f.gate = b.Linear(name + "gate", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
-    f.up = b.Linear(name + "up", h + "mlp.gate_up_proj", l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
+  if (!l.fused_gate_up.empty()) {
+    f.gate = b.Linear(name + "gate", h + l.fused_gate_up, l.F, l.D, l.mlp_bias, {0, uint64_t{2} * l.F});
+    f.up = b.Linear(name + "up", h + l.fused_gate_up, l.F, l.D, l.mlp_bias, {l.F, uint64_t{2} * l.F});
   } else if (l.plain_ffn) {
     f.up = b.Linear(name + "up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
   } else {
@@ -58,6 +64,7 @@ FfnSpec ReadFfn(PlanBuilder& b, const std::string& name, const std::string& h, c
     f.up = b.Linear(name + "up", h + l.ffn_up, l.F, l.D, l.mlp_bias);
   }
   f.down = b.Linear(name + "down", h + l.ffn_down, l.D, l.F, l.mlp_bias);
+  if (!l.ffn_inner_norm.empty()) f.norm = ReadNorm(b, name + "norm", h + l.ffn_inner_norm, l.F, l);
   return f;
 }
 
@@ -75,15 +82,31 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
   e.normalise = from.normalise;
   e.normalise_eps = static_cast<float>(from.normalise_eps);
   e.scale = static_cast<float>(from.scale);
+  e.groups = from.groups;
+  e.chosen_groups = from.chosen_groups;
   // Small, and which experts are chosen hangs on it: as it is.
   e.router.weight = b.Matrix(name + "router.weight", h + from.router + ".weight", from.E, l.D, TensorRole::kExact);
   if (!from.selection_bias.empty()) e.selection_bias = b.Vector(name + "selection_bias", h + from.selection_bias, from.E);
   e.ffn.kind = FfnKind::kGated;
   e.ffn.activation = l.activation;
   e.ffn.width = from.F;
-  e.ffn.gate = stack("gate", from.gate, from.F, l.D);
-  e.ffn.up = stack("up", from.up, from.F, l.D);
-  e.ffn.down = stack("down", from.down, l.D, from.F);
+  if (!from.fused_down.empty()) {
+    const uint64_t E = from.E, D = l.D, F = from.F;
+    e.ffn.gate = b.Slices(name + "gate", h + from.fused_gate_up, {E, 2 * F, D}, 0, F, D);
+    e.ffn.up = b.Slices(name + "up", h + from.fused_gate_up, {E, 2 * F, D}, F, F, D);
+    e.ffn.down = b.Slices(name + "down", h + from.fused_down, {E, D, F}, 0, D, F);
+  } else {
+    e.ffn.gate = stack("gate", from.gate, from.F, l.D);
+    e.ffn.up = stack("up", from.up, from.F, l.D);
+    e.ffn.down = stack("down", from.down, l.D, from.F);
+  }
+  if (from.shared_F > 0) {
+    GatedLayer shared = l;
+    shared.F = from.shared_F;
+    shared.fused_gate_up = from.shared_fused_gate_up;
+    shared.ffn_gate = from.shared_gate, shared.ffn_up = from.shared_up, shared.ffn_down = from.shared_down;
+    e.shared = ReadFfn(b, name + "shared.", h, shared);
+  }
   return e;
 }
 
@@ -99,7 +122,9 @@ DecoderShape ReadDecoderShape(Config& config) {
   l.D = config.Count("hidden_size", std::nullopt, kMaxWidth);
   l.H = config.Count("num_attention_heads", std::nullopt, kMaxHeads);
   l.G = config.Count("num_key_value_heads", l.H);
-  l.d = config.Has("head_dim") ? config.Count("head_dim", std::nullopt, kMaxHeadWidth) : HeadWidth(config, "num_attention_heads", l.D, l.H);
+  // Heads of latent attention have widths of their own.
+  const bool stored = config.Has("head_dim"), latent = config.Has("kv_lora_rank");
+  l.d = stored ? config.Count("head_dim", std::nullopt, kMaxHeadWidth) : latent ? l.D : HeadWidth(config, "num_attention_heads", l.D, l.H);
   l.F = config.Count("intermediate_size");
   config.IgnoreCommon();
   if (l.G > l.H || l.H % l.G != 0) {
@@ -116,6 +141,26 @@ void CheckForeignFields(Config& config, const GatedLayer& l) {
   config.Only("qk_layernorm", l.qk_norm != HeadNorm::kNone);
   config.Only("use_qk_norm", l.qk_norm != HeadNorm::kNone);
   config.Only("rope_interleaved", false);
+}
+
+void CheckAutoMap(Config& config, const std::string& kind, const std::string& name) {
+  std::optional<Config> map = config.Object("auto_map");
+  if (!map) return;
+  const std::string modeling = "modeling_" + kind + "." + name;
+  for (const auto& [field, known] : {std::pair<const char*, std::string>{"AutoConfig", "configuration_" + kind + "." + name + "Config"},
+                                     {"AutoModel", modeling + "Model"},
+                                     {"AutoModelForCausalLM", modeling + "ForCausalLM"}}) {
+    const std::string value = map->Text(field, known);
+    const size_t repository = value.find("--");
+    if (value.substr(repository == std::string::npos ? 0 : repository + 2) != known)
+      map->Refuse(Code::kUnsupported, field, "'" + value + "' is not supported, expected " + known);
+  }
+  map->Ignore({"AutoTokenizer", "AutoProcessor", "AutoModelForSequenceClassification", "AutoModelForTokenClassification"});
+  map->Finish();
+}
+
+Bias BiasIf(Config& config, const char* field, bool fallback) {
+  return config.Flag(field, fallback) ? Bias::kRequired : Bias::kAbsent;
 }
 
 void IgnoreRouterTraining(Config& config) {
@@ -135,7 +180,9 @@ void RefuseSlidingWindow(Config& config, uint32_t layers) {
   }
 }
 
-std::vector<std::string> DecoderPrefixes() { return {"module.", "language_model.", "model.", "language_model."}; }
+std::vector<std::string> DecoderPrefixes() {
+  return {"module.", "language_model.", "model.", "language_model.", "text_model."};
+}
 
 BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
@@ -152,20 +199,38 @@ BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   a.window = l.window;
   a.scale = static_cast<float>(l.scale > 0 ? l.scale : 1.0 / std::sqrt(static_cast<double>(l.d)));
   a.softcap = static_cast<float>(l.softcap);
-  ReadProjections(b, name + "attention.", h + "self_attn.", l, a);
-  a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + "self_attn." + l.q_norm, l.H, l);
-  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + "self_attn." + l.k_norm, l.G, l);
+  a.causal = l.causal;
+  a.norm_order = l.norm_order;
+  if (l.query_growth != 0) {
+    a.query_growth = static_cast<float>(l.query_growth);
+    a.query_period = l.query_period;
+  }
+  const uint64_t heads_width = uint64_t{l.H} * l.d;
+  if (!l.gate.empty()) {
+    a.gate = b.Linear(name + "attention.gate", h + l.attention + l.gate, l.gate_per_head ? l.H : heads_width, l.D, Bias::kAbsent);
+  }
+  if (!l.out_norm.empty()) a.out_norm = ReadNorm(b, name + "attention.out_norm", h + l.attention + l.out_norm, heads_width, l);
+  if (!l.sinks.empty()) a.sink_logits = b.Vector(name + "attention.sink_logits", h + l.attention + l.sinks, l.H);
+  ReadProjections(b, name + "attention.", h + l.attention, l, a);
+  a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + l.attention + l.q_norm, l.H, l);
+  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + l.attention + l.k_norm, l.G, l);
   if (!l.attention_post_norm.empty()) {
     block.post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
   }
   block.mixer = a;
+  block.scale = static_cast<float>(l.residual_scale);
   return block;
 }
 
 BlockSpec ReadFfnBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
   BlockSpec block;
-  if (!l.ffn_norm.empty()) block.norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
+  block.scale = static_cast<float>(l.residual_scale);
+  if (l.parallel) {
+    block.form = BlockForm::kParallel;
+  } else if (!l.ffn_norm.empty()) {
+    block.norm = ReadNorm(b, name + "ffn_norm", h + l.ffn_norm, l.D, l);
+  }
   if (l.experts.E > 0) {
     block.mixer = ReadExperts(b, name + "experts.", h, l);
   } else {
@@ -188,9 +253,15 @@ ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& 
   spec.width = D;
   spec.outputs = spec.vocabulary = shape.V;
   spec.max_positions = shape.positions;
-  spec.input.table = b.Matrix("input.table", "embed_tokens.weight", shape.V, D, TensorRole::kTable);
+  spec.input.table = b.Matrix("input.table", shape.table, shape.V, D, TensorRole::kTable);
   spec.output.norm = ReadNorm(b, "output.norm", shape.final_norm, D, shape.layer);
-  b.Head(&spec, tied, "embed_tokens.weight", shape.V, D);
+  if (!shape.layer.causal || b.IsBase(shape.table)) {
+    spec.outputs = D;
+    spec.output.scale = 1;
+    spec.output.softcap = 0;
+  } else {
+    b.Head(&spec, tied, shape.table, shape.V, D);
+  }
   return b.Finish(family, spec, std::move(layers));
 }
 

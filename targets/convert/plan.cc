@@ -10,6 +10,7 @@ PlanBuilder::PlanBuilder(const Checkpoint& checkpoint, std::string file,
                          const std::vector<std::string>& prefixes)
     : checkpoint_(checkpoint), file_(std::move(file)), used_(checkpoint.tensors().size(), false) {
   for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    if (checkpoint.IsAside(i)) continue;
     std::string name = checkpoint.tensors()[i].name;
     for (const std::string& prefix : prefixes) {
       if (name.starts_with(prefix)) name.erase(0, prefix.size());
@@ -49,6 +50,11 @@ const std::vector<uint64_t>& PlanBuilder::Shape(const std::string& source) const
   const auto it = by_name_.find(source);
   if (it == by_name_.end()) Refuse(Code::kInvalidModel, source, "is missing");
   return checkpoint_.tensors()[it->second].shape;
+}
+
+bool PlanBuilder::IsBase(const std::string& table) const {
+  const auto it = by_name_.find(table);
+  return it != by_name_.end() && checkpoint_.tensors()[it->second].name == table && !Has("lm_head.weight");
 }
 
 size_t PlanBuilder::Take(const std::string& source, const std::vector<uint64_t>& shape) {
@@ -122,6 +128,30 @@ LinearSpec PlanBuilder::Stack(const std::string& name, const std::vector<std::st
   linear.stack = static_cast<uint32_t>(sources.size());
   linear.weight = AddTensor(name + ".weight", n * sources.size(), k, std::move(recipe));
   return linear;
+}
+
+LinearSpec PlanBuilder::Slices(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape,
+                               uint64_t first, uint64_t n, uint64_t k) {
+  return Strided(name, source, source_shape, source_shape[0], n, k, {first * k, source_shape[1] * k, k, 1});
+}
+
+LinearSpec PlanBuilder::Strided(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape,
+                                uint64_t stack, uint64_t n, uint64_t k, const Strides& strides) {
+  const size_t tensor = Take(source, source_shape);
+  Recipe recipe{TensorRole::kLinear, {}, {}};
+  for (uint64_t e = 0; e < stack; ++e) {
+    recipe.pieces.push_back({tensor, strides.offset + e * strides.matrix, n, k, strides.row, strides.col});
+  }
+  LinearSpec linear;
+  linear.stack = static_cast<uint32_t>(stack);
+  linear.weight = AddTensor(name + ".weight", n * stack, k, std::move(recipe));
+  return linear;
+}
+
+int32_t PlanBuilder::Made(const std::string& name, uint64_t rows, uint64_t cols, MakeRows make) {
+  Recipe recipe{TensorRole::kLinear, {}, {}};
+  recipe.make = std::move(make);
+  return AddTensor(name, rows, cols, std::move(recipe));
 }
 
 int32_t PlanBuilder::Transposed(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,14 +24,19 @@ struct SourceRows {
   uint64_t row_stride = 0, col_stride = 1;
 };
 
+// Rows that are made, not read: [first, first + count) of a matrix whose rows have `cols` numbers. `reader` gives the numbers of
+// the checkpoint as they are needed, so that no whole matrix is held but those that the maker holds itself.
+using MakeRows = std::function<void(const Checkpoint& reader, uint64_t first, uint64_t count, float* out)>;
+
 // kExact stays f32: norms, biases, positions, tables of numbers. The others get the weight type asked for.
 enum class TensorRole : uint8_t { kExact, kLinear, kTable, kHead };
 
-// The pieces below each other, or numbers that were computed.
+// The pieces below each other, or numbers that were computed, or rows that are when they are written.
 struct Recipe {
   TensorRole role = TensorRole::kExact;
   std::vector<SourceRows> pieces;
   std::vector<float> values;
+  MakeRows make = {};
 };
 
 struct ModelPlan {
@@ -61,6 +67,9 @@ class PlanBuilder {
   bool Has(const std::string& source) const { return by_name_.contains(source); }
   const std::vector<uint64_t>& Shape(const std::string& source) const;  // throws when it is missing
 
+  // The checkpoint is that of a model without a head: the names of its tensors say nothing in front, and there is no lm_head.
+  bool IsBase(const std::string& table) const;
+
   // Linears are stored [in, out] (Conv1D) instead of [out, in].
   void SetTransposedLinears() { transposed_ = true; }
 
@@ -77,6 +86,18 @@ class PlanBuilder {
                     Split split = {});
   // One matrix below the other, each of shape [n, k]; without biases.
   LinearSpec Stack(const std::string& name, const std::vector<std::string>& sources, uint64_t n, uint64_t k);
+  // `stack` matrices [n, k] of one tensor, below each other: element (r, c) of matrix e is offset + e * matrix + r * row + c * col.
+  struct Strides {
+    uint64_t offset = 0, matrix = 0, row = 0, col = 1;
+  };
+  LinearSpec Strided(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t stack,
+                     uint64_t n, uint64_t k, const Strides& strides);
+  // A matrix that is made row by row of tensors that count as used; they are asked for by Tensor().
+  int32_t Made(const std::string& name, uint64_t rows, uint64_t cols, MakeRows make);
+  size_t Tensor(const std::string& source, const std::vector<uint64_t>& shape) { return Take(source, shape); }
+  // Of a tensor [E, total, k] rows [first, first + n) of each of the E matrices, below each other; without biases.
+  LinearSpec Slices(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t first,
+                    uint64_t n, uint64_t k);
   // The same numbers with rows and columns changed over: [cols, 1..., rows] in the source.
   int32_t Transposed(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t rows,
                      uint64_t cols);

@@ -81,8 +81,8 @@ void ReadYarn(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& buil
       "rope.freq_divisors", YarnDivisors(rope.width, rope.theta, factor, fast, slow, original, truncate));
 }
 
-void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, uint32_t* positions) {
-  if (positions == nullptr) scaling.Refuse(Code::kUnsupported, "rope_type", "longrope is not supported in this family");
+void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, bool taken) {
+  if (!taken) scaling.Refuse(Code::kUnsupported, "rope_type", "longrope is not supported in this family");
   const char* field = "original_max_position_embeddings";
   const double all = config.Positive("max_position_embeddings", 2048);
   double original = all, factor = scaling.Has("factor") ? scaling.Positive("factor") : 1;
@@ -100,9 +100,10 @@ void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& 
       scaling.Refuse(Code::kInvalidModel, name, "has " + std::to_string(list.size()) + " numbers, expected " +
                                                     std::to_string(rope.width / 2) + ", half the rotated width");
     }
-    if (name[0] == 's') rope.freq_divisors = builder.Values("rope.freq_divisors", {list.begin(), list.end()});
+    int32_t& divisors = name[0] == 's' ? rope.freq_divisors : rope.long_divisors;
+    divisors = builder.Values(name[0] == 's' ? "rope.freq_divisors" : "rope.long_divisors", {list.begin(), list.end()});
   }
-  *positions = std::min(*positions, static_cast<uint32_t>(original));
+  rope.long_from = static_cast<uint32_t>(original);
 }
 
 RopeSpec WholeHead(const Config& config, uint32_t head_width) {
@@ -133,13 +134,15 @@ void SetPart(const Config& config, double factor, uint32_t head_width, RopeSpec&
 
 // The dictionary of either style; theta may be inside it, too.
 void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec& rope, PlanBuilder& builder,
-                 uint32_t* positions = nullptr) {
+                 const RotaryRules& rules = {}) {
+  // Text has one position where pictures have three: its rotation is the ordinary one.
+  scaling.Ignore({"mrope_section", "mrope_interleaved"});
   if (scaling.Has("rope_theta")) rope.theta = scaling.Positive("rope_theta");
   const char* kind_field = scaling.Has("rope_type") ? "rope_type" : "type";
   // Older files call the same field "type"; with both present they must agree.
   if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
   const size_t kind = scaling.Choice(
-      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope"}, "default");
+      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope", "dynamic", "mrope"}, "default");
   if (kind == 3) {
     rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
     rope.pair_stride = head_width / 2;
@@ -159,15 +162,28 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
         builder.Values("rope.freq_divisors", Llama3Divisors(rope.width, rope.theta, factor, low, high, original));
   }
   if (kind == 4) ReadYarn(config, scaling, rope, builder);
-  if (kind == 5) ReadLongRope(config, scaling, rope, builder, positions);
+  if (kind == 5) ReadLongRope(config, scaling, rope, builder, rules.longrope);
+  if (kind == 6) {
+    if (!rules.fixed_alpha || !scaling.Has("alpha")) {
+      scaling.Refuse(Code::kUnsupported, kind_field, "frequencies that change with the length of the text are not supported");
+    }
+    rope.theta *= std::pow(scaling.Positive("alpha"), head_width / (head_width - 2.0));
+    scaling.Only("factor", 1.0);
+    scaling.Ignore({"beta_fast", "beta_slow", "mscale", "mscale_all_dim"});
+  }
+  if (rules.query_growth != nullptr && scaling.Has("llama_4_scaling_beta")) {
+    *rules.query_growth = scaling.Positive("llama_4_scaling_beta");
+    *rules.query_period = static_cast<uint32_t>(OriginalPositions(config, scaling));
+  }
   scaling.Finish();
 }
 
 }  // namespace
 
-RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions) {
+RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, const RotaryRules& rules) {
   RopeSpec rope = WholeHead(config, head_width);
-  rope.theta = config.Positive("rope_theta", 10000.0);
+  rope.pairing = rules.pairing;
+  rope.theta = config.Positive("rope_theta", rules.theta);
   if (config.Has("partial_rotary_factor")) SetPart(config, config.Positive("partial_rotary_factor"), head_width, rope);
   if (config.Has("rope_scaling") && config.Has("rope_parameters")) {
     config.Refuse(Code::kInvalidModel, "rope_scaling", "is given together with 'rope_parameters'; keep one");
@@ -175,17 +191,17 @@ RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, u
   const char* field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (std::optional<Config> scaling = config.Object(field)) {
     const double outer = rope.theta;
-    ReadScaling(config, *scaling, head_width, rope, builder, positions);
-    if (config.Has("rope_theta") && rope.theta != outer) {
+    if (scaling->Has("rope_theta") && config.Has("rope_theta") && scaling->Positive("rope_theta") != outer) {
       config.Refuse(Code::kInvalidModel, "rope_theta", "differs from '" + std::string(field) + ".rope_theta'");
     }
+    ReadScaling(config, *scaling, head_width, rope, builder, rules);
   }
   return rope;
 }
 
-RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions) {
+RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, const RotaryRules& rules) {
   config.Only("partial_rotary_factor", 1.0);
-  const RopeSpec rope = ReadRotary(config, head_width, builder, positions);
+  const RopeSpec rope = ReadRotary(config, head_width, builder, rules);
   if (rope.width != head_width) {
     const std::string field = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
     config.Refuse(Code::kUnsupported, field + ".partial_rotary_factor", "only 1.0 is supported");
@@ -193,7 +209,8 @@ RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& build
   return rope;
 }
 
-RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder) {
+RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder, double full_theta,
+                            double sliding_theta) {
   RotaryKinds kinds;
   std::optional<Config> parameters = config.Object("rope_parameters");
   if (parameters && parameters->Has("full_attention")) {
@@ -206,11 +223,10 @@ RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t slidin
     parameters->Finish();
     return kinds;
   }
-  // Each of these families has its own default; every configuration says it.
-  if (!parameters && !config.Has("rope_theta")) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
-  kinds.full = ReadRotary(config, full_width, builder);
+  if (!parameters && !config.Has("rope_theta") && full_theta == 0) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
+  kinds.full = ReadRotary(config, full_width, builder, {.theta = full_theta});
   kinds.sliding = WholeHead(config, sliding_width);
-  kinds.sliding.theta = config.Positive("rope_local_base_freq", 10000.0);
+  kinds.sliding.theta = config.Positive("rope_local_base_freq", sliding_theta);
   return kinds;
 }
 

@@ -14,20 +14,32 @@ namespace thimble {
 // whole head); others are refused by name. llama3, yarn and longrope add one tensor of frequency divisors,
 // which all layers may share.
 //
-// longrope has one set of divisors for texts up to the original context and another for longer ones, with
-// which everything would have to be computed anew. The first set is taken, and *positions lowered to the
-// original context, up to which it is exact; null: the family takes no longrope.
-RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions = nullptr);
+// longrope has one set of divisors for texts up to the original context and another for longer ones: both are kept, and
+// the context that is planned decides.
+//
+// What a family adds, or what it means where nothing is written.
+struct RotaryRules {
+  double theta = 10000.0;
+  RopePairing pairing = RopePairing::kHalfSplit;
+  bool longrope = false;                 // the family has this kind
+  bool fixed_alpha = false;              // "dynamic" with alpha: theta * alpha^(d / (d - 2)), whatever the length
+  // Not null: the family's llama_4_scaling_beta, and the context it counts in (GatedLayer::query_growth).
+  double* query_growth = nullptr;
+  uint32_t* query_period = nullptr;
+};
+RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, const RotaryRules& rules = {});
 
 // The same for families whose definition turns whole heads: anything else is refused by the field that says so.
-RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, uint32_t* positions = nullptr);
+RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& builder, const RotaryRules& rules = {});
 
 // Models with two kinds of layers: the newer style has an object per kind inside rope_parameters; in the older one
 // rope_theta and rope_scaling are for the full layers, and rope_local_base_freq is the theta of the sliding ones.
 struct RotaryKinds {
   RopeSpec full, sliding;
 };
-RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder);
+// `full_theta`, `sliding_theta`: where none is written; 0: must be.
+RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder, double full_theta = 0,
+                            double sliding_theta = 10000.0);
 
 // The divisor of each pair's frequency under YaRN (arXiv:2309.00071, section 3.2): 1 for pairs that turn more
 // than beta_fast times within the original context, `factor` for those that turn less than beta_slow times,

@@ -10,6 +10,7 @@
 #include "targets/convert/safetensors.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 #include "targets/convert/torch_file.h"
+#include "targets/convert/wrapper.h"
 
 namespace thimble {
 namespace {
@@ -50,6 +51,23 @@ fs::path TorchFileOf(const fs::path& directory) {
   return found;
 }
 
+// Python writes a bare Infinity, which JSON does not have.
+Json ReadConfig(const fs::path& path) {
+  constexpr uint64_t kMostBytes = 64u << 20;
+  return ParseJsonObject(ReadSmallFile(path, kMostBytes), path.string(), {.infinities = true});
+}
+
+std::map<std::string, size_t> SetOtherPartsAside(Checkpoint& checkpoint) {
+  std::map<std::string, size_t> parts;
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    const std::string part = OtherPart(checkpoint.tensors()[i].name);
+    if (part.empty()) continue;
+    checkpoint.SetAside(i);
+    ++parts[part];
+  }
+  return parts;
+}
+
 // The configuration is in the file, or a config.json beside it.
 Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   auto checkpoint = TorchCheckpoint::Open(path);
@@ -60,7 +78,7 @@ Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
                       path.string());
   }
   const std::string where = checkpoint->config() ? path.string() : beside.string();
-  const Json json = checkpoint->config() ? *checkpoint->config() : ReadJsonObject(beside);
+  const Json json = checkpoint->config() ? *checkpoint->config() : ReadConfig(beside);
   const Family& family = FindFamily(json, where);
   Config config(json, where);
   config.Ignore(options.ignore_fields);
@@ -77,20 +95,25 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   if (const fs::path torch = TorchFileOf(directory); !torch.empty()) return OpenTorch(torch, options);
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path)) throw ImportError(Code::kIo, "holds no config.json", directory.string());
-  const Json json = ReadJsonObject(config_path);
-  const Family& family = FindFamily(json, config_path.string());
+  const Json json = ReadConfig(config_path);
+  const std::optional<Json> text = UnwrapText(json, config_path.string());
+  const Family& family = FindFamily(text ? *text : json, config_path.string());
   Source source;
   source.checkpoint = SafetensorsCheckpoint::OpenDirectory(directory);
-  Config config(json, config_path.string());
+  if (text) source.left_out = SetOtherPartsAside(*source.checkpoint);
+  Config config(text ? *text : json, config_path.string(), text ? "text_config." : "");
   config.Ignore(options.ignore_fields);
   source.plan = family.plan(config, *source.checkpoint);
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
   source.directory = directory;
   source.chat_templates = ReadChatTemplates(directory);
   std::vector<uint32_t> bos;
-  ReadIds(json, "bos_token_id", &bos);
+  for (const Json* where : {&json, text ? &*text : nullptr}) {
+    if (where == nullptr) continue;
+    ReadIds(*where, "bos_token_id", &bos);
+    ReadIds(*where, "eos_token_id", &source.eos);
+  }
   if (!bos.empty()) source.bos = bos[0];
-  ReadIds(json, "eos_token_id", &source.eos);
   const fs::path generation = directory / "generation_config.json";
   if (fs::exists(generation)) ReadIds(ReadJsonObject(generation), "eos_token_id", &source.eos);
   return source;

@@ -2,6 +2,7 @@
 // the weights.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct Source {
   std::vector<ChatTemplateText> chat_templates;
   std::vector<uint32_t> eos;  // from config.json and generation_config.json
   std::optional<uint32_t> bos;
+  std::map<std::string, size_t> left_out;  // parts of the model that are no text, and how many tensors they have
 };
 
 // Sets everything of plan.model but the weight types, the tokenizer and the name.

@@ -6,6 +6,7 @@
 #include "targets/convert/config.h"
 #include "targets/convert/family.h"
 #include "targets/convert/safetensors.h"
+#include "targets/convert/wrapper.h"
 #include "tests/convert/import_testing.h"
 
 using namespace thimble;
@@ -110,7 +111,7 @@ std::vector<Field> Fields() {
        {"llama", "olmo2", "stablelm", "gemma"}},
       {"attention_chunk_size", 8192, {}},
       {"is_causal", false, {}, true},
-      {"use_bidirectional_attention", true, {}, false},
+      {"use_bidirectional_attention", true, {"gemma3"}, false},
       {"attention_sinks", true, {}, false},
       {"use_attention_sinks", true, {}, false},
       {"attn_logit_softcapping", 30.0, {"gemma2", "gemma3"}},
@@ -184,9 +185,10 @@ class Subject {
     }
     return OutcomeOf([&] {
       const Json json = ParseJsonObject(JsonText(changed), "config.json");
-      const Family& family = FindFamily(json, "config.json");
+      const std::optional<Json> text = UnwrapText(json, "config.json");
+      const Family& family = FindFamily(text ? *text : json, "config.json");
       CHECK(family.name == std::string(sample_.family));
-      Config config(json, "config.json");
+      Config config(text ? *text : json, "config.json");
       family.plan(config, *checkpoint_);
     });
   }

@@ -232,7 +232,7 @@ TEST_CASE("llama: rotary positions in both styles, scaled and not") {
           .magnitude == 1);
 }
 
-TEST_CASE("longrope: the factors of short texts, and no more positions than they are for") {
+TEST_CASE("longrope: the factors of short texts, those of longer ones, and where these begin") {
   Json config = LlamaConfig();
   config["head_dim"] = 8;
   config["max_position_embeddings"] = 131072;
@@ -241,10 +241,12 @@ TEST_CASE("longrope: the factors of short texts, and no more positions than they
                             {"short_factor", Json::Array({1.0, 1.25, 2.0, 4.0})},
                             {"long_factor", Json::Array({1.0, 2.0, 8.0, 32.0})}};
   const std::string path = ConvertForTest(WriteModel("longrope", config, LlamaTensors(config)), WeightType::kF32);
-  CHECK(SpecOf(path).max_positions == 4096);
+  CHECK(SpecOf(path).max_positions == 131072);
   const RopeSpec rope = LayersOf(path).at(0).attention().rope;
   CHECK(std::fabs(rope.magnitude - 1.19023807f) < 1e-6);
   CHECK(rope.freq_divisors != kNoTensor);
+  CHECK(rope.long_divisors != kNoTensor);
+  CHECK(rope.long_from == 4096);
 }
 
 TEST_CASE("whole heads turn in Mistral, Qwen and OLMo 2, and nothing else is taken") {

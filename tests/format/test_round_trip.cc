@@ -56,6 +56,8 @@ class Dump {
         .Field("position_scale", r.position_scale)
         .Field("magnitude", r.magnitude)
         .Field("freq_divisors", r.freq_divisors)
+        .Field("long_divisors", r.long_divisors)
+        .Field("long_from", r.long_from)
         .Close();
   }
   Dump& Mixer(const AttentionSpec& a) {
@@ -78,6 +80,12 @@ class Dump {
         .Field("sink_logits", a.sink_logits)
         .Field("score_bias", a.score_bias)
         .Field("cache_source", a.cache_source)
+        .Field("query_growth", a.query_growth)
+        .Field("query_period", a.query_period)
+        .Norm("out_norm", a.out_norm)
+        .Linear("q_low", a.q_low)
+        .Norm("q_low_norm", a.q_low_norm)
+        .Field("latent", a.latent)
         .Close();
   }
   Dump& Mixer(const FfnSpec& f) {
@@ -88,6 +96,8 @@ class Dump {
         .Linear("gate", f.gate)
         .Linear("up", f.up)
         .Linear("down", f.down)
+        .Field("shape", f.shape)
+        .Norm("norm", f.norm)
         .Close();
   }
   Dump& Mixer(const ExpertsSpec& e) {
@@ -100,7 +110,7 @@ class Dump {
         .Field("scale", e.scale)
         .Linear("router", e.router)
         .Field("selection_bias", e.selection_bias);
-    return Mixer(e.ffn).Mixer(e.shared).Linear("shared_gate", e.shared_gate).Close();
+    return Mixer(e.ffn).Mixer(e.shared).Linear("shared_gate", e.shared_gate).Field("groups", e.groups).Field("chosen_groups", e.chosen_groups).Close();
   }
   Dump& Mixer(const ShortConvSpec& c) {
     return Open("short_conv")
@@ -236,15 +246,18 @@ struct Distinct {
     a.rotation = KeyRotation::kOnWriteInverseOutput;
     a.causal = I() % 2 == 0;
     a.window = U(), a.scale = F(), a.softcap = F();
-    a.rope = {U(), U(), U(), U(), RopePairing::kInterleaved, F(), F(), F(), I()};
-    a.q = Linear(), a.k = Linear(), a.v = Linear(), a.o = Linear();
+    a.rope = {U(), U(), U(), U(), RopePairing::kInterleaved, F(), F(), F(), I(), I(), U()};
+    a.norm_order = NormOrder::kAfterRotation;
+    a.query_growth = F(), a.query_period = U(), a.latent = U();
+    a.out_norm = Norm(), a.q_low_norm = Norm();
+    a.q = Linear(), a.k = Linear(), a.v = Linear(), a.o = Linear(), a.gate = Linear(), a.q_low = Linear();
     a.q_norm = Norm(), a.k_norm = Norm(), a.v_norm = Norm();
     a.key_gain = I(), a.sink_logits = I(), a.score_bias = I(), a.cache_source = I();
     attention.mixer = a;
     attention.post_norm = Norm();
     ffn.form = BlockForm::kPostNorm;
     ffn.norm = Norm();
-    ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear()};
+    ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear(), I(), Norm()};
     ffn.post_norm = Norm();
     ffn.scale = F(), ffn.output_scale = F();
     BlockSpec experts, conv, state_space;
@@ -254,9 +267,10 @@ struct Distinct {
     e.normalise = true, e.normalise_eps = F(), e.scale = F();
     e.router = Linear();
     e.selection_bias = I();
-    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear()};
+    e.groups = U(), e.chosen_groups = U();
+    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear(), I(), {}};
     for (LinearSpec* stacked : {&e.ffn.gate, &e.ffn.up, &e.ffn.down}) stacked->stack = e.experts;
-    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear()};
+    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear(), I(), {}};
     e.shared_gate = Linear();
     experts.mixer = e;
     conv.mixer = ShortConvSpec{U(), U(), Linear(), Linear(), Linear(), Linear(), I(), I()};

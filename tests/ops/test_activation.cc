@@ -1,5 +1,6 @@
 // Activations against double formulas, plain and gated, every tail, and extremes.
 #include <catch2/catch_test_macros.hpp>
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <limits>
@@ -31,6 +32,8 @@ double Reference(Activation activation, double x) {
       return x > 0 ? x * x : 0;
     case Activation::kGeluQuick:
       return x / (1.0 + std::exp(-1.702 * x));
+    case Activation::kXielu:
+    case Activation::kClampedSwish: break;  // have a test of their own
   }
   return 0;
 }
@@ -61,6 +64,25 @@ TEST_CASE("activations agree with their formulas") {
     INFO("activation " << static_cast<int>(activation));
     CHECK(plain.error < 2e-6);
     CHECK(gated.error < 2e-6);
+  }
+}
+
+TEST_CASE("activations with a shape agree with their formulas") {
+  Random random(5);
+  const float shape[4] = {0.7f, 0.9f, 0.5f, -1e-6f}, clamp[4] = {1.702f, 1.5f, 1.0f, 0.0f};
+  std::vector<float> gate = random.Normals(37, 3.0f), up = random.Normals(37, 2.0f), y(37);
+  gate[0] = 0, gate[1] = -1e-4f, gate[2] = -90;
+  ActivateByShape(Activation::kXielu, shape, gate.data(), nullptr, y.data(), y.size());
+  for (size_t i = 0; i < y.size(); ++i) {
+    const double x = gate[i], least = std::min(x, static_cast<double>(shape[3]));
+    const double want = x > 0 ? 0.7f * x * x + 0.5 * x : (std::expm1(least) - x) * 0.9f + 0.5 * x;
+    CHECK(std::abs(y[i] - want) < 1e-6 * (1 + std::abs(want)));
+  }
+  y = up;  // in place
+  ActivateByShape(Activation::kClampedSwish, clamp, gate.data(), y.data(), y.data(), y.size());
+  for (size_t i = 0; i < y.size(); ++i) {
+    const double g = std::min(static_cast<double>(gate[i]), 1.5), u = std::clamp(static_cast<double>(up[i]), -1.5, 1.5);
+    CHECK(std::abs(y[i] - g / (1 + std::exp(-1.702 * g)) * (u + 1)) < 1e-5);
   }
 }
 

@@ -19,10 +19,11 @@ class Oracle {
     x = Norm(d_.spec.input.norm, x);
     std::vector<Rows> keys, values;  // of each block
     for (const LayerSpec& layer : d_.layers) {
+      Rows h;
       for (const BlockSpec& block : layer.blocks) {
         keys.emplace_back();
         values.emplace_back();
-        const Rows h = Norm(block.norm, x);
+        if (block.form != BlockForm::kParallel) h = Norm(block.norm, x);
         Rows y;
         if (const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer)) y = Attend(*a, h, keys.size() - 1, keys, values);
         if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = FeedForward(*f, h);
@@ -36,6 +37,7 @@ class Oracle {
         } else {
           y = Norm(block.post_norm, y);
           for (Row& r : y) for (double& v : r) v *= block.scale;
+          if (block.form == BlockForm::kReplace) x = Rows(x.size(), Row(d_.spec.width, 0.0));
           Add(x, y);
         }
         for (Row& r : x) for (double& v : r) v *= block.output_scale;
@@ -111,7 +113,8 @@ class Oracle {
   void Rotate(const RopeSpec& r, double position, double sign, double* x) const {
     for (uint32_t i = 0; i < r.width / 2; ++i) {
       double angle = position * r.position_scale * std::pow(r.theta, -2.0 * i / r.denominator);
-      if (r.freq_divisors != kNoTensor) angle /= V(r.freq_divisors)[i];
+      const bool is_long = r.long_divisors != kNoTensor && d_.spec.max_positions > r.long_from;  // contexts here are whole
+      if (r.freq_divisors != kNoTensor) angle /= V(is_long ? r.long_divisors : r.freq_divisors)[i];
       const double c = std::cos(angle) * r.magnitude, s = sign * std::sin(angle) * r.magnitude;
       const bool half = r.pairing == RopePairing::kHalfSplit;
       double& a = x[r.offset + (half ? i : 2 * i)];
@@ -133,14 +136,19 @@ class Oracle {
       q = Apply(a.q, h);
     } else {
       const Rows projected = Apply(a.k, h);
-      q = qk ? Rows(T, Row(H * d)) : Apply(a.q, h);
+      q = qk ? Rows(T, Row(H * d)) : Apply(a.q, a.q_low.weight == kNoTensor ? h : Norm(a.q_low_norm, Apply(a.q_low, h)));
       if (qk) {
         for (size_t i = 0; i < T; ++i) for (size_t c = 0; c < H * d; ++c) q[i][c] = projected[i][c / d / (H / G) * d + c % d];
       }
-      k = Norm(a.k_norm, projected, d);
+      k = projected;
+      if (a.latent != 0) {
+        for (Row& row : k) NormSpan(a.k_norm, row.data(), a.latent);
+      } else if (a.norm_order == NormOrder::kBeforeRotation) {
+        k = Norm(a.k_norm, projected, d);
+      }
       v = kv ? k : Norm(a.v_norm, Apply(a.v, h), d);
     }
-    q = Norm(a.q_norm, q, d);
+    if (a.norm_order == NormOrder::kBeforeRotation) q = Norm(a.q_norm, q, d);
     const bool write = a.rotation == KeyRotation::kOnWrite || a.rotation == KeyRotation::kOnWriteInverseOutput;
     const bool rotate_values = a.rotation == KeyRotation::kOnWriteInverseOutput || (kv && a.rotation == KeyRotation::kOnWrite);
     if (a.rotation != KeyRotation::kNone) {
@@ -153,6 +161,14 @@ class Oracle {
           if (rotate_values) Rotate(a.rope, static_cast<double>(i), 1, &v[i][g * d]);
         }
       }
+    }
+    if (a.norm_order == NormOrder::kAfterRotation) {
+      q = Norm(a.q_norm, q, d);
+      if (a.cache_source == -1) k = Norm(a.k_norm, k, d);
+    }
+    for (size_t i = 0; i < T && a.query_period != 0; ++i) {
+      const double periods = std::floor(static_cast<double>(i) / a.query_period);
+      for (double& x : q[i]) x *= 1 + static_cast<double>(a.query_growth) * std::log(1 + periods);
     }
     keys[l] = k;
     values[l] = v;
@@ -185,7 +201,11 @@ class Oracle {
         if (a.rotation == KeyRotation::kOnWriteInverseOutput) Rotate(a.rope, static_cast<double>(i), -1, &out[i][head * d]);
       }
     }
-    return Apply(a.o, out);
+    if (a.gate.weight != kNoTensor) {
+      const Rows gate = Apply(a.gate, h);
+      for (size_t i = 0; i < T; ++i) for (size_t c = 0; c < H * d; ++c) out[i][c] *= Sigmoid(gate[i][gate[i].size() == H ? c / d : c]);
+    }
+    return Apply(a.o, Norm(a.out_norm, out, d));
   }
 
   static double Act(Activation activation, double x) {
@@ -197,6 +217,8 @@ class Oracle {
       case Activation::kRelu: return std::max(x, 0.0);
       case Activation::kReluSquared: return std::max(x, 0.0) * std::max(x, 0.0);
       case Activation::kGeluQuick: return x / (1 + std::exp(-1.702 * x));
+      case Activation::kXielu:
+      case Activation::kClampedSwish: break;  // ActByShape
     }
     return x;
   }
@@ -205,13 +227,45 @@ class Oracle {
     const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h, index) : Rows();
     for (size_t i = 0; i < up.size(); ++i) {
       for (size_t c = 0; c < up[i].size(); ++c) {
+        if (f.shape != kNoTensor) {
+          up[i][c] = ActByShape(f, gate.empty() ? up[i][c] : gate[i][c], up[i][c]);
+          continue;
+        }
         up[i][c] = gate.empty() ? Act(f.activation, up[i][c]) : Act(f.activation, gate[i][c]) * up[i][c];
       }
     }
-    return Apply(f.down, up, index);
+    return Apply(f.down, Norm(f.norm, up), index);
+  }
+  double ActByShape(const FfnSpec& f, double gate, double up) const {
+    const std::vector<float>& s = V(f.shape);
+    if (f.activation == Activation::kXielu)
+      return gate > 0 ? s[0] * gate * gate + s[2] * gate : (std::expm1(std::min(gate, static_cast<double>(s[3]))) - gate) * s[1] + s[2] * gate;
+    const double limit = s[1], g = std::min(gate, limit);
+    return (std::clamp(up, -limit, limit) + s[2]) * g * Sigmoid(s[0] * g);
   }
 
   static double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+  // Those that may be chosen.
+  template <typename Rank>
+  static std::vector<bool> Open(const ExpertsSpec& e, const Rank& rank) {
+    std::vector<bool> open(e.experts, e.groups == 0);
+    if (e.groups == 0) return open;
+    const size_t in_group = e.experts / e.groups;
+    std::vector<double> best;
+    for (size_t g = 0; g < e.groups; ++g) {
+      Row ranks;
+      for (size_t x = g * in_group; x < (g + 1) * in_group; ++x) ranks.push_back(rank(x));
+      std::sort(ranks.rbegin(), ranks.rend());
+      best.push_back(ranks[0] + ranks[1]);
+    }
+    for (uint32_t n = 0; n < e.chosen_groups; ++n) {
+      const size_t g = static_cast<size_t>(std::max_element(best.begin(), best.end()) - best.begin());
+      best[g] = -INFINITY;
+      for (size_t x = g * in_group; x < (g + 1) * in_group; ++x) open[x] = true;
+    }
+    return open;
+  }
 
   Rows Mix(const ExpertsSpec& e, const Rows& h) const {
     Rows y(h.size(), Row(d_.spec.width, 0.0));
@@ -224,11 +278,12 @@ class Oracle {
       for (double& v : s) sum += v = e.score == ExpertScore::kSigmoid ? Sigmoid(v) : std::exp(v);
       if (e.score == ExpertScore::kSoftmax) for (double& v : s) v /= sum;
       std::vector<size_t> chosen;
+      const auto rank = [&](size_t x) { return s[x] + (e.selection_bias == kNoTensor ? 0.0 : V(e.selection_bias)[x]); };
+      const std::vector<bool> open = Open(e, rank);
       for (uint32_t k = 0; k < e.chosen; ++k) {
-        const auto rank = [&](size_t x) { return s[x] + (e.selection_bias == kNoTensor ? 0.0 : V(e.selection_bias)[x]); };
         size_t best = e.experts;
         for (size_t x = 0; x < e.experts; ++x) {
-          if (std::find(chosen.begin(), chosen.end(), x) != chosen.end()) continue;
+          if (!open[x] || std::find(chosen.begin(), chosen.end(), x) != chosen.end()) continue;
           if (best == e.experts || rank(x) > rank(best)) best = x;
         }
         chosen.push_back(best);

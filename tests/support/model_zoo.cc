@@ -60,7 +60,7 @@ void AddSharingAndRotation(Zoo& zoo) {
     const FfnKind kind = i % 2 == 0 ? FfnKind::kPlain : FfnKind::kGated;
     const std::optional<FfnKind> ffn = i % 5 == 4 ? std::nullopt : std::optional(kind);
     const NormKind norm = i % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
-    const Activation activation = static_cast<Activation>(i % kActivationCount);
+    const Activation activation = static_cast<Activation>(i % kPlainActivations);
     for (int layer = 0; layer < 2; ++layer) {
       m.AddLayer(Heads(4, kv_heads[i % 3], sharing, rotation), ffn, activation, 24, norm, i % 4 < 2);
     }
@@ -218,6 +218,57 @@ void AddFeatures(Zoo& zoo) {
     m.AddLayer(mixed, m.AddExperts(3, 2, 12));
     m.Weights(WeightType::kQ8);
     zoo.Add("turned", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
+    // Factors on what heads give, norms inside of both mixers, norms behind the rotation, queries that grow, two networks on the same
+    // normed rows, activations with a shape, and a block that replaces the rows.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    AttentionSpec per_head = m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false);
+    per_head.gate = m.AddLinear("gate", 4, kWidth, false);
+    ExpertsSpec e = m.AddExperts(6, 3, 12);
+    e.groups = 3;
+    e.chosen_groups = 2;
+    e.score = ExpertScore::kSigmoid;
+    e.ffn.activation = Activation::kClampedSwish;
+    e.ffn.shape = m.AddVector("clamp", 4, 1.0f, 0.2f);
+    m.AddLayer(per_head, e).blocks[1].form = BlockForm::kReplace;
+    AttentionSpec a = Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite);
+    a.norm_order = NormOrder::kAfterRotation;
+    a.query_growth = 0.4f;
+    a.query_period = 5;
+    a = m.AddAttention(a, true);
+    a.q_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
+    a.k_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
+    a.gate = m.AddLinear("gate", 4 * kHeadWidth, kWidth, true);
+    a.out_norm = m.AddNorm(NormKind::kRmsNorm, 4 * kHeadWidth);
+    FfnSpec f = m.AddFfn(FfnKind::kPlain, Activation::kXielu, 24, true);
+    f.shape = m.AddVector("xielu", 4, 0.3f, 0.2f);
+    f.norm = m.AddNorm(NormKind::kRmsNorm, 24);
+    LayerSpec& parallel = m.AddLayer(a, f);
+    parallel.blocks[1].form = BlockForm::kParallel;
+    parallel.blocks[1].norm = {};
+    zoo.Add("gates_and_shapes", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
+    // A row of 8 numbers, of which 5 are normed and 2 turned, is key and value of all heads; queries come from rows of 7. Long contexts
+    // turn by other divisors.
+    ModelBuilder m = zoo.Start();
+    AttentionSpec a = Heads(4, 1, Sharing::kKV, KeyRotation::kOnWrite);
+    a.rope.width = a.rope.denominator = 2;
+    a.rope.pairing = RopePairing::kInterleaved;
+    a.rope.offset = 5;
+    a.rope.long_from = 1;
+    a.rope.freq_divisors = m.AddVector("divisors", 1, 2.0f, 0.0f);
+    a.rope.long_divisors = m.AddVector("long_divisors", 1, 3.0f, 0.0f);
+    a.latent = 5;
+    a = m.AddAttention(a, false);
+    a.k_norm = m.AddNorm(NormKind::kRmsNorm, 5);
+    a.q = m.AddLinear("q", 4 * kHeadWidth, 7, false);
+    a.q_low = m.AddLinear("q_low", 7, kWidth, true);
+    a.q_low_norm = m.AddNorm(NormKind::kRmsNorm, 7);
+    m.AddLayer(a, m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+    zoo.Add("latent", std::move(m), false, true, NormKind::kRmsNorm);
   }
   {
     // The image is no multiple of the patch.

@@ -19,6 +19,8 @@ Status DecodeRope(const fb::Rope* rope, RopeSpec* out) {
   out->position_scale = rope->position_scale();
   out->magnitude = rope->magnitude();
   out->freq_divisors = rope->freq_divisors();
+  out->long_divisors = rope->long_divisors();
+  out->long_from = rope->long_from();
   return DecodeEnum(rope->pairing(), RopePairing::kInterleaved, "attention.rope.pairing", &out->pairing);
 }
 
@@ -54,10 +56,14 @@ Status ReadMixer(const fb::Header& header, uint32_t index, AttentionSpec* out) {
   out->sink_logits = a->sink_logits();
   out->score_bias = a->score_bias();
   out->cache_source = a->cache_source();
-  // Kinds that are named for files to come.
+  out->query_growth = a->query_growth();
+  out->query_period = a->query_period();
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->out_norm(), "attention.out_norm", &out->out_norm));
+  out->q_low = DecodeLinear(a->q_low());
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(a->q_low_norm(), "attention.q_low_norm", &out->q_low_norm));
+  out->latent = a->latent();
+  // Named for files to come.
   if (out->value_width != 0) return NotRun("attention.value_width").Got(out->value_width);
-  if (out->norm_order != NormOrder::kBeforeRotation) return NotRun("attention.norm_order");
-  if (out->gate.weight != kNoTensor || out->gate.bias != kNoTensor) return NotRun("attention.gate");
   return Status::Ok();
 }
 
@@ -87,7 +93,13 @@ Status CheckRope(const Rules& rules, const AttentionSpec& a) {
     return rules.Bad("must be above 0 and at most 32", "attention.rope.position_scale");
   }
   THIMBLE_RETURN_IF_ERROR(rules.Positive(r.magnitude, "attention.rope.magnitude"));
-  return rules.OptionalVector(r.freq_divisors, "attention.rope.freq_divisors", r.width / 2);
+  THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(r.freq_divisors, "attention.rope.freq_divisors", r.width / 2));
+  if (r.long_divisors == kNoTensor) return Status::Ok();
+  if (a.rotation != KeyRotation::kOnWrite && a.rotation != KeyRotation::kOnRead) {
+    return rules.Bad("goes with keys turned on write or on read", "attention.rope.long_divisors");
+  }
+  THIMBLE_RETURN_IF_ERROR(rules.Range(r.long_from, 1, kMaxPositions, "attention.rope.long_from"));
+  return rules.Vector(r.long_divisors, "attention.rope.long_divisors", r.width / 2);
 }
 
 Status CheckCacheSource(const Rules& rules, const BlockPlace& place, const AttentionSpec& a) {
@@ -121,14 +133,40 @@ Status CheckProjections(const Rules& rules, const BlockPlace& place, const Atten
   const uint64_t kv_width = uint64_t{a.kv_heads} * a.head_width;
   if (SharesQueryAndKey(a.sharing)) {
     THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.q, "attention.q"));
+    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.q_low, "attention.q_low"));
   } else {
-    THIMBLE_RETURN_IF_ERROR(rules.Linear(a.q, "attention.q", q_width, D));
+    uint32_t low = D;
+    if (a.q_low.weight != kNoTensor) {
+      TensorSpec t;
+      THIMBLE_RETURN_IF_ERROR(rules.Tensor(a.q_low.weight, "attention.q_low", &t));
+      low = t.rows;
+      THIMBLE_RETURN_IF_ERROR(rules.Range(low, 1, kMaxWidth, "attention.q_low"));
+      THIMBLE_RETURN_IF_ERROR(rules.Linear(a.q_low, "attention.q_low", low, D));
+      THIMBLE_RETURN_IF_ERROR(rules.Norm(a.q_low_norm, "attention.q_low_norm", low, 0));
+    } else {
+      THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.q_low, "attention.q_low"));
+      if (a.q_low_norm.kind != NormKind::kNone) return rules.Bad("without q_low", "attention.q_low_norm");
+    }
+    THIMBLE_RETURN_IF_ERROR(rules.Linear(a.q, "attention.q", q_width, low));
   }
   THIMBLE_RETURN_IF_ERROR(rules.Linear(a.o, "attention.o", D, q_width));
+  if (a.gate.weight != kNoTensor) {
+    TensorSpec t;
+    THIMBLE_RETURN_IF_ERROR(rules.Tensor(a.gate.weight, "attention.gate", &t));
+    THIMBLE_RETURN_IF_ERROR(rules.Linear(a.gate, "attention.gate", t.rows == a.heads ? a.heads : q_width, D));
+  } else {
+    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.gate, "attention.gate"));
+  }
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(a.out_norm, "attention.out_norm", q_width, a.head_width));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(a.q_norm, "attention.q_norm", q_width, a.head_width));
+  if (a.cache_source != -1 && a.latent != 0) return rules.Bad("rows of another layer are already normed", "attention.latent");
   if (a.cache_source != -1) return CheckCacheSource(rules, place, a);
   THIMBLE_RETURN_IF_ERROR(rules.Linear(a.k, "attention.k", kv_width, D));
-  THIMBLE_RETURN_IF_ERROR(rules.Norm(a.k_norm, "attention.k_norm", kv_width, a.head_width));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(a.latent, 0, kv_width, "attention.latent"));
+  if (a.latent != 0 && (a.k_norm.kind == NormKind::kNone || a.k_norm.scope != NormScope::kRow)) {
+    return rules.Bad("needs a norm over rows", "attention.latent");
+  }
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(a.k_norm, "attention.k_norm", a.latent != 0 ? a.latent : kv_width, a.head_width));
   if (SharesKeyAndValue(a.sharing)) {
     THIMBLE_RETURN_IF_ERROR(rules.NoLinear(a.v, "attention.v"));
     if (a.v_norm.kind != NormKind::kNone) {
@@ -154,6 +192,12 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const AttentionSp
   THIMBLE_RETURN_IF_ERROR(rules.NotNegative(a.softcap, "attention.softcap"));
   THIMBLE_RETURN_IF_ERROR(rules.Range(a.window, 0, kMaxPositions, "attention.window"));
   THIMBLE_RETURN_IF_ERROR(CheckRope(rules, a));
+  // Behind the rotation, what is stored must have been turned, and not be a value as well.
+  if (a.norm_order == NormOrder::kAfterRotation && (a.rotation != KeyRotation::kOnWrite || a.sharing != Sharing::kNone)) {
+    return rules.Bad("goes with keys turned on write that are no values", "attention.norm_order");
+  }
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(a.query_growth, "attention.query_growth"));
+  if (a.query_growth != 0 && a.query_period == 0) return rules.Bad("without a period", "attention.query_growth");
   THIMBLE_RETURN_IF_ERROR(CheckProjections(rules, place, a));
   if (a.key_gain != kNoTensor) {
     if (a.rotation != KeyRotation::kOnRead && a.rotation != KeyRotation::kNone) {

@@ -33,6 +33,10 @@ struct RopeSpec {
   double position_scale = 1.0;   // 1 / factor of linear scaling
   float magnitude = 1.0f;        // factor on cos and sin (YaRN, longrope)
   int32_t freq_divisors = kNoTensor;  // f32 [width/2], llama3 and longrope scaling
+  // longrope has other divisors for contexts of more than long_from positions. What is cached was turned by one set, so the
+  // context that is planned decides which: all of it has these, or none.
+  int32_t long_divisors = kNoTensor;  // f32 [width/2]
+  uint32_t long_from = 0;
 };
 
 // Softmax attention over all earlier rows of its kind. D model width, H query heads, G kv heads, d head width.
@@ -50,12 +54,21 @@ struct AttentionSpec {
   float softcap = 0;             // cap * tanh(score / cap); 0 = none
   RopeSpec rope;
   LinearSpec q, k, v, o;         // q absent with kQK and kQKV, v absent with kKV and kQKV
-  LinearSpec gate;               // [H d, D]: factor sigmoid(gate x) on what the heads give
+  LinearSpec gate;               // [H d, D] or [H, D]: factor sigmoid(gate x) on what the heads give, for each number or head
+  // Latent attention (DeepSeek): queries come from a row of few numbers, q_low_norm(q_low x); the rows are key and value (kKV) and
+  // k_norm is over their first `latent` numbers, the others of which are rotated. What the heads of a published model make of a
+  // row lies in q and o, which are the products of its matrices.
+  LinearSpec q_low;              // [R, D]; then q is [H d, R]
+  NormSpec q_low_norm;
+  uint32_t latent = 0;
   NormSpec q_norm, k_norm, v_norm;  // v_norm only where v is separate
   int32_t key_gain = kNoTensor;  // f32 [d], kOnRead only: factor on the key, not on the value, before rotation
   int32_t sink_logits = kNoTensor;     // f32 [H]: an extra score per head that takes probability and gives no value
   int32_t score_bias = kNoTensor;   // f32 [positions]: beta_j added to every score of key j (paper's (X)+)
   int32_t cache_source = -1;     // -1: own rows; else an earlier block whose rows are read (no k, no v here)
+  float query_growth = 0;        // with a period: queries times 1 + growth * ln(1 + floor(position / period))
+  uint32_t query_period = 0;
+  NormSpec out_norm;             // of what the heads give [H d], behind the gate
 };
 
 inline bool SharesKeyAndValue(Sharing sharing) { return sharing == Sharing::kKV || sharing == Sharing::kQKV; }
@@ -64,7 +77,7 @@ inline bool SharesQueryAndKey(Sharing sharing) { return sharing == Sharing::kQK 
 // Calls fn(LinearSpec) for each linear layer.
 template <typename F>
 void ForEachLinear(const AttentionSpec& a, F fn) {
-  for (const LinearSpec& linear : {a.q, a.k, a.v, a.gate, a.o}) {
+  for (const LinearSpec& linear : {a.q_low, a.q, a.k, a.v, a.gate, a.o}) {
     if (linear.weight != kNoTensor) fn(linear);
   }
 }

@@ -8,12 +8,14 @@ namespace thimble {
 namespace {
 
 struct FfnFields {
-  const char *kind, *activation, *width, *gate, *up, *down;
+  const char *kind, *activation, *width, *gate, *up, *down, *shape, *norm;
 };
 constexpr FfnFields kExpertFields = {"experts.ffn.kind", "experts.ffn.activation", "experts.ffn.width",
-                                     "experts.ffn.gate", "experts.ffn.up",         "experts.ffn.down"};
+                                     "experts.ffn.gate", "experts.ffn.up",         "experts.ffn.down",
+                                     "experts.ffn.shape", "experts.ffn.norm"};
 constexpr FfnFields kSharedFields = {"experts.shared.kind", "experts.shared.activation", "experts.shared.width",
-                                     "experts.shared.gate", "experts.shared.up",         "experts.shared.down"};
+                                     "experts.shared.gate", "experts.shared.up",         "experts.shared.down",
+                                     "experts.shared.shape", "experts.shared.norm"};
 
 // `count` matrices below each other. A packed one is used expert by expert, so that each begins with a tile.
 Status CheckStack(const Rules& rules, const LinearSpec& linear, const char* field, uint32_t count, uint64_t n, uint64_t k) {
@@ -26,6 +28,7 @@ Status CheckStack(const Rules& rules, const LinearSpec& linear, const char* fiel
 
 Status CheckFfn(const Rules& rules, const FfnSpec& f, const FfnFields& names, uint32_t count, uint32_t D) {
   THIMBLE_RETURN_IF_ERROR(rules.Range(f.width, 1, kMaxFfnWidth, names.width));
+  THIMBLE_RETURN_IF_ERROR(CheckShape(rules, f, names.shape));
   THIMBLE_RETURN_IF_ERROR(CheckStack(rules, f.up, names.up, count, f.width, D));
   THIMBLE_RETURN_IF_ERROR(CheckStack(rules, f.down, names.down, count, D, f.width));
   if (f.kind == FfnKind::kGated) return CheckStack(rules, f.gate, names.gate, count, f.width, D);
@@ -35,11 +38,14 @@ Status CheckFfn(const Rules& rules, const FfnSpec& f, const FfnFields& names, ui
 Status ReadFfn(const fb::FeedForward* f, const FfnFields& names, uint32_t count, FfnSpec* out) {
   if (f == nullptr) return Status::Ok();
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->kind(), FfnKind::kGated, names.kind, &out->kind));
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kGeluQuick, names.activation, &out->activation));
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kClampedSwish, names.activation, &out->activation));
   out->width = f->width();
   out->gate = DecodeLinear(f->gate());
   out->up = DecodeLinear(f->up());
   out->down = DecodeLinear(f->down());
+  out->shape = f->shape();
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(f->norm(), names.norm, &out->norm));
+  if (out->norm.kind != NormKind::kNone) return NotRun(names.norm);
   for (LinearSpec* linear : {&out->gate, &out->up, &out->down}) {
     if (linear->weight != kNoTensor) linear->stack = count;
   }
@@ -64,6 +70,8 @@ Status ReadMixer(const fb::Header& header, uint32_t index, ExpertsSpec* out) {
   THIMBLE_RETURN_IF_ERROR(ReadFfn(e->ffn(), kExpertFields, out->experts, &out->ffn));
   THIMBLE_RETURN_IF_ERROR(ReadFfn(e->shared(), kSharedFields, 1, &out->shared));
   out->shared_gate = DecodeLinear(e->shared_gate());
+  out->groups = e->groups();
+  out->chosen_groups = e->chosen_groups();
   return Status::Ok();
 }
 
@@ -74,6 +82,15 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const ExpertsSpec
   THIMBLE_RETURN_IF_ERROR(rules.NotNegative(e.normalise_eps, "experts.normalise_eps"));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(e.scale, "experts.scale"));
   THIMBLE_RETURN_IF_ERROR(rules.Linear(e.router, "experts.router", e.experts, D));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(e.groups, 0, kMaxExpertGroups, "experts.groups"));
+  if (e.groups != 0) {
+    const uint32_t in_group = e.experts / e.groups;
+    if (e.experts % e.groups != 0 || in_group < 2) return rules.Bad("must divide the experts, by 2 or more", "experts.groups").Got(e.groups);
+    THIMBLE_RETURN_IF_ERROR(rules.Range(e.chosen_groups, 1, e.groups, "experts.chosen_groups"));
+    THIMBLE_RETURN_IF_ERROR(rules.Range(e.chosen, 1, uint64_t{e.chosen_groups} * in_group, "experts.chosen"));
+  } else {
+    THIMBLE_RETURN_IF_ERROR(rules.Range(e.chosen_groups, 0, 0, "experts.chosen_groups"));
+  }
   THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(e.selection_bias, "experts.selection_bias", e.experts));
   THIMBLE_RETURN_IF_ERROR(CheckFfn(rules, e.ffn, kExpertFields, e.experts, D));
   if (e.shared.width != 0) {

@@ -24,6 +24,9 @@ struct ExpertsSpec {
                                             // [E D, F], biases [E F], [E D]
   FfnSpec shared;                           // seen by every row; width 0: none
   LinearSpec shared_gate;                   // [1, D]
+  // Not 0: experts lie in so many equal groups, and are chosen from the chosen_groups of these whose two largest s + selection_bias
+  // add up to most.
+  uint32_t groups = 0, chosen_groups = 0;
 };
 
 // Calls fn(LinearSpec) for each linear layer.

@@ -12,12 +12,13 @@ Status ReadMixer(const fb::Header& header, uint32_t index, FfnSpec* out) {
   if (index >= CountOf(header.feed_forwards())) return NoSuchMixer(index);
   const fb::FeedForward* f = header.feed_forwards()->Get(index);
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->kind(), FfnKind::kGated, "ffn.kind", &out->kind));
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kGeluQuick, "ffn.activation", &out->activation));
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kClampedSwish, "ffn.activation", &out->activation));
   out->width = f->width();
   out->gate = DecodeLinear(f->gate());
   out->up = DecodeLinear(f->up());
   out->down = DecodeLinear(f->down());
-  return Status::Ok();
+  out->shape = f->shape();
+  return DecodeNorm(f->norm(), "ffn.norm", &out->norm);
 }
 
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& f) {
@@ -25,8 +26,18 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& f)
   THIMBLE_RETURN_IF_ERROR(rules.Range(f.width, 1, kMaxFfnWidth, "ffn.width"));
   THIMBLE_RETURN_IF_ERROR(rules.Linear(f.up, "ffn.up", f.width, D));
   THIMBLE_RETURN_IF_ERROR(rules.Linear(f.down, "ffn.down", D, f.width));
+  THIMBLE_RETURN_IF_ERROR(CheckShape(rules, f, "ffn.shape"));
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(f.norm, "ffn.norm", f.width, 0));
   if (f.kind == FfnKind::kGated) return rules.Linear(f.gate, "ffn.gate", f.width, D);
   return rules.NoLinear(f.gate, "ffn.gate");
+}
+
+Status CheckShape(const Rules& rules, const FfnSpec& f, const char* field) {
+  if (HasShape(f.activation) != (f.shape != kNoTensor)) return rules.Bad("belongs to activations with a shape, which need it", field);
+  if (!HasShape(f.activation)) return Status::Ok();
+  // One of them is made of gate and up, the other of up alone.
+  if ((f.activation == Activation::kClampedSwish) != (f.kind == FfnKind::kGated)) return rules.Bad("an activation of the other kind", field);
+  return rules.Vector(f.shape, field, 4);
 }
 
 }  // namespace thimble

@@ -8,12 +8,15 @@ namespace thimble {
 
 enum class FfnKind : uint8_t { kPlain, kGated };
 
-// kPlain: down(act(up x)); kGated: down(act(gate x) * up x).
+// kPlain: down(norm(act(up x))); kGated: down(norm(act(gate x) * up x)). Activations with a shape say themselves what they make
+// of gate and up (runtime/core/kinds.h).
 struct FfnSpec {
   FfnKind kind = FfnKind::kPlain;
   Activation activation = Activation::kGeluErf;
   uint32_t width = 0;
   LinearSpec gate, up, down;
+  int32_t shape = kNoTensor;               // f32 [4] of activations with a shape
+  NormSpec norm;                           // [F] or absent
 };
 
 // Calls fn(LinearSpec) for each linear layer.

@@ -4,7 +4,10 @@
 #include <cstring>
 
 #include "ops/attention/attention.h"
+#include "ops/lanes/double_math.h"
 #include "ops/pool/parallel_rows.h"
+#include "ops/rows/activation.h"
+#include "ops/rows/elementwise.h"
 #include "ops/tables/kernel_table.h"
 #include "runtime/forward.h"
 
@@ -42,6 +45,38 @@ void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d
   }
 }
 
+// What the queries of later positions are larger by.
+void GrowQueries(const Step& step, const AttentionSpec& a, float* q) {
+  if (a.query_period == 0) return;
+  const size_t width = size_t{a.heads} * a.head_width;
+  for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
+    for (size_t i = 0; i < span->count; ++i) {
+      const size_t period = (span->position + i) / a.query_period;
+      if (period == 0) continue;
+      const double factor = 1.0 + static_cast<double>(a.query_growth) * LogDouble(1.0 + static_cast<double>(period));
+      ScaleInPlace(q + (span->first_row + i) * width, static_cast<float>(factor), width);
+    }
+  }
+}
+
+// b.heads, on their way to the output projection.
+void GateHeads(const Step& step, const AttentionOp& a, const AttentionBuffers& b) {
+  const size_t d = a.spec.head_width, H = a.spec.heads, width = H * d;
+  if (a.gate.kernel != nullptr && a.gate.rows.n == H) {
+    ForRows(step.pool, step.t, width, [&](size_t first, size_t count) {
+      for (size_t i = first * H; i < (first + count) * H; ++i) {
+        const double factor = 1.0 / (1.0 + ExpDouble(-static_cast<double>(b.gate[i])));
+        ScaleInPlace(b.heads + i * d, static_cast<float>(factor), d);
+      }
+    });
+  } else if (a.gate.kernel != nullptr) {
+    ForRows(step.pool, step.t, width, [&](size_t first, size_t count) {
+      SigmoidTimes(b.gate + first * width, b.heads + first * width, count * width);
+    });
+  }
+  NormHeads(step, a.out_norm, b.heads, a.spec.heads, a.spec.head_width);
+}
+
 void TurnHeads(const Step& step, uint32_t turn, size_t heads, size_t d, float* x) {
   if (turn == 0) return;
   ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) {
@@ -53,15 +88,21 @@ void TurnHeads(const Step& step, uint32_t turn, size_t heads, size_t d, float* x
 void Project(const Step& step, const AttentionOp& a, const float* h) {
   const AttentionBuffers& b = step.network->buffers.mixers.attention;
   const size_t q_width = size_t{a.spec.heads} * a.spec.head_width, kv_width = size_t{a.spec.kv_heads} * a.spec.head_width;
-  LinearJob jobs[3];
+  LinearJob jobs[4];
   size_t count = 0;
   auto add = [&](const Linear& op, float* y, size_t width) {
     if (op.kernel != nullptr) jobs[count++] = {&op, y, width};
   };
-  add(a.q, b.q, q_width);
+  if (a.q_low.kernel == nullptr) add(a.q, b.q, q_width);
+  add(a.q_low, b.q_low, a.q_low.rows.n);
   add(a.k, b.k, kv_width);
   add(a.v, b.v, kv_width);
+  add(a.gate, b.gate, a.gate.rows.n);
   RunJobs(step, jobs, count, h, step.t, step.network->model.width);
+  if (a.q_low.kernel == nullptr) return;
+  const size_t low = a.q_low.rows.n;
+  NormRows(step, a.q_low_norm, b.q_low, step.t, low, b.q_low);
+  RunJob(step, a.q, b.q_low, step.t, low, b.q, q_width);
 }
 
 AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp& a, const SlotCache& cache) {
@@ -132,9 +173,14 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
     const bool own_rows = s.cache_source == -1;
     const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
     if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(s, T, b.k, b.q);
-    NormHeads(step, a.q_norm, b.q, H, d);
+    const bool norm_first = s.norm_order == NormOrder::kBeforeRotation;
+    if (norm_first) NormHeads(step, a.q_norm, b.q, H, d);
     if (own_rows) {
-      NormHeads(step, a.k_norm, b.k, G, d);
+      if (s.latent != 0) {
+        for (size_t i = 0; i < T; ++i) NormRows(step, a.k_norm, b.k + i * G * d, 1, s.latent, b.k + i * G * d);
+      } else if (norm_first) {
+        NormHeads(step, a.k_norm, b.k, G, d);
+      }
       NormHeads(step, a.v_norm, b.v, G, d);
     }
     if (a.rope() != nullptr) RotateHeads(step, *a.rope(), H, d, b.q);
@@ -145,6 +191,11 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
         RotateHeads(step, *a.rope(), G, d, b.v);
       }
     }
+    if (!norm_first) {
+      NormHeads(step, a.q_norm, b.q, H, d);
+      if (own_rows) NormHeads(step, a.k_norm, b.k, G, d);
+    }
+    GrowQueries(step, s, b.q);
     TurnHeads(step, a.key_turn, H, d, b.q);
     if (own_rows) TurnHeads(step, a.key_turn, G, d, b.k);
     if (own_rows && !SharesKeyAndValue(s.sharing)) TurnHeads(step, a.value_turn, G, d, b.v);
@@ -157,6 +208,7 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
       step.profile->kv_bytes_read += CacheBytesRead(args);
     }
     TurnHeads(step, a.value_turn, H, d, b.heads);
+    GateHeads(step, a, b);
   }
   const ScopedTimer timer(&step.profile->linear_ns);
   RunJob(step, a.o, b.heads, T, H * d, n.buffers.y, D);

@@ -17,8 +17,8 @@ struct WeightLoader;
 struct AttentionOp {
   AttentionSpec spec;
   AttentionShape shape;
-  Linear q, k, v, o;                       // kernel null where absent
-  NormOp q_norm, k_norm, v_norm;
+  Linear q, k, v, o, gate, q_low;          // kernel null where absent
+  NormOp q_low_norm, q_norm, k_norm, v_norm, out_norm;
   const float* key_gain = nullptr;
   const float* sink_logits = nullptr;
   const float* score_bias = nullptr;
@@ -40,12 +40,14 @@ struct AttentionOp {
 
 // The widest over all blocks.
 struct AttentionNeeds {
-  uint64_t q = 0, k = 0, v = 0, tile_bytes = 0;
+  uint64_t q = 0, k = 0, v = 0, gate = 0, q_low = 0, tile_bytes = 0;
 };
 struct AttentionBuffers {
   float* q = nullptr;                      // [T, H d]
   float* k = nullptr;                      // [T, G d]
   float* v = nullptr;
+  float* gate = nullptr;                   // [T, H d] or [T, H]
+  float* q_low = nullptr;                  // [T, R]
   float* heads = nullptr;                  // [T, H d] what the heads give
   void* tiles = nullptr;
 };

@@ -31,7 +31,7 @@ void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_
 bool SameRope(const RopeSpec& a, const RopeSpec& b) {
   return a.width == b.width && a.offset == b.offset && a.pair_stride == b.pair_stride && a.denominator == b.denominator &&
          a.pairing == b.pairing && a.theta == b.theta && a.position_scale == b.position_scale && a.magnitude == b.magnitude &&
-         a.freq_divisors == b.freq_divisors;
+         a.freq_divisors == b.freq_divisors && a.long_divisors == b.long_divisors && a.long_from == b.long_from;
 }
 
 }  // namespace thimble

@@ -21,6 +21,7 @@ void Measure(const AttentionSpec& a, const AttentionShape& shape, uint32_t threa
   // A row that is key and value is projected once; a block that reads another's rows projects none.
   if (a.k.weight != kNoTensor) needs->k = Max(needs->k, uint64_t{a.kv_heads} * a.head_width);
   if (a.v.weight != kNoTensor) needs->v = Max(needs->v, uint64_t{a.kv_heads} * a.head_width);
+  if (a.gate.weight != kNoTensor) needs->gate = Max(needs->gate, uint64_t{a.heads} * a.head_width);
   needs->tile_bytes = Max(needs->tile_bytes, AttentionScratchBytes(shape, threads));
 }
 
@@ -38,7 +39,8 @@ void TakeRope(NetworkWalk& walk, const AttentionSpec& a, AttentionOp* op) {
     if (const AttentionOp* first = walk.Earlier<AttentionOp>(same)) op->earlier_rope = &first->own_rope;
     return;
   }
-  op->own_rope = TakeRopeTable(walk.arena(), a.rope, walk.Vector(a.rope.freq_divisors), all,
+  const bool is_long = a.rope.long_divisors != kNoTensor && walk.options().context_tokens > a.rope.long_from;
+  op->own_rope = TakeRopeTable(walk.arena(), a.rope, walk.Vector(is_long ? a.rope.long_divisors : a.rope.freq_divisors), all,
                                all ? walk.options().context_tokens : walk.options().chunk_tokens, walk.layer());
 }
 
@@ -80,9 +82,14 @@ void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
   op->k = walk.MakeLinear(spec.k);
   op->v = walk.MakeLinear(spec.v);
   op->o = walk.MakeLinear(spec.o);
+  op->gate = walk.MakeLinear(spec.gate);
+  op->q_low = walk.MakeLinear(spec.q_low);
+  if (op->q_low.kernel != nullptr) walk.needs().attention.q_low = Max(walk.needs().attention.q_low, op->q_low.rows.n);
   op->q_norm = walk.Norm(spec.q_norm);
   op->k_norm = walk.Norm(spec.k_norm);
   op->v_norm = walk.Norm(spec.v_norm);
+  op->q_low_norm = walk.Norm(spec.q_low_norm);
+  op->out_norm = walk.Norm(spec.out_norm);
   op->key_gain = walk.Vector(spec.key_gain);
   op->sink_logits = walk.Vector(spec.sink_logits);
   op->score_bias = walk.Vector(spec.score_bias);
@@ -102,6 +109,8 @@ void TakeScratch(Arena& arena, uint64_t t, const AttentionNeeds& needs, Attentio
   b->q = arena.Take<float>("attention.q", t * needs.q);
   b->k = arena.Take<float>("attention.k", t * needs.k);
   b->v = arena.Take<float>("attention.v", t * needs.v);
+  if (needs.gate > 0) b->gate = arena.Take<float>("attention.gate", t * needs.gate);
+  if (needs.q_low > 0) b->q_low = arena.Take<float>("attention.q_low", t * needs.q_low);
   b->heads = arena.Take<float>("attention.heads", t * needs.q);
   b->tiles = arena.TakeBytes("attention.tiles", needs.tile_bytes, 1, -1);
 }
@@ -111,6 +120,8 @@ void LoadMixer(const WeightLoader& loader, const AttentionOp& op) {
   loader.Load(op.spec.k, op.k);
   loader.Load(op.spec.v, op.v);
   loader.Load(op.spec.o, op.o);
+  loader.Load(op.spec.gate, op.gate);
+  loader.Load(op.spec.q_low, op.q_low);
 }
 
 }  // namespace thimble

@@ -37,7 +37,7 @@ void Choose(const Step& step, const ExpertsOp& op, const float* h) {
   }
   const ScopedTimer timer(&step.profile->activation_ns);
   const ExpertRule rule = {op.spec.experts,       op.spec.chosen, op.spec.score == ExpertScore::kSigmoid, op.spec.normalise,
-                           op.spec.normalise_eps, op.spec.scale,  op.selection_bias};
+                           op.spec.normalise_eps, op.spec.scale,  op.selection_bias, op.spec.groups, op.spec.chosen_groups};
   for (size_t i = 0; i < step.t; ++i) ChooseExperts(rule, b.scores + i * E, b.chosen + i * K, b.weights + i * K);
 }
 
@@ -64,7 +64,7 @@ void RunMixer(const Step& step, const ExpertsOp& op, const float* h) {
     const size_t count = RowsOf(b, e, step.t, op.spec.chosen);
     if (count == 0) continue;
     for (size_t i = 0; i < count; ++i) std::memcpy(b.x + i * D, h + b.rows[i] * D, D * sizeof(float));
-    RunFfnRows(step, {op.spec.ffn.activation, op.spec.ffn.width, op.gate.At(e), op.up.At(e), op.down.At(e)}, b.x, count, b.ffn, b.y);
+    RunFfnRows(step, {op.spec.ffn.activation, op.spec.ffn.width, op.gate.At(e), op.up.At(e), op.down.At(e), op.shape}, b.x, count, b.ffn, b.y);
     ForRows(step.pool, count, D, [&](size_t first, size_t n) {
       for (size_t i = first; i < first + n; ++i) {
         const float* from = b.y + i * D;

@@ -12,6 +12,7 @@ struct ExpertsOp {
   Linear router;
   const float* selection_bias = nullptr;
   LinearStack gate, up, down;              // one of each for every expert
+  const float* shape = nullptr;            // of their activation
   FfnOp shared;                            // up's kernel null: there is none
   Linear shared_gate;                      // kernel null: factor 1
 };

@@ -16,6 +16,7 @@ void WalkMixer(NetworkWalk& walk, const ExpertsSpec& spec, ExpertsOp* op) {
   op->gate = walk.MakeStack(spec.ffn.gate, spec.chosen);
   op->up = walk.MakeStack(spec.ffn.up, spec.chosen);
   op->down = walk.MakeStack(spec.ffn.down, spec.chosen);
+  op->shape = walk.Vector(spec.ffn.shape);
   if (spec.shared.width > 0) WalkMixer(walk, spec.shared, &op->shared);
   op->shared_gate = walk.MakeLinear(spec.shared_gate);
 }

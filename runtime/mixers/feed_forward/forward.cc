@@ -1,5 +1,6 @@
-// down(act(gate h) * up h), or down(act(up h)).
+// down(norm(act(gate h) * up h)), or down(norm(act(up h))).
 #include "ops/pool/parallel_rows.h"
+#include "ops/rows/activation.h"
 #include "ops/tables/kernel_table.h"
 #include "runtime/forward.h"
 
@@ -18,8 +19,14 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
     const ScopedTimer timer(&step.profile->activation_ns);
     ForRows(step.pool, rows, F, [&](size_t first, size_t count) {
       float* up = b.up + first * F;
-      n.options.kernels->activate(f.activation, gated ? b.gate + first * F : up, gated ? up : nullptr, up, count * F);
+      const float* gate = gated ? b.gate + first * F : up;
+      if (f.shape != nullptr) {
+        ActivateByShape(f.activation, f.shape, gate, gated ? up : nullptr, up, count * F);
+      } else {
+        n.options.kernels->activate(f.activation, gate, gated ? up : nullptr, up, count * F);
+      }
     });
+    NormRows(step, f.norm, b.up, rows, F, b.up);
   }
   const ScopedTimer timer(&step.profile->linear_ns);
   RunJob(step, f.down, b.up, rows, F, y, D);
@@ -27,7 +34,7 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
 
 void RunMixer(const Step& step, const FfnOp& op, const float* h) {
   const Buffers& b = step.network->buffers;
-  RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down}, h, step.t, b.mixers.ffn, b.y);
+  RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down, op.shape, op.norm}, h, step.t, b.mixers.ffn, b.y);
 }
 
 }  // namespace thimble

@@ -4,6 +4,7 @@
 #include "format/mixers/feed_forward/spec.h"
 #include "ops/linear/linear.h"
 #include "runtime/core/arena.h"
+#include "runtime/norm_op.h"
 #include "runtime/sequence_state.h"
 
 namespace thimble {
@@ -15,6 +16,8 @@ struct WeightLoader;
 struct FfnOp {
   FfnSpec spec;
   Linear gate, up, down;                   // gate's kernel null where there is none
+  const float* shape = nullptr;            // of the activation
+  NormOp norm;                             // before down
 };
 
 // The widest over all blocks.
@@ -38,6 +41,8 @@ struct FfnParts {
   Activation activation;
   size_t width;
   Linear gate, up, down;
+  const float* shape = nullptr;
+  NormOp norm = {};
 };
 void RunFfnRows(const Step& step, const FfnParts& parts, const float* h, size_t rows, const FfnBuffers& buffers, float* y);
 

@@ -12,6 +12,8 @@ void WalkMixer(NetworkWalk& walk, const FfnSpec& spec, FfnOp* op) {
   op->gate = walk.MakeLinear(spec.gate);
   op->up = walk.MakeLinear(spec.up);
   op->down = walk.MakeLinear(spec.down);
+  op->shape = walk.Vector(spec.shape);
+  op->norm = walk.Norm(spec.norm);
 }
 
 void TakeScratch(Arena& arena, uint64_t t, const FfnNeeds& needs, FfnBuffers* b) {

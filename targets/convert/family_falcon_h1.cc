@@ -1,0 +1,111 @@
+// Falcon-H1: attention and a selective state space read the same normed rows in every layer. Factors everywhere: those on inputs of
+// linear layers lie in the weights and scales here.
+#include <cmath>
+#include <limits>
+
+#include "targets/convert/family.h"
+#include "targets/convert/gated_decoder.h"
+#include "targets/convert/rotary.h"
+#include "targets/convert/state_space.h"
+
+namespace thimble {
+namespace {
+
+StoredStateSpace ReadMamba(Config& config, uint32_t D) {
+  StoredStateSpace stored;
+  StateSpaceSpec& s = stored.shape;
+  const uint32_t inner = config.Count("mamba_d_ssm", config.Count("mamba_expand", 2) * D);
+  s.heads = config.Count("mamba_n_heads", 128);
+  if (inner % s.heads != 0) config.Refuse(Code::kInvalidModel, "mamba_n_heads", "does not divide mamba_d_ssm");
+  s.head_width = inner / s.heads;
+  if (config.IsText("mamba_d_head")) {
+    config.Only("mamba_d_head", "auto");
+  } else if (config.Count("mamba_d_head", s.head_width) != s.head_width) {
+    config.Refuse(Code::kInvalidModel, "mamba_d_head", "times mamba_n_heads is not mamba_d_ssm");
+  }
+  s.groups = config.Count("mamba_n_groups", 1);
+  s.states = config.Count("mamba_d_state", 256);
+  s.taps = config.Count("mamba_d_conv", 4);
+  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
+  s.min_step = static_cast<float>(low);
+  s.max_step = static_cast<float>(high);
+  stored.bias = BiasIf(config, "mamba_proj_bias", false);
+  stored.conv_bias = config.Flag("mamba_conv_bias", true);
+  stored.norm = config.Flag("mamba_rms_norm", false);
+  if (stored.norm) {
+    s.gate_after_norm = config.Flag("mamba_norm_before_gate", true);
+    s.norm_groups = s.groups;
+  }
+  if (config.Has("ssm_multipliers")) stored.factors = config.PositiveNumbers("ssm_multipliers");
+  if (stored.factors.size() != 5) config.Refuse(Code::kInvalidModel, "ssm_multipliers", "expected five numbers");
+  const double in = config.Positive("ssm_in_multiplier", 1.0);
+  for (double& factor : stored.factors) factor *= in;
+  config.Ignore({"mamba_chunk_size", "mamba_norm_before_gate", "mamba_use_mlp", "mlp_expansion_factor", "time_step_floor", "time_step_max",
+                 "time_step_min", "time_step_rank", "mamba_expand"});
+  return stored;
+}
+
+}  // namespace
+
+ModelPlan PlanFalconH1(Config& config, const Checkpoint& checkpoint) {
+  ModelSpec spec;
+  spec.input.scale = static_cast<float>(config.Positive("embedding_multiplier", 1.0));
+  spec.output.scale = static_cast<float>(config.Positive("lm_head_multiplier", 1.0));
+  DecoderShape shape = ReadDecoderShape(config);
+  shape.final_norm = "final_layernorm";
+  GatedLayer& l = shape.layer;
+  l.eps = config.Positive("rms_norm_eps", 1e-5);
+  l.activation = ReadActivation(config, "hidden_act", "silu");
+  l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
+  l.mlp_bias = BiasIf(config, "mlp_bias", false);
+  l.ffn_norm = "pre_ff_layernorm";
+  l.ffn_gate = "feed_forward.gate_proj", l.ffn_up = "feed_forward.up_proj", l.ffn_down = "feed_forward.down_proj";
+  const double key = config.Positive("key_multiplier", 1.0), in = config.Positive("attention_in_multiplier", 1.0);
+  const double attention_out = config.Positive("attention_out_multiplier", 1.0), out = config.Positive("ssm_out_multiplier", 1.0);
+  l.scale = key * in * in / std::sqrt(static_cast<double>(l.d));
+  if (in != 1 && l.qkv_bias == Bias::kRequired) config.Refuse(Code::kUnsupported, "attention_in_multiplier", "with biases must be 1");
+  std::vector<double> mlp = {1, 1};
+  if (config.Has("mlp_multipliers")) mlp = config.PositiveNumbers("mlp_multipliers");
+  if (mlp.size() != 2) config.Refuse(Code::kInvalidModel, "mlp_multipliers", "expected two numbers");
+  if (l.mlp_bias == Bias::kRequired) config.Refuse(Code::kUnsupported, "mlp_bias", "is not supported in this family");
+  const StoredStateSpace mamba = ReadMamba(config, l.D);
+  StoredStateSpace stored = mamba;
+  stored.eps = l.eps;
+  const bool tied = config.Flag("tie_word_embeddings", false);
+  CheckForeignFields(config, l);
+  config.Only("attn_layer_indices", nullptr);
+  config.Only("projectors_bias", stored.bias == Bias::kRequired);
+  config.Ignore({"num_logits_to_keep"});
+
+  PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 100000.0});
+  config.Finish();
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < shape.L; ++i) {
+    const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+    BlockSpec attention = ReadAttentionBlock(b, i, l), state_space, ffn;
+    attention.scale = static_cast<float>(attention_out * in);
+    state_space.form = BlockForm::kParallel;
+    state_space.mixer = ReadStateSpace(b, name + "state_space.", h + "mamba.", l.D, stored);
+    state_space.scale = static_cast<float>(out);
+    ffn.norm = b.RmsNorm(name + "ffn_norm", h + l.ffn_norm, l.D, l.eps);
+    FfnSpec f;
+    f.kind = FfnKind::kGated;
+    f.activation = l.activation;
+    f.width = l.F;
+    const uint64_t D = l.D;
+    const size_t gate = b.Tensor(h + l.ffn_gate + ".weight", {l.F, D});
+    f.gate.weight = b.Made(name + "ffn.gate.weight", l.F, D, [=](const Checkpoint& reader, uint64_t row, uint64_t count, float* rows) {
+      reader.ReadFloats(gate, row * D, count * D, rows);
+      for (uint64_t c = 0; c < count * D; ++c) rows[c] = static_cast<float>(static_cast<double>(rows[c]) * mlp[0]);
+    });
+    f.up = b.Linear(name + "ffn.up", h + l.ffn_up, l.F, D, Bias::kAbsent);
+    f.down = b.Linear(name + "ffn.down", h + l.ffn_down, D, l.F, Bias::kAbsent);
+    ffn.mixer = f;
+    ffn.scale = static_cast<float>(mlp[1]);
+    layers.push_back({{attention, state_space, ffn}});
+  }
+  return FinishDecoder(b, "falcon_h1", shape, tied, spec, std::move(layers));
+}
+
+}  // namespace thimble

@@ -1,0 +1,102 @@
+// Granite 4: selective state spaces and attention by turns, behind each a network that every row sees, and a mixture of experts or
+// none. The dense members have attention alone.
+#include <limits>
+
+#include "targets/convert/family.h"
+#include "targets/convert/family_granite.h"
+#include "targets/convert/rotary.h"
+#include "targets/convert/state_space.h"
+
+namespace thimble {
+namespace {
+
+StoredStateSpace ReadMamba(Config& config, uint32_t D) {
+  StoredStateSpace stored;
+  StateSpaceSpec& s = stored.shape;
+  const uint64_t inner = uint64_t{config.Count("mamba_expand", 2)} * D;
+  s.heads = config.Count("mamba_n_heads", 128);
+  if (inner % s.heads != 0) config.Refuse(Code::kInvalidModel, "mamba_n_heads", "does not divide mamba_expand times hidden_size");
+  s.head_width = static_cast<uint32_t>(inner / s.heads);
+  if (config.IsText("mamba_d_head")) {
+    config.Only("mamba_d_head", "auto");
+  } else if (config.Count("mamba_d_head", s.head_width) != s.head_width) {
+    config.Refuse(Code::kInvalidModel, "mamba_d_head", "times mamba_n_heads is not mamba_expand times hidden_size");
+  }
+  s.groups = config.Count("mamba_n_groups", 1);
+  s.states = config.Count("mamba_d_state", 256);
+  s.taps = config.Count("mamba_d_conv", 4);
+  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
+  s.min_step = static_cast<float>(low);
+  s.max_step = static_cast<float>(high);
+  stored.bias = BiasIf(config, "mamba_proj_bias", false);
+  stored.conv_bias = config.Flag("mamba_conv_bias", true);
+  config.Ignore({"mamba_chunk_size"});
+  return stored;
+}
+
+}  // namespace
+
+ModelPlan PlanGraniteHybrid(Config& config, const Checkpoint& checkpoint) {
+  GatedLayer::Experts e;
+  e.E = config.Has("num_local_experts") ? config.WholeNumber("num_local_experts") : 8;
+  const uint32_t chosen = config.Has("num_experts_per_tok") ? config.WholeNumber("num_experts_per_tok") : 2;
+  const uint32_t shared = config.Count("shared_intermediate_size", 1024);
+  IgnoreRouterTraining(config);
+  ModelSpec spec;
+  DecoderShape shape = ReadGranite(config, &spec);
+  GatedLayer& l = shape.layer;
+  if (e.E > 0) {
+    e.K = chosen;
+    e.F = l.F;
+    e.normalise = true;
+    e.router = "block_sparse_moe.router.layer";
+    e.fused_gate_up = "block_sparse_moe.input_linear.weight";
+    e.fused_down = "block_sparse_moe.output_linear.weight";
+    e.shared_F = shared;
+    e.shared_fused_gate_up = "shared_mlp.input_linear";
+    e.shared_down = "shared_mlp.output_linear";
+    l.experts = e;
+  } else {
+    l.F = shared;
+    l.fused_gate_up = "shared_mlp.input_linear";
+    l.ffn_down = "shared_mlp.output_linear";
+  }
+  StoredStateSpace mamba = ReadMamba(config, l.D);
+  mamba.eps = l.eps;
+  const bool tied = config.Flag("tie_word_embeddings", false);
+  const bool rotated = config.Text("position_embedding_type", "") == "rope";
+  if (!rotated && config.Has("position_embedding_type")) config.Only("position_embedding_type", "nope");
+  const auto types = config.Texts("layer_types");
+  if (!types || types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
+  CheckForeignFields(config, l);
+  config.Only("normalization_function", "rmsnorm");
+  config.Ignore({"init_method"});
+
+  PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  if (rotated) {
+    l.rope = ReadWholeRotary(config, l.d, b);
+  } else {
+    l.rotation = KeyRotation::kNone;
+    config.Ignore({"rope_theta", "rope_scaling", "rope_parameters"});
+  }
+  config.Finish();
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < shape.L; ++i) {
+    const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+    const std::string& type = (*types)[i];
+    BlockSpec first;
+    if (type == "attention" || type == "full_attention") {
+      first = ReadAttentionBlock(b, i, l);
+    } else if (type == "mamba" || type == "linear_attention") {
+      first.norm = b.RmsNorm(name + "state_space_norm", h + "input_layernorm", l.D, l.eps);
+      first.mixer = ReadStateSpace(b, name + "state_space.", h + "mamba.", l.D, mamba);
+      first.scale = static_cast<float>(l.residual_scale);
+    } else {
+      config.Refuse(Code::kUnsupported, "layer_types", "'" + type + "' is not supported, expected attention or mamba");
+    }
+    layers.push_back({{first, ReadFfnBlock(b, i, l)}});
+  }
+  return FinishDecoder(b, "granitemoehybrid", shape, tied, spec, std::move(layers));
+}
+
+}  // namespace thimble

@@ -1,0 +1,26 @@
+// A selective state space (Mamba-2) as Hugging Face stores it: in_proj has the rows of the gate, of what the convolution reads, and of
+// the step sizes. What the families with such layers share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "targets/convert/plan.h"
+
+namespace thimble {
+
+struct StoredStateSpace {
+  StateSpaceSpec shape;         // numbers alone
+  Bias bias = Bias::kAbsent;    // of in_proj and out_proj
+  bool conv_bias = true;
+  bool norm = true;             // RMSNorm behind the gate
+  double eps = 1e-5;
+  // Factors on the rows of in_proj: gate, values, B, C, steps; all 1 but for Falcon-H1.
+  std::vector<double> factors = {1, 1, 1, 1, 1};
+};
+
+// `ours`: name in front of the tensors here; `source`: in front of those of the checkpoint.
+StateSpaceSpec ReadStateSpace(PlanBuilder& builder, const std::string& ours, const std::string& source, uint64_t width,
+                              const StoredStateSpace& stored);
+
+}  // namespace thimble
