@@ -59,6 +59,16 @@ Status DecodeInput(const fb::Input* input, InputSpec* out) {
   out->patch = input->patch();
   out->patch_projection = DecodeLinear(input->patch_projection());
   out->cls = input->cls();
+  if (const fb::LayerRows* rows = input->layer_rows(); rows != nullptr) {
+    LayerRowsSpec& r = out->layer_rows;
+    r.width = rows->width();
+    r.count = rows->count();
+    r.table = rows->table();
+    r.table_scale = rows->table_scale();
+    r.projection = DecodeLinear(rows->projection());
+    THIMBLE_RETURN_IF_ERROR(DecodeNorm(rows->norm(), "input.layer_rows.norm", &r.norm));
+    r.scale = rows->scale();
+  }
   return DecodeNorm(input->norm(), "input.norm", &out->norm);
 }
 
@@ -115,7 +125,7 @@ Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
   *out = {};
   const fb::Block& b = *header.blocks()->Get(index);
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.form(), BlockForm::kReplace, "form", &out->form));
-  if (out->form > BlockForm::kParallel && out->form != BlockForm::kReplace) return NotRun("form").Got(b.form());
+  if (out->form > BlockForm::kBranches && out->form != BlockForm::kReplace) return NotRun("form").Got(b.form());
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.norm(), "norm", &out->norm));
   if (b.mixer() == nullptr) return Status::Error(Code::kInvalidModel, "a block without a mixer").Field("mixer");
   MixerKind kind;
@@ -125,6 +135,7 @@ Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.post_norm(), "post_norm", &out->post_norm));
   out->scale = b.scale();
   out->output_scale = b.output_scale();
+  THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.sum_norm(), "sum_norm", &out->sum_norm));
   return Status::Ok();
 }
 

@@ -9,8 +9,8 @@
 namespace thimble {
 
 // Bits in the order of kFeatureNames.
-enum Feature : uint32_t { kFeatureTurned = 1, kFeatureQueryGrowth = 2, kFeatureInnerNorms = 4, kFeatureLongRope = 8, kFeatureExpertGroups = 16 };
-inline constexpr const char* kFeatureNames[] = {kTurnedWeights, "query_growth", "inner_norms", "long_rope", "expert_groups"};
+enum Feature : uint32_t { kFeatureTurned = 1, kFeatureQueryGrowth = 2, kFeatureInnerNorms = 4, kFeatureLongRope = 8, kFeatureExpertGroups = 16, kFeatureDeltaRule = 32, kFeatureLayerRows = 64 };
+inline constexpr const char* kFeatureNames[] = {kTurnedWeights, "query_growth", "inner_norms", "long_rope", "expert_groups", "delta_rule", "layer_rows"};
 inline constexpr size_t kFeatureCount = sizeof kFeatureNames / sizeof kFeatureNames[0];
 
 // Those that a block needs.
@@ -23,9 +23,13 @@ inline uint32_t FeaturesOf(const BlockSpec& block) {
   }
   if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) {
     if (f->norm.kind != NormKind::kNone) features |= kFeatureInnerNorms;
+    if (f->kind == FfnKind::kLayerRow) features |= kFeatureLayerRows;
   }
   if (const ExpertsSpec* e = std::get_if<ExpertsSpec>(&block.mixer)) {
     if (e->groups != 0) features |= kFeatureExpertGroups;
+  }
+  if (const StateSpaceSpec* s = std::get_if<StateSpaceSpec>(&block.mixer)) {
+    if (s->rule != StateRule::kScan) features |= kFeatureDeltaRule;
   }
   return features;
 }

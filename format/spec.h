@@ -20,7 +20,9 @@ namespace thimble {
 //   kPostNorm  x = output_scale * post_norm(x + scale * f(x))
 //   kParallel  x = output_scale * (x + scale * post_norm(f(h))), h the normed rows of the block before it in its layer
 //   kReplace   x = output_scale * scale * post_norm(f(norm(x)))
-// The others are named for files to come and not run by this build: branches (summed before one norm), streams (several residual streams), cycles (a stack run several times).
+//   kBranches  these blocks, one behind the other in a layer, all read x: x = output_scale * (x + sum_norm(sum scale * post_norm(f(norm(x))))),
+//              sum_norm and output_scale of the last of them
+// The others are named for files to come and not run by this build: streams (several residual streams), cycles (a stack run several times).
 enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kCycles, kReplace };
 
 // A layer is a short list of these.
@@ -31,6 +33,7 @@ struct BlockSpec {
   NormSpec post_norm;
   float scale = 1.0f;
   float output_scale = 1.0f;
+  NormSpec sum_norm;               // kBranches only
 };
 
 // Blocks [first_block, first_block + blocks) of the file.
@@ -44,6 +47,18 @@ enum class InputKind : uint8_t { kTokens, kPatches };
 // kTokens: table row of the id, times scale, plus the learned position's row.
 // kPatches: image [channels, height, width] cut into patch x patch squares (zero padded right and bottom), each
 // projected by `patch_projection` [D, channels * patch * patch], behind a CLS row, plus the learned position's row.
+// Rows of `width` numbers, one for each of `count` places in the layers (FfnKind::kLayerRow), made once for each token:
+// scale * (norm(projection x) + table_scale * table[id]), where x enters the first layer. Ids behind the table's end read row 0.
+struct LayerRowsSpec {
+  uint32_t width = 0;              // 0: there are none
+  uint32_t count = 0;
+  int32_t table = kNoTensor;       // [V', count * width] or absent; looked up where it lies in the file
+  float table_scale = 1.0f;
+  LinearSpec projection;           // [count * width, D]
+  NormSpec norm;                   // of each row
+  float scale = 1.0f;
+};
+
 struct InputSpec {
   InputKind kind = InputKind::kTokens;
   int32_t table = kNoTensor;       // [V, D]
@@ -53,6 +68,7 @@ struct InputSpec {
   LinearSpec patch_projection;
   int32_t cls = kNoTensor;         // f32 [D]
   NormSpec norm;                   // of the rows that enter the first layer
+  LayerRowsSpec layer_rows;        // kTokens only
 };
 
 // Which rows give logits: every row, or the first (CLS).

@@ -105,9 +105,35 @@ Status CheckAbsentInput(const Rules& rules, const InputSpec& in) {
   return in.cls == kNoTensor ? Status::Ok() : rules.Bad("tokens have no CLS row of their own", "input.cls");
 }
 
+Status CheckLayerRows(const Rules& rules, const ModelSpec& m) {
+  const LayerRowsSpec& r = m.input.layer_rows;
+  if (r.width == 0) {
+    THIMBLE_RETURN_IF_ERROR(rules.Range(r.count, 0, 0, "input.layer_rows.count"));
+    if (r.table != kNoTensor || r.norm.kind != NormKind::kNone) return rules.Bad("without a width", "input.layer_rows.table");
+    return rules.NoLinear(r.projection, "input.layer_rows.projection");
+  }
+  if (m.input.kind != InputKind::kTokens) return rules.Bad("are made of tokens", "input.layer_rows.width");
+  THIMBLE_RETURN_IF_ERROR(rules.Range(r.width, 1, kMaxWidth, "input.layer_rows.width"));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(r.count, 1, kMaxBlocks, "input.layer_rows.count"));
+  const uint64_t all = uint64_t{r.width} * r.count;
+  THIMBLE_RETURN_IF_ERROR(rules.Range(all, 1, kMaxFfnWidth, "input.layer_rows.count"));
+  THIMBLE_RETURN_IF_ERROR(rules.Linear(r.projection, "input.layer_rows.projection", all, m.width));
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(r.norm, "input.layer_rows.norm", r.width, 0));
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(r.scale, "input.layer_rows.scale"));
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(r.table_scale, "input.layer_rows.table_scale"));
+  if (r.table == kNoTensor) return Status::Ok();
+  TensorSpec table;
+  THIMBLE_RETURN_IF_ERROR(rules.Tensor(r.table, "input.layer_rows.table", &table));
+  if (table.cols != all || table.rows > kMaxVocabulary || table.packing.packed() || table.turn != 0) {
+    return rules.Bad("must be rows as wide as all of them", "input.layer_rows.table").Got(table.cols).Wanted(all);
+  }
+  return Status::Ok();
+}
+
 Status CheckInput(const Rules& rules, const ModelSpec& m) {
   const InputSpec& in = m.input;
   THIMBLE_RETURN_IF_ERROR(CheckAbsentInput(rules, in));
+  THIMBLE_RETURN_IF_ERROR(CheckLayerRows(rules, m));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(in.scale, "input.scale"));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(in.norm, "input.norm", m.width, 0));
   if (in.positions != kNoTensor) {
@@ -167,6 +193,8 @@ Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& 
   VisitAlternative(block.mixer, [&](const auto& mixer) { status = CheckMixer(rules, place, mixer); });
   THIMBLE_RETURN_IF_ERROR(status);
   THIMBLE_RETURN_IF_ERROR(rules.Norm(block.post_norm, "post_norm", D, 0));
+  THIMBLE_RETURN_IF_ERROR(rules.Norm(block.sum_norm, "sum_norm", D, 0));
+  if (block.sum_norm.kind != NormKind::kNone && block.form != BlockForm::kBranches) return rules.Bad("of blocks that are summed", "sum_norm");
   THIMBLE_RETURN_IF_ERROR(rules.Finite(block.scale, "scale"));
   return rules.Finite(block.output_scale, "output_scale");
 }
@@ -194,13 +222,15 @@ Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersT
   if ((m.role == PartRole::kMain) != (index == 0)) return rules.Bad("the first part is the main one, and no other", "role");
   THIMBLE_RETURN_IF_ERROR(rules.Range(m.width, 1, kMaxWidth, "width"));
   THIMBLE_RETURN_IF_ERROR(rules.Range(m.outputs, 1, kMaxVocabulary, "outputs"));
-  const bool has_head = m.output.tied || m.output.head.weight != kNoTensor;
-  THIMBLE_RETURN_IF_ERROR(rules.Range(m.vocabulary, 1, has_head || m.decoder ? m.outputs : kMaxVocabulary, "vocabulary"));
+  // Outputs that are no ids: hidden rows, and what an encoder of tokens makes of them.
+  const bool others = !m.output.tied && !m.decoder && (m.input.kind == InputKind::kTokens || m.output.head.weight == kNoTensor);
+  THIMBLE_RETURN_IF_ERROR(rules.Range(m.vocabulary, 1, others ? kMaxVocabulary : m.outputs, "vocabulary"));
   THIMBLE_RETURN_IF_ERROR(rules.Range(m.max_positions, 1, kMaxPositions, "max_positions"));
   THIMBLE_RETURN_IF_ERROR(CheckInput(rules, m));
   THIMBLE_RETURN_IF_ERROR(CheckOutput(rules, m));
   for (uint32_t layer = m.first_layer; layer < m.first_layer + m.layers; ++layer) {
     const LayerRange range = DecodeLayer(rules.header(), layer);
+    bool summed = false;  // the block before is summed with this one
     bool normed = false;  // the block before has rows that a parallel one can read
     for (uint32_t b = range.first_block; b < range.first_block + range.blocks; ++b) {
       BlockSpec block;
@@ -214,9 +244,12 @@ Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersT
       if (status.ok() && block.form == BlockForm::kParallel && !normed) {
         status = rules.Bad("there are no normed rows of a block before in its layer", "form");
       }
+      if (status.ok() && block.form != BlockForm::kBranches && summed) status = rules.Bad("what is summed ends with its layer's run", "sum_norm");
+      summed = block.form == BlockForm::kBranches && block.sum_norm.kind == NormKind::kNone;
       normed = block.norm.kind != NormKind::kNone || (normed && block.form == BlockForm::kParallel);
       if (!status.ok()) return status.At("layer", layer);
     }
+    if (summed) return rules.Bad("what is summed ends with a norm in its layer", "sum_norm").At("layer", layer);
   }
   if (m.decoder && (m.input.kind != InputKind::kTokens || m.output.rows != OutputRows::kEvery)) {
     return rules.Bad("causal models read tokens and give logits for every row", "output.rows");

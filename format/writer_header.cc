@@ -19,14 +19,42 @@ Offset<fb::Block> Pack(FlatBufferBuilder& b, const BlockSpec& block, MixerTables
   VisitAlternative(block.mixer, [&](const auto& mixer) { index = WriteMixer(b, mixer, tables); });
   const fb::Mixer mixer(static_cast<uint32_t>(KindOf(block.mixer)), index);
   const auto post_norm = Pack(b, block.post_norm);
-  return fb::CreateBlock(b, static_cast<uint8_t>(block.form), norm, &mixer, post_norm, block.scale, block.output_scale);
+  const auto sum_norm = Pack(b, block.sum_norm);
+  fb::BlockBuilder t(b);
+  if (!sum_norm.IsNull()) t.add_sum_norm(sum_norm);  // leaves no trace in files without
+  t.add_output_scale(block.output_scale);
+  t.add_scale(block.scale);
+  t.add_post_norm(post_norm);
+  t.add_mixer(&mixer);
+  t.add_norm(norm);
+  t.add_form(static_cast<uint8_t>(block.form));
+  return t.Finish();
 }
 
 Offset<fb::Input> Pack(FlatBufferBuilder& b, const InputSpec& i) {
   const fb::Linear projection = Pack(i.patch_projection);
   const auto norm = Pack(b, i.norm);
-  return fb::CreateInput(b, static_cast<uint8_t>(i.kind), i.table, i.scale, i.positions, i.image_height, i.image_width,
-                         i.image_channels, i.patch, &projection, i.cls, norm);
+  const fb::Linear row_projection = Pack(i.layer_rows.projection);
+  const auto row_norm = Pack(b, i.layer_rows.norm);
+  Offset<fb::LayerRows> rows = 0;
+  if (i.layer_rows.width != 0) {
+    rows = fb::CreateLayerRows(b, i.layer_rows.width, i.layer_rows.count, i.layer_rows.table, i.layer_rows.table_scale, &row_projection,
+                               row_norm, i.layer_rows.scale);
+  }
+  fb::InputBuilder t(b);
+  if (!rows.IsNull()) t.add_layer_rows(rows);  // leaves no trace in files without
+  t.add_norm(norm);
+  t.add_cls(i.cls);
+  t.add_patch_projection(&projection);
+  t.add_patch(i.patch);
+  t.add_image_channels(i.image_channels);
+  t.add_image_width(i.image_width);
+  t.add_image_height(i.image_height);
+  t.add_positions(i.positions);
+  t.add_scale(i.scale);
+  t.add_table(i.table);
+  t.add_kind(static_cast<uint8_t>(i.kind));
+  return t.Finish();
 }
 
 Offset<fb::Output> Pack(FlatBufferBuilder& b, const OutputSpec& o) {

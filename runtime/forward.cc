@@ -53,6 +53,29 @@ void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float*
   }
 }
 
+namespace {
+
+// b.layer_rows of the span's tokens, whose rows x enter the first layer.
+void MakeLayerRows(const Step& step, const PassSpan& span, const int32_t* ids, const float* x) {
+  const Network& n = *step.network;
+  const LayerRowsSpec& spec = n.model.input.layer_rows;
+  const size_t all = size_t{spec.width} * spec.count;
+  float* rows = n.buffers.layer_rows + span.first_row * all;
+  RunJob(step, n.layer_projection, x, span.count, n.model.width, rows, all);
+  NormRows(step, n.layer_norm, rows, span.count * spec.count, spec.width, rows);
+  for (size_t i = 0; i < span.count; ++i) {
+    float* row = rows + i * all;
+    if (n.layer_table.kernel != nullptr) {
+      const uint32_t id = static_cast<uint32_t>(ids[i]);
+      DecodeLinearRow(n.layer_table, id < n.layer_table.rows.n ? id : 0, spec.table_scale, n.buffers.layer_row);
+      AddInPlace(row, n.buffers.layer_row, all);
+    }
+    if (spec.scale != 1.0f) ScaleInPlace(row, spec.scale, all);
+  }
+}
+
+}  // namespace
+
 void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   const Network& n = *step.network;
   const ScopedTimer timer(&step.profile->embed_ns);
@@ -64,6 +87,7 @@ void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   }
   float* rows = n.buffers.x + span.first_row * D;
   NormRows(step, n.input_norm, rows, span.count, D, rows);
+  if (n.buffers.layer_rows != nullptr) MakeLayerRows(step, span, ids, rows);
 }
 
 void EmbedImage(const Step& step, const float* pixels) {
@@ -102,6 +126,17 @@ void Join(const Step& step, const BlockOp& block) {
     const bool norm_sum = block.form == BlockForm::kPostNorm;
     if (!norm_sum) NormPiece(block.post_norm, b.y, first, count, D, b.y);
     if (block.scale != 1.0f) ScaleInPlace(y, block.scale, count * D);
+    if (block.form == BlockForm::kBranches) {
+      float* sum = b.sum + first * D;
+      if (block.begins_sum) {
+        std::memcpy(sum, y, count * D * sizeof(float));
+      } else {
+        AddInPlace(sum, y, count * D);
+      }
+      if (block.sum_norm.kind == NormKind::kNone) return;
+      NormPiece(block.sum_norm, b.sum, first, count, D, b.sum);
+      y = sum;
+    }
     if (block.form == BlockForm::kReplace) {
       std::memcpy(x, y, count * D * sizeof(float));
     } else {

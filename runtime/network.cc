@@ -102,12 +102,17 @@ void NetworkWalk::ForEachBlock(Visit visit) {
 void NetworkWalk::Blocks() {
   network_->block_count = part().blocks;
   network_->blocks = arena_.Take<BlockOp>("blocks", network_->block_count);
+  bool summing = false;
   ForEachBlock([&](uint32_t i, const BlockSpec& spec) {
     BlockOp block;
     block.form = spec.form;
     block.norm = Norm(spec.norm);
     normed_ = normed_ || spec.norm.kind != NormKind::kNone;
     block.post_norm = Norm(spec.post_norm);
+    block.sum_norm = Norm(spec.sum_norm);
+    block.begins_sum = spec.form == BlockForm::kBranches && !summing;
+    summing = spec.form == BlockForm::kBranches && spec.sum_norm.kind == NormKind::kNone;
+    sums_ = sums_ || spec.form == BlockForm::kBranches;
     block.scale = spec.scale;
     block.output_scale = spec.output_scale;
     VisitAlternative(spec.mixer, [&](const auto& mixer) {
@@ -127,6 +132,13 @@ void NetworkWalk::InputAndOutput() {
   network_->input_norm = Norm(m.input.norm);
   network_->output_norm = Norm(m.output.norm);
   normed_ = normed_ || m.output.norm.kind != NormKind::kNone;
+  network_->layer_projection = MakeLinear(m.input.layer_rows.projection);
+  network_->layer_norm = Norm(m.input.layer_rows.norm);
+  if (m.input.layer_rows.table != kNoTensor) {
+    // Only looked up, as a table that is no head: a page of the file for each token.
+    network_->layer_table.rows = Rows(static_cast<uint32_t>(m.input.layer_rows.table));
+    network_->layer_table.kernel = AllKernelTables()[0]->Kernel(network_->layer_table.rows.type);
+  }
   if (m.output.tied) {
     network_->head = MakeLinear({m.input.table, m.output.head.bias});
     network_->embedding = network_->head;  // stored once, also when packed
@@ -149,6 +161,12 @@ void NetworkWalk::Shared() {
   b.x = arena_.Take<float>("residual", t * m.width);
   if (normed_) b.h = arena_.Take<float>("normed", t * m.width);
   b.y = arena_.Take<float>("block_output", t * m.width);
+  if (sums_) b.sum = arena_.Take<float>("summed_output", t * m.width);
+  if (const LayerRowsSpec& rows = m.input.layer_rows; rows.width != 0) {
+    const uint64_t all = uint64_t{rows.width} * rows.count;
+    b.layer_rows = arena_.Take<float>("layer_rows", t * all);
+    if (rows.table != kNoTensor) b.layer_row = arena_.Take<float>("layer_row", all);
+  }
   if (quantised_row_ > 0) {
     b.quantised = static_cast<int8_t*>(arena_.TakeBytes("quantised_rows", t, quantised_row_, -1));
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
@@ -260,6 +278,7 @@ Status LoadWeights(const Network& network, ThreadPool* pool, const Progress& pro
   }
   THIMBLE_RETURN_IF_ERROR(progress.Report(network.block_count, total));
   loader.Load(m.input.patch_projection, network.patch_projection);
+  loader.Load(m.input.layer_rows.projection, network.layer_projection);
   loader.Load(m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head, network.head);
   return progress.Report(total, total);
 }

@@ -14,6 +14,8 @@ namespace thimble {
 struct BlockOp {
   BlockForm form = BlockForm::kResidual;
   NormOp norm, post_norm;
+  NormOp sum_norm;
+  bool begins_sum = false;                 // of kBranches: the first
   float scale = 1.0f, output_scale = 1.0f;
   MixerOp mixer;
 };
@@ -23,6 +25,9 @@ struct Buffers {
   float* x = nullptr;                      // [T, D] residual stream
   float* h = nullptr;                      // [T, D] normed rows, where a block or the output has a norm in front
   float* y = nullptr;                      // [T, D] what a block adds
+  float* sum = nullptr;                    // [T, D] what several add together
+  float* layer_rows = nullptr;             // [T, count * width] of the input
+  float* layer_row = nullptr;              // [count * width] one of the table
   int8_t* quantised = nullptr;             // one batch of quantised rows, whatever its width
   RowQuantisation* quantisation = nullptr;
   float* turned = nullptr;                 // a row for each worker, where weights are turned
@@ -57,6 +62,8 @@ struct Network {
   const float* positions = nullptr;        // [max_positions, D]
   const float* cls = nullptr;
   NormOp input_norm, output_norm;
+  Linear layer_table, layer_projection;    // of the input's layer rows; kernel null where absent
+  NormOp layer_norm;
   Linear head;                             // kernel null: the rows are the output
   Buffers buffers;
   StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0

@@ -66,6 +66,7 @@ class NetworkWalk {
   uint64_t turned_input_ = 0;     // numbers of the widest that is turned before
   uint64_t repack_bytes_ = 0;     // for one worker
   bool normed_ = false;           // some rows are normed beside the residual stream
+  bool sums_ = false;             // some blocks are summed before they are added
   uint32_t block_ = 0;
   int32_t layer_ = -1;
 };

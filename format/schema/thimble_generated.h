@@ -54,6 +54,9 @@ struct BlockBuilder;
 
 struct Layer;
 
+struct LayerRows;
+struct LayerRowsBuilder;
+
 struct Input;
 struct InputBuilder;
 
@@ -1008,7 +1011,8 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_UP = 12,
     VT_DOWN = 14,
     VT_SHAPE = 16,
-    VT_NORM = 18
+    VT_NORM = 18,
+    VT_ROW = 20
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -1034,6 +1038,9 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Norm *norm() const {
     return GetPointer<const thimble::fb::Norm *>(VT_NORM);
   }
+  uint32_t row() const {
+    return GetField<uint32_t>(VT_ROW, 0);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -1045,6 +1052,7 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<int32_t>(verifier, VT_SHAPE, 4) &&
            VerifyOffset(verifier, VT_NORM) &&
            verifier.VerifyTable(norm()) &&
+           VerifyField<uint32_t>(verifier, VT_ROW, 4) &&
            verifier.EndTable();
   }
 };
@@ -1077,6 +1085,9 @@ struct FeedForwardBuilder {
   void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
     fbb_.AddOffset(FeedForward::VT_NORM, norm);
   }
+  void add_row(uint32_t row) {
+    fbb_.AddElement<uint32_t>(FeedForward::VT_ROW, row, 0);
+  }
   explicit FeedForwardBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1097,8 +1108,10 @@ inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
     const thimble::fb::Linear *up = nullptr,
     const thimble::fb::Linear *down = nullptr,
     int32_t shape = -1,
-    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0) {
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
+    uint32_t row = 0) {
   FeedForwardBuilder builder_(_fbb);
+  builder_.add_row(row);
   builder_.add_norm(norm);
   builder_.add_shape(shape);
   builder_.add_down(down);
@@ -1405,7 +1418,10 @@ struct StateSpace FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_SKIP = 34,
     VT_NORM = 36,
     VT_NORM_GROUPS = 38,
-    VT_GATE_AFTER_NORM = 40
+    VT_GATE_AFTER_NORM = 40,
+    VT_RULE = 42,
+    VT_BETA = 44,
+    VT_BETA_SCALE = 46
   };
   uint32_t heads() const {
     return GetField<uint32_t>(VT_HEADS, 0);
@@ -1464,6 +1480,15 @@ struct StateSpace FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   bool gate_after_norm() const {
     return GetField<uint8_t>(VT_GATE_AFTER_NORM, 0) != 0;
   }
+  uint8_t rule() const {
+    return GetField<uint8_t>(VT_RULE, 0);
+  }
+  const thimble::fb::Linear *beta() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_BETA);
+  }
+  float beta_scale() const {
+    return GetField<float>(VT_BETA_SCALE, 1.0f);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint32_t>(verifier, VT_HEADS, 4) &&
@@ -1486,6 +1511,9 @@ struct StateSpace FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            verifier.VerifyTable(norm()) &&
            VerifyField<uint32_t>(verifier, VT_NORM_GROUPS, 4) &&
            VerifyField<uint8_t>(verifier, VT_GATE_AFTER_NORM, 1) &&
+           VerifyField<uint8_t>(verifier, VT_RULE, 1) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_BETA, 4) &&
+           VerifyField<float>(verifier, VT_BETA_SCALE, 4) &&
            verifier.EndTable();
   }
 };
@@ -1551,6 +1579,15 @@ struct StateSpaceBuilder {
   void add_gate_after_norm(bool gate_after_norm) {
     fbb_.AddElement<uint8_t>(StateSpace::VT_GATE_AFTER_NORM, static_cast<uint8_t>(gate_after_norm), 0);
   }
+  void add_rule(uint8_t rule) {
+    fbb_.AddElement<uint8_t>(StateSpace::VT_RULE, rule, 0);
+  }
+  void add_beta(const thimble::fb::Linear *beta) {
+    fbb_.AddStruct(StateSpace::VT_BETA, beta);
+  }
+  void add_beta_scale(float beta_scale) {
+    fbb_.AddElement<float>(StateSpace::VT_BETA_SCALE, beta_scale, 1.0f);
+  }
   explicit StateSpaceBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1582,8 +1619,13 @@ inline ::flatbuffers::Offset<StateSpace> CreateStateSpace(
     int32_t skip = -1,
     ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
     uint32_t norm_groups = 0,
-    bool gate_after_norm = false) {
+    bool gate_after_norm = false,
+    uint8_t rule = 0,
+    const thimble::fb::Linear *beta = nullptr,
+    float beta_scale = 1.0f) {
   StateSpaceBuilder builder_(_fbb);
+  builder_.add_beta_scale(beta_scale);
+  builder_.add_beta(beta);
   builder_.add_norm_groups(norm_groups);
   builder_.add_norm(norm);
   builder_.add_skip(skip);
@@ -1602,6 +1644,7 @@ inline ::flatbuffers::Offset<StateSpace> CreateStateSpace(
   builder_.add_groups(groups);
   builder_.add_head_width(head_width);
   builder_.add_heads(heads);
+  builder_.add_rule(rule);
   builder_.add_gate_after_norm(gate_after_norm);
   return builder_.Finish();
 }
@@ -1614,7 +1657,8 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_MIXER = 8,
     VT_POST_NORM = 10,
     VT_SCALE = 12,
-    VT_OUTPUT_SCALE = 14
+    VT_OUTPUT_SCALE = 14,
+    VT_SUM_NORM = 16
   };
   uint8_t form() const {
     return GetField<uint8_t>(VT_FORM, 0);
@@ -1634,6 +1678,9 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   float output_scale() const {
     return GetField<float>(VT_OUTPUT_SCALE, 1.0f);
   }
+  const thimble::fb::Norm *sum_norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_SUM_NORM);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_FORM, 1) &&
@@ -1644,6 +1691,8 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            verifier.VerifyTable(post_norm()) &&
            VerifyField<float>(verifier, VT_SCALE, 4) &&
            VerifyField<float>(verifier, VT_OUTPUT_SCALE, 4) &&
+           VerifyOffset(verifier, VT_SUM_NORM) &&
+           verifier.VerifyTable(sum_norm()) &&
            verifier.EndTable();
   }
 };
@@ -1670,6 +1719,9 @@ struct BlockBuilder {
   void add_output_scale(float output_scale) {
     fbb_.AddElement<float>(Block::VT_OUTPUT_SCALE, output_scale, 1.0f);
   }
+  void add_sum_norm(::flatbuffers::Offset<thimble::fb::Norm> sum_norm) {
+    fbb_.AddOffset(Block::VT_SUM_NORM, sum_norm);
+  }
   explicit BlockBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1688,14 +1740,118 @@ inline ::flatbuffers::Offset<Block> CreateBlock(
     const thimble::fb::Mixer *mixer = nullptr,
     ::flatbuffers::Offset<thimble::fb::Norm> post_norm = 0,
     float scale = 1.0f,
-    float output_scale = 1.0f) {
+    float output_scale = 1.0f,
+    ::flatbuffers::Offset<thimble::fb::Norm> sum_norm = 0) {
   BlockBuilder builder_(_fbb);
+  builder_.add_sum_norm(sum_norm);
   builder_.add_output_scale(output_scale);
   builder_.add_scale(scale);
   builder_.add_post_norm(post_norm);
   builder_.add_mixer(mixer);
   builder_.add_norm(norm);
   builder_.add_form(form);
+  return builder_.Finish();
+}
+
+struct LayerRows FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef LayerRowsBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_WIDTH = 4,
+    VT_COUNT = 6,
+    VT_TABLE = 8,
+    VT_TABLE_SCALE = 10,
+    VT_PROJECTION = 12,
+    VT_NORM = 14,
+    VT_SCALE = 16
+  };
+  uint32_t width() const {
+    return GetField<uint32_t>(VT_WIDTH, 0);
+  }
+  uint32_t count() const {
+    return GetField<uint32_t>(VT_COUNT, 0);
+  }
+  int32_t table() const {
+    return GetField<int32_t>(VT_TABLE, -1);
+  }
+  float table_scale() const {
+    return GetField<float>(VT_TABLE_SCALE, 1.0f);
+  }
+  const thimble::fb::Linear *projection() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_PROJECTION);
+  }
+  const thimble::fb::Norm *norm() const {
+    return GetPointer<const thimble::fb::Norm *>(VT_NORM);
+  }
+  float scale() const {
+    return GetField<float>(VT_SCALE, 1.0f);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint32_t>(verifier, VT_WIDTH, 4) &&
+           VerifyField<uint32_t>(verifier, VT_COUNT, 4) &&
+           VerifyField<int32_t>(verifier, VT_TABLE, 4) &&
+           VerifyField<float>(verifier, VT_TABLE_SCALE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_PROJECTION, 4) &&
+           VerifyOffset(verifier, VT_NORM) &&
+           verifier.VerifyTable(norm()) &&
+           VerifyField<float>(verifier, VT_SCALE, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct LayerRowsBuilder {
+  typedef LayerRows Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_width(uint32_t width) {
+    fbb_.AddElement<uint32_t>(LayerRows::VT_WIDTH, width, 0);
+  }
+  void add_count(uint32_t count) {
+    fbb_.AddElement<uint32_t>(LayerRows::VT_COUNT, count, 0);
+  }
+  void add_table(int32_t table) {
+    fbb_.AddElement<int32_t>(LayerRows::VT_TABLE, table, -1);
+  }
+  void add_table_scale(float table_scale) {
+    fbb_.AddElement<float>(LayerRows::VT_TABLE_SCALE, table_scale, 1.0f);
+  }
+  void add_projection(const thimble::fb::Linear *projection) {
+    fbb_.AddStruct(LayerRows::VT_PROJECTION, projection);
+  }
+  void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
+    fbb_.AddOffset(LayerRows::VT_NORM, norm);
+  }
+  void add_scale(float scale) {
+    fbb_.AddElement<float>(LayerRows::VT_SCALE, scale, 1.0f);
+  }
+  explicit LayerRowsBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<LayerRows> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<LayerRows>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<LayerRows> CreateLayerRows(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint32_t width = 0,
+    uint32_t count = 0,
+    int32_t table = -1,
+    float table_scale = 1.0f,
+    const thimble::fb::Linear *projection = nullptr,
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
+    float scale = 1.0f) {
+  LayerRowsBuilder builder_(_fbb);
+  builder_.add_scale(scale);
+  builder_.add_norm(norm);
+  builder_.add_projection(projection);
+  builder_.add_table_scale(table_scale);
+  builder_.add_table(table);
+  builder_.add_count(count);
+  builder_.add_width(width);
   return builder_.Finish();
 }
 
@@ -1712,7 +1868,8 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_PATCH = 18,
     VT_PATCH_PROJECTION = 20,
     VT_CLS = 22,
-    VT_NORM = 24
+    VT_NORM = 24,
+    VT_LAYER_ROWS = 26
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -1747,6 +1904,9 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Norm *norm() const {
     return GetPointer<const thimble::fb::Norm *>(VT_NORM);
   }
+  const thimble::fb::LayerRows *layer_rows() const {
+    return GetPointer<const thimble::fb::LayerRows *>(VT_LAYER_ROWS);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -1761,6 +1921,8 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<int32_t>(verifier, VT_CLS, 4) &&
            VerifyOffset(verifier, VT_NORM) &&
            verifier.VerifyTable(norm()) &&
+           VerifyOffset(verifier, VT_LAYER_ROWS) &&
+           verifier.VerifyTable(layer_rows()) &&
            verifier.EndTable();
   }
 };
@@ -1802,6 +1964,9 @@ struct InputBuilder {
   void add_norm(::flatbuffers::Offset<thimble::fb::Norm> norm) {
     fbb_.AddOffset(Input::VT_NORM, norm);
   }
+  void add_layer_rows(::flatbuffers::Offset<thimble::fb::LayerRows> layer_rows) {
+    fbb_.AddOffset(Input::VT_LAYER_ROWS, layer_rows);
+  }
   explicit InputBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1825,8 +1990,10 @@ inline ::flatbuffers::Offset<Input> CreateInput(
     uint32_t patch = 0,
     const thimble::fb::Linear *patch_projection = nullptr,
     int32_t cls = -1,
-    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0) {
+    ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
+    ::flatbuffers::Offset<thimble::fb::LayerRows> layer_rows = 0) {
   InputBuilder builder_(_fbb);
+  builder_.add_layer_rows(layer_rows);
   builder_.add_norm(norm);
   builder_.add_cls(cls);
   builder_.add_patch_projection(patch_projection);

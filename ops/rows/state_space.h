@@ -14,4 +14,13 @@ float StateSpaceStep(float x, float low, float high);
 void StateSpaceRow(const float* before, float* after, size_t width, size_t states, float keep, float step, float skip, const float* v,
                    const float* b, const float* c, float* y);
 
+// The delta rule for one row of one head, whose k and q have length 1 and 1 / sqrt(states):
+//   after[p][n] = keep * before[p][n] + beta * (v[p] - keep * sum_n before[p][n] * k[n]) * k[n];   y[p] = sum_n after[p][n] * q[n]
+// `before` and y as above.
+void DeltaRow(const float* before, float* after, size_t width, size_t states, float keep, float beta, const float* v, const float* k,
+              const float* q, float* y);
+
+// x * factor / sqrt(|x|^2 + 1e-6)
+void UnitLength(float* x, size_t count, float factor);
+
 }  // namespace thimble

@@ -46,15 +46,16 @@ std::vector<int32_t> ReadersOf(const MixerSpec& mixer) {
   if (const auto* e = std::get_if<ExpertsSpec>(&mixer))
     add({e->router, e->ffn.gate, e->ffn.up, e->shared.gate, e->shared.up, e->shared_gate});
   if (const auto* c = std::get_if<ShortConvSpec>(&mixer)) add({c->before, c->after, c->value});
-  if (const auto* s = std::get_if<StateSpaceSpec>(&mixer)) add({s->gate, s->input, s->step});
+  if (const auto* s = std::get_if<StateSpaceSpec>(&mixer)) add({s->gate, s->input, s->step, s->beta});
   return readers;
 }
 
 // A block is run by itself here, with the residual rows alone.
 void CheckStandsAlone(const BlockSpec& spec, uint32_t layer) {
   const auto* a = std::get_if<AttentionSpec>(&spec.mixer);
+  const auto* f = std::get_if<FfnSpec>(&spec.mixer);
   const bool alone = (spec.form == BlockForm::kResidual || spec.form == BlockForm::kPostNorm) &&
-                     (a == nullptr || (a->q_low.weight == kNoTensor && a->cache_source == -1));
+                     (a == nullptr || (a->q_low.weight == kNoTensor && a->cache_source == -1)) && (f == nullptr || f->kind != FfnKind::kLayerRow);
   if (alone) return;
   throw Error(kUnsupported, "calibration: layer " + std::to_string(layer) +
                                 " has a block that reads more than the rows before it; convert with one weight type instead (--weights q8 or q4)");

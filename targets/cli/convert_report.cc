@@ -94,6 +94,9 @@ std::string ConversionText(const ConversionFacts& facts) {
              HumanBytes(report.file_bytes).c_str(), Thousands(report.source_bytes).c_str());
   text += Format("weights     %s: %s\n            %s\n", facts.weights.c_str(), facts.reason.c_str(), CostText(report).c_str());
   text += KeptText(report) + RoundedTwiceText(report);
+  for (const auto& [part, count] : report.left_out) {
+    text += Format("left out    %s: %s of another sense or purpose than text\n", part.c_str(), Counted(count, "tensor").c_str());
+  }
   text += report.has_tokenizer ? Format("tokenizer   %s ids\n", Thousands(report.vocabulary).c_str())
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
   for (size_t i = 0; i < report.chat_templates.size(); ++i) {
@@ -137,6 +140,8 @@ Json ConversionJson(const ConversionFacts& facts) {
   for (const std::string& t : report.chat_templates) chat_templates.Push(t);
   Json no_calls = Json::Array();
   for (const std::string& why : report.no_calls) no_calls.Push(why);
+  Json left_out = Json::Object();
+  for (const auto& [part, count] : report.left_out) left_out[part] = count;
   Json files = Json::Array();
   for (const std::string& file : facts.files) files.Push(std::filesystem::absolute(file).string());
   return {{"report", "thimble conversion"},
@@ -155,6 +160,7 @@ Json ConversionJson(const ConversionFacts& facts) {
           {"has_tokenizer", report.has_tokenizer},
           {"chat_templates", std::move(chat_templates)},
           {"no_tool_calls", std::move(no_calls)},
+          {"left_out", std::move(left_out)},
           {"worst_relative_error", worst},
           {"seconds", facts.seconds},
           {"peak_resident_bytes", facts.peak_resident_bytes},

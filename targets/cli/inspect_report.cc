@@ -132,6 +132,7 @@ class Inspector {
       if (a.rope.position_scale != 1.0) rope["position_scale"] = a.rope.position_scale;
       if (a.rope.magnitude != 1.0f) rope["magnitude"] = a.rope.magnitude;
       if (a.rope.freq_divisors != kNoTensor) rope["freq_divisors"] = true;
+      if (a.rope.long_divisors != kNoTensor) rope["long_from"] = a.rope.long_from;
       out["rope"] = std::move(rope);
     }
     AddLinear(&out, "q", a.q);
@@ -139,6 +140,10 @@ class Inspector {
     AddLinear(&out, "v", a.v);
     AddLinear(&out, "gate", a.gate);
     AddLinear(&out, "o", a.o);
+    AddLinear(&out, "q_low", a.q_low);
+    if (a.latent != 0) out["latent"] = a.latent;
+    if (a.query_period != 0) out["query_growth"] = {{"growth", Short(a.query_growth)}, {"period", a.query_period}};
+    AddNorm(&out, "out_norm", a.out_norm);
     if (a.value_width != 0) out["value_width"] = a.value_width;
     if (a.q_norm.kind != NormKind::kNone || a.k_norm.kind != NormKind::kNone) out["norm_order"] = KindName(a.norm_order);
     AddNorm(&out, "q_norm", a.q_norm);
@@ -165,6 +170,10 @@ class Inspector {
     if (input.table != kNoTensor) out["table"] = TypeName(header_.tensor(static_cast<uint32_t>(input.table)));
     if (input.scale != 1.0f) out["scale"] = input.scale;
     out["learned_positions"] = input.positions != kNoTensor;
+    if (const LayerRowsSpec& rows = input.layer_rows; rows.width != 0) {
+      out["layer_rows"] = {{"width", rows.width}, {"count", rows.count}, {"table", rows.table != kNoTensor}};
+      AddLinear(&out, "layer_rows_projection", rows.projection);
+    }
     AddNorm(&out, "norm", input.norm);
     return out;
   }

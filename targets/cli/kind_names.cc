@@ -117,6 +117,7 @@ const char* KindName(FfnKind kind) {
   switch (kind) {
     case FfnKind::kPlain: return "plain";
     case FfnKind::kGated: return "gated";
+    case FfnKind::kLayerRow: return "layer_row";
   }
   return kNoKind;
 }

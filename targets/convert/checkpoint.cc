@@ -16,6 +16,10 @@ std::optional<size_t> Checkpoint::Find(const std::string& name) const {
   return it->second;
 }
 
+void Checkpoint::ReadBytes(size_t tensor, uint64_t, uint64_t, uint8_t*) const {
+  throw ImportError(Code::kUnsupported, "tensor '" + tensors()[tensor].name + "': holds no bytes", FileOf(tensor));
+}
+
 void Checkpoint::ReadBlocks(size_t tensor, uint64_t, uint64_t, uint8_t*) const {
   throw ImportError(Code::kUnsupported, "tensor '" + tensors()[tensor].name + "': has no blocks", FileOf(tensor));
 }

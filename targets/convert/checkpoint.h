@@ -44,6 +44,9 @@ class Checkpoint {
   // type that is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
   virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;
 
+  // The same range of a tensor of bytes (U8), for families that know what these mean. Throws for every other type.
+  virtual void ReadBytes(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const;
+
   // The quantised type that a tensor is stored in; null for plain numbers.
   virtual const GgufBlockType* BlocksOf(size_t) const { return nullptr; }
   // Of such a tensor the blocks that hold elements [first, first + count), which are whole blocks. Throws as ReadFloats() does.

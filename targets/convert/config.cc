@@ -259,7 +259,7 @@ void Config::IgnoreCommon() {
   }
   Only("pruned_heads", Json::Object());
   Ignore({"is_decoder", "cross_attention_hidden_size"});
-  if (Has("quantization_config")) {
+  if (Has("quantization_config") && !known_.contains("quantization_config")) {
     Refuse(Code::kUnsupported, "quantization_config",
            "weights that are quantised already are not supported; convert the "
            "original checkpoint");

@@ -142,7 +142,8 @@ std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& chec
     spec.block = BlockOf(spec.type, options.block);
     const uint32_t turn = TurnBlock(spec.cols);
     // A table that is only looked up has no input.
-    const bool looked_up = plan.recipes[i].role == TensorRole::kTable && !plan.model.spec.output.tied;
+    const TensorRole role = plan.recipes[i].role;
+    const bool looked_up = role == TensorRole::kLookup || (role == TensorRole::kTable && !plan.model.spec.output.tied);
     const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && fates[i].kept == nullptr;
     spec.turn = turned && turn > 1 ? turn : 0;
   }

@@ -57,7 +57,7 @@ constexpr Family kFamilies[] = {
     {"granitemoehybrid", "granitemoehybrid", "Granite 4: state spaces, attention, experts; its dense members", PlanGraniteHybrid},
     {"falcon_h1", "falcon_h1", "Falcon-H1: attention beside a state space", PlanFalconH1},
     {"nemotron_h", "nemotron_h", "Nemotron-H (without experts)", PlanNemotronH},
-    {"gpt_oss", "gpt_oss", "gpt-oss with float weights", PlanGptOss},
+    {"gpt_oss", "gpt_oss", "gpt-oss, its experts in floats or MXFP4", PlanGptOss},
     {"bitnet", "bitnet", "BitNet b1.58 with plain weights", PlanBitNet},
     {"deepseek_v3", "deepseek_v3", "DeepSeek-V3, Moonlight, Kimi: latent attention, experts in groups", PlanDeepSeek},
     {"youtu", "youtu", "Youtu-LLM: latent attention", PlanYoutu},
@@ -65,6 +65,10 @@ constexpr Family kFamilies[] = {
     {"lfm3", "lfm3", "LFM3: short convolutions and gated attention", PlanLfm3},
     {"gemma4", "gemma4_text", "Gemma 4 text, also with attention_k_eq_v (one K=V row)", PlanGemma4},
     {"gemma4", "gemma4_unified_text", "the text part of Gemma 4 unified", PlanGemma4},
+    {"embedding_gemma2", "embedding_gemma2_text", "EmbeddingGemma 2: projected rows", PlanEmbeddingGemma2},
+    {"qwen3_5", "qwen3_5_text", "Qwen 3.5 (dense): gated delta nets and gated attention", PlanQwen35},
+    {"qwen3_next", "qwen3_next", "Qwen3-Next: the same with a mixture of experts", PlanQwen3Next},
+    {"olmo_hybrid", "olmo_hybrid", "OLMo Hybrid: gated delta nets and attention", PlanOlmoHybrid},
     {"qwen3", "qwen3_vl_text", "the text part of Qwen 3 VL", PlanQwen3},
 };
 

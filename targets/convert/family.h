@@ -78,6 +78,10 @@ ModelPlan PlanDeepSeek(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanYoutu(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanMiniCpm3(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanLfm3(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanEmbeddingGemma2(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanQwen35(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanQwen3Next(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanOlmoHybrid(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint);
 
 // Names of activations in configurations, as transformers has them.

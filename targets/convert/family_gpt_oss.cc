@@ -1,5 +1,7 @@
-// gpt-oss: every head has a score without a value, biases everywhere, every other layer slides, and a mixture of experts in each
+// gpt-oss, also with experts in MXFP4: every head has a score without a value, biases everywhere, every other layer slides, and a mixture of experts in each
 // layer, gate and up of which are clamped and stand column by column in one matrix.
+#include <cmath>
+
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/rotary.h"
@@ -10,7 +12,31 @@ namespace {
 struct ExpertShape {
   uint32_t E = 0, K = 0;
   float alpha = 0, limit = 0;
+  bool mxfp4 = false;  // in blocks of 32: numbers of 4 bits, and a power of two for each block
 };
+
+// Rows of `source` [E, stored, k] in blocks: of expert e those that are `step` apart from `first` on, `rows` of them.
+LinearSpec ReadBlockRows(PlanBuilder& b, const std::string& name, const std::string& source, uint64_t E, uint64_t stored, uint64_t k,
+                         uint64_t first, uint64_t step, uint64_t rows) {
+  const uint64_t blocks = k / 32;
+  const size_t codes = b.Tensor(source + "_blocks", {E, stored, blocks, 16}), scales = b.Tensor(source + "_scales", {E, stored, blocks});
+  LinearSpec linear;
+  linear.stack = static_cast<uint32_t>(E);
+  linear.weight = b.Made(name + ".weight", E * rows, k, [=](const Checkpoint& reader, uint64_t row, uint64_t count, float* out) {
+    static constexpr float kNumbers[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    std::vector<uint8_t> code(k / 2), scale(blocks);
+    for (uint64_t r = row; r < row + count; ++r, out += k) {
+      const uint64_t from = r / rows * stored + first + r % rows * step;
+      reader.ReadBytes(codes, from * code.size(), code.size(), code.data());
+      reader.ReadBytes(scales, from * blocks, blocks, scale.data());
+      for (uint64_t c = 0; c < k; ++c) {
+        const uint8_t byte = code[c / 2];
+        out[c] = std::ldexp(kNumbers[c % 2 == 0 ? byte & 15 : byte >> 4], static_cast<int>(scale[c / 32]) - 127);
+      }
+    }
+  });
+  return linear;
+}
 
 ExpertsSpec ReadClampedExperts(PlanBuilder& b, const std::string& name, const std::string& h, const GatedLayer& l, const ExpertShape& shape) {
   const uint64_t E = shape.E, D = l.D, F = l.F;
@@ -25,9 +51,16 @@ ExpertsSpec ReadClampedExperts(PlanBuilder& b, const std::string& name, const st
   e.ffn.kind = FfnKind::kGated;
   e.ffn.activation = Activation::kClampedSwish;
   e.ffn.width = l.F;
-  e.ffn.gate = b.Strided(name + "gate", both, {E, D, 2 * F}, E, F, D, {0, 2 * F * D, 2, 2 * F});
-  e.ffn.up = b.Strided(name + "up", both, {E, D, 2 * F}, E, F, D, {1, 2 * F * D, 2, 2 * F});
-  e.ffn.down = b.Strided(name + "down", down, {E, F, D}, E, D, F, {0, F * D, 1, D});
+  if (shape.mxfp4) {
+    if (D % 32 != 0 || F % 32 != 0) b.Refuse(Code::kInvalidModel, both + "_blocks", "rows that are no multiple of 32");
+    e.ffn.gate = ReadBlockRows(b, name + "gate", both, E, 2 * F, D, 0, 2, F);
+    e.ffn.up = ReadBlockRows(b, name + "up", both, E, 2 * F, D, 1, 2, F);
+    e.ffn.down = ReadBlockRows(b, name + "down", down, E, D, F, 0, 1, D);
+  } else {
+    e.ffn.gate = b.Strided(name + "gate", both, {E, D, 2 * F}, E, F, D, {0, 2 * F * D, 2, 2 * F});
+    e.ffn.up = b.Strided(name + "up", both, {E, D, 2 * F}, E, F, D, {1, 2 * F * D, 2, 2 * F});
+    e.ffn.down = b.Strided(name + "down", down, {E, F, D}, E, D, F, {0, F * D, 1, D});
+  }
   const std::vector<float> biases = b.Numbers(both + "_bias", {E, 2 * F}, 0, E * 2 * F);
   std::vector<float> gate, up;
   for (size_t i = 0; i < biases.size(); ++i) (i % 2 == 0 ? gate : up).push_back(biases[i]);
@@ -47,6 +80,13 @@ ModelPlan PlanGptOss(Config& config, const Checkpoint& checkpoint) {
   experts.alpha = static_cast<float>(config.Positive("swiglu_alpha", 1.702));
   experts.limit = static_cast<float>(config.Positive("swiglu_limit", 7.0));
   config.Only("experts_per_token", experts.K);
+  if (std::optional<Config> quantised = config.Object("quantization_config")) {
+    quantised->Only("quant_method", "mxfp4");
+    if (!quantised->Has("quant_method")) quantised->Refuse(Code::kInvalidModel, "quant_method", "is missing");
+    quantised->Ignore({"modules_to_not_convert"});
+    quantised->Finish();
+    experts.mxfp4 = true;
+  }
   IgnoreRouterTraining(config);
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer& l = shape.layer;

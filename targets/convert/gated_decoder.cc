@@ -44,7 +44,20 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
     a.v = b.Linear(name + "v", fused, kv_rows, l.D, l.qkv_bias, {q_rows + kv_rows, total});
     return;
   }
-  a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
+  if (l.gate_in_q) {
+    const size_t both = b.Tensor(source + "q_proj.weight", {2 * q_rows, l.D});
+    std::vector<SourceRows> queries, gates;
+    for (uint64_t head = 0; head < l.H; ++head) {
+      const uint64_t first = head * 2 * l.d * l.D, own = uint64_t{l.d} * l.D;
+      queries.push_back({both, first, l.d, l.D, l.D, 1});
+      gates.push_back({both, first + own, l.d, l.D, l.D, 1});
+    }
+    a.q = b.Gathered(name + "q", l.D, queries);
+    a.gate = b.Gathered(name + "gate", l.D, gates);
+  } else {
+    a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
+  }
+  if (l.cache_source != -1) return;
   a.k = b.Linear(name + "k", source + "k_proj", kv_rows, l.D, l.qkv_bias);
   if (l.sharing != Sharing::kKV) a.v = b.Linear(name + "v", source + "v_proj", kv_rows, l.D, l.qkv_bias);
 }
@@ -106,6 +119,7 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
     shared.fused_gate_up = from.shared_fused_gate_up;
     shared.ffn_gate = from.shared_gate, shared.ffn_up = from.shared_up, shared.ffn_down = from.shared_down;
     e.shared = ReadFfn(b, name + "shared.", h, shared);
+    if (!from.shared_factor.empty()) e.shared_gate = b.Linear(name + "shared_gate", h + from.shared_factor, 1, l.D, Bias::kAbsent);
   }
   return e;
 }
@@ -200,6 +214,7 @@ BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   a.scale = static_cast<float>(l.scale > 0 ? l.scale : 1.0 / std::sqrt(static_cast<double>(l.d)));
   a.softcap = static_cast<float>(l.softcap);
   a.causal = l.causal;
+  a.cache_source = l.cache_source;
   a.norm_order = l.norm_order;
   if (l.query_growth != 0) {
     a.query_growth = static_cast<float>(l.query_growth);
@@ -213,7 +228,7 @@ BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
   if (!l.sinks.empty()) a.sink_logits = b.Vector(name + "attention.sink_logits", h + l.attention + l.sinks, l.H);
   ReadProjections(b, name + "attention.", h + l.attention, l, a);
   a.q_norm = ReadHeadNorm(b, name + "attention.q_norm", h + l.attention + l.q_norm, l.H, l);
-  a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + l.attention + l.k_norm, l.G, l);
+  if (l.cache_source == -1) a.k_norm = ReadHeadNorm(b, name + "attention.k_norm", h + l.attention + l.k_norm, l.G, l);
   if (!l.attention_post_norm.empty()) {
     block.post_norm = ReadNorm(b, name + "attention_post_norm", h + l.attention_post_norm, l.D, l);
   }
@@ -251,11 +266,14 @@ ModelPlan FinishDecoder(PlanBuilder& b, const char* family, const DecoderShape& 
   b.DropIf([](const std::string& name, const auto&) { return name.ends_with("rotary_emb.inv_freq"); });
   const uint32_t D = shape.layer.D;
   spec.width = D;
+  const uint32_t outputs = spec.outputs;
   spec.outputs = spec.vocabulary = shape.V;
   spec.max_positions = shape.positions;
   spec.input.table = b.Matrix("input.table", shape.table, shape.V, D, TensorRole::kTable);
   spec.output.norm = ReadNorm(b, "output.norm", shape.final_norm, D, shape.layer);
-  if (!shape.layer.causal || b.IsBase(shape.table)) {
+  if (spec.output.head.weight != kNoTensor) {
+    spec.outputs = outputs;  // a head of the family's own
+  } else if (!shape.layer.causal || b.IsBase(shape.table)) {
     spec.outputs = D;
     spec.output.scale = 1;
     spec.output.softcap = 0;

@@ -30,6 +30,7 @@ struct GatedLayer {
   std::string attention = "self_attn.", o_proj = "o_proj", q_norm = "q_norm", k_norm = "k_norm";
   std::string gate;                           // not "": sigmoids on what the heads give, one for each head (gate_per_head) or number
   bool gate_per_head = false;
+  bool gate_in_q = false;                     // q_proj has the rows of each head's query, then those of its factors
   std::string out_norm, ffn_inner_norm;       // not "": RMSNorm before o, and before down
   std::string sinks;                          // not "": a score for each head that has no value
   HeadNorm qk_norm = HeadNorm::kNone;
@@ -37,6 +38,7 @@ struct GatedLayer {
   bool causal = true;
   bool parallel = false;                      // feed-forward and attention read the same normed rows
   Sharing sharing = Sharing::kNone;           // kKV: there is no v_proj
+  int32_t cache_source = -1;                  // an earlier block whose rows are read: there are no k and v
   KeyRotation rotation = KeyRotation::kOnWrite;
   RopeSpec rope;
   uint32_t window = 0;
@@ -61,6 +63,7 @@ struct GatedLayer {
     uint32_t shared_F = 0;
     std::string shared_fused_gate_up, shared_gate = "mlp.shared_experts.gate_proj", shared_up = "mlp.shared_experts.up_proj",
                                       shared_down = "mlp.shared_experts.down_proj";
+    std::string shared_factor;                // not "": its sigmoid is a factor on what that network gives
     uint32_t groups = 0, chosen_groups = 0;
   } experts;
 };

@@ -148,6 +148,14 @@ LinearSpec PlanBuilder::Strided(const std::string& name, const std::string& sour
   return linear;
 }
 
+LinearSpec PlanBuilder::Gathered(const std::string& name, uint64_t k, std::vector<SourceRows> pieces) {
+  uint64_t rows = 0;
+  for (const SourceRows& piece : pieces) rows += piece.rows;
+  LinearSpec linear;
+  linear.weight = AddTensor(name + ".weight", rows, k, {TensorRole::kLinear, std::move(pieces), {}});
+  return linear;
+}
+
 int32_t PlanBuilder::Made(const std::string& name, uint64_t rows, uint64_t cols, MakeRows make) {
   Recipe recipe{TensorRole::kLinear, {}, {}};
   recipe.make = std::move(make);

@@ -29,7 +29,8 @@ struct SourceRows {
 using MakeRows = std::function<void(const Checkpoint& reader, uint64_t first, uint64_t count, float* out)>;
 
 // kExact stays f32: norms, biases, positions, tables of numbers. The others get the weight type asked for.
-enum class TensorRole : uint8_t { kExact, kLinear, kTable, kHead };
+// kLookup is a table that is read row by row and multiplied by nothing.
+enum class TensorRole : uint8_t { kExact, kLinear, kTable, kHead, kLookup };
 
 // The pieces below each other, or numbers that were computed, or rows that are when they are written.
 struct Recipe {
@@ -92,6 +93,8 @@ class PlanBuilder {
   };
   LinearSpec Strided(const std::string& name, const std::string& source, const std::vector<uint64_t>& source_shape, uint64_t stack,
                      uint64_t n, uint64_t k, const Strides& strides);
+  // A matrix of rows of [k] numbers from anywhere.
+  LinearSpec Gathered(const std::string& name, uint64_t k, std::vector<SourceRows> pieces);
   // A matrix that is made row by row of tensors that count as used; they are asked for by Tensor().
   int32_t Made(const std::string& name, uint64_t rows, uint64_t cols, MakeRows make);
   size_t Tensor(const std::string& source, const std::vector<uint64_t>& shape) { return Take(source, shape); }

@@ -256,4 +256,12 @@ void SafetensorsCheckpoint::ReadFloats(size_t tensor, uint64_t first, uint64_t c
   }
 }
 
+void SafetensorsCheckpoint::ReadBytes(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const {
+  const SourceTensor& t = tensors()[tensor];
+  const SourceFile& file = *files_[places_[tensor].file];
+  if (t.dtype != "U8") Refuse(Code::kUnsupported, t.name, "dtype " + t.dtype + ", expected U8", file.name());
+  if (!RangeFits(first, count, t.elements)) Refuse(Code::kOutOfRange, t.name, "read outside its elements", file.name());
+  file.ReadAt(places_[tensor].offset + first, out, count);
+}
+
 }  // namespace thimble

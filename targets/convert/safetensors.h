@@ -29,6 +29,7 @@ class SafetensorsCheckpoint : public Checkpoint {
   uint64_t bytes() const override;
   const std::string& FileOf(size_t tensor) const override { return files_[places_[tensor].file]->name(); }
   void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const override;
+  void ReadBytes(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const override;
 
  private:
   struct Place {

@@ -199,7 +199,7 @@ void AddTokenizer(const ConvertOptions& options, Source& source) {
   TokenizerModel tokenizer = LoadTokenizer(path);
   // Without a head the outputs are hidden rows, and the ids those of the table alone.
   const bool has_head = model.spec.output.tied || model.spec.output.head.weight != kNoTensor;
-  const uint32_t rows = has_head ? model.spec.outputs : model.spec.vocabulary;
+  const uint32_t rows = has_head ? std::max(model.spec.outputs, model.spec.vocabulary) : model.spec.vocabulary;
   if (tokenizer.pieces.size() > rows) {
     throw ImportError(Code::kInvalidModel,
                       "the tokenizer has " + std::to_string(tokenizer.pieces.size()) +

@@ -98,6 +98,7 @@ class Dump {
         .Linear("down", f.down)
         .Field("shape", f.shape)
         .Norm("norm", f.norm)
+        .Field("row", f.row)
         .Close();
   }
   Dump& Mixer(const ExpertsSpec& e) {
@@ -145,6 +146,9 @@ class Dump {
         .Norm("norm", s.norm)
         .Field("norm_groups", s.norm_groups)
         .Field("gate_after_norm", s.gate_after_norm)
+        .Field("rule", s.rule)
+        .Linear("beta", s.beta)
+        .Field("beta_scale", s.beta_scale)
         .Close();
   }
   Dump& Block(const BlockSpec& block) {
@@ -153,6 +157,7 @@ class Dump {
     return Norm("post_norm", block.post_norm)
         .Field("scale", block.scale)
         .Field("output_scale", block.output_scale)
+        .Norm("sum_norm", block.sum_norm)
         .Close();
   }
   Dump& Model(const ModelSpec& m) {
@@ -178,6 +183,13 @@ class Dump {
         .Linear("patch_projection", m.input.patch_projection)
         .Field("cls", m.input.cls)
         .Norm("norm", m.input.norm)
+        .Field("layer_rows.width", m.input.layer_rows.width)
+        .Field("count", m.input.layer_rows.count)
+        .Field("table", m.input.layer_rows.table)
+        .Field("table_scale", m.input.layer_rows.table_scale)
+        .Linear("projection", m.input.layer_rows.projection)
+        .Norm("rows_norm", m.input.layer_rows.norm)
+        .Field("rows_scale", m.input.layer_rows.scale)
         .Close();
     return Open("output")
         .Norm("norm", m.output.norm)
@@ -257,9 +269,10 @@ struct Distinct {
     attention.post_norm = Norm();
     ffn.form = BlockForm::kPostNorm;
     ffn.norm = Norm();
-    ffn.mixer = FfnSpec{FfnKind::kGated, Activation::kGeluQuick, U(), Linear(), Linear(), Linear(), I(), Norm()};
+    ffn.mixer = FfnSpec{FfnKind::kLayerRow, Activation::kGeluQuick, U(), Linear(), Linear(), Linear(), I(), Norm(), U()};
     ffn.post_norm = Norm();
     ffn.scale = F(), ffn.output_scale = F();
+    ffn.sum_norm = Norm();
     BlockSpec experts, conv, state_space;
     ExpertsSpec e;
     e.experts = U(), e.chosen = U();
@@ -268,13 +281,13 @@ struct Distinct {
     e.router = Linear();
     e.selection_bias = I();
     e.groups = U(), e.chosen_groups = U();
-    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear(), I(), {}};
+    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear(), I(), {}, 0};
     for (LinearSpec* stacked : {&e.ffn.gate, &e.ffn.up, &e.ffn.down}) stacked->stack = e.experts;
-    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear(), I(), {}};
+    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear(), I(), {}, 0};
     e.shared_gate = Linear();
     experts.mixer = e;
     conv.mixer = ShortConvSpec{U(), U(), Linear(), Linear(), Linear(), Linear(), I(), I()};
-    state_space.mixer = StateSpaceSpec{U(), U(), U(), U(), U(), F(), F(), Linear(), Linear(), Linear(), Linear(), I(), I(), I(), I(), I(), Norm(), U(), true};
+    state_space.mixer = StateSpaceSpec{U(), U(), U(), U(), U(), F(), F(), Linear(), Linear(), Linear(), Linear(), I(), I(), I(), I(), I(), Norm(), U(), true, StateRule::kDelta, Linear(), F()};
     return {{attention, ffn, experts, conv, state_space}};
   }
 };
@@ -282,7 +295,8 @@ struct Distinct {
 ModelSpec Part(Distinct& d) {
   ModelSpec s;
   s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();
-  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I(), d.Norm()};
+  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I(), d.Norm(), {}};
+  s.input.layer_rows = {d.U(), d.U(), d.I(), d.F(), d.Linear(), d.Norm(), d.F()};
   s.output.norm = d.Norm();
   s.output.head = d.Linear();
   s.output.tied = true;

@@ -15,18 +15,19 @@ class Oracle {
   explicit Oracle(const ModelBuilder& m, uint32_t window_tokens = 0, uint32_t sink_tokens = 0)
       : m_(m), d_(const_cast<ModelBuilder&>(m).description()), window_tokens_(window_tokens), sink_tokens_(sink_tokens) {}
 
-  Rows Run(Rows x) const {
+  Rows Run(Rows x, const std::vector<int32_t>& ids = {}) const {
     x = Norm(d_.spec.input.norm, x);
+    const Rows rows = LayerRows(ids, x);
     std::vector<Rows> keys, values;  // of each block
     for (const LayerSpec& layer : d_.layers) {
-      Rows h;
+      Rows h, sum;
       for (const BlockSpec& block : layer.blocks) {
         keys.emplace_back();
         values.emplace_back();
         if (block.form != BlockForm::kParallel) h = Norm(block.norm, x);
         Rows y;
         if (const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer)) y = Attend(*a, h, keys.size() - 1, keys, values);
-        if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = FeedForward(*f, h);
+        if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = f->kind == FfnKind::kLayerRow ? LayerRow(*f, h, rows) : FeedForward(*f, h);
         if (const ExpertsSpec* e = std::get_if<ExpertsSpec>(&block.mixer)) y = Mix(*e, h);
         if (const ShortConvSpec* c = std::get_if<ShortConvSpec>(&block.mixer)) y = Convolve(*c, h);
         if (const StateSpaceSpec* s = std::get_if<StateSpaceSpec>(&block.mixer)) y = Scan(*s, h);
@@ -37,6 +38,13 @@ class Oracle {
         } else {
           y = Norm(block.post_norm, y);
           for (Row& r : y) for (double& v : r) v *= block.scale;
+          if (block.form == BlockForm::kBranches) {
+            if (sum.empty()) sum = Rows(x.size(), Row(d_.spec.width, 0.0));
+            Add(sum, y);
+            if (block.sum_norm.kind == NormKind::kNone) continue;
+            y = Norm(block.sum_norm, sum);
+            sum.clear();
+          }
           if (block.form == BlockForm::kReplace) x = Rows(x.size(), Row(d_.spec.width, 0.0));
           Add(x, y);
         }
@@ -222,6 +230,25 @@ class Oracle {
     }
     return x;
   }
+  // The rows that the input makes of each token, for all places.
+  Rows LayerRows(const std::vector<int32_t>& ids, const Rows& x) const {
+    const LayerRowsSpec& r = d_.spec.input.layer_rows;
+    if (r.width == 0) return {};
+    Rows rows = Norm({r.norm.kind, NormScope::kHead, r.norm.eps, r.norm.weight_offset, r.norm.weight, r.norm.bias}, Apply(r.projection, x), r.width);
+    const size_t known = d_.tensors[static_cast<size_t>(r.table)].spec.rows;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const size_t id = static_cast<size_t>(ids[i]) < known ? static_cast<size_t>(ids[i]) : 0;
+      for (size_t c = 0; c < rows[i].size(); ++c) rows[i][c] = (rows[i][c] + V(r.table)[id * rows[i].size() + c] * static_cast<double>(r.table_scale)) * r.scale;
+    }
+    return rows;
+  }
+  Rows LayerRow(const FfnSpec& f, const Rows& h, const Rows& rows) const {
+    Rows gate = Apply(f.gate, h);
+    for (size_t i = 0; i < gate.size(); ++i) {
+      for (size_t c = 0; c < f.width; ++c) gate[i][c] = Act(f.activation, gate[i][c]) * rows[i][f.row * f.width + c];
+    }
+    return Apply(f.down, Norm(f.norm, gate));
+  }
   Rows FeedForward(const FfnSpec& f, const Rows& h, size_t index = 0) const {
     Rows up = Apply(f.up, h, index);
     const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h, index) : Rows();
@@ -318,6 +345,7 @@ class Oracle {
 
   Rows Scan(const StateSpaceSpec& s, const Rows& h) const {
     const Rows gate = Apply(s.gate, h), input = Apply(s.input, h), steps = Apply(s.step, h);
+    const Rows betas = s.rule == StateRule::kDelta ? Apply(s.beta, h) : Rows();
     const size_t P = s.head_width, N = s.states, I = s.inner(), C = s.channels();
     std::vector<double> state(s.heads * P * N, 0.0);
     Rows out;
@@ -335,6 +363,22 @@ class Oracle {
         const double step = std::clamp(raw, static_cast<double>(s.min_step), static_cast<double>(s.max_step));
         const double keep = std::exp(step * V(s.decay)[head]);
         const size_t b = I + head / (s.heads / s.groups) * N, c = b + s.groups * N;
+        if (s.rule == StateRule::kDelta) {
+          const double beta = Sigmoid(betas[i][head]) * s.beta_scale;
+          double kk = 1e-6, qq = 1e-6;
+          for (size_t n = 0; n < N; ++n) kk += u[b + n] * u[b + n], qq += u[c + n] * u[c + n];
+          for (size_t p = 0; p < P; ++p) {
+            double* cell = &state[(head * P + p) * N];
+            double known = 0, sum = 0;
+            for (size_t n = 0; n < N; ++n) known += keep * cell[n] * u[b + n] / std::sqrt(kk);
+            for (size_t n = 0; n < N; ++n) {
+              cell[n] = keep * cell[n] + beta * (u[head * P + p] - known) * u[b + n] / std::sqrt(kk);
+              sum += cell[n] * u[c + n] / std::sqrt(qq * static_cast<double>(N));
+            }
+            y[head * P + p] = sum;
+          }
+          continue;
+        }
         for (size_t p = 0; p < P; ++p) {
           double& sum = y[head * P + p] = V(s.skip)[head] * u[head * P + p];
           for (size_t n = 0; n < N; ++n) {
@@ -371,7 +415,7 @@ class Oracle {
 std::vector<std::vector<double>> OracleLogits(const ModelBuilder& model, const std::vector<int32_t>& ids,
                                               uint32_t window_tokens, uint32_t sink_tokens) {
   const Oracle oracle(model, window_tokens, sink_tokens);
-  return oracle.Run(oracle.Embed(ids));
+  return oracle.Run(oracle.Embed(ids), ids);
 }
 
 std::vector<std::vector<double>> OracleFromRows(const ModelBuilder& model, std::vector<std::vector<double>> rows) {

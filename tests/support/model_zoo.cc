@@ -271,6 +271,36 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add("latent", std::move(m), false, true, NormKind::kRmsNorm);
   }
   {
+    // A delta rule; rows that the input makes for the layers; and two networks that are summed before one norm.
+    ModelBuilder m = zoo.Start();
+    m.Weights(WeightType::kQ8);
+    StateSpaceSpec delta = m.AddStateSpace(4, 6, 2, 5, 3, false);
+    delta.rule = StateRule::kDelta;
+    delta.skip = kNoTensor;
+    delta.beta = m.AddLinear("beta", 4, kWidth, false);
+    delta.beta_scale = 1.5f;
+    delta.gate_after_norm = true;
+    FfnSpec row = m.AddFfn(FfnKind::kGated, Activation::kGeluTanh, 6, false);
+    row.kind = FfnKind::kLayerRow;
+    row.row = 1;
+    row.up = {};
+    LayerRowsSpec& rows = m.description().spec.input.layer_rows;
+    rows.width = 6;
+    rows.count = 2;
+    rows.projection = m.AddLinear("row_projection", 12, kWidth, false);
+    rows.norm = m.AddNorm(NormKind::kRmsNorm, 6);
+    rows.table = m.AddMatrix("row_table", kVocabulary - 3, 12, 0.7f);
+    rows.table_scale = 1.3f;
+    rows.scale = 0.7f;
+    m.AddLayer(delta, row);
+    LayerSpec& sum = m.AddLayer(m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false), m.AddExperts(3, 2, 12));
+    sum.blocks[0].form = sum.blocks[1].form = BlockForm::kBranches;
+    sum.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+    sum.blocks[1].sum_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+    sum.blocks[1].output_scale = 0.8f;
+    zoo.Add("delta_and_rows", std::move(m), false, true, NormKind::kRmsNorm);
+  }
+  {
     // The image is no multiple of the patch.
     ModelBuilder m(kWidth, 5, 13, 300);
     m.Weights(WeightType::kQ8);

@@ -11,24 +11,33 @@ uint32_t CountMixers(const fb::Header& header, const FfnSpec&) { return CountOf(
 Status ReadMixer(const fb::Header& header, uint32_t index, FfnSpec* out) {
   if (index >= CountOf(header.feed_forwards())) return NoSuchMixer(index);
   const fb::FeedForward* f = header.feed_forwards()->Get(index);
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->kind(), FfnKind::kGated, "ffn.kind", &out->kind));
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->kind(), FfnKind::kLayerRow, "ffn.kind", &out->kind));
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(f->activation(), Activation::kClampedSwish, "ffn.activation", &out->activation));
   out->width = f->width();
   out->gate = DecodeLinear(f->gate());
   out->up = DecodeLinear(f->up());
   out->down = DecodeLinear(f->down());
   out->shape = f->shape();
+  out->row = f->row();
   return DecodeNorm(f->norm(), "ffn.norm", &out->norm);
 }
 
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& f) {
   const uint32_t D = place.part.width;
   THIMBLE_RETURN_IF_ERROR(rules.Range(f.width, 1, kMaxFfnWidth, "ffn.width"));
-  THIMBLE_RETURN_IF_ERROR(rules.Linear(f.up, "ffn.up", f.width, D));
+  if (f.kind == FfnKind::kLayerRow) {
+    const LayerRowsSpec& rows = place.part.input.layer_rows;
+    if (f.width != rows.width) return rules.Bad("not that of the input's layer rows", "ffn.width").Got(f.width).Wanted(rows.width);
+    THIMBLE_RETURN_IF_ERROR(rules.Range(f.row, 0, rows.count - 1, "ffn.row"));
+    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(f.up, "ffn.up"));
+  } else {
+    THIMBLE_RETURN_IF_ERROR(rules.Range(f.row, 0, 0, "ffn.row"));
+    THIMBLE_RETURN_IF_ERROR(rules.Linear(f.up, "ffn.up", f.width, D));
+  }
   THIMBLE_RETURN_IF_ERROR(rules.Linear(f.down, "ffn.down", D, f.width));
   THIMBLE_RETURN_IF_ERROR(CheckShape(rules, f, "ffn.shape"));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(f.norm, "ffn.norm", f.width, 0));
-  if (f.kind == FfnKind::kGated) return rules.Linear(f.gate, "ffn.gate", f.width, D);
+  if (f.kind != FfnKind::kPlain) return rules.Linear(f.gate, "ffn.gate", f.width, D);
   return rules.NoLinear(f.gate, "ffn.gate");
 }
 

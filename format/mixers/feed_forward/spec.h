@@ -6,9 +6,10 @@
 
 namespace thimble {
 
-enum class FfnKind : uint8_t { kPlain, kGated };
+enum class FfnKind : uint8_t { kPlain, kGated, kLayerRow };
 
-// kPlain: down(norm(act(up x))); kGated: down(norm(act(gate x) * up x)). Activations with a shape say themselves what they make
+// kPlain: down(norm(act(up x))); kGated: down(norm(act(gate x) * up x)); kLayerRow: down(norm(act(gate x) * r)), r one of the rows that the
+// input makes of each token for the layers (InputSpec::layer_rows). Activations with a shape say themselves what they make
 // of gate and up (runtime/core/kinds.h).
 struct FfnSpec {
   FfnKind kind = FfnKind::kPlain;
@@ -17,6 +18,7 @@ struct FfnSpec {
   LinearSpec gate, up, down;
   int32_t shape = kNoTensor;               // f32 [4] of activations with a shape
   NormSpec norm;                           // [F] or absent
+  uint32_t row = 0;                        // kLayerRow: which
 };
 
 // Calls fn(LinearSpec) for each linear layer.

@@ -10,6 +10,7 @@ Offset<fb::FeedForward> Pack(FlatBufferBuilder& b, const FfnSpec& f) {
   fb::FeedForwardBuilder t(b);
   // Fields that came later leave no trace in files without.
   if (!norm.IsNull()) t.add_norm(norm);
+  if (f.kind == FfnKind::kLayerRow) t.add_row(f.row);
   if (f.shape != kNoTensor) t.add_shape(f.shape);
   t.add_down(&down);
   t.add_up(&up);

@@ -32,6 +32,9 @@ Status ReadMixer(const fb::Header& header, uint32_t index, StateSpaceSpec* out) 
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(s->norm(), "state_space.norm", &out->norm));
   out->norm_groups = s->norm_groups();
   out->gate_after_norm = s->gate_after_norm();
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(s->rule(), StateRule::kDelta, "state_space.rule", &out->rule));
+  out->beta = DecodeLinear(s->beta());
+  out->beta_scale = s->beta_scale();
   return Status::Ok();
 }
 
@@ -57,7 +60,14 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const StateSpaceS
   THIMBLE_RETURN_IF_ERROR(rules.OptionalVector(s.conv_bias, "state_space.conv_bias", channels));
   THIMBLE_RETURN_IF_ERROR(rules.Vector(s.decay, "state_space.decay", s.heads));
   THIMBLE_RETURN_IF_ERROR(rules.Vector(s.step_bias, "state_space.step_bias", s.heads));
-  THIMBLE_RETURN_IF_ERROR(rules.Vector(s.skip, "state_space.skip", s.heads));
+  if (s.rule == StateRule::kDelta) {
+    THIMBLE_RETURN_IF_ERROR(rules.Linear(s.beta, "state_space.beta", s.heads, D));
+    THIMBLE_RETURN_IF_ERROR(rules.Finite(s.beta_scale, "state_space.beta_scale"));
+    if (s.skip != kNoTensor) return rules.Bad("the delta rule has none", "state_space.skip");
+  } else {
+    THIMBLE_RETURN_IF_ERROR(rules.NoLinear(s.beta, "state_space.beta"));
+    THIMBLE_RETURN_IF_ERROR(rules.Vector(s.skip, "state_space.skip", s.heads));
+  }
   if (s.norm.kind == NormKind::kLayerNorm || s.norm.scope == NormScope::kHead) {
     return rules.Bad("must be an RMSNorm over groups, or none", "state_space.norm");
   }

@@ -1,4 +1,4 @@
-// A selective state space (Mamba-2, arXiv 2405.21060) as a file describes it.
+// A selective state space (Mamba-2, arXiv 2405.21060; gated delta nets, arXiv 2412.06464) as a file describes it.
 #pragma once
 
 #include "format/pieces.h"
@@ -12,6 +12,14 @@ namespace thimble {
 //   y_h = S_h C + skip[h] * v_h
 // out(norm(y * silu(gate(x)))), or out(norm(y) * silu(gate(x))) with gate_after_norm; the norm is an RMSNorm over each of
 // norm_groups equal parts, or none.
+//
+// With StateRule::kDelta what a row adds is what the state does not say already: with k = B / |B|, q = C / (|C| sqrt(N)),
+//   r   = exp(softplus(step(x)[h] + step_bias[h]) * decay[h])
+//   S_h = r S_h + beta (v_h - r S_h k) k^T,  beta = beta_scale * sigmoid(beta(x)[h])
+//   y_h = S_h q
+// and no skip.
+enum class StateRule : uint8_t { kScan, kDelta };
+
 struct StateSpaceSpec {
   uint32_t heads = 0;                  // H
   uint32_t head_width = 0;             // P
@@ -32,6 +40,9 @@ struct StateSpaceSpec {
   NormSpec norm;
   uint32_t norm_groups = 1;
   bool gate_after_norm = false;
+  StateRule rule = StateRule::kScan;
+  LinearSpec beta;                     // [H, D], kDelta only
+  float beta_scale = 1;
 
   uint64_t inner() const { return uint64_t{heads} * head_width; }
   uint64_t channels() const { return inner() + uint64_t{2} * groups * states; }
@@ -41,6 +52,7 @@ struct StateSpaceSpec {
 template <typename F>
 void ForEachLinear(const StateSpaceSpec& s, F fn) {
   for (const LinearSpec& linear : {s.gate, s.input, s.step, s.out}) fn(linear);
+  if (s.beta.weight != kNoTensor) fn(s.beta);
 }
 
 }  // namespace thimble

@@ -5,7 +5,7 @@
 namespace thimble {
 
 uint32_t WriteMixer(FlatBufferBuilder& b, const StateSpaceSpec& s, MixerTables* tables) {
-  const fb::Linear gate = Pack(s.gate), input = Pack(s.input), step = Pack(s.step), out = Pack(s.out);
+  const fb::Linear gate = Pack(s.gate), input = Pack(s.input), step = Pack(s.step), out = Pack(s.out), beta = Pack(s.beta);
   const auto norm = Pack(b, s.norm);
   fb::StateSpaceBuilder t(b);
   t.add_heads(s.heads);
@@ -27,6 +27,12 @@ uint32_t WriteMixer(FlatBufferBuilder& b, const StateSpaceSpec& s, MixerTables* 
   t.add_norm(norm);
   t.add_norm_groups(s.norm_groups);
   t.add_gate_after_norm(s.gate_after_norm);
+  // Fields that came later leave no trace in files without.
+  if (s.rule != StateRule::kScan) {
+    t.add_rule(static_cast<uint8_t>(s.rule));
+    t.add_beta(&beta);
+    t.add_beta_scale(s.beta_scale);
+  }
   tables->state_spaces.push_back(t.Finish());
   return static_cast<uint32_t>(tables->state_spaces.size()) - 1;
 }

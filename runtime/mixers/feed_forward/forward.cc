@@ -1,4 +1,6 @@
 // down(norm(act(gate h) * up h)), or down(norm(act(up h))).
+#include <cstring>
+
 #include "ops/pool/parallel_rows.h"
 #include "ops/rows/activation.h"
 #include "ops/tables/kernel_table.h"
@@ -32,8 +34,41 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
   RunJob(step, f.down, b.up, rows, F, y, D);
 }
 
+namespace {
+
+// down(norm(act(gate h) * r)), r the token's row for this place.
+void RunLayerRow(const Step& step, const FfnOp& op, const float* h) {
+  const Network& n = *step.network;
+  const FfnBuffers& b = n.buffers.mixers.ffn;
+  const size_t D = n.model.width, F = op.spec.width, all = F * n.model.input.layer_rows.count;
+  {
+    const ScopedTimer timer(&step.profile->linear_ns);
+    RunJob(step, op.gate, h, step.t, D, b.gate, F);
+  }
+  {
+    const ScopedTimer timer(&step.profile->activation_ns);
+    ForRows(step.pool, step.t, F, [&](size_t first, size_t count) {
+      for (size_t i = first; i < first + count; ++i) {
+        const float* row = n.buffers.layer_rows + i * all + size_t{op.spec.row} * F;
+        if (op.shape != nullptr) {
+          std::memcpy(b.up + i * F, row, F * sizeof(float));
+          ActivateByShape(op.spec.activation, op.shape, b.gate + i * F, b.up + i * F, b.up + i * F, F);
+        } else {
+          n.options.kernels->activate(op.spec.activation, b.gate + i * F, row, b.up + i * F, F);
+        }
+      }
+    });
+    NormRows(step, op.norm, b.up, step.t, F, b.up);
+  }
+  const ScopedTimer timer(&step.profile->linear_ns);
+  RunJob(step, op.down, b.up, step.t, F, n.buffers.y, D);
+}
+
+}  // namespace
+
 void RunMixer(const Step& step, const FfnOp& op, const float* h) {
   const Buffers& b = step.network->buffers;
+  if (op.spec.kind == FfnKind::kLayerRow) return RunLayerRow(step, op, h);
   RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down, op.shape, op.norm}, h, step.t, b.mixers.ffn, b.y);
 }
 

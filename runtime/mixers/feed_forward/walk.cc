@@ -7,7 +7,7 @@ namespace thimble {
 void WalkMixer(NetworkWalk& walk, const FfnSpec& spec, FfnOp* op) {
   FfnNeeds& needs = walk.needs().ffn;
   needs.width = Max(needs.width, spec.width);
-  needs.gated = needs.gated || spec.kind == FfnKind::kGated;
+  needs.gated = needs.gated || spec.kind != FfnKind::kPlain;
   op->spec = spec;
   op->gate = walk.MakeLinear(spec.gate);
   op->up = walk.MakeLinear(spec.up);

@@ -61,6 +61,20 @@ void Convolve(const Step& step, const PassSpan& span, const StateSpaceOp& op) {
   inputs.CopyTail(span.count, block.Version(1 - span.version) + tail);
 }
 
+// Keys and queries of every group of b.mixed, as the delta rule wants them.
+void NormGroups(const Step& step, const StateSpaceOp& op) {
+  const StateSpaceBuffers& b = step.network->buffers.mixers.state_space;
+  const StateSpaceSpec& s = op.spec;
+  const size_t N = s.states, C = s.channels(), groups = s.groups;
+  const float query_factor = static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(N)));
+  ForRows(step.pool, step.t, 2 * groups * N, [&](size_t first, size_t count) {
+    for (size_t i = first; i < first + count; ++i) {
+      float* keys = b.mixed + i * C + s.inner();
+      for (size_t g = 0; g < 2 * groups; ++g) UnitLength(keys + g * N, N, g < groups ? 1.0f : query_factor);
+    }
+  });
+}
+
 // b.mixed: y in place of v, for the rows of a span.
 void Scan(const Step& step, const PassSpan& span, const StateSpaceOp& op) {
   const StateSpaceBuffers& b = step.network->buffers.mixers.state_space;
@@ -80,7 +94,13 @@ void Scan(const Step& step, const PassSpan& span, const StateSpaceOp& op) {
         const float* B = u + H * P + group * N;
         const float d = StateSpaceStep(b.step[(span.first_row + i) * H + h] + op.step_bias[h], s.min_step, s.max_step);
         const float keep = static_cast<float>(ExpDouble(static_cast<double>(d) * static_cast<double>(op.decay[h])));
-        StateSpaceRow(from, to, P, N, keep, d, op.skip[h], v, B, B + s.groups * N, v);
+        const float* c = B + s.groups * N;
+        if (s.rule == StateRule::kDelta) {
+          const double beta = 1.0 / (1.0 + ExpDouble(-static_cast<double>(b.beta[(span.first_row + i) * H + h])));
+          DeltaRow(from, to, P, N, keep, static_cast<float>(beta * static_cast<double>(s.beta_scale)), v, B, c, v);
+        } else {
+          StateSpaceRow(from, to, P, N, keep, d, op.skip[h], v, B, c, v);
+        }
         from = to;
         const size_t position = span.position + i + 1;
         if (position % kCheckpointTokens == 0) std::memcpy(block.Checkpoint(position) + h * P * N, to, P * N * sizeof(float));
@@ -118,15 +138,16 @@ void RunMixer(const Step& step, const StateSpaceOp& op, const float* h) {
   const size_t D = n.model.width, I = op.spec.inner(), C = op.spec.channels(), H = op.spec.heads;
   {
     const ScopedTimer timer(&step.profile->linear_ns);
-    const LinearJob jobs[] = {{&op.gate, b.gate, I}, {&op.input, b.input, C}, {&op.step, b.step, H}};
-    RunJobs(step, jobs, 3, h, step.t, D);
+    const LinearJob jobs[] = {{&op.gate, b.gate, I}, {&op.input, b.input, C}, {&op.step, b.step, H}, {&op.beta, b.beta, H}};
+    RunJobs(step, jobs, op.beta.kernel != nullptr ? 4 : 3, h, step.t, D);
   }
   {
     const ScopedTimer timer(&step.profile->activation_ns);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       Convolve(step, *span, op);
-      Scan(step, *span, op);
     }
+    if (op.spec.rule == StateRule::kDelta) NormGroups(step, op);
+    for (const PassSpan* span = step.spans; span != nullptr; span = span->next) Scan(step, *span, op);
     GateAndNorm(step, op);
   }
   const ScopedTimer timer(&step.profile->linear_ns);

@@ -16,7 +16,7 @@ struct WeightLoader;
 
 struct StateSpaceOp {
   StateSpaceSpec spec;
-  Linear gate, input, step, out;
+  Linear gate, input, step, out, beta;     // beta's kernel null without the delta rule
   const float* conv_weight = nullptr;      // [taps, channels]
   const float* conv_bias = nullptr;        // [channels]
   const float* decay = nullptr;            // [H] each
@@ -29,12 +29,14 @@ struct StateSpaceOp {
 // The widest over all blocks.
 struct StateSpaceNeeds {
   uint64_t inner = 0, channels = 0, heads = 0;
+  bool beta = false;
 };
 struct StateSpaceBuffers {
   float* gate = nullptr;                   // [T, H P]; then what goes into `out`
   float* input = nullptr;                  // [T, channels]
   float* mixed = nullptr;                  // [T, channels]: u; then y in place of v
   float* step = nullptr;                   // [T, H]
+  float* beta = nullptr;                   // [T, H]
 };
 
 void WalkMixer(NetworkWalk& walk, const StateSpaceSpec& spec, StateSpaceOp* op);

@@ -14,6 +14,8 @@ void WalkMixer(NetworkWalk& walk, const StateSpaceSpec& spec, StateSpaceOp* op) 
   op->input = walk.MakeLinear(spec.input);
   op->step = walk.MakeLinear(spec.step);
   op->out = walk.MakeLinear(spec.out);
+  op->beta = walk.MakeLinear(spec.beta);
+  needs.beta = needs.beta || spec.rule == StateRule::kDelta;
   op->conv_weight = walk.Vector(spec.conv_weight);
   op->conv_bias = walk.Vector(spec.conv_bias);
   op->decay = walk.Vector(spec.decay);
@@ -33,6 +35,7 @@ void TakeScratch(Arena& arena, uint64_t t, const StateSpaceNeeds& needs, StateSp
   b->input = arena.Take<float>("state_space.input", t * needs.channels);
   b->mixed = arena.Take<float>("state_space.mixed", t * needs.channels);
   b->step = arena.Take<float>("state_space.step", t * needs.heads);
+  if (needs.beta) b->beta = arena.Take<float>("state_space.beta", t * needs.heads);
 }
 
 void LoadMixer(const WeightLoader& loader, const StateSpaceOp& op) {
@@ -40,6 +43,7 @@ void LoadMixer(const WeightLoader& loader, const StateSpaceOp& op) {
   loader.Load(op.spec.input, op.input);
   loader.Load(op.spec.step, op.step);
   loader.Load(op.spec.out, op.out);
+  loader.Load(op.spec.beta, op.beta);
 }
 
 }  // namespace thimble
