@@ -8,7 +8,7 @@
 #   1. it is already there with the pinned checksum (no network, no time)
 #   2. the archive lies in the folder named by THIMBLE_SOURCES
 #   3. the source pool of the Debian mirror that this machine's own apt uses
-#   4. the upstream repository at the pinned commit, through git
+#   4. the upstream repository at the pinned commit, through git; a `-` there: the project builds without this one
 # An archive with a wrong SHA-256 ends the script; unpacking goes to a temporary name and is then renamed, so
 # that .deps/<name> is whole or absent.
 set -eu
@@ -102,6 +102,7 @@ from_debian() {
 }
 
 from_upstream() {
+  [ "$upstream" != - ] || return 1
   command -v git >/dev/null 2>&1 || return 1
   tree=$work/upstream
   git init -q "$tree" 2>/dev/null
@@ -121,11 +122,18 @@ fetch_one() {
   mkdir -p "$deps"
   archive=$(basename -- "$pool")
   work=$(mktemp -d "$deps/.part.XXXXXX")
-  from_folder || from_debian || from_upstream ||
+  if ! { from_folder || from_debian || from_upstream; }; then
+    if [ "$upstream" = - ]; then
+      rm -rf -- "$work"
+      work=
+      say "$name $version could not be had; what is built goes without it"
+      return 0
+    fi
     die "$name $version could not be had.
        Tried: the folder THIMBLE_SOURCES (${THIMBLE_SOURCES:-not set}), $pool on this
        machine's Debian mirrors, ${upstream%@*} at commit ${upstream##*@}.
        Without a network, put $archive into a folder and set THIMBLE_SOURCES to it."
+  fi
   printf '%s\n' "$sha256" >"$tree/.thimble-sha256"
   chmod 755 "$tree"
   rm -rf -- "${deps:?}/$name"

@@ -47,6 +47,11 @@ lock hidden flat2.tar "$(sum "$work/sources/flat2.tar")" "$nowhere"
 THIMBLE_SOURCES=$work/sources fetch || fail "an archive without a folder around everything"
 [ -f "$deps/hidden/folder/file" ] && [ -f "$deps/hidden/.hidden" ] || fail "not everything was unpacked"
 
+lock optional nothing.tar "$(sum "$work/sources/thing.tar")" -
+fetch || fail "one that the project builds without is not there, and that ended everything"
+grep -q 'optional 1.0 could not be had; what is built goes without it' "$work/log" || fail "it does not say what is missing"
+[ ! -e "$deps/optional" ] || fail "there is something where nothing was had"
+
 wrong=$(printf 'f%.0s' $(seq 64))
 lock bad thing.tar "$wrong" "$nowhere"
 if THIMBLE_SOURCES=$work/sources fetch; then fail "a wrong checksum was accepted"; fi

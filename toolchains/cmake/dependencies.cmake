@@ -4,6 +4,7 @@
 #   thimble_dep_flatbuffers   include directory (format)
 #   thimble_dep_yyjson        static library, reading only (targets/json)
 #   thimble_dep_cli11         static library (targets/cli)
+#   thimble_dep_libedit       static library, where its sources could be had (targets/cli): libedit.cmake
 #   thimble_dep_minizip       static library: ZIP archives, reading only, and zlib's inflate (targets/convert)
 #   Catch2::Catch2WithMain    static library (tests)
 #   thimble_flatc             the schema compiler as a host tool, built only when something needs it
@@ -66,6 +67,9 @@ if(THIMBLE_BUILD_CONVERT OR THIMBLE_BUILD_CLI OR THIMBLE_BUILD_TESTS)
   target_include_directories(thimble_dep_minizip SYSTEM PUBLIC "${THIMBLE_ZLIB_DIR}" "${THIMBLE_ZLIB_DIR}/contrib")
   target_compile_definitions(thimble_dep_minizip PRIVATE NOUNCRYPT HAVE_UNISTD_H)
   target_compile_options(thimble_dep_minizip PRIVATE -w)
+endif()
+if(THIMBLE_BUILD_CLI)
+  include("${CMAKE_CURRENT_LIST_DIR}/libedit.cmake")
 endif()
 
 if(THIMBLE_BUILD_TESTS)
