@@ -12,6 +12,7 @@ struct Command {
   std::function<int()> run;  // the exit code; throws Error
 };
 
+Command AddChat(CLI::App* program);
 Command AddRun(CLI::App* program);
 Command AddPlan(CLI::App* program);
 Command AddInspect(CLI::App* program);

@@ -15,6 +15,7 @@ namespace thimble::cli {
 namespace {
 
 volatile sig_atomic_t interrupted = 0;
+volatile sig_atomic_t terminated = 0;
 volatile sig_atomic_t stop_at_once = 0;
 std::atomic<thimble_session*> cancelled_session = nullptr;
 static_assert(std::atomic<thimble_session*>::is_always_lock_free);
@@ -27,9 +28,10 @@ void EndNow() {
   _exit(kExitCancelled);
 }
 
-void OnSignal(int) {
+void OnSignal(int number) {
   if (interrupted || stop_at_once) EndNow();
   interrupted = 1;
+  if (number == SIGTERM) terminated = 1;
   thimble_cancel(cancelled_session.load());
 }
 
@@ -47,6 +49,12 @@ void InstallSignalHandlers() {
 }
 
 bool Interrupted() { return interrupted != 0; }
+
+bool Terminated() { return terminated != 0; }
+
+void ForgetInterrupt() {
+  if (!terminated) interrupted = 0;
+}
 
 StopAtOnce::StopAtOnce() {
   stop_at_once = 1;

@@ -11,6 +11,10 @@ void InstallSignalHandlers();
 
 // True once SIGINT or SIGTERM has come.
 bool Interrupted();
+// True once SIGTERM has come.
+bool Terminated();
+// For a program that goes on after Ctrl-C: the next one is a first one again. SIGTERM is not forgotten.
+void ForgetInterrupt();
 
 // While one of these lives the program is in a call that cannot be asked to stop and has nothing to save
 // (loading a model): a signal ends it at once, with exit code 130.

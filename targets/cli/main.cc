@@ -91,7 +91,7 @@ int Main(int argc, char** argv) {
   program.formatter(MakeHelpFormatter());
 
   try {
-    const Command commands[] = {AddRun(&program),        AddPlan(&program),    AddInspect(&program),
+    const Command commands[] = {AddRun(&program),        AddChat(&program),    AddPlan(&program),    AddInspect(&program),
                                 AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTemplate(&program),   AddTokenize(&program),
                                 AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program),
                                 AddCompletion(&program), AddManual(&program)};

@@ -14,8 +14,15 @@
 namespace thimble::cli {
 
 void Print(std::string_view text) {
+  bool written = std::fflush(stdout) == 0;
+  // Not through stdio, which loses what a signal interrupts.
+  while (written && !text.empty()) {
+    const ssize_t n = write(STDOUT_FILENO, text.data(), text.size());
+    written = n >= 0 || errno == EINTR;
+    if (n > 0) text.remove_prefix(static_cast<size_t>(n));
+  }
+  if (written) return;
   // SIGPIPE is ignored (main.cc), so a closed pipe shows here.
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
   const int error_number = errno;
   if (error_number == EPIPE) throw PipeClosed{};
   throw IoError("standard output", "cannot be written", error_number);

@@ -42,6 +42,8 @@ KindFacts Facts(OutputKind kind) {
       return {"saved logits", {"THIMLOG\x1a", 8}, 0};
     case OutputKind::kQualityPlot:
       return {"a plot of `thimble quality`", "<!-- thimble quality -->", 0};
+    case OutputKind::kConversation:
+      return {"a saved conversation", "\"messages\":", 8};
   }
   return {};
 }

@@ -34,8 +34,8 @@ TEST_CASE("chat answers each line, and -p once") {
   const Json said = ParseJson(lines.out);
   CHECK(said["chat_template"] == jinja);
   REQUIRE(said["messages"].size() == 5);
-  CHECK(said["messages"][0] == Json({{"role", "system"}, {"text", "Be kind."}}));
-  CHECK(said["messages"][3] == Json({{"role", "user"}, {"text", "Lily had a dog."}}));
+  CHECK(said["messages"][0] == Json({{"role", "system"}, {"content", "Be kind."}}));
+  CHECK(said["messages"][3] == Json({{"role", "user"}, {"content", "Lily had a dog."}}));
   CHECK(said["generated_tokens"].as_unsigned() <= 8);
 
   const Finished one = RunThimble({"run", ShippedModel(), "-cnv", "-p", "Once upon\\na time",
@@ -43,7 +43,7 @@ TEST_CASE("chat answers each line, and -p once") {
                                   "not read\n");
   REQUIRE(one.exit_code == 0);
   CHECK(ParseJson(one.out)["messages"].size() == 2);
-  CHECK(ParseJson(one.out)["messages"][0]["text"] == "Once upon\na time");
+  CHECK(ParseJson(one.out)["messages"][0]["content"] == "Once upon\na time");
 }
 
 TEST_CASE("a conversation that outgrows the context says so") {

@@ -124,14 +124,14 @@ TEST_CASE("chat as llama.cpp's fingers have it: -sys, -st, lines that go on, -ml
   };
   const Json single = said({"-sys", "Be kind.", "-st"}, "Hi\nnot read\n");
   REQUIRE(single.size() == 3);
-  CHECK(single[0] == Json({{"role", "system"}, {"text", "Be kind."}}));
-  CHECK(single[1]["text"] == "Hi");
+  CHECK(single[0] == Json({{"role", "system"}, {"content", "Be kind."}}));
+  CHECK(single[1]["content"] == "Hi");
   if (Emulated()) return;
-  CHECK(said({"-st"}, "one\\\ntwo\nthree\n")[0]["text"] == "one\ntwo");
+  CHECK(said({"-st"}, "one\\\ntwo\nthree\n")[0]["content"] == "one\ntwo");
   const Json lines = said({"-mli"}, "one\ntwo\\\nthree\n\nfour");
   REQUIRE(lines.size() == 4);
-  CHECK(lines[0]["text"] == "one\ntwo");
-  CHECK(lines[2]["text"] == "three\n\nfour");
+  CHECK(lines[0]["content"] == "one\ntwo");
+  CHECK(lines[2]["content"] == "three\n\nfour");
   CHECK(RunThimble({"run", ShippedModel(), "-p", "a", "-mli"}).exit_code == 2);
 }
 

@@ -65,8 +65,7 @@ struct Folders {
 
 Finished Run(const std::vector<std::string>& arguments, const std::string& input, const std::function<void(pid_t)>& while_running,
              int patience_ms, bool on_terminal) {
-  std::vector<std::string> words = Split(THIMBLE_CLI_EMULATOR, '|');
-  words.push_back(THIMBLE_CLI_PROGRAM);
+  std::vector<std::string> words = ProgramWords();
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -130,6 +129,12 @@ Finished RunThimble(const std::vector<std::string>& arguments, const std::string
 Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments, const std::function<void(pid_t)>& while_running,
                               int patience_ms) {
   return Run(arguments, {}, while_running, patience_ms, true);
+}
+
+std::vector<std::string> ProgramWords() {
+  std::vector<std::string> words = Split(THIMBLE_CLI_EMULATOR, '|');
+  words.push_back(THIMBLE_CLI_PROGRAM);
+  return words;
 }
 
 std::string TemporaryFolder() {

@@ -23,6 +23,9 @@ Finished RunThimble(const std::vector<std::string>& arguments, const std::string
 Finished RunThimbleOnTerminal(const std::vector<std::string>& arguments, const std::function<void(pid_t)>& while_running = {},
                               int patience_ms = 10000);
 
+// The program's path, behind what emulates it.
+std::vector<std::string> ProgramWords();
+
 // A folder of its own for each call, removed at the end of the test program.
 std::string TemporaryFolder();
 std::string WriteFile(const std::string& path, const std::string& bytes);

@@ -71,12 +71,13 @@ const std::vector<Layer> kLayers = {
      {"minizip/"}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/", "format/"}, {"CLI/"}},
+    {"targets/cli/chat/", {"thimble/", "targets/cli/", "targets/json/", "targets/template/"}, {"CLI/", "histedit.h"}},
     {"targets/template/", {"targets/template/", "targets/json/", "runtime/core/", "runtime/template/"}, {}},
 };
 
 // Headers of outside libraries; whatever is not here and not ours is the standard library's or the system's.
 const std::vector<std::string_view> kForeign = {"xnnpack/",     "xnnpack.h", "pthreadpool.h", "fxdiv.h",
-                                                "flatbuffers/", "yyjson.h",  "CLI/",      "minizip/", "catch2/"};
+                                                "flatbuffers/", "yyjson.h",  "CLI/",      "minizip/", "catch2/", "histedit.h"};
 
 // What the library's layers do without.
 const std::set<std::string_view> kHeavy = {"iostream",   "fstream", "sstream", "regex",
