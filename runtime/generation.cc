@@ -58,7 +58,7 @@ Status Generation::Start(Session& session, const GenerationOptions& options) {
   if (session.logits() == nullptr) return Status::Error(Code::kWrongState, "nothing to go on from; give it a text or ids");
   options_ = options;
   if (tokenizer_ != nullptr) {
-    detokenizer_ = Detokenizer(*tokenizer_, detokenizer_buffer_, Detokenizer::BufferBytes(*tokenizer_), {.at_start = options.at_start});
+    detokenizer_ = Detokenizer(*tokenizer_, detokenizer_buffer_, Detokenizer::BufferBytes(*tokenizer_), {.at_start = options.at_start, .show_special = options.show_special});
   }
   held_ = given_ = generated_ = 0;
   drawn_ = -1;

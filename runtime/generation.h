@@ -54,6 +54,7 @@ struct GenerationOptions {
   bool logprobs = false;                      // of the chosen token; costs a pass over the logits
   uint32_t top_tokens = 0;                    // and of so many likeliest; at most the engine's
   bool at_start = true;                       // the text starts here, instead of continuing one
+  bool show_special = false;                  // the text has special tokens, too
   // May edit logits[0, count) in place before the token is drawn; 0 ends the generation. Null: none.
   int32_t (*hook)(void* user, float* logits, size_t count) = nullptr;
   void* hook_user = nullptr;

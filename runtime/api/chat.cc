@@ -90,7 +90,7 @@ struct Prepared {
   Conversation conversation;
   chat::Program program;
   const TokenizerData* tokenizer = nullptr;
-  const uint8_t* answer = nullptr;  // how answers are read, where the file says it
+  const uint8_t* answer = nullptr;  // how answers are read, where that is said
   size_t answer_bytes = 0;
 };
 
@@ -114,29 +114,31 @@ bool HasTools(std::string_view json) {
   return false;
 }
 
-Status FindProgram(const thimble_model* model, const thimble_conversation& c, Prepared* out) {
-  const uint8_t* bytes = static_cast<const uint8_t*>(c.program);
-  size_t size = c.program_bytes;
-  if (bytes == nullptr) {
-    if (size > 0) return NullArgument("program");
-    if (model == nullptr) return NullArgument("model");
-    const Header& header = model->file->header();
-    const uint32_t count = header.chat_formats();
-    const bool tools = c.tools != nullptr || (c.json != nullptr && count > 1 && HasTools({c.json, c.json_bytes}));
-    const std::string_view name = c.template_name != nullptr ? std::string_view(c.template_name) : tools ? "tool_use" : "";
-    uint32_t i = 0;
-    while (i < count && header.chat_format(i).name != name) ++i;
-    if (i == count) {
-      if (count == 0 || c.template_name != nullptr) return NoTemplate(c.template_name);
-      i = 0;
-    }
-    const ChatFormatView format = header.chat_format(i);
-    bytes = format.program;
-    size = format.program_bytes;
-    out->answer = format.answer;
-    out->answer_bytes = format.answer_bytes;
+// The caller's, or one of the file: its bytes for rendering and for reading answers.
+Status FindFormat(const thimble_model* model, const thimble_conversation& c, ChatFormatView* format) {
+  if (c.answer == nullptr && c.answer_bytes > 0) return NullArgument("answer");
+  if (c.answer != nullptr && c.program == nullptr)
+    return Status::Error(Code::kInvalidArgument, "goes with a program alone").At("conversation").Field("answer");
+  if (c.program != nullptr) {
+    format->program = static_cast<const uint8_t*>(c.program);
+    format->program_bytes = c.program_bytes;
+    format->answer = static_cast<const uint8_t*>(c.answer);
+    format->answer_bytes = c.answer_bytes;
+    return Status::Ok();
   }
-  THIMBLE_ASSIGN_OR_RETURN(out->program, chat::VerifyProgram(bytes, size));
+  if (c.program_bytes > 0) return NullArgument("program");
+  if (model == nullptr) return NullArgument("model");
+  const Header& header = model->file->header();
+  const uint32_t count = header.chat_formats();
+  const bool tools = c.tools != nullptr || (c.json != nullptr && count > 1 && HasTools({c.json, c.json_bytes}));
+  const std::string_view name = c.template_name != nullptr ? std::string_view(c.template_name) : tools ? "tool_use" : "";
+  uint32_t i = 0;
+  while (i < count && header.chat_format(i).name != name) ++i;
+  if (i == count) {
+    if (count == 0 || c.template_name != nullptr) return NoTemplate(c.template_name);
+    i = 0;
+  }
+  *format = header.chat_format(i);
   return Status::Ok();
 }
 
@@ -158,7 +160,11 @@ Status Prepare(const thimble_model* model, const thimble_conversation* caller, P
     Status status = ReadMessage(out->messages[i], &message);
     if (!status.ok()) return status.At("messages", static_cast<int64_t>(i));
   }
-  THIMBLE_RETURN_IF_ERROR(FindProgram(model, c, out));
+  ChatFormatView format;
+  THIMBLE_RETURN_IF_ERROR(FindFormat(model, c, &format));
+  THIMBLE_ASSIGN_OR_RETURN(out->program, chat::VerifyProgram(format.program, format.program_bytes));
+  out->answer = format.answer;
+  out->answer_bytes = format.answer_bytes;
   Conversation& conversation = out->conversation;
   if (c.now != nullptr) THIMBLE_RETURN_IF_ERROR(ReadClock(c.now, &conversation.clock));
   if (c.now == nullptr && chat::AsksForTime(out->program)) conversation.clock = LocalTime();
@@ -345,6 +351,21 @@ Status thimble::TokenizeChat(const thimble_model& model, const thimble_conversat
   THIMBLE_RETURN_IF_ERROR(Prepare(&model, conversation, &prepared));
   FindTurnEnds(prepared, workspace, ends);
   return Tokenize(prepared, workspace, ids, capacity, count, words);
+}
+
+Status thimble::FindAnswer(const thimble_model& model, const thimble_conversation* conversation, chat::AnswerFormat* format,
+                           std::string_view* tools) {
+  thimble_conversation c;
+  THIMBLE_RETURN_IF_ERROR(ReadStruct(conversation, {}, "conversation", &c));
+  ChatFormatView found;
+  THIMBLE_RETURN_IF_ERROR(FindFormat(&model, c, &found));
+  *tools = Text(c.tools);
+  *format = {};
+  if (found.answer == nullptr || found.answer_bytes == 0) return Status::Ok();
+  Result<chat::AnswerFormat> read = chat::VerifyAnswerFormat(found.answer, found.answer_bytes);
+  if (!read.ok()) return Status(read.status()).At("conversation").Field("answer");
+  *format = read.value();
+  return Status::Ok();
 }
 
 extern "C" {

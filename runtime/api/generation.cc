@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/api/error.h"
+#include "runtime/api/generation.h"
 #include "runtime/api/handles.h"
 #include "runtime/api/text.h"
 #include "runtime/engine.h"
@@ -92,7 +93,9 @@ bool StartsText(const thimble_session& session, const thimble_generation& g) {
   return tokenizer != nullptr && session.position() == 1 && session.ids()[0] == static_cast<int32_t>(tokenizer->bos);
 }
 
-Status Start(thimble_session* session, const thimble_generation* caller, ChatWords* words) {
+}  // namespace
+
+Status thimble::StartGeneration(thimble_session* session, const thimble_generation* caller, bool show_special, ChatWords* words) {
   if (caller == nullptr) return NullArgument("generation");
   thimble_generation g;
   THIMBLE_RETURN_IF_ERROR(ReadStruct(caller, {}, "generation", &g));
@@ -115,11 +118,12 @@ Status Start(thimble_session* session, const thimble_generation* caller, ChatWor
                                                  .logprobs = (g.flags & THIMBLE_LOGPROBS) != 0,
                                                  .top_tokens = g.top_tokens,
                                                  .at_start = StartsText(*session, g),
+                                                 .show_special = show_special,
                                                  .hook = g.hook,
                                                  .hook_user = g.hook_user});
 }
 
-Status Next(thimble_session* session, thimble_event* out) {
+Status thimble::NextEvent(thimble_session* session, thimble_event* out) {
   THIMBLE_RETURN_IF_ERROR(session->CheckDecoder());
   const uint64_t start_ns = NowNs();
   GenerationEvent event;
@@ -142,11 +146,13 @@ Status Next(thimble_session* session, thimble_event* out) {
   return Status::Ok();
 }
 
+namespace {
+
 Status Generate(thimble_session* session, const thimble_generation* generation, thimble_event_fn each, void* user, ChatWords* words) {
-  THIMBLE_RETURN_IF_ERROR(Start(session, generation, words));
+  THIMBLE_RETURN_IF_ERROR(StartGeneration(session, generation, false, words));
   for (;;) {
     thimble_event event;
-    THIMBLE_RETURN_IF_ERROR(Next(session, &event));
+    THIMBLE_RETURN_IF_ERROR(NextEvent(session, &event));
     const bool go_on = each == nullptr || each(user, &event) != 0;
     if (!go_on || event.end != THIMBLE_END_NOT_YET) return Status::Ok();
   }
@@ -202,7 +208,7 @@ enum thimble_code thimble_generation_start(thimble_session* session, const thimb
   if (session == nullptr) return Return(NullArgument("session"), error);
   const SessionUse use(session);
   ChatWords words;
-  return Return(use.status().ok() ? Start(session, generation, &words) : use.status(), error);
+  return Return(use.status().ok() ? StartGeneration(session, generation, false, &words) : use.status(), error);
 }
 
 enum thimble_code thimble_generation_next(thimble_session* session, thimble_event* event, thimble_error* error) {
@@ -211,7 +217,7 @@ enum thimble_code thimble_generation_next(thimble_session* session, thimble_even
   if (!status.ok()) return Return(status, error);
   const SessionUse use(session);
   thimble_event ours;
-  status = use.status().ok() ? Next(session, &ours) : use.status();
+  status = use.status().ok() ? NextEvent(session, &ours) : use.status();
   if (status.ok()) WriteStruct(ours, event);
   return Return(status, error);
 }

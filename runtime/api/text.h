@@ -10,6 +10,7 @@
 #include "runtime/core/status.h"
 #include "runtime/generation.h"
 #include "runtime/include/thimble/thimble.h"
+#include "runtime/template/answer.h"
 
 namespace thimble {
 
@@ -53,6 +54,9 @@ struct ChatWords {
 // A conversation as ids, and the ids that end its answer. kTextTooLong for more than the workspace has room for.
 Status TokenizeChat(const thimble_model& model, const thimble_conversation* conversation, const ChatWorkspace& workspace,
                     int32_t* ids, size_t capacity, size_t* count, TurnEnds* ends, ChatWords* words);
+
+// How answers to it are read (a default one where nothing says), and the text of its tools.
+Status FindAnswer(const thimble_model& model, const thimble_conversation* conversation, chat::AnswerFormat* format, std::string_view* tools);
 
 // Appends to a caller's text of limited room, and counts on behind its end.
 struct TextSink {

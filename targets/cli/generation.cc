@@ -1,6 +1,7 @@
 #include "targets/cli/generation.h"
 
 #include <cstdio>
+#include <exception>
 
 #include "targets/cli/call.h"
 #include "targets/cli/error.h"
@@ -71,8 +72,12 @@ void AnswerEnds::Check() const {
   }
 }
 
-Generation Generate(thimble_session* session, const Model& model, thimble_generation input, const AnswerEnds& ends,
-                    const std::function<void(std::string_view)>& on_text) {
+namespace {
+
+// start(generation) and next(event) give what the library says, show(event, counts) what comes of it: `counts` where its id is part
+// of the answer.
+template <typename Start, typename Next, typename Show>
+Generation Run(thimble_session* session, thimble_generation input, const AnswerEnds& ends, const Start& start, const Next& next, const Show& show) {
   Generation result;
   std::vector<const char*> stops;
   for (const std::string& stop : ends.stops) stops.push_back(stop.c_str());
@@ -89,7 +94,7 @@ Generation Generate(thimble_session* session, const Model& model, thimble_genera
     TerminalProgress progress("reading the prompt", "tokens");
     input.prompt_progress = TerminalProgress::Show;
     input.prompt_progress_user = &progress;
-    const thimble_error started = Call(thimble_generation_start, session, static_cast<const thimble_generation*>(&input));
+    const thimble_error started = start(static_cast<const thimble_generation*>(&input));
     result.prefill_ns = progress.elapsed_ns();
     if (started.code == kCancelled) {
       result.stop = StopReason::kCancelled;
@@ -106,10 +111,10 @@ Generation Generate(thimble_session* session, const Model& model, thimble_genera
   Sized<thimble_event> event;
   try {
     while (event.end == THIMBLE_END_NOT_YET) {
-      cli::Check(Call(thimble_generation_next, session, static_cast<thimble_event*>(&event)));
+      cli::Check(next(static_cast<thimble_event*>(&event)));
       const bool counts = event.generated_tokens > result.ids.size();
       if (counts) result.ids.push_back(event.id);
-      Show(model, event, counts, on_text);
+      show(event, counts);
     }
     result.stop = ReasonOf(event.end);
   } catch (const PipeClosed&) {
@@ -117,6 +122,50 @@ Generation Generate(thimble_session* session, const Model& model, thimble_genera
   }
   result.decode_ns = event.decode_ns;
   return result;
+}
+
+// A callback of the library's may not throw: what it wanted to throw waits until the call is over.
+struct PartSink {
+  const std::function<void(const thimble_turn_part&)>& on_part;
+  std::exception_ptr thrown;
+
+  static int32_t Take(void* user, const thimble_turn_part* part) {
+    PartSink& sink = *static_cast<PartSink*>(user);
+    try {
+      if (part->kind != THIMBLE_PART_END) sink.on_part(*part);
+    } catch (...) {
+      sink.thrown = std::current_exception();
+      return 0;
+    }
+    return 1;
+  }
+};
+
+// Long calls fit.
+constexpr size_t kTurnBytes = size_t{256} << 10;
+
+}  // namespace
+
+Generation Generate(thimble_session* session, const Model& model, thimble_generation input, const AnswerEnds& ends,
+                    const std::function<void(std::string_view)>& on_text) {
+  return Run(
+      session, input, ends, [&](const thimble_generation* g) { return Call(thimble_generation_start, session, g); },
+      [&](thimble_event* event) { return Call(thimble_generation_next, session, event); },
+      [&](const thimble_event& event, bool counts) { Show(model, event, counts, on_text); });
+}
+
+Generation GenerateTurn(thimble_session* session, thimble_generation input, const AnswerEnds& ends,
+                        const std::function<void(const thimble_turn_part&)>& on_part) {
+  std::vector<char> memory(kTurnBytes);
+  thimble_turn* turn = nullptr;
+  PartSink sink{on_part, nullptr};
+  return Run(
+      session, input, ends,
+      [&](const thimble_generation* g) { return Call(thimble_turn_start, session, g, static_cast<void*>(memory.data()), memory.size(), &turn); },
+      [&](thimble_event* event) { return Call(thimble_turn_next, turn, PartSink::Take, static_cast<void*>(&sink), event); },
+      [&](const thimble_event&, bool) {
+        if (sink.thrown) std::rethrow_exception(sink.thrown);
+      });
 }
 
 }  // namespace thimble::cli

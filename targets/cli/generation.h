@@ -40,4 +40,8 @@ struct AnswerEnds {
 Generation Generate(thimble_session* session, const Model& model, thimble_generation input, const AnswerEnds& ends,
                     const std::function<void(std::string_view)>& on_text);
 
+// An answer to a conversation, as its parts. `on_part` gets them all but the end.
+Generation GenerateTurn(thimble_session* session, thimble_generation input, const AnswerEnds& ends,
+                        const std::function<void(const thimble_turn_part&)>& on_part);
+
 }  // namespace thimble::cli

@@ -16,6 +16,7 @@ namespace {
 
 volatile sig_atomic_t interrupted = 0;
 volatile sig_atomic_t terminated = 0;
+volatile sig_atomic_t goes_on = 0;
 volatile sig_atomic_t stop_at_once = 0;
 std::atomic<thimble_session*> cancelled_session = nullptr;
 static_assert(std::atomic<thimble_session*>::is_always_lock_free);
@@ -29,7 +30,7 @@ void EndNow() {
 }
 
 void OnSignal(int number) {
-  if (interrupted || stop_at_once) EndNow();
+  if (stop_at_once || (interrupted && (!goes_on || terminated))) EndNow();
   interrupted = 1;
   if (number == SIGTERM) terminated = 1;
   thimble_cancel(cancelled_session.load());
@@ -51,6 +52,8 @@ void InstallSignalHandlers() {
 bool Interrupted() { return interrupted != 0; }
 
 bool Terminated() { return terminated != 0; }
+
+void GoOnAfterInterrupts() { goes_on = 1; }
 
 void ForgetInterrupt() {
   if (!terminated) interrupted = 0;

@@ -15,6 +15,8 @@ bool Interrupted();
 bool Terminated();
 // For a program that goes on after Ctrl-C: the next one is a first one again. SIGTERM is not forgotten.
 void ForgetInterrupt();
+// From now on a second Ctrl-C does not end the program, whatever became of the first.
+void GoOnAfterInterrupts();
 
 // While one of these lives the program is in a call that cannot be asked to stop and has nothing to save
 // (loading a model): a signal ends it at once, with exit code 130.

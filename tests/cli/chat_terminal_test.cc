@@ -71,6 +71,7 @@ TEST_CASE("chat at a terminal: mistakes are said and cost nothing") {
   REQUIRE(terminal.Types("two\\\r", "\xe2\x80\xa6 "));
   REQUIRE(terminal.Types("lines\r", "4 tokens"));
   REQUIRE(terminal.Types("/save " + folder + "/talk.json\r", "4 messages"));
+  REQUIRE(terminal.Sees("> "));
   terminal.Type("\x04");
   CHECK(terminal.ExitCode() == 0);
   CHECK(ReadFile(folder + "/notes.txt") == "mine\n");
@@ -86,13 +87,15 @@ TEST_CASE("chat at a terminal: Ctrl-C stops the answer and not the program") {
   for (int attempt = 0; attempt < 10 && !stopped; ++attempt) {
     Terminal terminal(Chat("-1", "512"));
     REQUIRE(terminal.Sees("> "));
-    REQUIRE(terminal.Types("never sent\x03", "> "));
+    REQUIRE(terminal.Types("never sent", "sent"));
+    REQUIRE(terminal.Types("\x03", "> "));
     REQUIRE(terminal.Types("Once upon a time\r", "time\n"));
     REQUIRE(terminal.Sees("day"));  // the answer has begun
     REQUIRE(terminal.Types("\x03", "> "));
     stopped = terminal.said().find("stopped; /retry") != std::string::npos;
     REQUIRE(terminal.Types("/set n 3\r", "> "));
     REQUIRE(terminal.Types("/retry\r", "3 tokens"));
+    REQUIRE(terminal.Sees("> "));
     terminal.Type("\x04");
     CHECK(terminal.ExitCode() == 0);
   }

@@ -47,9 +47,10 @@ list(TRANSFORM libedit_sources PREPEND "${libedit_src}/")
 list(TRANSFORM libedit_sources APPEND ".c")
 set(capabilities "${PROJECT_SOURCE_DIR}/targets/cli/chat/terminal_capabilities")
 add_library(thimble_dep_libedit STATIC EXCLUDE_FROM_ALL ${libedit_sources} "${capabilities}/termcap.c")
-# Users see its one public header, and none of those that are called like the system's.
+# The one public header alone; the others are called like the system's. The one file that includes it names the folder, so that all others
+# are compiled alike with and without.
 file(COPY_FILE "${libedit_src}/histedit.h" "${libedit_made}/include/histedit.h" ONLY_IF_DIFFERENT)
-target_include_directories(thimble_dep_libedit SYSTEM PUBLIC "${libedit_made}/include")
+set(THIMBLE_LIBEDIT_INCLUDE "${libedit_made}/include")
 target_include_directories(thimble_dep_libedit PRIVATE "${libedit_made}" "${libedit_src}" "${capabilities}" "${PROJECT_SOURCE_DIR}")
 target_compile_definitions(thimble_dep_libedit PRIVATE _GNU_SOURCE)
 target_compile_options(thimble_dep_libedit PRIVATE -w -O1)

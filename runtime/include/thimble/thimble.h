@@ -430,6 +430,8 @@ typedef struct thimble_conversation {
   const void* program;         /* instead of the file's: one that the caller compiled (targets/template/compile.h of the
                                   sources makes them) */
   size_t program_bytes;
+  const void* answer;          /* with a program: how answers are read (targets/template/derive.h); NULL: as text */
+  size_t answer_bytes;
 } thimble_conversation;
 
 /* A template of the file; all is the model's, and empty where there is none. */
@@ -538,6 +540,47 @@ typedef int32_t (*thimble_event_fn)(void* user, const thimble_event* event);
 /* Both in one: `each` gets every event, the last one included. Its zero ends the generation at once. */
 THIMBLE_API enum thimble_code thimble_generate(thimble_session* session, const thimble_generation* generation,
                                                thimble_event_fn each, void* user, thimble_error* error);
+
+/* ---- turns ----
+ * An answer as its parts: reasoning, text, and calls of tools, however the model writes them: its chat template says how
+ * (thimble_chat_template.answer; without it all is text). On top of the calls above, of whose events the text then has special tokens,
+ * too. Allocates nothing: a turn lies in memory of the caller's. */
+
+enum thimble_part {
+  THIMBLE_PART_TEXT = 0,
+  THIMBLE_PART_REASONING = 1,
+  THIMBLE_PART_CALL = 2,        /* a call begins: text is the tool's name, id what the model called it, if it did */
+  THIMBLE_PART_ARGUMENTS = 3,   /* a piece of its arguments: together a JSON object */
+  THIMBLE_PART_CALL_END = 4,
+  THIMBLE_PART_BROKEN_CALL = 5, /* instead of these three: text is all of it as the model wrote it, why what is wrong */
+  THIMBLE_PART_END = 6          /* the last one */
+};
+
+typedef struct thimble_turn_part {
+  uint32_t struct_bytes;
+  int32_t kind;             /* enum thimble_part */
+  const char* text;         /* not terminated; until the callback returns */
+  size_t text_bytes;
+  const char* id;
+  size_t id_bytes;
+  const char* why;          /* static text, "" where nothing is wrong */
+} thimble_turn_part;
+
+typedef int32_t (*thimble_part_fn)(void* user, const thimble_turn_part* part);
+typedef struct thimble_turn thimble_turn;
+
+/* The least memory of a turn. What is more makes room for the tools and for long calls, which are told once they are whole: with
+ * 64 KiB nobody misses any. */
+#define THIMBLE_TURN_BYTES 4096
+
+/* Reads the conversation of `generation`, as thimble_generation_start. The memory, of any alignment, the conversation's `tools`
+ * (which say where an argument is a text) and its answer format stay the caller's until the turn is over. There is nothing to close. */
+THIMBLE_API enum thimble_code thimble_turn_start(thimble_session* session, const thimble_generation* generation, void* memory,
+                                                 size_t bytes, thimble_turn** turn, thimble_error* error);
+/* As thimble_generation_next (also after thimble_generation_read): one token, and `each` gets the parts that it makes certain, none
+ * or several. Its zero ends the turn. */
+THIMBLE_API enum thimble_code thimble_turn_next(thimble_turn* turn, thimble_part_fn each, void* user, thimble_event* event,
+                                                thimble_error* error);
 
 /* ---- processors, measuring ---- */
 

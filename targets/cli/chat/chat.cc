@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "targets/cli/call.h"
+#include "targets/cli/chat/answer_view.h"
 #include "targets/cli/chat/terminal.h"
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
@@ -18,6 +19,7 @@
 #include "targets/cli/plan_report.h"
 #include "targets/cli/run_arguments.h"
 #include "targets/cli/template_source.h"
+#include "targets/template/derive.h"
 
 namespace thimble::cli {
 namespace {
@@ -26,14 +28,18 @@ constexpr int kExitRunLimit = 7;
 
 // A conversation as the library takes it.
 struct LibraryConversation : Sized<thimble_conversation> {
-  LibraryConversation(const Conversation& conversation, const std::vector<uint8_t>& own_program) : text(JsonText(conversation.ToJson())) {
+  LibraryConversation(const Conversation& conversation, const std::vector<uint8_t>& own_program, const std::vector<uint8_t>& own_answer)
+      : text(JsonText(conversation.ToJson())), tools_text(conversation.tools()) {
     json = text.c_str(), json_bytes = text.size();
-    program = own_program.empty() ? nullptr : own_program.data(), program_bytes = own_program.size();
+    if (!tools_text.empty()) tools = tools_text.c_str();
+    if (own_program.empty()) return;
+    program = own_program.data(), program_bytes = own_program.size();
+    if (!own_answer.empty()) answer = own_answer.data(), answer_bytes = own_answer.size();
   }
   LibraryConversation(const LibraryConversation&) = delete;
   LibraryConversation& operator=(const LibraryConversation&) = delete;
 
-  const std::string text;
+  const std::string text, tools_text;
 };
 
 // As a shell reads it.
@@ -51,6 +57,10 @@ Chat::Chat(const Model& model, const EngineOptions& options, const Plan& plan, C
       editor_({.terminal = setup.terminal, .coloured = coloured_, .history = setup.history, .words = CommandWords()}) {
   if (!template_name_.empty()) {
     program_ = CompileChatTemplate(template_name_);
+    Json pieces = Json::Object();
+    if (model.info().bos >= 0) pieces["bos_token"] = model.Piece(model.info().bos);
+    if (model.info().eos >= 0) pieces["eos_token"] = model.Piece(model.info().eos);
+    answer_format_ = chat::DeriveAnswer(program_, pieces).bytes;
     return;
   }
   ChatProgramOf(model, {});  // says where there is none
@@ -90,7 +100,10 @@ LineResult Chat::ReadMessage(std::string* message) {
 
 void Chat::Run(thimble_session* session, const std::string* first, bool single) {
   session_ = session;
-  if (terminal_) Banner();
+  if (terminal_) {
+    GoOnAfterInterrupts();
+    Banner();
+  }
   if (first != nullptr && (Say(*first) == Next::kEnd || single || single_turn_)) return;
   std::string line;
   while (true) {
@@ -213,7 +226,7 @@ void Chat::Stats() const {
 }
 
 std::vector<int32_t> Chat::Tokenize(const Conversation& conversation) const {
-  const LibraryConversation input(conversation, program_);
+  const LibraryConversation input(conversation, program_, answer_format_);
   const thimble_model* model = thimble_engine_model(thimble_session_engine(session_));
   std::vector<int32_t> ids(thimble_capacity(session_));
   size_t count = 0;
@@ -273,13 +286,12 @@ void Chat::Count(const Generation& turn) {
 }
 
 Generation Chat::Generate(Message* answer) {
-  const LibraryConversation conversation(conversation_, program_);
+  const LibraryConversation conversation(conversation_, program_, answer_format_);
   Sized<thimble_generation> input;
   input.conversation = &conversation;
-  const Generation turn = cli::Generate(session_, model_, input, settings_.ends, [&](std::string_view piece) {
-    answer->content += piece;
-    if (!silent_) Print(piece);
-  });
+  AnswerView view({.silent = silent_, .hide_reasoning = settings_.hide_reasoning, .terminal = terminal_}, answer);
+  const Generation turn = GenerateTurn(session_, input, settings_.ends, [&](const thimble_turn_part& part) { view.Take(part); });
+  view.Finish();
   if (silent_) answers_.Push({{"prompt_ids", Tokenize(conversation_)}, {"ids", turn.ids}});
   return turn;
 }
@@ -309,7 +321,8 @@ Chat::Next Chat::Answer() {
       throw Error(kContextFull, "not said, as there is no room for it");
     }
     Count(turn);
-    const bool any = !answer.content.empty() || !answer.calls.empty();
+    const bool any = !answer.content.empty() || !answer.reasoning.empty() || !answer.calls.empty();
+    const bool calls = !answer.calls.empty();
     if (!any && turn.stop == StopReason::kCancelled && terminal_ && !Terminated()) {
       ForgetInterrupt();
       std::string said;
@@ -319,14 +332,27 @@ Chat::Next Chat::Answer() {
     }
     conversation_.Add(std::move(answer));
     if (turn.stop == StopReason::kPipeClosed) return Next::kEnd;
-    if (!silent_ && (any || !terminal_)) Print("\n");
     if (turn.stop == StopReason::kContextFull && terminal_) {
       Note(Format("the context of %zu tokens is full in the middle of the answer", thimble_capacity(session_)));
       if (MakeRoom(true)) continue;
       return Next::kGoOn;
     }
-    return Ended(turn);
+    if (!calls || turn.stop != StopReason::kEnd || !AskForResults()) return Ended(turn);
   }
+}
+
+bool Chat::AskForResults() {
+  const std::vector<ToolCall> calls = conversation_.messages().back().calls;
+  std::vector<Message> results;
+  for (const ToolCall& call : calls) {
+    std::string result;
+    const LineResult read = editor_.Read("result of " + call.name + "> ", &result);
+    if (read == LineResult::kInterrupted) ForgetInterrupt();
+    if (read != LineResult::kLine) return false;
+    results.push_back({.role = "tool", .content = result, .reasoning = {}, .calls = {}, .name = call.name, .call_id = call.id});
+  }
+  for (Message& result : results) conversation_.Add(std::move(result));
+  return true;
 }
 
 Chat::Next Chat::Ended(const Generation& turn) {

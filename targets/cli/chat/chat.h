@@ -69,7 +69,7 @@ class Chat {
   const Model& model_;
   const EngineOptions& options_;
   const Plan& plan_;
-  std::vector<uint8_t> program_;  // of --chat-template
+  std::vector<uint8_t> program_, answer_format_;  // of --chat-template
   std::string template_name_;
   ChatSettings settings_;
   Conversation conversation_;
