@@ -50,7 +50,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     if (i == 0 && &s != &unplaced) engine->slots_ = &s;
     s.distance_ = begin - first_begin;
     if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
-    if (decoder) s.ids_ = arena.Take<int32_t>("ids", options.context_tokens);
+    if (decoder) s.ids_ = arena.TakeGrowing<int32_t>("ids", options.context_tokens, arena.tokens());
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
     if (i == 0) first_state = arena.Bytes();
     walk.SlotState(i == 0);

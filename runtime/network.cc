@@ -195,6 +195,12 @@ uint8_t* NetworkWalk::SlotState(bool first) {
   StateWalk state(arena_, Shape(), first ? network_->state : nullptr);
   DeclareState(state, first);
   uint8_t* begin = state.Finish();
+  if (arena_.counts_touched()) {
+    Arena dry = Arena::Measuring();
+    StateWalk touched(dry, Shape(), nullptr);
+    touched.CountTouchedOf(state);
+    DeclareState(touched, false);
+  }
   if (first) {
     ForEachAttention(header_, part(), [&](uint32_t i, const AttentionSpec& a) {
       network_->kv_bytes_per_token += LayerCacheBytesPerToken(a, LayerCacheTypes(header_, part(), options_, i));
@@ -242,16 +248,19 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
   }
   if (text_workspace_bytes > 0) {
     arena_.BeginScratch();
-    b.text = arena_.TakeBytes("text", text_workspace_bytes, 1, -1);
+    // Touched by text that a session turns into tokens itself, as far as that goes: by tokens alone not.
+    const bool full = arena_.tokens() >= options_.context_tokens;
+    const auto touched = [&](uint64_t count) { return full ? count : 0; };
+    b.text = arena_.TakeGrowingBytes("text", text_workspace_bytes, touched(text_workspace_bytes), 1, -1);
     b.text_bytes = text_workspace_bytes;
     if (m.decoder) {
-      b.chat_text = arena_.Take<char>("chat.text", options_.max_text_bytes);
-      b.chat_data = arena_.Take<uint8_t>("chat.data", options_.max_text_bytes);
-      b.chat_ids = arena_.Take<int32_t>("chat.ids", options_.context_tokens);
       // What a template computes with: some 16 bytes for one of a conversation, tools above all.
-      const uint64_t values = uint64_t{16} * options_.max_text_bytes + (64u << 10);
+      const uint64_t bytes = options_.max_text_bytes, ids = options_.context_tokens, values = uint64_t{16} * bytes + (64u << 10);
+      b.chat_text = arena_.TakeGrowing<char>("chat.text", bytes, touched(bytes));
+      b.chat_data = arena_.TakeGrowing<uint8_t>("chat.data", bytes, touched(bytes));
+      b.chat_ids = arena_.TakeGrowing<int32_t>("chat.ids", ids, touched(ids));
       b.chat_values_bytes = static_cast<size_t>(values);
-      b.chat_values = static_cast<uint8_t*>(arena_.TakeBytes("chat.values", values, 1, -1));
+      b.chat_values = arena_.TakeGrowing<uint8_t>("chat.values", values, touched(values));
     }
     arena_.EndScratch();
   }

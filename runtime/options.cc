@@ -59,17 +59,6 @@ Status ResolvePrefix(const ModelSpec& part, uint32_t asked, EngineOptions* out) 
       .Got(asked).Wanted(out->context_tokens);
 }
 
-// The public numbers have f16 at zero, those of saved states f32.
-CacheType ToCacheType(int32_t type) {
-  switch (static_cast<thimble_cache_type>(type)) {
-    case THIMBLE_CACHE_F16: return CacheType::kF16;
-    case THIMBLE_CACHE_F32: return CacheType::kF32;
-    case THIMBLE_CACHE_Q8: return CacheType::kQ8;
-    case THIMBLE_CACHE_Q4: return CacheType::kQ4;
-  }
-  return CacheType::kF16;
-}
-
 Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_engine_options& options, EngineOptions* out) {
   if (options.key_cache < 0 || options.key_cache >= kCacheTypeCount) {
     return OptionError(Code::kOutOfRange, "no such cache type", "key_cache").Got(options.key_cache);
@@ -111,6 +100,17 @@ Status ResolveKernels(const Header& header, const char* name, const KernelTable*
 
 }  // namespace
 
+// The public numbers have f16 at zero, those of saved states f32.
+CacheType ToCacheType(int32_t type) {
+  switch (static_cast<thimble_cache_type>(type)) {
+    case THIMBLE_CACHE_F16: return CacheType::kF16;
+    case THIMBLE_CACHE_F32: return CacheType::kF32;
+    case THIMBLE_CACHE_Q8: return CacheType::kQ8;
+    case THIMBLE_CACHE_Q4: return CacheType::kQ4;
+  }
+  return CacheType::kF16;
+}
+
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& s) {
   if (s.top_k < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.top_k").Got(s.top_k);
   if (s.repeat_last_n < 0) return OptionError(Code::kOutOfRange, "must be at least 0", "sampling.repeat_last_n").Got(s.repeat_last_n);
@@ -133,6 +133,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
     return OptionError(Code::kOutOfRange, "the file has fewer parts", "part").Got(options.part).Wanted(header.parts());
   }
   out.part = options.part;
+  out.mem_budget_bytes = options.mem_budget_bytes;
   const ModelSpec part = header.part(out.part);
   THIMBLE_RETURN_IF_ERROR(ResolveContext(header, part, options.context_tokens, &out.context_tokens));
 

@@ -35,6 +35,7 @@ struct EngineOptions {
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
   CacheBudget budget = {};
+  uint64_t mem_budget_bytes = 0; // anonymous ones, at most; 0 = any number
   const KernelTable* kernels = nullptr;
   SamplerOptions sampler = {};
 };
@@ -42,6 +43,8 @@ struct EngineOptions {
 // The structs are of this library's own size.
 Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_options& options,
                                      const thimble_sampling& sampling);
+// Of enum thimble_cache_type.
+CacheType ToCacheType(int32_t type);
 Result<SamplerOptions> ResolveSampling(const thimble_sampling& sampling);
 
 }  // namespace thimble

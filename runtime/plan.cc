@@ -1,41 +1,80 @@
 #include "runtime/plan.h"
 
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
 #include "format/container.h"
+#include "runtime/core/page.h"
 #include "runtime/mixers/attention/cache_types.h"
 #include "runtime/packing.h"
 
 namespace thimble {
 namespace {
 
+// Bytes by name, without allocating: names are static texts, and there are fewer than kNames.
+class SumsByName {
+ public:
+  void Add(const char* name, uint64_t bytes) {
+    size_t i = 0;
+    while (i < count_ && std::strcmp(names_[i].name, name) != 0) ++i;
+    if (i == kNames) return;
+    if (i == count_) names_[count_++] = {name, 0};
+    names_[i].bytes += bytes;
+  }
+  LargestLines Largest() const {
+    LargestLines largest;
+    for (size_t i = 0; i < count_; ++i) {
+      LargestLines::Line line = names_[i];
+      for (LargestLines::Line& place : largest.lines) {
+        if (line.bytes > place.bytes) std::swap(line, place);
+      }
+    }
+    return largest;
+  }
+
+ private:
+  static constexpr size_t kNames = 96;
+  LargestLines::Line names_[kNames];
+  size_t count_ = 0;
+};
+
 struct Lines {
   thimble_plan_fn each;
   void* user;
+  SumsByName sums = {};
 
-  void Add(thimble_lifetime lifetime, const char* name, int32_t index, uint64_t offset, uint64_t bytes, bool scratch,
-           int32_t session = -1) const {
-    if (each == nullptr || bytes == 0) return;
-    const thimble_plan_line line = {sizeof line, lifetime, index, session, name, offset, bytes, scratch, 0};
-    each(user, &line);
+  void Add(const thimble_plan_line& line) {
+    if (line.bytes == 0) return;
+    if (line.anonymous_bytes != 0 && line.scratch == 0) sums.Add(line.name, line.bytes);
+    if (each != nullptr) each(user, &line);
+  }
+  void AddMapped(const char* name, uint64_t offset, uint64_t bytes) {
+    Add({sizeof(thimble_plan_line), THIMBLE_MAPPED, -1, -1, name, offset, bytes, 0, 0, 0, bytes});
+  }
+  void AddOutside(const char* name, uint64_t bytes) {
+    Add({sizeof(thimble_plan_line), THIMBLE_OUTSIDE, -1, -1, name, 0, bytes, 0, 0, bytes, bytes});
   }
 };
 
 void AddArenaLine(void* context, const ArenaLine& line) {
-  static_cast<const Lines*>(context)->Add(THIMBLE_ARENA, line.name, line.index, line.offset, line.bytes, line.scratch, line.slot);
+  static_cast<Lines*>(context)->Add({sizeof(thimble_plan_line), THIMBLE_ARENA, line.index, line.slot, line.name, line.offset, line.bytes,
+                                     line.scratch, 0, line.bytes, line.touched});
 }
 
 // The file in at most three stretches that add up to its length.
-void AddMapped(const ModelFile& file, const Lines& lines) {
+void AddMapped(const ModelFile& file, Lines& lines) {
   const Header& header = file.header();
   const uint64_t weights = header.segment(0).offset;
   uint64_t end = file.file_bytes();
-  lines.Add(THIMBLE_MAPPED, "header", -1, 0, weights, false);
+  lines.AddMapped("header", 0, weights);
   const int32_t tokenizer = header.model().tokenizer_segment;
   if (tokenizer > 0 && static_cast<uint32_t>(tokenizer) + 1 == header.segments()) {
     const uint64_t start = header.segment(static_cast<uint32_t>(tokenizer)).offset;
-    lines.Add(THIMBLE_MAPPED, "tokenizer", -1, start, end - start, false);
+    lines.AddMapped("tokenizer", start, end - start);
     end = start;
   }
-  lines.Add(THIMBLE_MAPPED, "weights", -1, weights, end - weights, false);
+  lines.AddMapped("weights", weights, end - weights);
 }
 
 // Separate keys and values for all query heads, fp16.
@@ -71,27 +110,30 @@ void PlanCache(const Header& header, const EngineOptions& options, thimble_cache
   }
 }
 
-Status PlanMemory(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
-                  size_t handle_bytes, thimble_plan* plan, thimble_plan_fn each, void* user) {
+Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_fn each, void* user, LargestLines* largest) {
+  const ModelFile& file = request.file;
+  const EngineOptions& options = request.options;
   Lines lines = {each, user};
   AddMapped(file, lines);
   Engine engine;
   Arena arena = Arena::Measuring(AddArenaLine, &lines);
-  Engine::WalkArena(file, options, tokenizer, arena, &engine);
+  arena.CountTouched(request.tokens, PageBytes());
+  Engine::WalkArena(file, options, request.tokenizer, arena, &engine);
   THIMBLE_RETURN_IF_ERROR(arena.status());
 
   const uint64_t header_copy = RoundUp(file.header_copy_bytes(), kSegmentAlignment);
   const uint64_t pool = ThreadPoolBytes(options.threads), stacks = ThreadStackBytes(options.threads);
-  lines.Add(THIMBLE_OUTSIDE, "model_handle", -1, 0, handle_bytes, false);
-  lines.Add(THIMBLE_OUTSIDE, "header_copy", -1, 0, header_copy, false);
-  lines.Add(THIMBLE_OUTSIDE, "thread_pool", -1, 0, pool, false);
-  lines.Add(THIMBLE_OUTSIDE, "thread_stacks", -1, 0, stacks, false);
+  lines.AddOutside("model_handle", request.handle_bytes);
+  lines.AddOutside("header_copy", header_copy);
+  lines.AddOutside("thread_pool", pool);
+  lines.AddOutside("thread_stacks", stacks);
+  if (largest != nullptr) *largest = lines.sums.Largest();
 
   *plan = {};
   plan->struct_bytes = sizeof *plan;
   plan->arena_bytes = arena.Bytes();
   plan->mapped_bytes = file.file_bytes();
-  plan->outside_bytes = handle_bytes + header_copy + pool + stacks;
+  plan->outside_bytes = request.handle_bytes + header_copy + pool + stacks;
   plan->max_sessions = options.max_sessions;
   plan->session_bytes = engine.slot_bytes();
   plan->prefix_tokens = options.prefix_tokens;
@@ -112,7 +154,27 @@ Status PlanMemory(const ModelFile& file, const EngineOptions& options, const Tok
   plan->file_packing = FilePackingName(file.header(), options.kernels->name);
   plan->in_place_weight_bytes = engine.network().in_place_weight_bytes;
   plan->repacked_weight_bytes = engine.network().repacked_weight_bytes;
+  plan->anonymous_bytes = plan->arena_bytes + plan->outside_bytes;
+  plan->file_backed_bytes = file.in_memory() ? 0 : plan->mapped_bytes;
+  plan->at_tokens = request.tokens < options.context_tokens ? request.tokens : options.context_tokens;
+  plan->page_bytes = static_cast<uint32_t>(PageBytes());
+  plan->touched_anonymous_bytes = arena.TouchedBytes() + plan->outside_bytes;
   return Status::Ok();
+}
+
+Status CheckBudget(const EngineOptions& options, const thimble_plan& plan, const LargestLines& largest) {
+  if (options.mem_budget_bytes == 0 || plan.anonymous_bytes <= options.mem_budget_bytes) return Status::Ok();
+  Status status = Status::Error(Code::kOverBudget, "the plan takes more anonymous bytes; its largest lines, in KiB:");
+  char text[sizeof status.detail];
+  const int length = std::snprintf(text, sizeof text, "%s %llu", largest.lines[0].name,
+                                   static_cast<unsigned long long>(largest.lines[0].bytes / 1024));
+  if (length > 0 && static_cast<size_t>(length) < sizeof text && largest.lines[1].bytes != 0) {
+    const size_t before = static_cast<size_t>(length);
+    std::snprintf(text + before, sizeof text - before, ", %s %llu", largest.lines[1].name,
+                  static_cast<unsigned long long>(largest.lines[1].bytes / 1024));
+  }
+  status.Detail(text, std::strlen(text));
+  return status.At("options").Field("mem_budget_bytes").Got(options.mem_budget_bytes).Wanted(plan.anonymous_bytes);
 }
 
 }  // namespace thimble

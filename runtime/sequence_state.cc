@@ -16,6 +16,41 @@ int32_t StateWalk::Add(const StateLine& line) {
   return static_cast<int32_t>(count_++);
 }
 
+void StateWalk::TouchRows(const StateLine& line) {
+  if (!arena_.counts_touched()) return;
+  const CacheRows& rows = line.rows;
+  const uint64_t sinks = RoundUp(rows.sink_tokens, kCacheBlockRows), tokens = arena_.tokens();
+  // Rows of 8 and 4 bits are written into blocks of several.
+  const auto taken = [&](uint64_t places) { return Least(CacheRowsTaken(rows.type, Least(places, rows.rows)), rows.rows); };
+  for (uint32_t head = 0; head < line.heads; ++head) {
+    const uint64_t begin = uint64_t{head} * rows.rows;
+    const auto touch = [&](uint64_t first, uint64_t end) {
+      if (end > first) arena_.Touch((begin + first) * rows.row_bytes, (end - first) * rows.row_bytes);
+    };
+    if (rows.ring_rows == 0 || rows.sink_tokens == 0) {
+      touch(0, taken(tokens));
+      continue;
+    }
+    touch(0, taken(Least(tokens, rows.sink_tokens)));
+    // Round and round, but the first time from behind the first tokens on.
+    const bool round = tokens >= rows.ring_rows;
+    const uint64_t first = round ? 0 : rows.sink_tokens / kCacheBlockRows * kCacheBlockRows;
+    if (tokens > rows.sink_tokens) touch(sinks + first, taken(sinks + Least(tokens, rows.ring_rows)));
+  }
+}
+
+void StateWalk::TouchInLastChunk(const StateLine& line) {
+  const StateWalk& all = *counted_;
+  const uint64_t tokens = Least(all.arena_.tokens(), all.growing_rows_), chunk = tokens / kCacheChunkRows * kCacheChunkRows;
+  if (tokens == chunk || tokens == all.growing_rows_ || tokens <= prefix_tokens_) return;
+  const uint64_t places = Least(kCacheChunkRows, all.growing_rows_ - chunk);
+  const uint64_t rows = Least(CacheRowsTaken(line.rows.type, tokens - chunk), places);
+  for (uint32_t head = 0; head < line.heads; ++head) {
+    all.arena_.Touch((chunk - prefix_tokens_) * all.strips_ + places * (line.rows.strip + head * line.rows.row_bytes),
+                     rows * line.rows.row_bytes);
+  }
+}
+
 bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes) {
   CacheRows& rows = line->rows;
   // One pass sees at most window + pass_tokens - 1 rows.
@@ -29,7 +64,8 @@ bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint6
   }
   rows.rows = static_cast<size_t>(CacheRowsTaken(rows.type, whole ? positions_ : places));
   const uint64_t before = arena_.Bytes();
-  rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, uint64_t{rows.rows} * line->heads, rows.row_bytes, layer));
+  rows.base = static_cast<uint8_t*>(arena_.TakeGrowingBytes(name, uint64_t{rows.rows} * line->heads, 0, rows.row_bytes, layer));
+  TouchRows(*line);
   if (begin_ == nullptr) begin_ = rows.base;
   *bytes += arena_.Bytes() - before;
   return true;
@@ -48,6 +84,7 @@ int32_t StateWalk::Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t
   if (CacheRowsTaken(type, 1) > 1) together_ = kCacheBlockRows;
   // Blocks of 16 rows stay aligned to 64 bytes, whatever lies before them.
   strips_ += RoundUp(heads * line.rows.row_bytes, kArenaAlignment / kCacheBlockRows);
+  if (counted_ != nullptr) TouchInLastChunk(line);
   return Add(line);
 }
 
@@ -72,7 +109,8 @@ int32_t StateWalk::Recent(const char* name, uint32_t width, uint32_t window, int
   const uint64_t ring = RoundUp(uint64_t{window} - 1 + pass_tokens_ + kRewindRows, uint64_t{kCacheBlockRows});
   line.rows.rows = static_cast<size_t>(ring < positions_ ? ring : positions_);
   if (ring < positions_) line.rows.ring_rows = line.rows.rows;
-  line.rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, line.rows.rows, line.rows.row_bytes, layer));
+  line.rows.base = static_cast<uint8_t*>(arena_.TakeGrowingBytes(name, line.rows.rows, 0, line.rows.row_bytes, layer));
+  TouchRows(line);
   if (begin_ == nullptr) begin_ = line.rows.base;
   return Add(line);
 }
@@ -85,14 +123,23 @@ int32_t StateWalk::Block(const char* name, uint32_t numbers, int32_t layer) {
   line.checkpoints = static_cast<uint32_t>(CeilDiv(pass_tokens_, kCheckpointTokens)) + 1;
   has_blocks_ = true;
   line.rows.rows = 2 + line.checkpoints;
-  line.rows.base = static_cast<uint8_t*>(arena_.TakeBytes(name, line.rows.rows, line.rows.row_bytes, layer));
+  // Both versions; of the checkpoints the first one is where the last but one of them lies.
+  const uint64_t passed = arena_.tokens() / kCheckpointTokens, all = line.rows.rows;
+  const bool whole = passed >= line.checkpoints;
+  line.rows.base = static_cast<uint8_t*>(arena_.TakeGrowingBytes(name, all, whole ? all : 2, line.rows.row_bytes, layer));
+  if (!whole) arena_.Touch(3 * line.rows.row_bytes, passed * line.rows.row_bytes);
   if (begin_ == nullptr) begin_ = line.rows.base;
   return Add(line);
 }
 
 uint8_t* StateWalk::Finish() {
   const uint64_t rows = RoundUp(static_cast<size_t>(positions_), together_), before = arena_.Bytes();
-  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeBytes("kv_cache", rows - prefix_tokens_, strips_, -1));
+  // Whole chunks; of the one behind them the lines have a part each, which they count (CountTouchedOf).
+  growing_rows_ = rows;
+  const uint64_t tokens = Least(arena_.tokens(), rows);
+  const uint64_t full = tokens == rows ? rows : tokens / kCacheChunkRows * kCacheChunkRows;
+  uint8_t* growing = static_cast<uint8_t*>(arena_.TakeGrowingBytes(
+      "kv_cache", rows - prefix_tokens_, full > prefix_tokens_ ? full - prefix_tokens_ : 0, strips_, -1));
   bytes_ = ring_bytes_ + newest_bytes_ + (arena_.Bytes() - before);
   for (uint32_t i = 0; lines_ != nullptr && i < count_; ++i) {
     CacheRows& line = lines_[i].rows;

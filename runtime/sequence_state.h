@@ -99,9 +99,15 @@ class StateWalk {
   uint64_t newest_bytes() const { return newest_bytes_; }
   // What one position takes in the growing lines.
   uint64_t growing_bytes_per_token() const { return strips_; }
+  // Growing lines of a slot that Finish() has taken are declared once more, by a walk that only counts what is touched of them.
+  void CountTouchedOf(const StateWalk& finished) { counted_ = &finished; }
 
  private:
   int32_t Add(const StateLine& line);
+  // For places of a ring, or rows that are as many as positions: those that tokens() touch.
+  void TouchRows(const StateLine& line);
+  // For a growing line in the chunk that tokens() have not filled.
+  void TouchInLastChunk(const StateLine& line);
   // A ring as one piece of memory, or all rows where the context is no longer. False: it would be no smaller.
   bool TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes);
 
@@ -113,7 +119,9 @@ class StateWalk {
   uint64_t strips_ = 0;  // bytes of one position in all growing lines
   size_t together_ = 1;  // rows that are taken together: blocks of them, if one of the growing lines has blocks
   uint64_t bytes_ = 0, ring_bytes_ = 0, newest_bytes_ = 0;
+  uint64_t growing_rows_ = 0;  // after Finish()
   uint8_t* begin_ = nullptr;
+  const StateWalk* counted_ = nullptr;
 };
 
 // The smallest position at which a query still finds every row of the line, when rows [0, written) were written in order; of a

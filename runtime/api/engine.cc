@@ -1,6 +1,4 @@
 // C API: engines, their plan, their processors. Creation is the only place that takes memory and threads.
-#include <cstdlib>
-
 #include "ops/pool/thread_pool.h"
 #include "runtime/api/error.h"
 #include "runtime/api/handles.h"
@@ -8,22 +6,30 @@
 #include "runtime/api/warnings.h"
 #include "runtime/core/poison.h"
 #include "runtime/cpu_topology.h"
+#include "runtime/own_block.h"
 #include "runtime/plan.h"
 
 using namespace thimble;
 
 namespace {
 
-Status Plan(const thimble_model& model, const thimble_engine_options* options, thimble_plan* plan, thimble_plan_fn each,
-            void* user) {
+constexpr uint32_t kWholeContext = UINT32_MAX;
+
+Status Plan(const thimble_model& model, const thimble_engine_options* options, uint32_t tokens, thimble_plan* plan,
+            thimble_plan_fn each, void* user) {
   THIMBLE_RETURN_IF_ERROR(CheckSize(plan, "plan"));
   CallerOptions caller;
   THIMBLE_RETURN_IF_ERROR(ReadOptions(options, &caller));
   THIMBLE_ASSIGN_OR_RETURN(const EngineOptions resolved, ResolveOptions(model.file->header(), caller.engine, caller.sampling));
+  if (tokens != kWholeContext && tokens > resolved.context_tokens) {
+    return Status::Error(Code::kOutOfRange, "more than the context has").Field("tokens").Got(tokens).Wanted(resolved.context_tokens);
+  }
   thimble_plan ours;
-  THIMBLE_RETURN_IF_ERROR(PlanMemory(*model.file, resolved, model.tokenizer, sizeof(OpenedModel), &ours, each, user));
+  LargestLines largest;
+  THIMBLE_RETURN_IF_ERROR(
+      PlanMemory({*model.file, resolved, model.tokenizer, sizeof(OpenedModel), tokens}, &ours, each, user, &largest));
   WriteStruct(ours, plan);
-  return Status::Ok();
+  return CheckBudget(resolved, ours, largest);
 }
 
 Status CheckBlock(const void* block, size_t size, size_t need) {
@@ -41,8 +47,9 @@ Status CheckBlock(const void* block, size_t size, size_t need) {
 void GiveBack(thimble_engine* engine) {
   engine->Stop();
   void* owned = engine->owned_block();
-  UnpoisonMemory(engine, engine->arena_bytes());
-  std::free(owned);
+  const size_t bytes = engine->arena_bytes();
+  UnpoisonMemory(engine, bytes);
+  UnmapBlock(owned, bytes);
 }
 
 // `alone`: for one session, which shares nothing.
@@ -56,15 +63,17 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   void* block = caller.engine.arena;
   size_t block_bytes = caller.engine.arena_bytes;
 
-  Engine measured;
-  Arena measure = Arena::Measuring();
-  Engine::WalkArena(*model.file, resolved, model.tokenizer, measure, &measured);
-  THIMBLE_RETURN_IF_ERROR(measure.status());
-  const size_t need = measure.Bytes();
+  thimble_plan plan;
+  LargestLines largest;
+  THIMBLE_RETURN_IF_ERROR(PlanMemory({*model.file, resolved, model.tokenizer, sizeof(OpenedModel), kWholeContext}, &plan, nullptr,
+                                     nullptr, &largest));
+  THIMBLE_RETURN_IF_ERROR(CheckBudget(resolved, plan, largest));
+  const size_t need = static_cast<size_t>(plan.arena_bytes);
 
   void* owned = nullptr;
   if (block == nullptr) {
-    if (posix_memalign(&owned, kArenaAlignment, need) != 0) {
+    owned = MapBlock(need);
+    if (owned == nullptr) {
       return Status::Error(Code::kOutOfMemory, "the system has no block of the planned size").Field("arena_bytes").Wanted(need);
     }
     block = owned;
@@ -74,12 +83,14 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   const CpuPlacement placement = {caller.engine.cpu_mask, caller.engine.cpu_strict != 0};
   Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads, placement) : Result<ThreadPool*>(status);
   if (!pool.ok()) {
-    std::free(owned);
+    UnmapBlock(owned, need);
     return pool.status();
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
-  Arena carve = Arena::Carving(block, need);
+  BlockRegions regions(owned);
+  Arena carve = Arena::Carving(block, need, owned == nullptr ? nullptr : BlockRegions::Hear, &regions);
   thimble_engine* made = Engine::WalkArena(*model.file, resolved, model.tokenizer, carve, nullptr);
+  if (owned != nullptr) regions.Finish();
   made->Start(pool.value());
   made->SetOwnedBlock(owned, need);
   status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
@@ -124,7 +135,14 @@ extern "C" {
 enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options, thimble_plan* plan,
                                       thimble_plan_fn each, void* user, thimble_error* error) {
   if (model == nullptr) return Return(NullArgument("model"), error);
-  return Return(Plan(Opened(*model), options, plan, each, user), error);
+  return Return(Plan(Opened(*model), options, kWholeContext, plan, each, user), error);
+}
+
+enum thimble_code thimble_plan_at(const thimble_model* model, const thimble_engine_options* options, uint32_t tokens,
+                                  thimble_plan* plan, thimble_plan_fn each, void* user, thimble_error* error) {
+  if (model == nullptr) return Return(NullArgument("model"), error);
+  if (tokens == kWholeContext) --tokens;
+  return Return(Plan(Opened(*model), options, tokens, plan, each, user), error);
 }
 
 enum thimble_code thimble_plan_cache(const thimble_model* model, const thimble_engine_options* options, thimble_cache_fn each,

@@ -15,15 +15,50 @@ Arena Arena::Measuring(LineSink sink, void* sink_context) {
   return a;
 }
 
-Arena Arena::Carving(void* base, size_t size) {
-  Arena a;
+Arena Arena::Carving(void* base, size_t size, LineSink sink, void* sink_context) {
+  Arena a = Measuring(sink, sink_context);
   a.base_ = static_cast<char*>(base);
   a.size_ = size;
   PoisonMemory(base, size);
   return a;
 }
 
+void Arena::EmitLine() {
+  if (line_.name != nullptr && sink_ != nullptr) sink_(sink_context_, line_);
+  line_ = {};
+}
+
+void Arena::CountPages(uint64_t begin, uint64_t end) {
+  if (page_bytes_ == 0 || begin >= end) return;
+  const uint64_t first = begin / page_bytes_ < counted_end_ ? counted_end_ : begin / page_bytes_;
+  const uint64_t last = (end - 1) / page_bytes_ + 1;
+  if (last <= first) return;
+  touched_pages_ += last - first;
+  counted_end_ = last;
+}
+
+void Arena::Touch(uint64_t from, uint64_t bytes) {
+  if (page_bytes_ == 0 || line_.name == nullptr || bytes == 0) return;
+  line_.touched += static_cast<size_t>(bytes);
+  const uint64_t begin = line_.offset + from, end = begin + bytes;
+  if (!line_.scratch) return CountPages(begin, end);
+  // Phases begin at the same place again: the pages of all are counted at the end.
+  if (end > scratch_touched_end_) scratch_touched_end_ = end;
+}
+
 void* Arena::TakeBytes(const char* name, uint64_t count, uint64_t element_bytes, int32_t index) {
+  return TakeGrowingBytes(name, count, count, element_bytes, index);
+}
+
+void* Arena::TakeGrowingBytes(const char* name, uint64_t count, uint64_t touched, uint64_t element_bytes, int32_t index) {
+  void* piece = TakePiece(name, count, element_bytes, index);
+  // Not what is there for the next piece's alignment alone, but for what is touched wholly.
+  Touch(0, touched >= count ? line_.bytes : touched * element_bytes);
+  return piece;
+}
+
+void* Arena::TakePiece(const char* name, uint64_t count, uint64_t element_bytes, int32_t index) {
+  EmitLine();
   uint64_t bytes, padded, end;
   if (overflow_ || !CheckedMul(count, element_bytes, &bytes) || !CheckedAlignUp(bytes, kArenaAlignment, &padded) ||
       !CheckedAdd(offset_, padded, &end) || end > SIZE_MAX / 2) {
@@ -34,9 +69,7 @@ void* Arena::TakeBytes(const char* name, uint64_t count, uint64_t element_bytes,
   const uint64_t start = offset_;
   offset_ = end;
   if (end > high_water_) high_water_ = end;
-  if (sink_ != nullptr) {
-    sink_(sink_context_, {name, index, slot_, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_});
-  }
+  line_ = {name, index, slot_, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_, 0};
   if (base_ == nullptr || end > size_) return nullptr;
   // Only the bytes asked for are opened: an overrun of one byte into the padding is caught under ASan.
   UnpoisonMemory(base_ + start, bytes);
@@ -54,7 +87,9 @@ void Arena::EndScratch() { in_scratch_ = false; }
 
 void Arena::Finish() {
   offset_ = high_water_;
+  if (had_scratch_) CountPages(scratch_start_, scratch_touched_end_);
   if (void* slack = TakeBytes("slack", kArenaSlackBytes, 1, -1)) std::memset(slack, 0, kArenaSlackBytes);
+  EmitLine();
 }
 
 Status Arena::status() const {

@@ -33,6 +33,7 @@ struct ArenaLine {
   size_t offset;
   size_t bytes;
   bool scratch;
+  size_t touched;    // of `bytes`: written or read by the time that sequences have tokens() tokens
 };
 
 class Arena {
@@ -42,8 +43,8 @@ class Arena {
   // Measures only: Take() returns nullptr, Bytes() is the need. `sink` may be null.
   static Arena Measuring(LineSink sink = nullptr, void* sink_context = nullptr);
   // Carves `size` bytes at `base` (64-byte aligned; the caller owns them and keeps them alive). Under
-  // AddressSanitizer everything outside the pieces taken is poisoned.
-  static Arena Carving(void* base, size_t size);
+  // AddressSanitizer everything outside the pieces taken is poisoned. `sink` may be null.
+  static Arena Carving(void* base, size_t size, LineSink sink = nullptr, void* sink_context = nullptr);
 
   // `count` elements of T, 64-byte aligned, not initialised. nullptr when measuring or after an error.
   template <typename T>
@@ -51,6 +52,25 @@ class Arena {
     return static_cast<T*>(TakeBytes(name, count, sizeof(T), index));
   }
   void* TakeBytes(const char* name, uint64_t count, uint64_t element_bytes, int32_t index);
+
+  // Of pieces that sequences fill as they grow not all is touched: memory that nobody has touched takes no page. How much
+  // that is for `tokens` in every sequence is counted when measuring: in bytes for each line, in whole pages for all.
+  void CountTouched(uint64_t tokens, size_t page_bytes) {
+    tokens_ = tokens;
+    page_bytes_ = page_bytes;
+  }
+  uint64_t tokens() const { return tokens_; }
+  bool counts_touched() const { return page_bytes_ != 0; }
+  // The same as Take() and TakeBytes(), of which only the first `touched` elements are.
+  template <typename T>
+  T* TakeGrowing(const char* name, uint64_t count, uint64_t touched, int32_t index = -1) {
+    return static_cast<T*>(TakeGrowingBytes(name, count, touched, sizeof(T), index));
+  }
+  void* TakeGrowingBytes(const char* name, uint64_t count, uint64_t touched, uint64_t element_bytes, int32_t index);
+  // Also touched: these bytes of the piece that was taken last. In the order of addresses.
+  void Touch(uint64_t from, uint64_t bytes);
+  // After Finish(): bytes of the pages that hold something touched, for an arena that begins with a page.
+  uint64_t TouchedBytes() const { return touched_pages_ * page_bytes_; }
 
   // Scratch with disjoint lifetimes: everything taken between BeginScratch and EndScratch starts at the same offset
   // as in every other such pair. Pairs do not nest. All persistent pieces are taken before the first pair.
@@ -74,6 +94,11 @@ class Arena {
  private:
   Arena() = default;
 
+  void* TakePiece(const char* name, uint64_t count, uint64_t element_bytes, int32_t index);
+  // Hands the last line on, now that all of what is touched of it is known.
+  void EmitLine();
+  void CountPages(uint64_t begin, uint64_t end);
+
   char* base_ = nullptr;
   uint64_t size_ = 0;
   uint64_t offset_ = 0;
@@ -85,6 +110,11 @@ class Arena {
   bool overflow_ = false;
   LineSink sink_ = nullptr;
   void* sink_context_ = nullptr;
+  ArenaLine line_ = {};                 // taken last, not yet handed on; name null: there is none
+  uint64_t tokens_ = UINT64_MAX;
+  uint64_t page_bytes_ = 0;             // 0: pages are not counted
+  uint64_t touched_pages_ = 0, counted_end_ = 0;  // pages before it have been counted, where they are touched
+  uint64_t scratch_touched_end_ = 0;
 };
 
 }  // namespace thimble

@@ -42,6 +42,11 @@ TEST_CASE("wrapper: sessions behind a prefix") {
   options.prefix_tokens = 256;
   options.max_sessions = 2;
   CHECK(model->Plan(options)->prefix_bytes > 0);
+  CHECK(model->PlanAt(10, options)->at_tokens == 10);
+  CHECK(model->WillFit(options).has_value());
+  int fitting = 0;
+  CHECK(model->Solve(uint64_t{1} << 30, [&](const thimble_solution& s) { fitting += s.fits; }, options).has_value());
+  CHECK(fitting > 0);
   auto engine = model->CreateEngine(options);
   REQUIRE(engine);
   CHECK(engine->OpenSession().error().code() == THIMBLE_WRONG_STATE);

@@ -58,6 +58,8 @@
     "A size does not fit this machine's address space; ask for less.")                                                 \
   X(OUT_OF_MEMORY, kOutOfMemory, 403, "out-of-memory",                                                                 \
     "The system gave no memory; plan for less (context, cache type, sessions), or free some.")                         \
+  X(OVER_BUDGET, kOverBudget, 404, "over-budget",                                                                      \
+    "The plan takes more anonymous memory than mem_budget_bytes; its lines say where, thimble_solve what would fit.")  \
   X(IO, kIo, 500, "io", "Reading, writing or mapping failed; the message has the system's reason.")                     \
   X(THREADS, kThreads, 501, "threads", "The system gave no threads; ask for fewer.")                                   \
   X(CONTEXT_FULL, kContextFull, 600, "context-full",                                                                   \

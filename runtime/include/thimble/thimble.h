@@ -197,10 +197,16 @@ typedef struct thimble_engine_options {
   uint32_t part;            /* which of thimble_model_info.parts networks of the file to run; 0 = the main one */
   uint64_t kv_budget_bytes; /* not 0, and key_cache and value_cache 0: each layer gets rows of as many bits as fit (4, 8 or 16), such
                                that those of one session take no more bytes, the prefix included: thimble_plan_cache */
+  uint64_t mem_budget_bytes; /* not 0: planning and making an engine that takes more anonymous bytes is refused
+                                (THIMBLE_OVER_BUDGET), before anything is taken; the plan and its lines are given all the same */
 } thimble_engine_options;
 
 /* ---- plan ----
- * Every byte, by name, before loading. Reads the header (and the tokenizer's tables, where there is one); no weights. */
+ * Every byte, by name, before loading. Reads the header (and the tokenizer's tables, where there is one); no weights.
+ *
+ * There are two kinds of bytes. Anonymous ones (the arena, stacks, small blocks outside) are the process's own: they are what
+ * Android's limiter and Google Play count, and can only be swapped. File-backed ones are clean pages of the mapped model: the
+ * system drops and reads them again as it likes. What a caller gave in memory (thimble_model_open_memory) is neither. */
 
 enum thimble_lifetime { THIMBLE_MAPPED = 0, THIMBLE_ARENA = 1, THIMBLE_OUTSIDE = 2 };
 
@@ -214,6 +220,8 @@ typedef struct thimble_plan_line {
   uint64_t bytes;
   int32_t scratch;       /* 1: overlaps scratch of other phases, so that it does not add to the total */
   int32_t reserved;      /* 0 */
+  uint64_t anonymous_bytes; /* all of `bytes`, or 0: pages of the file */
+  uint64_t touched_bytes;   /* of them: in memory at thimble_plan.at_tokens; of the file an upper bound */
 } thimble_plan_line;
 
 typedef struct thimble_plan {
@@ -243,6 +251,12 @@ typedef struct thimble_plan {
                                            and a copy of what does not grow */
   uint32_t prefix_tokens;
   uint32_t reserved;                    /* 0 */
+  uint64_t anonymous_bytes;             /* arena_bytes and outside_bytes */
+  uint64_t file_backed_bytes;           /* mapped_bytes, of a file: an upper bound, exact after a pass over all weights */
+  uint32_t at_tokens;                   /* that every session has read; context_tokens but for thimble_plan_at */
+  uint32_t page_bytes;                  /* of this system */
+  uint64_t touched_anonymous_bytes;     /* of anonymous_bytes, in whole pages of the arena: what is in memory then. Pages that
+                                           no token has reached take none */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
@@ -251,10 +265,92 @@ THIMBLE_API enum thimble_code thimble_plan_memory(const thimble_model* model, co
                                                   thimble_plan* plan, thimble_plan_fn each, void* user,
                                                   thimble_error* error);
 
+/* The same for a moment when every session has read `tokens` tokens, in passes of chunk_tokens: thimble_plan_line.touched_bytes
+ * and thimble_plan.touched_anonymous_bytes. Buffers of a pass count whole, so that for fewer tokens than a pass has it is an upper
+ * bound; so do stacks, and the workspace ("attention.tiles") of workers that found nothing to do. Text that sessions turn into tokens themselves touches the lines "text" and
+ * "chat.*" beside that. THIMBLE_OUT_OF_RANGE for more than context_tokens. */
+THIMBLE_API enum thimble_code thimble_plan_at(const thimble_model* model, const thimble_engine_options* options,
+                                              uint32_t tokens, thimble_plan* plan, thimble_plan_fn each, void* user,
+                                              thimble_error* error);
+
 typedef void (*thimble_cache_fn)(void* user, uint32_t layer, enum thimble_cache_type keys, enum thimble_cache_type values);
 /* The types of the rows that each layer with attention reads, in the order of layers. */
 THIMBLE_API enum thimble_code thimble_plan_cache(const thimble_model* model, const thimble_engine_options* options,
                                                  thimble_cache_fn each, void* user, thimble_error* error);
+
+/* Bytes that one cache row of head_width numbers takes: what all sizes of caches are made of. 0 where there is no such type. */
+THIMBLE_API uint64_t thimble_cache_row_bytes(int32_t cache_type, uint32_t head_width);
+
+/* ---- what fits ---- */
+
+/* At least one of the two. */
+typedef struct thimble_budget {
+  uint32_t struct_bytes;
+  uint32_t reserved;           /* 0 */
+  uint64_t anonymous_bytes;    /* the most; 0 = any number */
+  uint64_t total_bytes;        /* the most of anonymous and file-backed ones together; 0 = any number */
+} thimble_budget;
+
+/* What the options come to with rows of one type. */
+typedef struct thimble_solution {
+  uint32_t struct_bytes;
+  int32_t fits;                /* 0: nothing does with these rows; this is the smallest that there is */
+  int32_t key_cache, value_cache; /* enum thimble_cache_type */
+  uint32_t context_tokens;     /* as many as fit, at most options.context_tokens or what the model was trained for */
+  uint32_t chunk_tokens;       /* the largest pass that fits with that context, at most 512; or options.chunk_tokens */
+  uint64_t arena_bytes, anonymous_bytes, file_backed_bytes;
+  uint64_t kv_bytes_per_token;
+  uint64_t over_bytes;         /* fits 0: more than the budget has */
+  uint64_t largest_line_bytes; /* of that name in all */
+  const char* largest_line;    /* static text: "packed_weights" */
+} thimble_solution;
+typedef void (*thimble_solution_fn)(void* user, const thimble_solution* solution);
+/* For f16, q8, q8 keys with q4 values, and q4 rows (those that the model can have; with kv_budget_bytes for what that gives):
+ * the longest context within the budget, with everything else as the options say. Best first, by this rule: what fits before
+ * what does not; what holds the whole context that was asked for before what does not; of those more bytes a token, then the
+ * larger pass; of the others the longer context, then more bytes a token; of what does not fit what is the least over. Sizes are
+ * those of thimble_plan_memory, which is asked again and again: milliseconds. mem_budget_bytes is not used. */
+THIMBLE_API enum thimble_code thimble_solve(const thimble_model* model, const thimble_engine_options* options,
+                                            const thimble_budget* budget, thimble_solution_fn each, void* user,
+                                            thimble_error* error);
+
+enum thimble_limit {
+  THIMBLE_LIMIT_NONE = 0,
+  THIMBLE_LIMIT_MACHINE = 1,
+  THIMBLE_LIMIT_GROUP = 2,
+  THIMBLE_LIMIT_DATA = 3,
+  THIMBLE_LIMIT_ADDRESSES = 4,
+  THIMBLE_LIMIT_CALLER = 5
+};
+#define THIMBLE_NO_LIMIT UINT64_MAX
+/* Bytes that this process can still take, each THIMBLE_NO_LIMIT where nobody says. */
+typedef struct thimble_memory {
+  uint32_t struct_bytes;
+  int32_t limit;              /* enum thimble_limit: whose figure is the smallest */
+  uint64_t available_bytes;   /* the smallest of all */
+  uint64_t machine_bytes;     /* MemAvailable of /proc/meminfo: what is free and what can be dropped */
+  uint64_t group_bytes;       /* of the control group that leaves least, version 1 or 2, files that can be dropped not counted */
+  uint64_t data_bytes;        /* RLIMIT_DATA: anonymous bytes, touched or not */
+  uint64_t address_bytes;     /* RLIMIT_AS */
+  uint64_t caller_bytes;      /* for thimble_will_fit: what another source says, such as Android's ActivityManager */
+  char group[104];            /* "/user.slice": that control group; "" if none */
+} thimble_memory;
+/* What the system says now. */
+THIMBLE_API enum thimble_code thimble_get_memory(thimble_memory* memory, thimble_error* error);
+
+typedef struct thimble_fit {
+  uint32_t struct_bytes;
+  int32_t limit;              /* enum thimble_limit: what decided */
+  uint64_t needed_bytes;      /* thimble_plan.anonymous_bytes */
+  uint64_t available_bytes;
+  uint64_t missing_bytes;     /* 0: it fits */
+  uint64_t file_missing_bytes;/* not 0: it runs, but this much of the model file finds no room and is read again and again */
+} thimble_fit;
+/* Whether an engine with these options finds memory, before a byte is loaded; THIMBLE_OUT_OF_MEMORY says by how much it does
+ * not, and `fit` (or NULL) is written in either case. An engine can be made all the same. `memory` NULL: thimble_get_memory;
+ * one of the caller's: its smallest figure, where 0 is 0 (start from thimble_get_memory, and set caller_bytes). */
+THIMBLE_API enum thimble_code thimble_will_fit(const thimble_model* model, const thimble_engine_options* options,
+                                               const thimble_memory* memory, thimble_fit* fit, thimble_error* error);
 
 /* ---- engine and sessions ---- */
 

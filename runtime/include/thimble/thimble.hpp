@@ -408,6 +408,26 @@ class Model : public detail::Owner<thimble_model, thimble_model_close>, public M
     return detail::GetStruct<thimble_plan>(
         [&](auto* p, auto* e) { thimble_plan_memory(handle(), &options, p, nullptr, nullptr, e); });
   }
+  // For a moment when every session has read so many tokens: touched_anonymous_bytes.
+  Expected<thimble_plan> PlanAt(uint32_t tokens, const thimble_engine_options& options = EngineOptions()) const {
+    return detail::GetStruct<thimble_plan>(
+        [&](auto* p, auto* e) { thimble_plan_at(handle(), &options, tokens, p, nullptr, nullptr, e); });
+  }
+  // each(const thimble_solution&), best first: what fits so much anonymous memory, for each type of rows.
+  template <typename Each>
+  Expected<void> Solve(uint64_t anonymous_bytes, Each&& each, const thimble_engine_options& options = EngineOptions()) const {
+    using F = std::remove_reference_t<Each>;
+    Sized<thimble_budget> budget;
+    budget.anonymous_bytes = anonymous_bytes;
+    return detail::Do([&](auto* e) {
+      thimble_solve(handle(), &options, &budget, [](void* f, const thimble_solution* s) { (*static_cast<F*>(f))(*s); },
+                    detail::User(each), e);
+    });
+  }
+  // By the system's own figures; THIMBLE_OUT_OF_MEMORY says how much is missing.
+  Expected<thimble_fit> WillFit(const thimble_engine_options& options = EngineOptions()) const {
+    return detail::GetStruct<thimble_fit>([&](auto* f, auto* e) { thimble_will_fit(handle(), &options, nullptr, f, e); });
+  }
   // progress(done, total) for every part of the file.
   template <typename Progress>
   Expected<void> Verify(Progress&& progress) const {

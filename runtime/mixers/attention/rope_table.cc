@@ -16,8 +16,9 @@ RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_di
   table.shape.freq_divisors = freq_divisors;
   table.all_positions = all_positions;
   const uint64_t pairs = spec.width / 2;
-  table.cos = arena.Take<float>("rope_cos", rows * pairs, layer);
-  table.sin = arena.Take<float>("rope_sin", rows * pairs, layer);
+  const uint64_t touched = all_positions && arena.tokens() < rows ? arena.tokens() : rows;
+  table.cos = arena.TakeGrowing<float>("rope_cos", rows * pairs, touched * pairs, layer);
+  table.sin = arena.TakeGrowing<float>("rope_sin", rows * pairs, touched * pairs, layer);
   return table;
 }
 

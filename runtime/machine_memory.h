@@ -1,0 +1,17 @@
+// How much memory this process can still have, as the system, its control groups and its own limits say. Knows no plans.
+#pragma once
+
+#include "runtime/include/thimble/thimble.h"
+
+namespace thimble {
+
+// `root` is where proc/ and sys/ are, with '/' at its end. Files that are not there say nothing. Takes no memory; opens and closes files.
+thimble_memory ReadMachineMemory(const char* root = "/");
+
+// Sets available_bytes and limit from the other figures; a tie goes to the first.
+void TakeSmallest(thimble_memory* memory);
+
+// "this machine", "RLIMIT_DATA", ...; static text.
+const char* LimitName(int32_t limit);
+
+}  // namespace thimble

@@ -1,0 +1,67 @@
+#include "runtime/own_block.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include <cstring>
+
+#include "runtime/core/checked.h"
+#include "runtime/core/page.h"
+
+// Of Linux 5.17 on, and of Android's kernels long before.
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+#ifndef PR_SET_VMA_ANON_NAME
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+namespace thimble {
+namespace {
+
+constexpr const char kWeights[] = "thimble:weights";
+
+// Static texts: some kernels keep the pointer.
+const char* RegionOf(const ArenaLine& line) {
+  if (line.scratch) return "thimble:scratch";
+  if (std::strncmp(line.name, "kv_", 3) == 0) return "thimble:kv";
+  if (line.slot != -1) return "thimble:session";
+  if (std::strstr(line.name, "packed_weights") != nullptr || std::strcmp(line.name, "model_copy") == 0) return kWeights;
+  return "thimble:engine";
+}
+
+}  // namespace
+
+void* MapBlock(size_t bytes) {
+  void* block = mmap(nullptr, RoundUp(bytes, PageBytes()), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return block == MAP_FAILED ? nullptr : block;
+}
+
+void UnmapBlock(void* block, size_t bytes) {
+  if (block != nullptr) munmap(block, RoundUp(bytes, PageBytes()));
+}
+
+void BlockRegions::Add(const ArenaLine& line) {
+  const char* name = RegionOf(line);
+  const size_t end = line.offset + line.bytes;
+  if (name_ == nullptr || std::strcmp(name, name_) != 0) {
+    Close();
+    name_ = name;
+    begin_ = line.offset;
+    end_ = end;
+  }
+  // Phases of scratch begin at the same place.
+  if (end > end_) end_ = end;
+}
+
+void BlockRegions::Close() {
+  const size_t first = RoundUp(begin_, PageBytes()), last = RoundUp(end_, PageBytes());
+  if (name_ == nullptr || first >= last) return;
+  // Neither is needed for anything to work.
+#ifdef MADV_NOHUGEPAGE
+  if (name_ != kWeights) (void)madvise(block_ + first, last - first, MADV_NOHUGEPAGE);
+#endif
+  (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, block_ + first, last - first, name_);
+}
+
+}  // namespace thimble

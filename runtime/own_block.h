@@ -1,0 +1,34 @@
+// The engine's own block of memory, where the caller brought none: pages straight from the system, which take memory when they are
+// touched and not before, named so that smaps and Android's showmap say what they are. Knows no models.
+#pragma once
+
+#include <cstddef>
+
+#include "runtime/core/arena.h"
+
+namespace thimble {
+
+// Null where the system has none. Nothing of it is touched.
+void* MapBlock(size_t bytes);
+void UnmapBlock(void* block, size_t bytes);
+
+// Hears the lines of a block while it is carved: stretches of the same kind become one region, with a name ("thimble:kv",
+// "thimble:weights", ...) where the system has names, else without one. A page that two share belongs to the first. Rows of the cache,
+// and whatever else grows, are kept out of huge pages: one of these would take 2 MiB for the first row.
+class BlockRegions {
+ public:
+  explicit BlockRegions(void* block) : block_(static_cast<char*>(block)) {}
+  static void Hear(void* regions, const ArenaLine& line) { static_cast<BlockRegions*>(regions)->Add(line); }
+  // After the last line.
+  void Finish() { Close(); }
+
+ private:
+  void Add(const ArenaLine& line);
+  void Close();
+
+  char* block_;
+  const char* name_ = nullptr;
+  size_t begin_ = 0, end_ = 0;
+};
+
+}  // namespace thimble
