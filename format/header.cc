@@ -219,4 +219,24 @@ uint32_t Header::metadata() const { return CountOf(fb_->metadata()); }
 std::string_view Header::metadata_key(uint32_t i) const { return View(fb_->metadata()->Get(i)->key()); }
 std::string_view Header::metadata_value(uint32_t i) const { return View(fb_->metadata()->Get(i)->value()); }
 
+uint32_t Header::contracts() const { return CountOf(fb_->contracts()); }
+MemoryContract Header::contract(uint32_t i) const {
+  const fb::Contract& c = *fb_->contracts()->Get(i);
+  MemoryContract contract;
+  contract.kernels = View(c.kernels());
+  contract.key_cache = c.key_cache();
+  contract.value_cache = c.value_cache();
+  contract.threads = c.threads();
+  contract.context_tokens = c.context_tokens();
+  contract.chunk_tokens = c.chunk_tokens();
+  contract.max_sessions = c.max_sessions();
+  contract.window_tokens = c.window_tokens();
+  contract.sink_tokens = c.sink_tokens();
+  contract.prefix_tokens = c.prefix_tokens();
+  contract.page_bytes = c.page_bytes();
+  contract.anonymous_bytes = c.anonymous_bytes();
+  contract.file_backed_bytes = c.file_backed_bytes();
+  return contract;
+}
+
 }  // namespace thimble

@@ -73,11 +73,14 @@ class Header {
   uint32_t metadata() const;
   std::string_view metadata_key(uint32_t i) const;
   std::string_view metadata_value(uint32_t i) const;
+  // Promises, not checked against anything when a file is read.
+  uint32_t contracts() const;
+  MemoryContract contract(uint32_t i) const;
 
   bool is_decoder() const { return model_.decoder; }
   // Of the portable file that this one holds, whatever its packing: two files of one id compute the same.
   uint64_t content_id() const;
-  // What content_id() must be in a file without packed tensors.
+  // What content_id() must be in a file without packed tensors and contracts.
   uint64_t ComputeContentId() const;
 
  private:

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "format/mixers/mixers.h"
 #include "format/pieces.h"
@@ -102,6 +103,16 @@ struct ModelSpec {
   InputSpec input;
   OutputSpec output;
   int32_t tokenizer_segment = -1;  // of the file
+};
+
+// A promise about memory that a file carries (`thimble pack --contract`): for an engine with these options, resolved, that runs part 0.
+struct MemoryContract {
+  std::string_view kernels;        // in the header's bytes
+  uint32_t key_cache = 0, value_cache = 0;  // enum thimble_cache_type
+  uint32_t threads = 0, context_tokens = 0, chunk_tokens = 0, max_sessions = 0;
+  uint32_t window_tokens = 0, sink_tokens = 0, prefix_tokens = 0;
+  uint32_t page_bytes = 0;
+  uint64_t anonymous_bytes = 0, file_backed_bytes = 0;
 };
 
 // Stored rows of `type`, shape [rows, cols]; vectors are [1, n] in f32. Quantised tensors in portable rows have a scale

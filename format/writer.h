@@ -58,7 +58,8 @@ struct ModelDescription {
   std::vector<uint8_t> tokenizer;  // segment bytes (format/tokenizer_data.h); empty = none
   std::vector<std::string> required_features;
   std::vector<std::pair<std::string, std::string>> metadata;
-  uint64_t content_id = 0;  // of packed files: the id of the portable one; 0: what this description gives
+  std::vector<MemoryContract> contracts;
+  uint64_t content_id = 0;  // of packed files and those with contracts: the id of the plain one; 0: what this description gives
 };
 
 struct WriteError : std::runtime_error {

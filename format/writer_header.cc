@@ -177,6 +177,13 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
     const auto key_text = b.CreateString(key);
     metadata.push_back(fb::CreateMetadata(b, key_text, value_text));
   }
+  std::vector<Offset<fb::Contract>> contracts;
+  for (const MemoryContract& c : d.contracts) {
+    const auto kernels = b.CreateString(c.kernels.data(), c.kernels.size());
+    contracts.push_back(fb::CreateContract(b, kernels, static_cast<uint8_t>(c.key_cache), static_cast<uint8_t>(c.value_cache), c.threads,
+                                           c.context_tokens, c.chunk_tokens, c.max_sessions, c.window_tokens, c.sink_tokens,
+                                           c.prefix_tokens, c.page_bytes, c.anonymous_bytes, c.file_backed_bytes));
+  }
   const auto name = b.CreateString(d.name), family = b.CreateString(d.family);
   std::vector<Offset<fb::ChatFormat>> chat_formats;
   for (const ChatFormat& format : d.chat_formats) {
@@ -196,6 +203,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   // Kinds that came later leave no trace in files that have none, so that these stay as they were, to the byte.
   const auto state_space_vector = mixers.state_spaces.empty() ? 0 : b.CreateVector(mixers.state_spaces);
   const auto chat_format_vector = chat_formats.empty() ? 0 : b.CreateVector(chat_formats);
+  const auto contract_vector = contracts.empty() ? 0 : b.CreateVector(contracts);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
   const auto feature_vector = b.CreateVector(features);
@@ -218,6 +226,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   h.add_tokenizer_segment(d.spec.tokenizer_segment);
   h.add_chat_formats(chat_format_vector);
   h.add_metadata(metadata_vector);
+  h.add_contracts(contract_vector);
   fb::FinishHeaderBuffer(b, h.Finish());
 }
 

@@ -72,6 +72,9 @@ struct ChatFormatBuilder;
 struct Metadata;
 struct MetadataBuilder;
 
+struct Contract;
+struct ContractBuilder;
+
 struct Header;
 struct HeaderBuilder;
 
@@ -2381,6 +2384,201 @@ inline ::flatbuffers::Offset<Metadata> CreateMetadataDirect(
       value__);
 }
 
+struct Contract FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef ContractBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_KERNELS = 4,
+    VT_KEY_CACHE = 6,
+    VT_VALUE_CACHE = 8,
+    VT_THREADS = 10,
+    VT_CONTEXT_TOKENS = 12,
+    VT_CHUNK_TOKENS = 14,
+    VT_MAX_SESSIONS = 16,
+    VT_WINDOW_TOKENS = 18,
+    VT_SINK_TOKENS = 20,
+    VT_PREFIX_TOKENS = 22,
+    VT_PAGE_BYTES = 24,
+    VT_ANONYMOUS_BYTES = 26,
+    VT_FILE_BACKED_BYTES = 28
+  };
+  const ::flatbuffers::String *kernels() const {
+    return GetPointer<const ::flatbuffers::String *>(VT_KERNELS);
+  }
+  uint8_t key_cache() const {
+    return GetField<uint8_t>(VT_KEY_CACHE, 0);
+  }
+  uint8_t value_cache() const {
+    return GetField<uint8_t>(VT_VALUE_CACHE, 0);
+  }
+  uint32_t threads() const {
+    return GetField<uint32_t>(VT_THREADS, 0);
+  }
+  uint32_t context_tokens() const {
+    return GetField<uint32_t>(VT_CONTEXT_TOKENS, 0);
+  }
+  uint32_t chunk_tokens() const {
+    return GetField<uint32_t>(VT_CHUNK_TOKENS, 0);
+  }
+  uint32_t max_sessions() const {
+    return GetField<uint32_t>(VT_MAX_SESSIONS, 0);
+  }
+  uint32_t window_tokens() const {
+    return GetField<uint32_t>(VT_WINDOW_TOKENS, 0);
+  }
+  uint32_t sink_tokens() const {
+    return GetField<uint32_t>(VT_SINK_TOKENS, 0);
+  }
+  uint32_t prefix_tokens() const {
+    return GetField<uint32_t>(VT_PREFIX_TOKENS, 0);
+  }
+  uint32_t page_bytes() const {
+    return GetField<uint32_t>(VT_PAGE_BYTES, 0);
+  }
+  uint64_t anonymous_bytes() const {
+    return GetField<uint64_t>(VT_ANONYMOUS_BYTES, 0);
+  }
+  uint64_t file_backed_bytes() const {
+    return GetField<uint64_t>(VT_FILE_BACKED_BYTES, 0);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyOffset(verifier, VT_KERNELS) &&
+           verifier.VerifyString(kernels()) &&
+           VerifyField<uint8_t>(verifier, VT_KEY_CACHE, 1) &&
+           VerifyField<uint8_t>(verifier, VT_VALUE_CACHE, 1) &&
+           VerifyField<uint32_t>(verifier, VT_THREADS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_CONTEXT_TOKENS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_CHUNK_TOKENS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_MAX_SESSIONS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_WINDOW_TOKENS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_SINK_TOKENS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_PREFIX_TOKENS, 4) &&
+           VerifyField<uint32_t>(verifier, VT_PAGE_BYTES, 4) &&
+           VerifyField<uint64_t>(verifier, VT_ANONYMOUS_BYTES, 8) &&
+           VerifyField<uint64_t>(verifier, VT_FILE_BACKED_BYTES, 8) &&
+           verifier.EndTable();
+  }
+};
+
+struct ContractBuilder {
+  typedef Contract Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_kernels(::flatbuffers::Offset<::flatbuffers::String> kernels) {
+    fbb_.AddOffset(Contract::VT_KERNELS, kernels);
+  }
+  void add_key_cache(uint8_t key_cache) {
+    fbb_.AddElement<uint8_t>(Contract::VT_KEY_CACHE, key_cache, 0);
+  }
+  void add_value_cache(uint8_t value_cache) {
+    fbb_.AddElement<uint8_t>(Contract::VT_VALUE_CACHE, value_cache, 0);
+  }
+  void add_threads(uint32_t threads) {
+    fbb_.AddElement<uint32_t>(Contract::VT_THREADS, threads, 0);
+  }
+  void add_context_tokens(uint32_t context_tokens) {
+    fbb_.AddElement<uint32_t>(Contract::VT_CONTEXT_TOKENS, context_tokens, 0);
+  }
+  void add_chunk_tokens(uint32_t chunk_tokens) {
+    fbb_.AddElement<uint32_t>(Contract::VT_CHUNK_TOKENS, chunk_tokens, 0);
+  }
+  void add_max_sessions(uint32_t max_sessions) {
+    fbb_.AddElement<uint32_t>(Contract::VT_MAX_SESSIONS, max_sessions, 0);
+  }
+  void add_window_tokens(uint32_t window_tokens) {
+    fbb_.AddElement<uint32_t>(Contract::VT_WINDOW_TOKENS, window_tokens, 0);
+  }
+  void add_sink_tokens(uint32_t sink_tokens) {
+    fbb_.AddElement<uint32_t>(Contract::VT_SINK_TOKENS, sink_tokens, 0);
+  }
+  void add_prefix_tokens(uint32_t prefix_tokens) {
+    fbb_.AddElement<uint32_t>(Contract::VT_PREFIX_TOKENS, prefix_tokens, 0);
+  }
+  void add_page_bytes(uint32_t page_bytes) {
+    fbb_.AddElement<uint32_t>(Contract::VT_PAGE_BYTES, page_bytes, 0);
+  }
+  void add_anonymous_bytes(uint64_t anonymous_bytes) {
+    fbb_.AddElement<uint64_t>(Contract::VT_ANONYMOUS_BYTES, anonymous_bytes, 0);
+  }
+  void add_file_backed_bytes(uint64_t file_backed_bytes) {
+    fbb_.AddElement<uint64_t>(Contract::VT_FILE_BACKED_BYTES, file_backed_bytes, 0);
+  }
+  explicit ContractBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<Contract> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<Contract>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<Contract> CreateContract(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    ::flatbuffers::Offset<::flatbuffers::String> kernels = 0,
+    uint8_t key_cache = 0,
+    uint8_t value_cache = 0,
+    uint32_t threads = 0,
+    uint32_t context_tokens = 0,
+    uint32_t chunk_tokens = 0,
+    uint32_t max_sessions = 0,
+    uint32_t window_tokens = 0,
+    uint32_t sink_tokens = 0,
+    uint32_t prefix_tokens = 0,
+    uint32_t page_bytes = 0,
+    uint64_t anonymous_bytes = 0,
+    uint64_t file_backed_bytes = 0) {
+  ContractBuilder builder_(_fbb);
+  builder_.add_file_backed_bytes(file_backed_bytes);
+  builder_.add_anonymous_bytes(anonymous_bytes);
+  builder_.add_page_bytes(page_bytes);
+  builder_.add_prefix_tokens(prefix_tokens);
+  builder_.add_sink_tokens(sink_tokens);
+  builder_.add_window_tokens(window_tokens);
+  builder_.add_max_sessions(max_sessions);
+  builder_.add_chunk_tokens(chunk_tokens);
+  builder_.add_context_tokens(context_tokens);
+  builder_.add_threads(threads);
+  builder_.add_kernels(kernels);
+  builder_.add_value_cache(value_cache);
+  builder_.add_key_cache(key_cache);
+  return builder_.Finish();
+}
+
+inline ::flatbuffers::Offset<Contract> CreateContractDirect(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    const char *kernels = nullptr,
+    uint8_t key_cache = 0,
+    uint8_t value_cache = 0,
+    uint32_t threads = 0,
+    uint32_t context_tokens = 0,
+    uint32_t chunk_tokens = 0,
+    uint32_t max_sessions = 0,
+    uint32_t window_tokens = 0,
+    uint32_t sink_tokens = 0,
+    uint32_t prefix_tokens = 0,
+    uint32_t page_bytes = 0,
+    uint64_t anonymous_bytes = 0,
+    uint64_t file_backed_bytes = 0) {
+  auto kernels__ = kernels ? _fbb.CreateString(kernels) : 0;
+  return thimble::fb::CreateContract(
+      _fbb,
+      kernels__,
+      key_cache,
+      value_cache,
+      threads,
+      context_tokens,
+      chunk_tokens,
+      max_sessions,
+      window_tokens,
+      sink_tokens,
+      prefix_tokens,
+      page_bytes,
+      anonymous_bytes,
+      file_backed_bytes);
+}
+
 struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef HeaderBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -2400,7 +2598,8 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_EXPERTS = 32,
     VT_SHORT_CONVS = 34,
     VT_STATE_SPACES = 36,
-    VT_CHAT_FORMATS = 38
+    VT_CHAT_FORMATS = 38,
+    VT_CONTRACTS = 40
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -2453,6 +2652,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *>(VT_CHAT_FORMATS);
   }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>> *contracts() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>> *>(VT_CONTRACTS);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -2498,6 +2700,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_CHAT_FORMATS) &&
            verifier.VerifyVector(chat_formats()) &&
            verifier.VerifyVectorOfTables(chat_formats()) &&
+           VerifyOffset(verifier, VT_CONTRACTS) &&
+           verifier.VerifyVector(contracts()) &&
+           verifier.VerifyVectorOfTables(contracts()) &&
            verifier.EndTable();
   }
 };
@@ -2557,6 +2762,9 @@ struct HeaderBuilder {
   void add_chat_formats(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats) {
     fbb_.AddOffset(Header::VT_CHAT_FORMATS, chat_formats);
   }
+  void add_contracts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>>> contracts) {
+    fbb_.AddOffset(Header::VT_CONTRACTS, contracts);
+  }
   explicit HeaderBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -2586,9 +2794,11 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Experts>>> experts = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats = 0) {
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>>> contracts = 0) {
   HeaderBuilder builder_(_fbb);
   builder_.add_content_id(content_id);
+  builder_.add_contracts(contracts);
   builder_.add_chat_formats(chat_formats);
   builder_.add_state_spaces(state_spaces);
   builder_.add_short_convs(short_convs);
@@ -2626,7 +2836,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<::flatbuffers::Offset<thimble::fb::Experts>> *experts = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats = nullptr) {
+    const std::vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Contract>> *contracts = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
   auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
@@ -2642,6 +2853,7 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto short_convs__ = short_convs ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ShortConv>>(*short_convs) : 0;
   auto state_spaces__ = state_spaces ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::StateSpace>>(*state_spaces) : 0;
   auto chat_formats__ = chat_formats ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ChatFormat>>(*chat_formats) : 0;
+  auto contracts__ = contracts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Contract>>(*contracts) : 0;
   return thimble::fb::CreateHeader(
       _fbb,
       name__,
@@ -2660,7 +2872,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       experts__,
       short_convs__,
       state_spaces__,
-      chat_formats__);
+      chat_formats__,
+      contracts__);
 }
 
 inline const thimble::fb::Header *GetHeader(const void *buf) {

@@ -2,6 +2,8 @@
 // their own, too: so the way back to rows loses nothing.
 #include "targets/convert/pack_file.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -198,6 +200,42 @@ Status Verify(const ModelFile& file, const PackOptions& options) {
   return VerifyPayload(file, {report, &call});
 }
 
+// As many bytes as a file has, of which those that nobody writes take no memory.
+class SparseImage {
+ public:
+  explicit SparseImage(uint64_t bytes) : bytes_(static_cast<size_t>(bytes)) {
+    data_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data_ == MAP_FAILED) throw ImportError(Code::kOutOfMemory, "no addresses for a file of " + std::to_string(bytes) + " bytes");
+  }
+  ~SparseImage() { munmap(data_, bytes_); }
+  SparseImage(const SparseImage&) = delete;
+  SparseImage& operator=(const SparseImage&) = delete;
+  uint8_t* data() const { return static_cast<uint8_t*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_;
+  size_t bytes_;
+};
+
+MemoryContract ContractOf(const ModelDescription& description, const PackOptions& options) {
+  MemoryContract contract;
+  // Once to learn its texts, which the header's size depends on, and once for the numbers, which it does not.
+  for (int round = 0; round < 2; ++round) {
+    ModelDescription trial = description;
+    trial.contracts = {contract};
+    uint64_t bytes = 0;
+    const std::vector<SegmentSpec> segments = LayOut(trial, &bytes);
+    const std::vector<uint8_t> header = HeaderBytes(trial, segments, bytes);
+    const SparseImage image(bytes);
+    std::memcpy(image.data(), header.data(), header.size());
+    if (const int32_t at = trial.spec.tokenizer_segment; at >= 0)
+      std::memcpy(image.data() + segments[static_cast<size_t>(at)].offset, trial.tokenizer.data(), trial.tokenizer.size());
+    contract = options.contract(image.data(), image.bytes());
+  }
+  return contract;
+}
+
 PackReport PackUnguarded(const PackOptions& options) {
   const TablePacking* table = FindTablePacking(options.table.c_str());
   if (table == nullptr) {
@@ -223,6 +261,11 @@ PackReport PackUnguarded(const PackOptions& options) {
     t.packing = wanted[i] == nullptr ? WeightLayout() : wanted[i]->key;
     if (t.packing.packed()) description.content_id = header.content_id();
     t.packed_bytes = wanted[i] == nullptr ? 0 : PackedBytes(*wanted[i], t.rows, t.cols, t.block) + kLinearSlackBytes;
+  }
+
+  if (options.contract) {
+    description.content_id = header.content_id();
+    description.contracts = {ContractOf(description, options)};
   }
 
   PackReport report;

@@ -2,6 +2,7 @@
 // tensor in bounded memory, the same bytes on every machine. Knows no kernels, only layouts (ops/linear/packing/layouts.h).
 #pragma once
 
+#include "format/spec.h"
 #include "targets/convert/convert.h"
 
 namespace thimble {
@@ -12,6 +13,9 @@ struct PackOptions {
   std::string table;             // a name of AllTablePackings(); "portable" for rows
   // Called for each piece of the source that is checked and before each block of rows that is written; false stops with kCancelled and leaves the output as it was.
   std::function<bool(const ConvertProgress&)> progress;
+  // Not empty: the new file carries what this gives for it. Called before anything is written, with the file as it will be but for its
+  // weights, which are zeros; its texts must live as long as the call of PackFile().
+  std::function<MemoryContract(const void* bytes, size_t size)> contract;
 };
 
 struct PackReport {
