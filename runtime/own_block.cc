@@ -20,13 +20,16 @@ namespace thimble {
 namespace {
 
 constexpr const char kWeights[] = "thimble:weights";
+constexpr const char* kNamesOfWeights[] = {"packed_weights", "repacked_weights", "model_copy"};
 
 // Static texts: some kernels keep the pointer.
 const char* RegionOf(const ArenaLine& line) {
   if (line.scratch) return "thimble:scratch";
   if (std::strncmp(line.name, "kv_", 3) == 0) return "thimble:kv";
   if (line.slot != -1) return "thimble:session";
-  if (std::strstr(line.name, "packed_weights") != nullptr || std::strcmp(line.name, "model_copy") == 0) return kWeights;
+  for (const char* name : kNamesOfWeights) {
+    if (std::strcmp(line.name, name) == 0) return kWeights;
+  }
   return "thimble:engine";
 }
 

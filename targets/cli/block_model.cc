@@ -130,8 +130,7 @@ BlockModel::BlockModel(const ModelFile& file, Parts parts, uint32_t window, uint
       width_(parts.width),
       model_(image_.data(), image_.bytes(), "a block of " + std::string(file.header().name())),
       options_(Context(window, threads).ForModel(model_)),
-      arena_(MakePlan(model_, options_).totals.arena_bytes),
-      session_(model_, options_, arena_.data(), arena_.bytes()) {}
+      session_(model_, options_) {}
 
 BlockModel::BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads)
     : BlockModel(file, Parts::Make(file, layer, block, window, kNothingSelected), window, threads) {}

@@ -33,7 +33,6 @@ class BlockModel {
   size_t width_;
   Model model_;
   EngineOptions options_;
-  ArenaBlock arena_;
   Session session_;
 };
 

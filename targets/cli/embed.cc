@@ -121,9 +121,8 @@ int Run(const Arguments& arguments) {
   context.context_tokens = static_cast<int64_t>(ids.size());
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
-  CheckMemory(options, plan, arguments.context.overcommit);
-  const ArenaBlock arena(plan.totals.arena_bytes);
-  const Session session(model, options, arena.data(), arena.bytes());
+  CheckMemory(model, options, arguments.context.overcommit);
+  const Session session(model, options);
   Rows rows{.width = model.info().outputs, .values = {}};
   Check(Call(thimble_encode_rows, session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
   PrintResult(arguments, ids, rows);

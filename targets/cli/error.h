@@ -15,6 +15,7 @@ inline constexpr int kOutOfRange = THIMBLE_OUT_OF_RANGE;
 inline constexpr int kNotAModel = THIMBLE_NOT_A_MODEL;
 inline constexpr int kUnsupported = THIMBLE_UNSUPPORTED;
 inline constexpr int kOutOfMemory = THIMBLE_OUT_OF_MEMORY;
+inline constexpr int kOverBudget = THIMBLE_OVER_BUDGET;
 inline constexpr int kIo = THIMBLE_IO;
 inline constexpr int kContextFull = THIMBLE_CONTEXT_FULL;
 inline constexpr int kCancelled = THIMBLE_CANCELLED;

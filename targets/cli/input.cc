@@ -156,6 +156,26 @@ double ParseReal(std::string_view text, double minimum, double maximum, const st
   return value;
 }
 
+uint64_t ParseBytes(std::string_view text, const std::string& option) {
+  const Error bad(kInvalidArgument, option + ": must be a number of bytes, as in 300MiB, 1.5G or 4096, got " + Quoted(text));
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc()) throw bad;
+  std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  int shift = 0;
+  if (const size_t at = std::string_view("KMG").find(unit.empty() ? ' ' : unit[0]); at != std::string_view::npos) {
+    shift = 10 * static_cast<int>(at + 1);
+    unit.remove_prefix(1);
+    if (unit.starts_with('i')) {
+      unit.remove_prefix(1);
+      if (unit.empty()) throw bad;
+    }
+  }
+  const double bytes = std::ldexp(number, shift);
+  if ((!unit.empty() && unit != "B") || !(bytes >= 1 && bytes < 0x1p63) || bytes != std::floor(bytes)) throw bad;
+  return static_cast<uint64_t>(bytes);
+}
+
 std::vector<int32_t> ParseIds(std::string_view text, const std::string& option) {
   std::vector<int32_t> ids;
   size_t at = 0;

@@ -28,6 +28,9 @@ std::string Unescape(std::string_view text);
 int64_t ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, const std::string& option);
 double ParseReal(std::string_view text, double minimum, double maximum, const std::string& option);
 
+// A number of bytes: "1000", "64K", "300MiB", "1.5G"; K, M and G count by 1024, with or without "iB" or "B" behind them. Not 0.
+uint64_t ParseBytes(std::string_view text, const std::string& option);
+
 // "1,403,407" (commas or white space).
 std::vector<int32_t> ParseIds(std::string_view text, const std::string& option);
 // A JSON list of integers, an object with such a list as "ids", or a text of numbers.

@@ -149,13 +149,12 @@ int Run(const Arguments& arguments) {
   context.logits_rows = 1;
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
-  CheckMemory(options, plan, arguments.context.overcommit);
+  CheckMemory(model, options, arguments.context.overcommit);
   if (model.info().is_decoder && ids.size() > plan.totals.context_tokens) {
     throw Error(kContextFull, Format("--ids: %zu ids do not fit a context of %u tokens", ids.size(),
                                      plan.totals.context_tokens));
   }
-  const ArenaBlock arena(plan.totals.arena_bytes);
-  const Session session(model, options, arena.data(), arena.bytes());
+  const Session session(model, options);
 
   Rows rows{.outputs = model.info().outputs, .values = {}};
   if (reads_image) {

@@ -1,4 +1,3 @@
-// The arena as a block of our own, and what the operating system says this process uses.
 #include "targets/cli/memory.h"
 
 #include <sys/mman.h>
@@ -9,59 +8,38 @@
 #include <cstring>
 #include <vector>
 
-#include "targets/cli/error.h"
-#include "targets/cli/output.h"
-
 namespace thimble::cli {
 namespace {
 
-size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+struct Key {
+  const char* name;
+  uint64_t* bytes;
+};
 
-// "VmHWM:     1234 kB" -> 1234 * 1024; 0 if the file or the key is missing.
-uint64_t ReadKilobytes(const char* path, const char* key) {
+// Of lines "VmHWM:     1234 kB"; 0 stays where the file or the key is missing.
+template <size_t kCount>
+void ReadKilobytes(const char* path, const Key (&keys)[kCount]) {
   std::FILE* file = std::fopen(path, "re");
-  if (file == nullptr) return 0;
-  const size_t key_length = std::strlen(key);
+  if (file == nullptr) return;
   char line[256];
-  uint64_t kilobytes = 0;
   while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, key, key_length) != 0 || line[key_length] != ':') continue;
-    std::sscanf(line + key_length + 1, "%" SCNu64, &kilobytes);
-    break;
+    for (const Key& key : keys) {
+      const size_t length = std::strlen(key.name);
+      uint64_t kilobytes = 0;
+      if (std::strncmp(line, key.name, length) != 0 || line[length] != ':') continue;
+      if (std::sscanf(line + length + 1, "%" SCNu64, &kilobytes) == 1) *key.bytes = kilobytes * 1024;
+    }
   }
   std::fclose(file);
-  return kilobytes * 1024;
 }
 
 }  // namespace
 
-ArenaBlock::ArenaBlock(uint64_t bytes) {
-  const uint64_t page = PageBytes();
-  if (bytes > SIZE_MAX - 2 * page)
-    throw Error(kOutOfMemory, "the arena of " + Thousands(bytes) + " bytes is too large");
-  bytes_ = static_cast<size_t>(bytes);
-  mapped_bytes_ = static_cast<size_t>((bytes + page - 1) / page * page);
-  if (mapped_bytes_ == 0) mapped_bytes_ = page;
-  data_ = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data_ == MAP_FAILED) {
-    data_ = nullptr;
-    throw Error(kOutOfMemory,
-                "the system has no " + Thousands(bytes) + " bytes (" + HumanBytes(bytes) +
-                    ") for the arena; a smaller context (-c) or cache type (--kv q8, q4) needs less");
-  }
-#ifdef MADV_NOHUGEPAGE
-  madvise(data_, mapped_bytes_, MADV_NOHUGEPAGE);  // so that the resident size is what was touched
-#endif
-}
-
-ArenaBlock::~ArenaBlock() {
-  if (data_ != nullptr) munmap(data_, mapped_bytes_);
-}
-
-uint64_t ArenaBlock::ResidentBytes() const {
-  const size_t page = PageBytes();
-  std::vector<unsigned char> pages(mapped_bytes_ / page);
-  if (mincore(data_, mapped_bytes_, pages.data()) != 0) return 0;
+uint64_t ResidentBytes(const void* begin, size_t bytes) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), first = reinterpret_cast<uintptr_t>(begin) / page * page;
+  const size_t length = reinterpret_cast<uintptr_t>(begin) + bytes - first;
+  std::vector<unsigned char> pages(length / page + 1);
+  if (mincore(reinterpret_cast<void*>(first), length, pages.data()) != 0) return 0;
   uint64_t resident = 0;
   for (unsigned char in_memory : pages) resident += in_memory & 1;
   return resident * page;
@@ -69,10 +47,12 @@ uint64_t ArenaBlock::ResidentBytes() const {
 
 ProcessMemory MeasureMemory() {
   ProcessMemory memory;
-  memory.peak_resident_bytes = ReadKilobytes("/proc/self/status", "VmHWM");
-  memory.resident_anonymous_bytes = ReadKilobytes("/proc/self/status", "RssAnon");
-  memory.resident_file_bytes = ReadKilobytes("/proc/self/status", "RssFile");
-  memory.private_dirty_bytes = ReadKilobytes("/proc/self/smaps_rollup", "Private_Dirty");
+  uint64_t anonymous = 0, swapped = 0;
+  ReadKilobytes("/proc/self/status", {{"VmHWM", &memory.peak_resident_bytes},
+                                      {"RssAnon", &memory.resident_anonymous_bytes},
+                                      {"RssFile", &memory.resident_file_bytes}});
+  ReadKilobytes("/proc/self/smaps_rollup", {{"Private_Dirty", &memory.private_dirty_bytes}, {"Anonymous", &anonymous}, {"Swap", &swapped}});
+  memory.anonymous_bytes = anonymous + swapped;
   return memory;
 }
 

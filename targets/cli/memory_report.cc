@@ -1,6 +1,8 @@
 // What a run planned beside what it took.
 #include "targets/cli/memory_report.h"
 
+#include <algorithm>
+
 #include "targets/cli/error.h"
 #include "targets/cli/output.h"
 #include "targets/cli/plan_report.h"
@@ -16,30 +18,34 @@ std::string Measured(const char* name, uint64_t bytes, const char* what) {
 
 }  // namespace
 
+uint64_t MemoryUse::PeakAnonymousBytes() const { return std::max(loaded.anonymous_bytes, after.anonymous_bytes); }
+uint64_t MemoryUse::PeakFileBytes() const { return std::max(loaded.resident_file_bytes, after.resident_file_bytes); }
+
+std::string TruthText(const Plan& plan, uint64_t peak_anonymous_bytes, uint64_t peak_file_bytes) {
+  std::string text = Format("memory     planned %s anonymous, %s file-backed", HumanBytes(plan.totals.anonymous_bytes).c_str(),
+                            HumanBytes(plan.totals.file_backed_bytes).c_str());
+  if (peak_anonymous_bytes == 0) return text + "; not measured here\n";
+  return text + Format("; peak of the whole process %s anonymous, %s file-backed\n", HumanBytes(peak_anonymous_bytes).c_str(),
+                       HumanBytes(peak_file_bytes).c_str());
+}
+
 std::string MemoryText(const Plan& plan, const MemoryUse& use) {
-  const uint64_t planned = plan.totals.arena_bytes + plan.totals.mapped_bytes + plan.totals.outside_bytes;
-  std::string text =
-      Format("arena      %s bytes planned, a block of %s bytes used (%s)\n",
-             Thousands(plan.totals.arena_bytes).c_str(), Thousands(use.arena_given_bytes).c_str(),
-             HumanBytes(use.arena_given_bytes).c_str());
-  if (use.after.peak_resident_bytes != 0) {
-    text += Format(
-        "peak       %s resident, %s private; planned %s (arena + mapped file + outside), the program itself "
-        "%s\n",
-        HumanBytes(use.after.peak_resident_bytes).c_str(), HumanBytes(use.after.private_dirty_bytes).c_str(),
-        HumanBytes(planned).c_str(), HumanBytes(use.before.peak_resident_bytes).c_str());
-  }
-  return text;
+  return Format("arena      %s bytes planned, %s of them touched (%s)\n", Thousands(plan.totals.arena_bytes).c_str(),
+                Thousands(std::min(use.arena_resident_bytes, plan.totals.arena_bytes)).c_str(),
+                HumanBytes(use.arena_resident_bytes).c_str()) +
+         TruthText(plan, use.PeakAnonymousBytes(), use.PeakFileBytes());
 }
 
 Json MemoryJson(const MemoryUse& use) {
   return {{"peak_resident_bytes", use.after.peak_resident_bytes},
+          {"peak_anonymous_bytes", use.PeakAnonymousBytes()},
+          {"peak_file_bytes", use.PeakFileBytes()},
           {"private_dirty_bytes", use.after.private_dirty_bytes},
           {"resident_anonymous_bytes", use.after.resident_anonymous_bytes},
           {"resident_file_bytes", use.after.resident_file_bytes},
-          {"arena_used_bytes", use.arena_given_bytes},
           {"arena_resident_bytes", use.arena_resident_bytes},
           {"program_resident_bytes", use.before.peak_resident_bytes},
+          {"program_anonymous_bytes", use.before.anonymous_bytes},
           {"program_private_dirty_bytes", use.before.private_dirty_bytes}};
 }
 
@@ -58,8 +64,9 @@ void WriteMemoryReport(const OutputFile& file, const Model& model, const EngineO
   } else {
     text = "thimble memory report: " + PlanText(model, options, plan);
     text += "\nmeasured, in bytes\n";
-    text += Measured("arena", use.arena_given_bytes, "the block that was used, the planned size exactly");
     text += Measured("arena touched", use.arena_resident_bytes, "of it in memory, in whole pages");
+    text += Measured("peak anonymous", use.PeakAnonymousBytes(), "of the whole process: what Android's limiter counts");
+    text += Measured("peak file-backed", use.PeakFileBytes(), "of the whole process: pages that the system can drop");
     text += Measured("peak resident", use.after.peak_resident_bytes,
                      "everything: arena, model file, program, stacks");
     text +=
@@ -70,12 +77,12 @@ void WriteMemoryReport(const OutputFile& file, const Model& model, const EngineO
                      "resident: the program itself, header read");
     text += "\nevery line of the plan\n";
     static constexpr const char* kLifetimes[] = {"mapped", "arena", "outside"};
-    text += Format("  %-8s %16s %16s  %s\n", "lifetime", "offset", "bytes", "name");
+    text += Format("  %-8s %-12s %16s %16s  %s\n", "lifetime", "kind", "offset", "bytes", "name");
     for (const thimble_plan_line& line : plan.lines) {
       std::string name = line.name;
       if (line.index >= 0) name += " " + std::to_string(line.index);
       if (line.scratch) name += " (scratch)";
-      text += Format("  %-8s %16s %16s  %s\n", kLifetimes[line.lifetime], Thousands(line.offset).c_str(),
+      text += Format("  %-8s %-12s %16s %16s  %s\n", kLifetimes[line.lifetime], LineKind(line), Thousands(line.offset).c_str(),
                      Thousands(line.bytes).c_str(), name.c_str());
     }
   }

@@ -12,12 +12,18 @@ namespace thimble::cli {
 
 struct MemoryUse {
   ProcessMemory before;               // just before the arena was taken: the program itself
+  ProcessMemory loaded;               // when it had been made ready
   ProcessMemory after;                // at the end
-  uint64_t arena_given_bytes = 0;     // the block handed to the library
-  uint64_t arena_resident_bytes = 0;  // of it, whole pages that were touched
+  uint64_t arena_resident_bytes = 0;  // of the arena, whole pages that were touched
+
+  // The larger of what the kernel said after loading and at the end; between them nothing is given back.
+  uint64_t PeakAnonymousBytes() const;
+  uint64_t PeakFileBytes() const;
 };
 
-// Two lines for standard error.
+// Planned / peak anonymous / peak file-backed, in one line for standard error.
+std::string TruthText(const Plan& plan, uint64_t peak_anonymous_bytes, uint64_t peak_file_bytes);
+// That, and what the arena came to.
 std::string MemoryText(const Plan& plan, const MemoryUse& use);
 Json MemoryJson(const MemoryUse& use);
 

@@ -11,6 +11,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
+#include "targets/cli/memory.h"
 #include "targets/cli/output.h"
 #include "targets/cli/progress.h"
 
@@ -181,23 +182,13 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
       ->group(kGroup);
   app->add_flag("--no-mmap", copy_weights, "Copy the model into the arena, for files that may change or lie on a slow medium")->group(kGroup);
   app->add_flag("--overcommit", overcommit, "Start although the plan is larger than the memory that is available")->group(kGroup);
+  app->add_option_function<std::string>(
+         "--mem-budget", [this](const std::string& text) { mem_budget = ParseBytes(text, "--mem-budget"); },
+         "Refuse to plan more anonymous memory than this (300MiB, 2G), whatever the machine has")
+      ->type_name("BYTES")
+      ->group(kGroup);
   placement.Add(app, kGroup);
 }
-
-namespace {
-
-// Of auto:BYTES, where BYTES may end with K, M or G.
-uint64_t CacheBudget(const std::string& text) {
-  const char *begin = text.data() + 5, *end = text.data() + text.size();
-  uint64_t number = 0;
-  const auto [last, error] = std::from_chars(begin, end, number);
-  const int shift = last == end ? 0 : *last == 'K' ? 10 : *last == 'M' ? 20 : *last == 'G' ? 30 : -1;
-  const bool whole = last == end || (shift > 0 && last + 1 == end);
-  if (error == std::errc() && whole && number != 0 && number <= UINT64_MAX >> std::max(shift, 0)) return number << shift;
-  throw Error(kInvalidArgument, "--kv: auto takes a number of bytes, as in auto:64M, got " + Quoted(text));
-}
-
-}  // namespace
 
 EngineOptions ContextOptions::ForModel(const Model& model) const {
   EngineOptions options;
@@ -214,11 +205,12 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.window_tokens = static_cast<uint32_t>(window_tokens);
   options.sink_tokens = static_cast<uint32_t>(sink_tokens);
   options.logits_rows = logits_rows;
+  options.mem_budget_bytes = mem_budget;
   options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
   if (cache.starts_with("auto:")) {
     if (!key_cache.empty() || !value_cache.empty())
       throw Error(kInvalidArgument, "--kv: auto chooses keys and values; it cannot be given together with -ctk and -ctv");
-    options.kv_budget_bytes = CacheBudget(cache);
+    options.kv_budget_bytes = ParseBytes(std::string_view(cache).substr(5), "--kv: auto");
     if (!kernels.empty()) options.kernels = kernels.c_str();
     return options;
   }
@@ -228,7 +220,8 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   if (!kernels.empty()) options.kernels = kernels.c_str();
   if (key_cache.empty() != value_cache.empty() && options.key_cache != options.value_cache) {
     thimble_plan plan = Sized<thimble_plan>();
-    if (Call(thimble_plan_memory, model.handle(), &options, &plan, nullptr, nullptr).code != 0) {
+    const int32_t code = Call(thimble_plan_memory, model.handle(), &options, &plan, nullptr, nullptr).code;
+    if (code != THIMBLE_OK && code != kOverBudget) {
       // One row per token is key and value, so that one option says it all.
       (key_cache.empty() ? options.key_cache : options.value_cache) =
           key_cache.empty() ? options.value_cache : options.key_cache;
@@ -288,8 +281,40 @@ double Plan::CutPercent() const {
 
 Plan MakePlan(const Model& model, const EngineOptions& options) {
   Plan plan;
-  Check(Call(thimble_plan_memory, model.handle(), &options, &plan.totals, CollectLine, &plan.lines), model.path());
+  const thimble_error error = Call(thimble_plan_memory, model.handle(), &options, &plan.totals, CollectLine, &plan.lines);
+  if (error.code == kOverBudget)
+    throw Error(kOverBudget, model.path() + ": the plan takes " + OverBudgetText(plan, options.mem_budget_bytes, "--mem-budget"));
+  Check(error, model.path());
   return plan;
+}
+
+Plan MakePlanAt(const Model& model, const EngineOptions& options, uint32_t tokens) {
+  Plan plan;
+  Check(Call(thimble_plan_at, model.handle(), &options, tokens, &plan.totals, CollectLine, &plan.lines), model.path());
+  return plan;
+}
+
+std::vector<LineSum> AnonymousLines(const Plan& plan) {
+  std::vector<LineSum> sums;
+  for (const thimble_plan_line& line : plan.lines) {
+    if (line.scratch != 0 || line.anonymous_bytes == 0) continue;
+    const auto at = std::find_if(sums.begin(), sums.end(), [&](const LineSum& sum) { return sum.name == line.name; });
+    (at == sums.end() ? *sums.insert(at, {line.name, 0}) : *at).bytes += line.anonymous_bytes;
+  }
+  std::stable_sort(sums.begin(), sums.end(), [](const LineSum& a, const LineSum& b) { return a.bytes > b.bytes; });
+  return sums;
+}
+
+std::string OverBudgetText(const Plan& plan, uint64_t budget, const std::string& option) {
+  const uint64_t taken = plan.totals.anonymous_bytes;
+  std::string text = Thousands(taken) + " anonymous bytes (" + HumanBytes(taken) + "), " + HumanBytes(taken - budget) + " more than " +
+                     option + " allows (" + HumanBytes(budget) + "):";
+  size_t shown = 0;
+  for (const LineSum& line : AnonymousLines(plan)) {
+    if (shown == 5) break;
+    text += (shown++ == 0 ? " " : ", ") + line.name + " " + HumanBytes(line.bytes);
+  }
+  return text + "; `thimble plan MODEL --budget BYTES` says what fits";
 }
 
 namespace {
@@ -309,22 +334,25 @@ void SuggestPacking(const Model& model, const EngineOptions& options, uint64_t l
 
 }  // namespace
 
-Session::Session(const Model& model, const EngineOptions& options, void* arena, size_t arena_bytes) {
+Session::Session(const Model& model, const EngineOptions& options) : arena_bytes_(MakePlan(model, options).totals.arena_bytes) {
   EngineOptions placed = options;
-  placed.arena = arena;
-  placed.arena_bytes = arena_bytes;
   TerminalProgress progress("packing the weights", nullptr);
   placed.progress = TerminalProgress::Show;
   placed.progress_user = &progress;
   {
     const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
-    Check(Call(thimble_session_create, model.handle(), &placed, &session_), model.path());
+    // An engine by itself: others may open sessions beside this one and close them.
+    Check(Call(thimble_engine_create, model.handle(), static_cast<const thimble_engine_options*>(&placed), &engine_), model.path());
   }
   progress.Clear();
+  Check(Call(thimble_session_open, engine_, &session_), model.path());
   SuggestPacking(model, options, progress.elapsed_ns());
   Place(session_, options);
 }
 
-Session::~Session() { thimble_session_close(session_); }
+Session::~Session() { thimble_engine_close(engine_); }
+
+// The arena begins with its engine.
+uint64_t Session::ResidentArenaBytes() const { return ResidentBytes(engine_, arena_bytes_); }
 
 }  // namespace thimble::cli

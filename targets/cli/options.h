@@ -67,7 +67,7 @@ struct TextArguments {
   std::string Read() const;
 };
 
-// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels --no-mmap --part; and where threads run: -C --cpu-range --cpu-strict.
+// What decides the plan: -c -t -b --window --sinks --kv -ctk -ctv --kernels --no-mmap --part --mem-budget; and where threads run: -C --cpu-range --cpu-strict.
 struct ContextOptions {
   int64_t context_tokens = 0;
   int64_t threads = 0;
@@ -76,6 +76,7 @@ struct ContextOptions {
   int64_t sessions = 1;
   int64_t prefix = 0;
   int64_t window_tokens = 0, sink_tokens = 0;
+  uint64_t mem_budget = 0;  // bytes; 0 = none
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   std::string part;  // for Model
@@ -111,19 +112,35 @@ struct Plan {
 
   double CutPercent() const;
 };
+// Throws kOverBudget, with the largest lines, where the options have a budget that it passes.
 Plan MakePlan(const Model& model, const EngineOptions& options);
+// What of it is touched when every session has read so many tokens.
+Plan MakePlanAt(const Model& model, const EngineOptions& options, uint32_t tokens);
 
-// A session in an arena of exactly the planned size, given by us, its threads where the options want them.
+// Lines of one name together, without scratch and what is mapped; the largest first.
+struct LineSum {
+  std::string name;
+  uint64_t bytes = 0;
+};
+std::vector<LineSum> AnonymousLines(const Plan& plan);
+// "N anonymous bytes (...), M more than OPTION allows (...): kv_cache 1 MiB, ...".
+std::string OverBudgetText(const Plan& plan, uint64_t budget, const std::string& option);
+
+// A session in an arena of the library's, its threads where the options want them.
 class Session {
  public:
-  Session(const Model& model, const EngineOptions& options, void* arena, size_t arena_bytes);
+  Session(const Model& model, const EngineOptions& options);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   thimble_session* handle() const { return session_; }
+  // Of the arena, whole pages that are in memory now.
+  uint64_t ResidentArenaBytes() const;
 
  private:
+  thimble_engine* engine_ = nullptr;
   thimble_session* session_ = nullptr;
+  uint64_t arena_bytes_ = 0;
 };
 
 }  // namespace thimble::cli

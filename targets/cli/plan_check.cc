@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
+#include "targets/cli/call.h"
 #include "targets/cli/error.h"
-#include "targets/cli/machine_memory.h"
 #include "targets/cli/output.h"
 
 namespace thimble::cli {
@@ -11,22 +11,33 @@ namespace {
 
 void Warn(const std::string& text) { std::fprintf(stderr, "thimble: warning: %s\n", text.c_str()); }
 
+std::string LimitText(const thimble_memory& memory) {
+  const std::string group = memory.group;
+  switch (memory.limit) {
+    case THIMBLE_LIMIT_GROUP: return "the control group" + (group.empty() || group == "/" ? "" : " " + group) + " has";
+    case THIMBLE_LIMIT_DATA: return "this process's limit for data (ulimit -d) leaves";
+    case THIMBLE_LIMIT_ADDRESSES: return "this process's limit for addresses (ulimit -v) leaves";
+    default: return "this machine has";
+  }
+}
+
 }  // namespace
 
-void CheckMemory(const EngineOptions& options, const Plan& plan, bool overcommit) {
-  const std::optional<MachineMemory> memory = AvailableMemory();
-  if (!memory) return;
-  const uint64_t taken = plan.totals.arena_bytes + plan.totals.outside_bytes;
-  // Copied weights are in the arena.
-  const uint64_t with_file = taken + (options.weights == THIMBLE_WEIGHTS_COPY ? 0 : plan.totals.mapped_bytes);
-  const std::string has = " and " + memory->limit + " has " + HumanBytes(memory->available_bytes) + " available";
-  if (taken > memory->available_bytes) {
-    const std::string what = "the plan takes " + HumanBytes(taken) + has;
+void CheckMemory(const Model& model, const EngineOptions& options, bool overcommit) {
+  Sized<thimble_memory> memory;
+  Check(Call(thimble_get_memory, static_cast<thimble_memory*>(&memory)));
+  Sized<thimble_fit> fit;
+  const thimble_error error = Call(thimble_will_fit, model.handle(), &options, static_cast<const thimble_memory*>(&memory), static_cast<thimble_fit*>(&fit));
+  if (error.code != kOutOfMemory) Check(error, model.path());
+  if (fit.missing_bytes != 0) {
+    const std::string what = "the plan takes " + HumanBytes(fit.needed_bytes) + ", and " + LimitText(memory) + " " + HumanBytes(fit.available_bytes) +
+                             " available: " + HumanBytes(fit.missing_bytes) + " too few";
     if (overcommit) return Warn(what);
     throw Error(kOutOfMemory, what + "; a shorter context (-c) or smaller cache rows (--kv q8, q4) take less, and --overcommit starts all the same");
   }
-  if (with_file > memory->available_bytes)
-    Warn("the plan and the model file take " + HumanBytes(with_file) + has + ": weights will be read from the file again and again");
+  if (fit.file_missing_bytes != 0)
+    Warn("the plan and the model file do not fit into memory together: " + HumanBytes(fit.file_missing_bytes) +
+         " of the weights will be read from the file again and again");
 }
 
 void CheckTrainedLength(const Model& model, const Plan& plan) {

@@ -106,7 +106,8 @@ std::string PackingHint(const Model& model, const thimble_plan& totals, const st
   if (!other && (totals.packed_weight_bytes == 0 || packings != "portable")) return {};
   const std::string state = other ? Format("packed for %s, not for %s", packings.c_str(), totals.kernels) : std::string("not packed");
   return Format("         %s: packed%s at every load, into %s bytes of the arena; this writes a file that needs neither:\n"
-                "         thimble pack %s --for %s -o PACKED.thimble\n",
+                "         thimble pack %s --for %s -o PACKED.thimble\n"
+                "         those bytes are then file-backed instead of anonymous; --pack-cache FOLDER does it once, by itself\n",
                 state.c_str(), other ? " again" : "", Thousands(totals.packed_weight_bytes).c_str(), model.path().c_str(),
                 totals.kernels);
 }
@@ -126,6 +127,18 @@ uint64_t TotalBytes(const thimble_plan& totals) { return totals.arena_bytes + to
 std::string Title(const char* name, uint64_t bytes, const char* what) {
   const std::string human = bytes >= 1024 ? "(" + HumanBytes(bytes) + ")" : "";
   return Format("%-9s%s bytes %s  %s\n", name, Thousands(bytes).c_str(), human.c_str(), what);
+}
+
+std::string KindsText(const thimble_plan& totals) {
+  std::string text = Format("  %-39s %16s  arena and outside: what Android's limiter and Google Play count\n", "anonymous",
+                            Thousands(totals.anonymous_bytes).c_str());
+  if (totals.at_tokens < totals.context_tokens) {
+    const std::string name = Format("of them touched at %s tokens", Thousands(totals.at_tokens).c_str());
+    text += Format("  %-39s %16s  in pages of %s; the rest takes no memory yet\n", name.c_str(),
+                   Thousands(totals.touched_anonymous_bytes).c_str(), Thousands(totals.page_bytes).c_str());
+  }
+  return text + Format("  %-39s %16s  clean pages of the file, which the system drops when it needs them\n", "file-backed",
+                       Thousands(totals.file_backed_bytes).c_str());
 }
 
 struct LayerTypes {
@@ -178,6 +191,8 @@ std::string CacheText(const Plan& plan) {
   return text;
 }
 
+const char* LineKind(const thimble_plan_line& line) { return line.anonymous_bytes != 0 ? "anonymous" : "file-backed"; }
+
 std::string PlanText(const Model& model, const EngineOptions& options, const Plan& plan) {
   const thimble_plan& totals = plan.totals;
   const std::vector<Group> groups = GroupLines(plan);
@@ -198,7 +213,7 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
     }
     return out;
   };
-  text += Title("arena", totals.arena_bytes, "one block, exact to the byte");
+  text += Title("arena", totals.arena_bytes, "anonymous: one block, exact to the byte");
   text += Picture(plan, groups);
   text += lines(THIMBLE_ARENA, false, totals.arena_bytes);
   if (sessions_apart) {
@@ -226,11 +241,12 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
     const uint64_t shared = totals.arena_bytes > persistent ? totals.arena_bytes - persistent : 0;
     text += Format("  scratch, %s bytes, shared in turn by:\n", Thousands(shared).c_str()) + scratch;
   }
-  text += "\n" + Title("mapped", totals.mapped_bytes, "the model file, read-only, shared between processes");
+  text += "\n" + Title("mapped", totals.mapped_bytes, "file-backed, clean: the model file, read-only, shared between processes");
   text += lines(THIMBLE_MAPPED, false, totals.mapped_bytes);
-  text += "\n" + Title("outside", totals.outside_bytes, "what cannot lie in the arena");
+  text += "\n" + Title("outside", totals.outside_bytes, "anonymous: what cannot lie in the arena");
   text += lines(THIMBLE_OUTSIDE, false, totals.outside_bytes);
   text += "\n" + Title("total", TotalBytes(totals), "arena, mapped and outside");
+  text += KindsText(totals);
   std::string packings = PackingsOfFile(model.path());
   if (packings.empty()) packings = totals.file_packing;
   return text + "\n" + WeightsText(totals, packings) + PackingHint(model, totals, packings) + CacheText(plan) +
@@ -251,6 +267,8 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
                 {"session", line.session},
                 {"offset", line.offset},
                 {"bytes", line.bytes},
+                {"kind", LineKind(line)},
+                {"touched_bytes", line.touched_bytes},
                 {"scratch", line.scratch != 0}});
   }
   return {{"model", model.path()},
@@ -258,6 +276,11 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"mapped_bytes", totals.mapped_bytes},
           {"outside_bytes", totals.outside_bytes},
           {"total_bytes", TotalBytes(totals)},
+          {"anonymous_bytes", totals.anonymous_bytes},
+          {"file_backed_bytes", totals.file_backed_bytes},
+          {"at_tokens", totals.at_tokens},
+          {"page_bytes", totals.page_bytes},
+          {"touched_anonymous_bytes", totals.touched_anonymous_bytes},
           {"kv_bytes", totals.kv_bytes},
           {"packed_weight_bytes", totals.packed_weight_bytes},
           {"repacked_weight_bytes", totals.repacked_weight_bytes},

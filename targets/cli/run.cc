@@ -104,7 +104,7 @@ int Run(Arguments arguments) {
   const EngineOptions options = arguments.ForModel(model);
   const Plan plan = MakePlan(model, options);
   const RunOutputs outputs = CheckOutputs(arguments);
-  CheckMemory(options, plan, arguments.context.overcommit);
+  CheckMemory(model, options, arguments.context.overcommit);
   CheckTrainedLength(model, plan);
 
   const std::string prompt = arguments.ids.empty() ? arguments.PromptText() : std::string();
@@ -120,9 +120,8 @@ int Run(Arguments arguments) {
 
   MemoryUse use;
   use.before = MeasureMemory();
-  const ArenaBlock arena(plan.totals.arena_bytes);
-  use.arena_given_bytes = arena.bytes();
-  const Session session(model, options, arena.data(), arena.bytes());
+  const Session session(model, options);
+  use.loaded = MeasureMemory();
   if (goes_on) {
     ReadStateFile(session.handle(), arguments.load_state);
     CheckPrompt(model, ids, plan, thimble_position(session.handle()));
@@ -143,7 +142,7 @@ int Run(Arguments arguments) {
     }
   });
   use.after = MeasureMemory();
-  use.arena_resident_bytes = arena.ResidentBytes();
+  use.arena_resident_bytes = session.ResidentArenaBytes();
   if (outputs.memory_report) WriteMemoryReport(*outputs.memory_report, model, options, plan, use);
   const std::string state = SaveState(outputs.state, session.handle(), before, result);
   if (result.stop == StopReason::kPipeClosed) return 0;

@@ -15,7 +15,7 @@ ContextOptions ForWindow(ContextOptions context, int64_t window, uint32_t rows) 
 
 Plan CheckedPlan(const Model& model, const EngineOptions& options, bool overcommit) {
   Plan plan = MakePlan(model, options);
-  CheckMemory(options, plan, overcommit);
+  CheckMemory(model, options, overcommit);
   return plan;
 }
 
@@ -34,7 +34,6 @@ ScoringSession::ScoringSession(const Model& model, const ContextOptions& context
       options_(context_.ForModel(model)),
       plan_(CheckedPlan(model, options_, context_.overcommit)),
       window_(CheckedWindow(window, plan_)),
-      arena_(plan_.totals.arena_bytes),
-      session_(model, options_, arena_.data(), arena_.bytes()) {}
+      session_(model, options_) {}
 
 }  // namespace thimble::cli

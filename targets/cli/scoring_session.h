@@ -24,7 +24,6 @@ class ScoringSession {
   EngineOptions options_;
   Plan plan_;
   size_t window_;
-  ArenaBlock arena_;
   Session session_;
 };
 

@@ -21,8 +21,7 @@ std::vector<float> Logits(const std::string& path, const std::vector<int32_t>& i
   context.cache = "f32";
   context.context_tokens = static_cast<int64_t>(ids.size());
   const auto options = context.ForModel(model);
-  const cli::ArenaBlock arena(cli::MakePlan(model, options).totals.arena_bytes);
-  const cli::Session session(model, options, arena.data(), arena.bytes());
+  const cli::Session session(model, options);
   struct Rows {
     size_t outputs;
     std::vector<float> values;

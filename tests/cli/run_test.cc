@@ -171,7 +171,7 @@ TEST_CASE("the memory report holds the plan and the measurements") {
   REQUIRE(RunThimble(Greedy({"-c", "128", "--kv", "q8", "-t", "1", "--memory-report", folder + "/m.json"}))
               .exit_code == 0);
   Json measured = ParseJson(ReadFile(folder + "/m.json"));
-  CHECK(measured["measured"]["arena_used_bytes"] == plan["arena_bytes"]);
+  CHECK(measured["measured"]["arena_resident_bytes"].as_unsigned() <= plan["arena_bytes"].as_unsigned() + plan["page_bytes"].as_unsigned());
   CHECK(measured["report"] == "thimble memory");
   measured.Erase("measured");
   measured.Erase("report");

@@ -17,6 +17,7 @@
 #include "targets/cli/error.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
+#include "targets/cli/memory_report.h"
 #include "targets/cli/progress.h"
 
 namespace thimble::cli {
@@ -231,6 +232,7 @@ int Run(const Arguments& a) {
   for (const uint32_t count : threads) {
     if (!a.no_limits && !limits.contains(count)) limits[count] = MeasureLimits(count, a.placement.Mask());
   }
+  std::string truth;
   BenchReport report(format, {a.wide, sessions.size() > 1});
   std::set<uint32_t> measured_twice;
   for (const auto& [keys, values] : caches) {
@@ -266,6 +268,12 @@ int Run(const Arguments& a) {
             setup.delay_seconds = a.delay_seconds;
             setup.progress = a.progress;
             BenchSession session = Measure(model, setup, tests);
+            uint64_t anonymous = 0, of_files = 0;
+            for (const BenchResult& result : session.results) {
+              anonymous = std::max(anonymous, result.memory.anonymous_bytes);
+              of_files = std::max(of_files, result.memory.resident_file_bytes);
+            }
+            truth = TruthText(session.plan, anonymous, of_files);
             if (!first_token_ms && !a.no_limits) first_token_ms = FirstTokenMs(path, setup.options);
             for (size_t i = 0; i < session.results.size(); ++i) {
               BenchResult& result = session.results[i];
@@ -289,6 +297,8 @@ int Run(const Arguments& a) {
     }
   }
   report.Finish();
+  // Of what was measured last.
+  if (format == BenchFormat::kMarkdown) std::fputs(truth.c_str(), stderr);
   return 0;
 }
 

@@ -253,12 +253,11 @@ double FirstTokenHere(const std::string& path, const EngineOptions& options) {
 BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests) {
   BenchSession out;
   out.plan = MakePlan(model, setup.options);
-  CheckMemory(setup.options, out.plan, true);
+  CheckMemory(model, setup.options, true);
   ResetPeak();
   out.before = MeasureMemory();
-  const ArenaBlock arena(out.plan.totals.arena_bytes);
   const uint64_t start = NowNs();
-  const Session session(model, setup.options, arena.data(), arena.bytes());
+  const Session session(model, setup.options);
   out.load_ms = static_cast<double>(NowNs() - start) * 1e-6;
   Runner runner(session.handle(), model, setup, tests);
   if (setup.progress && setup.depth > 0) std::fprintf(stderr, "thimble: filling %u tokens\n", setup.depth);
@@ -269,7 +268,7 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
                    setup.depth, out.plan.totals.threads, out.plan.totals.max_sessions);
     BenchResult result = runner.Run(test);
     result.memory = MeasureMemory();
-    result.arena_resident_bytes = arena.ResidentBytes();
+    result.arena_resident_bytes = session.ResidentArenaBytes();
     out.results.push_back(std::move(result));
   }
   return out;
