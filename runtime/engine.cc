@@ -17,7 +17,7 @@ static_assert(std::is_trivially_destructible_v<thimble_session>);
 static_assert(std::is_trivially_destructible_v<BlockOp>);
 
 thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
-                                  Arena& arena, Engine* measured) {
+                                  Arena& arena, Arena& packed, Engine* measured) {
   thimble_engine* place = arena.Take<thimble_engine>("engine", 1);
   Engine* engine = place != nullptr ? new (place) thimble_engine() : measured;
   engine->tokenizer_ = tokenizer;
@@ -26,7 +26,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     engine->copied_tokenizer_ = *tokenizer;
     engine->tokenizer_ = tokenizer = &engine->copied_tokenizer_;
   }
-  NetworkWalk walk(file, options, arena, &engine->network_);
+  NetworkWalk walk(file, options, arena, packed, &engine->network_);
   const ModelSpec& model = walk.part();
   const bool decoder = model.decoder;
   walk.Shared();

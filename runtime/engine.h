@@ -35,8 +35,9 @@ class Engine {
  public:
   // THE walk. Measuring: returns null and *measured describes the engine. Carving without error: returns the engine,
   // at the arena's start. `tokenizer` is null where the file has none.
+  // `packed`: where packed weights go, `arena` itself unless options.pack_cache says otherwise.
   static thimble_engine* WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
-                           Arena& arena, Engine* measured);
+                           Arena& arena, Arena& packed, Engine* measured);
 
   const Network& network() const { return network_; }
   const TokenizerData* tokenizer() const { return tokenizer_; }
@@ -56,6 +57,14 @@ class Engine {
     owned_block_ = block;
     arena_bytes_ = arena_bytes;
   }
+  // A mapping that the engine holds, until it is given back.
+  void SetPackCache(uint8_t* base, size_t bytes, bool filled) {
+    packed_base_ = base;
+    packed_bytes_ = bytes;
+    network_.packed_are_there = filled;
+  }
+  uint8_t* packed_base() const { return packed_base_; }
+  size_t packed_bytes() const { return packed_bytes_; }
   void* owned_block() const { return owned_block_; }
   size_t arena_bytes() const { return arena_bytes_; }
 
@@ -116,6 +125,8 @@ class Engine {
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;
   size_t arena_bytes_ = 0;
+  uint8_t* packed_base_ = nullptr;  // of a file's mapping
+  size_t packed_bytes_ = 0;
   thimble_profile profile_ = {};
 };
 

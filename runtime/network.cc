@@ -9,8 +9,8 @@
 #include "runtime/weights.h"
 
 namespace thimble {
-NetworkWalk::NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network)
-    : file_(file), header_(file.header()), options_(options), arena_(arena), network_(network) {
+NetworkWalk::NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Arena& packed, Network* network)
+    : file_(file), header_(file.header()), options_(options), arena_(arena), packed_(packed), network_(network) {
   *network = Network();
   network->file = &file;
   network->bytes = options.copy_model ? arena.Take<uint8_t>("model_copy", file.file_bytes()) : file.bytes();
@@ -75,7 +75,11 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
     repack_bytes_ = Max(repack_bytes_, RepackScratchBytes(*stored, *wanted, linear.rows.k, linear.rows.block));
   }
   uint8_t* place =
-      static_cast<uint8_t*>(arena_.TakeBytes(stored == nullptr ? "packed_weights" : "repacked_weights", all, 1, layer_));
+      static_cast<uint8_t*>(packed_.TakeBytes(stored == nullptr ? "packed_weights" : "repacked_weights", all, 1, layer_));
+  if (wanted != nullptr) layouts_.Update(wanted->key.packer, std::strlen(wanted->key.packer));
+  const WeightLayout none = {}, &key = wanted != nullptr ? wanted->key : none;
+  const uint64_t shape[] = {key.version, key.nr, key.kr, key.sr, key.planes, linear.rows.n, linear.rows.k, linear.rows.block, static_cast<uint64_t>(linear.rows.type), linear.rows.turn, all, spec.stack};
+  layouts_.Update(shape, sizeof shape);
   if (wanted != nullptr) {
     linear.packed = place;
     linear.rows.data = linear.rows.scales = nullptr;
@@ -178,6 +182,7 @@ void NetworkWalk::Shared() {
   network_->state_lines = count.count();
   network_->fixed_state = count.has_blocks();
   network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
+  network_->packed_layout_id = layouts_.Digest();
 }
 
 void NetworkWalk::DeclareState(StateWalk& state, bool store) {
@@ -275,6 +280,7 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
 }
 
 Status LoadWeights(const Network& network, ThreadPool* pool, const Progress& progress) {
+  if (network.packed_are_there) return progress.Report(1, 1);
   if (network.options.copy_model) {
     std::memcpy(const_cast<uint8_t*>(network.bytes), network.file->bytes(), static_cast<size_t>(network.file->file_bytes()));
   }

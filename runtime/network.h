@@ -68,7 +68,9 @@ struct Network {
   Buffers buffers;
   StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0
   uint32_t state_lines = 0;
-  uint64_t packed_weight_bytes = 0;        // in the arena, those that were repacked included
+  uint64_t packed_layout_id = 0;           // of how they are packed, all in order
+  bool packed_are_there = false;           // in a file that holds them already
+  uint64_t packed_weight_bytes = 0;        // in the arena or options.pack_cache, those that were repacked included
   uint64_t repacked_weight_bytes = 0;      // of these: the file has another packing
   uint64_t in_place_weight_bytes = 0;      // linear layers read from the mapping
   // Of one slot:

@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "format/checksum.h"
 #include "runtime/core/arena.h"
 #include "runtime/network.h"
 
@@ -14,7 +15,8 @@ constexpr uint64_t Max(uint64_t a, uint64_t b) { return a > b ? a : b; }
 // LoadWeights(). When measuring the pointers stay null. Sizes are checked by the arena.
 class NetworkWalk {
  public:
-  NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Network* network);
+  // `packed`: where packed weights go; the arena itself, or a file's (options.pack_cache).
+  NetworkWalk(const ModelFile& file, const EngineOptions& options, Arena& arena, Arena& packed, Network* network);
   // Weights, tables, activations that live as long as the engine.
   void Shared();
   // The state of one sequence; `first`: of slot 0, whose places are the network's. Returns its begin.
@@ -60,6 +62,8 @@ class NetworkWalk {
   const Header& header_;
   const EngineOptions& options_;
   Arena& arena_;
+  Arena& packed_;
+  Checksum layouts_;              // of all packed weights, in order
   Network* network_;
   MixerNeeds needs_;
   uint64_t quantised_row_ = 0;    // bytes of the widest row that is quantised

@@ -144,6 +144,11 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
     return OptionError(Code::kOutOfRange, "neither map nor copy", "weights").Got(options.weights);
   }
   out.copy_model = options.weights == THIMBLE_WEIGHTS_COPY;
+  out.pack_cache = options.pack_cache;
+  if (out.pack_cache != nullptr && out.pack_cache[0] == 0) return OptionError(Code::kInvalidArgument, "an empty path", "pack_cache");
+  if (out.pack_cache != nullptr && out.copy_model) {
+    return OptionError(Code::kInvalidArgument, "is a file, and with weights 1 nothing is read from files", "pack_cache");
+  }
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolvePrefix(part, options.prefix_tokens, &out));

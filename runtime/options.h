@@ -35,6 +35,7 @@ struct EngineOptions {
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
   CacheBudget budget = {};
+  const char* pack_cache = nullptr;  // a folder for packed weights; the caller's text
   uint64_t mem_budget_bytes = 0; // anonymous ones, at most; 0 = any number
   const KernelTable* kernels = nullptr;
   SamplerOptions sampler = {};

@@ -76,6 +76,7 @@ Status OpenPackCache(const char* folder, const PackCacheKey& key, PackCache* cac
     return Status::Error(Code::kOutOfRange, "the path is too long").At("options").Field("pack_cache").Wanted(sizeof cache->path);
   }
   if (OpenFilled(key, cache)) return Status::Ok();
+  (void)mkdir(folder, 0755);  // where it is there, or cannot be made, the next call knows
   // Not by the process's number: several engines of one process may be doing this.
   std::snprintf(cache->temporary, sizeof cache->temporary, "%s.tmp-XXXXXX", cache->path);
   cache->fd = mkstemp(cache->temporary);

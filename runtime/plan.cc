@@ -7,6 +7,7 @@
 #include "format/container.h"
 #include "runtime/core/page.h"
 #include "runtime/mixers/attention/cache_types.h"
+#include "runtime/pack_cache.h"
 #include "runtime/packing.h"
 
 namespace thimble {
@@ -62,6 +63,12 @@ void AddArenaLine(void* context, const ArenaLine& line) {
                                      line.scratch, 0, line.bytes, line.touched});
 }
 
+// A file of packed weights has these.
+void AddPackedLine(void* context, const ArenaLine& line) {
+  static_cast<Lines*>(context)->Add({sizeof(thimble_plan_line), THIMBLE_MAPPED, line.index, line.slot, line.name,
+                                     kPackCacheHeaderBytes + line.offset, line.bytes, 0, 0, 0, line.bytes});
+}
+
 // The file in at most three stretches that add up to its length.
 void AddMapped(const ModelFile& file, Lines& lines) {
   const Header& header = file.header();
@@ -110,7 +117,8 @@ void PlanCache(const Header& header, const EngineOptions& options, thimble_cache
   }
 }
 
-Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_fn each, void* user, LargestLines* largest) {
+Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_fn each, void* user, LargestLines* largest,
+                  uint64_t* layout_id) {
   const ModelFile& file = request.file;
   const EngineOptions& options = request.options;
   Lines lines = {each, user};
@@ -118,8 +126,14 @@ Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_f
   Engine engine;
   Arena arena = Arena::Measuring(AddArenaLine, &lines);
   arena.CountTouched(request.tokens, PageBytes());
-  Engine::WalkArena(file, options, request.tokenizer, arena, &engine);
+  Arena packed = Arena::Measuring(AddPackedLine, &lines);
+  Engine::WalkArena(file, options, request.tokenizer, arena, options.pack_cache == nullptr ? arena : packed, &engine);
   THIMBLE_RETURN_IF_ERROR(arena.status());
+  THIMBLE_RETURN_IF_ERROR(packed.status());
+  if (packed.Bytes() != 0) packed.Finish();  // kernels may read behind the last piece here, too
+  const uint64_t cache_bytes = packed.Bytes() == 0 ? 0 : packed.Bytes() + kPackCacheHeaderBytes;
+  if (cache_bytes != 0) lines.AddMapped("pack_cache_header", 0, kPackCacheHeaderBytes);
+  if (layout_id != nullptr) *layout_id = engine.network().packed_layout_id;
 
   const uint64_t header_copy = RoundUp(file.header_copy_bytes(), kSegmentAlignment);
   const uint64_t pool = ThreadPoolBytes(options.threads), stacks = ThreadStackBytes(options.threads);
@@ -132,14 +146,15 @@ Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_f
   *plan = {};
   plan->struct_bytes = sizeof *plan;
   plan->arena_bytes = arena.Bytes();
-  plan->mapped_bytes = file.file_bytes();
+  plan->mapped_bytes = file.file_bytes() + cache_bytes;
+  plan->pack_cache_bytes = cache_bytes;
   plan->outside_bytes = request.handle_bytes + header_copy + pool + stacks;
   plan->max_sessions = options.max_sessions;
   plan->session_bytes = engine.slot_bytes();
   plan->prefix_tokens = options.prefix_tokens;
   plan->prefix_bytes = engine.prefix_bytes();
   plan->kv_bytes = engine.network().kv_bytes * options.max_sessions + engine.network().prefix_kv_bytes;
-  plan->packed_weight_bytes = engine.network().packed_weight_bytes;
+  plan->packed_weight_bytes = cache_bytes != 0 ? 0 : engine.network().packed_weight_bytes;
   const uint64_t copies_of_rings = uint64_t{options.max_sessions} + (options.prefix_tokens != 0 ? 1 : 0);
   plan->kv_ring_bytes = engine.network().kv_ring_bytes * copies_of_rings;
   plan->kv_recent_bytes = engine.network().kv_recent_bytes * copies_of_rings;
@@ -153,9 +168,9 @@ Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_f
   plan->kernels = options.kernels->name;
   plan->file_packing = FilePackingName(file.header(), options.kernels->name);
   plan->in_place_weight_bytes = engine.network().in_place_weight_bytes;
-  plan->repacked_weight_bytes = engine.network().repacked_weight_bytes;
+  plan->repacked_weight_bytes = cache_bytes != 0 ? 0 : engine.network().repacked_weight_bytes;
   plan->anonymous_bytes = plan->arena_bytes + plan->outside_bytes;
-  plan->file_backed_bytes = file.in_memory() ? 0 : plan->mapped_bytes;
+  plan->file_backed_bytes = file.in_memory() ? cache_bytes : plan->mapped_bytes;
   plan->at_tokens = request.tokens < options.context_tokens ? request.tokens : options.context_tokens;
   plan->page_bytes = static_cast<uint32_t>(PageBytes());
   plan->touched_anonymous_bytes = arena.TouchedBytes() + plan->outside_bytes;

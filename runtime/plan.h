@@ -24,8 +24,9 @@ struct PlanRequest {
   uint32_t tokens;      // that every session has read; more than the context is all of it
 };
 
-// `each` and `largest` may be null.
-Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_fn each, void* user, LargestLines* largest = nullptr);
+// `each`, `largest` and `layout_id` (Network::packed_layout_id) may be null.
+Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_fn each, void* user, LargestLines* largest = nullptr,
+                  uint64_t* layout_id = nullptr);
 // kOverBudget where the options have a budget and the plan takes more: says how much more, and of what.
 Status CheckBudget(const EngineOptions& options, const thimble_plan& plan, const LargestLines& largest);
 

@@ -7,6 +7,7 @@
 #include "runtime/core/poison.h"
 #include "runtime/cpu_topology.h"
 #include "runtime/own_block.h"
+#include "runtime/pack_cache.h"
 #include "runtime/plan.h"
 
 using namespace thimble;
@@ -48,8 +49,12 @@ void GiveBack(thimble_engine* engine) {
   engine->Stop();
   void* owned = engine->owned_block();
   const size_t bytes = engine->arena_bytes();
+  PackCache cache;
+  cache.base = engine->packed_base();
+  cache.bytes = engine->packed_bytes();
   UnpoisonMemory(engine, bytes);
   UnmapBlock(owned, bytes);
+  ClosePackCache(&cache);
 }
 
 // `alone`: for one session, which shares nothing.
@@ -65,8 +70,9 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
 
   thimble_plan plan;
   LargestLines largest;
+  uint64_t layout_id;
   THIMBLE_RETURN_IF_ERROR(PlanMemory({*model.file, resolved, model.tokenizer, sizeof(OpenedModel), kWholeContext}, &plan, nullptr,
-                                     nullptr, &largest));
+                                     nullptr, &largest, &layout_id));
   THIMBLE_RETURN_IF_ERROR(CheckBudget(resolved, plan, largest));
   const size_t need = static_cast<size_t>(plan.arena_bytes);
 
@@ -80,23 +86,36 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
     block_bytes = need;
   }
   Status status = CheckBlock(block, block_bytes, need);
+  PackCache cache;
+  const PackCacheKey key = {model.file->header().content_id(), layout_id, resolved.kernels->name, resolved.part,
+                            plan.pack_cache_bytes - (plan.pack_cache_bytes == 0 ? 0 : kPackCacheHeaderBytes)};
+  if (status.ok() && key.bytes != 0) status = OpenPackCache(resolved.pack_cache, key, &cache);
   const CpuPlacement placement = {caller.engine.cpu_mask, caller.engine.cpu_strict != 0};
   Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads, placement) : Result<ThreadPool*>(status);
   if (!pool.ok()) {
     UnmapBlock(owned, need);
+    ClosePackCache(&cache);
     return pool.status();
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
   BlockRegions regions(owned);
   Arena carve = Arena::Carving(block, need, owned == nullptr ? nullptr : BlockRegions::Hear, &regions);
-  thimble_engine* made = Engine::WalkArena(*model.file, resolved, model.tokenizer, carve, nullptr);
+  Arena packed = cache.base != nullptr ? Arena::Carving(cache.base, cache.bytes) : Arena::Measuring();
+  thimble_engine* made =
+      Engine::WalkArena(*model.file, resolved, model.tokenizer, carve, resolved.pack_cache == nullptr ? carve : packed, nullptr);
+  if (cache.base != nullptr) packed.Finish(!cache.filled);
+  made->SetPackCache(cache.base, cache.bytes, cache.filled);
   if (owned != nullptr) regions.Finish();
   made->Start(pool.value());
   made->SetOwnedBlock(owned, need);
   status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
   if (status.ok()) status = made->ReadCopiedTokenizer();
+  if (status.ok() && key.bytes != 0 && !cache.filled) status = FinishPackCache(key, &cache);
   if (!status.ok()) {
     GiveBack(made);
+    // Of a file that was not finished nothing stays.
+    cache.base = nullptr;
+    ClosePackCache(&cache);
     return status;
   }
   WarnAbout(made, caller);

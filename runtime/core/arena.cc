@@ -85,10 +85,10 @@ void Arena::BeginScratch() {
 
 void Arena::EndScratch() { in_scratch_ = false; }
 
-void Arena::Finish() {
+void Arena::Finish(bool writable) {
   offset_ = high_water_;
   if (had_scratch_) CountPages(scratch_start_, scratch_touched_end_);
-  if (void* slack = TakeBytes("slack", kArenaSlackBytes, 1, -1)) std::memset(slack, 0, kArenaSlackBytes);
+  if (void* slack = TakeBytes("slack", kArenaSlackBytes, 1, -1); slack != nullptr && writable) std::memset(slack, 0, kArenaSlackBytes);
   EmitLine();
 }
 

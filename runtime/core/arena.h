@@ -82,8 +82,8 @@ class Arena {
   // Bytes of the largest scratch group so far.
   size_t ScratchBytes() const { return had_scratch_ ? static_cast<size_t>(high_water_ - scratch_start_) : 0; }
 
-  // Takes the slack behind everything, zeroes it when carving, and ends the walk.
-  void Finish();
+  // Takes the slack behind everything, zeroes it when carving what can be written, and ends the walk.
+  void Finish(bool writable = true);
 
   bool carving() const { return base_ != nullptr; }
   // The first error: sizes that overflow, or a block that is too small (got, wanted; wanted is exact after Finish()).

@@ -187,6 +187,10 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
          "Refuse to plan more anonymous memory than this (300MiB, 2G), whatever the machine has")
       ->type_name("BYTES")
       ->group(kGroup);
+  app->add_option("--pack-cache", pack_cache,
+                  "Keep the weights as the kernels read them in this folder: packed once, mapped from then on, no anonymous memory")
+      ->type_name("FOLDER")
+      ->group(kGroup);
   placement.Add(app, kGroup);
 }
 
@@ -206,6 +210,7 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.sink_tokens = static_cast<uint32_t>(sink_tokens);
   options.logits_rows = logits_rows;
   options.mem_budget_bytes = mem_budget;
+  if (!pack_cache.empty()) options.pack_cache = pack_cache.c_str();
   options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
   if (cache.starts_with("auto:")) {
     if (!key_cache.empty() || !value_cache.empty())

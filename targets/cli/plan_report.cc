@@ -117,6 +117,7 @@ std::string WeightsText(const thimble_plan& totals, const std::string& packings)
   std::string text = Format("weights  file packing %s; kernels %s: %s bytes used in place", packings.c_str(), totals.kernels, Thousands(totals.in_place_weight_bytes).c_str());
   const uint64_t packed = totals.packed_weight_bytes - totals.repacked_weight_bytes;
   if (packed > 0) text += Format(", %s packed into the arena", Thousands(packed).c_str());
+  if (totals.pack_cache_bytes > 0) text += Format(", %s in the file of --pack-cache", Thousands(totals.pack_cache_bytes).c_str());
   if (totals.repacked_weight_bytes > 0)
     text += Format(", %s repacked into the arena", Thousands(totals.repacked_weight_bytes).c_str());
   return text + "\n";
@@ -278,6 +279,7 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"total_bytes", TotalBytes(totals)},
           {"anonymous_bytes", totals.anonymous_bytes},
           {"file_backed_bytes", totals.file_backed_bytes},
+          {"pack_cache_bytes", totals.pack_cache_bytes},
           {"at_tokens", totals.at_tokens},
           {"page_bytes", totals.page_bytes},
           {"touched_anonymous_bytes", totals.touched_anonymous_bytes},

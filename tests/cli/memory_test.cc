@@ -149,7 +149,7 @@ TEST_CASE("memory: a pack cache is written once, and takes the weights out of an
   REQUIRE(std::filesystem::exists(folder));
   std::filesystem::path file;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) file = entry.path();
-  CHECK(file.filename().string().find("-" + plan["kernels"].as_text() + ".thimble") == 16);
+  CHECK(file.filename().string().find("-" + plan["kernels"].as_text() + "-0.packed") == 16);
   const auto written = std::filesystem::last_write_time(file);
   const Json plain = Said({"run", ShippedModel(), "-p", "Once upon", "-n", "8", "--temp", "0", "-c", "64", "--json"});
   CHECK(ParseJson(first.out)["text"] == plain["text"]);
@@ -157,14 +157,14 @@ TEST_CASE("memory: a pack cache is written once, and takes the weights out of an
   if (Emulated()) return;
   CHECK(run().exit_code == 0);
   CHECK(std::filesystem::last_write_time(file) == written);
-  // Damaged, it is made anew; where it cannot be made, everything goes on without.
+  // Damaged, it is made anew; where it cannot be made, that is an error.
   std::filesystem::resize_file(file, 100);
   CHECK(ParseJson(run().out)["text"] == plain["text"]);
   CHECK(std::filesystem::file_size(file) > 100);
   WriteFile(folder + "/file", "x");
   const Finished nowhere = RunThimble({"run", ShippedModel(), "-p", "Once", "-n", "2", "--pack-cache", folder + "/file"});
-  CHECK(nowhere.exit_code == 0);
-  CHECK(nowhere.err.find("warning: --pack-cache: ") != std::string::npos);
+  CHECK(nowhere.exit_code == 6);
+  CHECK(nowhere.err.find("pack_cache: cannot make a file for packed weights") != std::string::npos);
 }
 
 }  // namespace

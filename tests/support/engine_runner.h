@@ -58,13 +58,13 @@ class EngineRunner {
     Engine measured;
     Arena measure = Arena::Measuring(
         [](void* lines, const ArenaLine& line) { static_cast<std::vector<ArenaLine>*>(lines)->push_back(line); }, &lines_);
-    Engine::WalkArena(file_, o, tokenizer_.get(), measure, &measured);
+    Engine::WalkArena(file_, o, tokenizer_.get(), measure, measure, &measured);
     Check(measure.status());
     need_ = measure.Bytes();
     block_ = std::make_unique<AlignedBytes>(need_ + 2 * kGuardBytes);
     std::memset(block_->data(), paint, block_->size());
     Arena carve = Arena::Carving(arena(), need_);
-    engine_ = Engine::WalkArena(file_, o, tokenizer_.get(), carve, nullptr);
+    engine_ = Engine::WalkArena(file_, o, tokenizer_.get(), carve, carve, nullptr);
     Check(carve.status());
     const Result<ThreadPool*> pool = CreateThreadPool(o.threads);
     Check(pool.status());

@@ -199,6 +199,8 @@ typedef struct thimble_engine_options {
                                that those of one session take no more bytes, the prefix included: thimble_plan_cache */
   uint64_t mem_budget_bytes; /* not 0: planning and making an engine that takes more anonymous bytes is refused
                                 (THIMBLE_OVER_BUDGET), before anything is taken; the plan and its lines are given all the same */
+  const char* pack_cache;   /* a folder, made where it is not there: weights that are packed at load go into a file there instead of the arena, written once for each
+                               model and kernels, complete or not at all, and mapped from then on. NULL: into the arena */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -232,7 +234,7 @@ typedef struct thimble_plan {
   uint32_t logits_rows;
   uint32_t threads;
   uint64_t arena_bytes;                 /* exactly what the engine takes */
-  uint64_t mapped_bytes;
+  uint64_t mapped_bytes;                /* the model, and pack_cache_bytes */
   uint64_t outside_bytes;               /* thread stacks, pool, header copy */
   uint64_t kv_bytes;                    /* of the arena, for all sessions and the prefix */
   uint64_t packed_weight_bytes;         /* of the arena: weights that the kernels do not read where the file has them */
@@ -257,6 +259,7 @@ typedef struct thimble_plan {
   uint32_t page_bytes;                  /* of this system */
   uint64_t touched_anonymous_bytes;     /* of anonymous_bytes, in whole pages of the arena: what is in memory then. Pages that
                                            no token has reached take none */
+  uint64_t pack_cache_bytes;            /* of mapped_bytes: a file in options.pack_cache, lines "packed_weights" */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);

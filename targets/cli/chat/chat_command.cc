@@ -95,7 +95,7 @@ int RunChat(const RunArguments& arguments, const ChatArguments& chat_arguments) 
   OutputFiles files(arguments.force);
   for (const std::string& path : {arguments.model, arguments.text.file, chat_arguments.chat_template, chat_arguments.tools}) files.Reads(path);
   const std::optional<OutputFile> memory_report = CheckMemoryReport(&files, arguments);
-  CheckMemory(options, plan, arguments.context.overcommit);
+  CheckMemory(model, options, arguments.context.overcommit);
   CheckTrainedLength(model, plan);
 
   Chat chat(model, options, plan, SetupOf(arguments, chat_arguments, options));
@@ -105,12 +105,11 @@ int RunChat(const RunArguments& arguments, const ChatArguments& chat_arguments) 
   const std::string first = has_first ? arguments.PromptText() : std::string();
   MemoryUse use;
   use.before = MeasureMemory();
-  const ArenaBlock arena(plan.totals.arena_bytes);
-  use.arena_given_bytes = arena.bytes();
-  const Session session(model, options, arena.data(), arena.bytes());
+  const Session session(model, options);
+  use.loaded = MeasureMemory();
   chat.Run(session.handle(), has_first ? &first : nullptr, single);
   use.after = MeasureMemory();
-  use.arena_resident_bytes = arena.ResidentBytes();
+  use.arena_resident_bytes = session.ResidentArenaBytes();
   if (memory_report) WriteMemoryReport(*memory_report, model, options, plan, use);
   if (chat.total().stop == StopReason::kPipeClosed) return 0;
   if (arguments.json) {
