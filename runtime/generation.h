@@ -47,7 +47,7 @@ struct GenerationOptions {
   size_t max_tokens = 0;                      // 0 = until the context is full
   const int32_t* stop_ids = nullptr;          // beside the tokenizer's end ids
   size_t stop_id_count = 0;
-  TurnEnds turn_ends;                         // of the chat template: more ids that end it
+  TurnEnds turn_ends = {};                    // of the chat template: more ids that end it
   bool ignore_ends = false;                   // ids of the tokenizer that end it, and turn_ends, are never drawn
   const char* const* stop_strings = nullptr;  // not empty; at most kMaxStopStrings of kMaxStopStringBytes
   size_t stop_string_count = 0;
