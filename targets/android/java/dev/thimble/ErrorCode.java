@@ -28,6 +28,7 @@ public enum ErrorCode {
     ARENA_MISALIGNED(401),
     SIZE_OVERFLOW(402),
     OUT_OF_MEMORY(403),
+    OVER_BUDGET(404),
     IO(500),
     THREADS(501),
     CONTEXT_FULL(600),
