@@ -165,7 +165,7 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
   if (kind == 5) ReadLongRope(config, scaling, rope, builder, rules.longrope);
   if (kind == 6) {
     if (!rules.fixed_alpha || !scaling.Has("alpha")) {
-      scaling.Refuse(Code::kUnsupported, kind_field, "frequencies that change with the length of the text are not supported");
+      scaling.Refuse(Code::kUnsupported, kind_field, "'dynamic' (frequencies that change with the length of the text) is not supported");
     }
     rope.theta *= std::pow(scaling.Positive("alpha"), head_width / (head_width - 2.0));
     scaling.Only("factor", 1.0);

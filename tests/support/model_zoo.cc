@@ -226,14 +226,14 @@ void AddFeatures(Zoo& zoo) {
     m.Weights(WeightType::kQ8);
     AttentionSpec per_head = m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false);
     per_head.gate = m.AddLinear("gate", 4, kWidth, false);
-    ExpertsSpec e = m.AddExperts(6, 3, 12);
+    ExpertsSpec e = m.AddExperts(6, 3, 16);
     e.groups = 3;
     e.chosen_groups = 2;
     e.score = ExpertScore::kSigmoid;
     e.ffn.activation = Activation::kClampedSwish;
     e.ffn.shape = m.AddVector("clamp", 4, 1.0f, 0.2f);
     m.AddLayer(per_head, e).blocks[1].form = BlockForm::kReplace;
-    AttentionSpec a = Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite);
+    AttentionSpec a = Heads(4, 4, Sharing::kNone, KeyRotation::kOnWrite);
     a.norm_order = NormOrder::kAfterRotation;
     a.query_growth = 0.4f;
     a.query_period = 5;
@@ -271,7 +271,7 @@ void AddFeatures(Zoo& zoo) {
     zoo.Add("latent", std::move(m), false, true, NormKind::kRmsNorm);
   }
   {
-    // A delta rule; rows that the input makes for the layers; and two networks that are summed before one norm.
+    // A delta rule; rows that the input makes for the layers; and attention and experts that are summed before one norm.
     ModelBuilder m = zoo.Start();
     m.Weights(WeightType::kQ8);
     StateSpaceSpec delta = m.AddStateSpace(4, 6, 2, 5, 3, false);
@@ -293,7 +293,7 @@ void AddFeatures(Zoo& zoo) {
     rows.table_scale = 1.3f;
     rows.scale = 0.7f;
     m.AddLayer(delta, row);
-    LayerSpec& sum = m.AddLayer(m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false), m.AddExperts(3, 2, 12));
+    LayerSpec& sum = m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), false), m.AddExperts(3, 2, 16));
     sum.blocks[0].form = sum.blocks[1].form = BlockForm::kBranches;
     sum.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
     sum.blocks[1].sum_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
