@@ -14,11 +14,12 @@
 
 using namespace thimble;
 
+// In no class: a member's name would be a symbol that begins like another library's.
+static void TellPart(void* turn, const chat::AnswerEvent& event);
+
 struct thimble_turn {
   thimble_turn(thimble_session* s, const chat::AnswerFormat& format, char* buffer, size_t bytes, const chat::Value* tools)
-      : session(s), parser(format, buffer, bytes, {this, Put}, tools) {}
-
-  static void Put(void* self, const chat::AnswerEvent& event);
+      : session(s), parser(format, buffer, bytes, {this, TellPart}, tools) {}
 
   thimble_session* session;
   chat::AnswerParser parser;
@@ -111,8 +112,8 @@ Status NextOfTurn(thimble_turn* turn, thimble_part_fn each, void* user, thimble_
 
 }  // namespace
 
-void thimble_turn::Put(void* self, const AnswerEvent& event) {
-  thimble_turn& turn = *static_cast<thimble_turn*>(self);
+static void TellPart(void* user, const AnswerEvent& event) {
+  thimble_turn& turn = *static_cast<thimble_turn*>(user);
   if (turn.each == nullptr || turn.stopped) return;
   const auto data = [](std::string_view text) { return text.empty() ? "" : text.data(); };
   const thimble_turn_part part = {sizeof part, static_cast<int32_t>(event.kind), data(event.text), event.text.size(),

@@ -52,7 +52,7 @@ if(WAY STREQUAL "uninstall")
   step("${CMAKE_COMMAND}" -P "${script}")
   file(GLOB_RECURSE left LIST_DIRECTORIES true RELATIVE "${prefix}" "${prefix}/*")
   file(REMOVE_RECURSE "${prefix}")
-  list(FILTER left INCLUDE REGEX "another|thimble|\\.")
+  list(FILTER left INCLUDE REGEX "another|thimble|\\.[^d]")  # not the empty vendor_completions.d
   if(NOT left STREQUAL "bin/another")
     message(FATAL_ERROR "Left behind, or too much removed: ${left}")
   endif()
