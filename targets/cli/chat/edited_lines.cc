@@ -2,13 +2,17 @@
 #include "targets/cli/chat/edited_lines.h"
 
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 
 #include "targets/cli/chat/terminal.h"
 #include "targets/cli/interrupt.h"
@@ -26,6 +30,24 @@ bool SetUtf8() {
   return false;
 }
 
+// Ctrl-C and the end wait while it lives. *outside: the mask without that.
+class SignalsHeld {
+ public:
+  explicit SignalsHeld(sigset_t* outside) : outside_(outside) {
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &held, outside);
+  }
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, outside_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  const sigset_t* outside_;
+};
+
 class Lines : public EditedLines {
  public:
   // `out` is closed with it.
@@ -36,6 +58,7 @@ class Lines : public EditedLines {
     el_set(edit_, EL_PROMPT_ESC, &Prompt, kInvisible);
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_SIGNAL, 0);  // ours stay
+    el_set(edit_, EL_GETCFN, &Character);
     history(history_, &event, H_SETSIZE, kRememberedLines);
     history(history_, &event, H_SETUNIQUE, 1);
     if (!path_.empty()) history(history_, &event, H_LOAD, path_.c_str());
@@ -57,8 +80,10 @@ class Lines : public EditedLines {
     prompt_ = !coloured ? prompt
                         : invisible + std::string(BeginLook(Look::kBold, true)) + invisible + prompt.substr(0, body) + invisible +
                               std::string(EndLook(true)) + invisible + prompt.substr(body);
+    // Before the prompt is seen: what is typed at once must not meet the terminal's own editing, where Ctrl-D is gone when it changes.
+    el_set(edit_, EL_PREP_TERM, 1);
     int count = 0;
-    errno = 0;
+    const SignalsHeld held(&waiting_mask_);
     const char* text = el_gets(edit_, &count);
     if (text == nullptr || count <= 0) {
       const bool interrupted = Interrupted();
@@ -93,6 +118,26 @@ class Lines : public EditedLines {
   }
   static char* Prompt(EditLine* edit) { return Of(edit)->prompt_.data(); }
 
+  // 1: one of UTF-8; 0: the end; -1: interrupted. A signal comes in while this waits and at no other time: one that came just before a
+  // read would be noticed with the next key.
+  static int Character(EditLine* edit, wchar_t* out) {
+    char bytes[MB_LEN_MAX];
+    for (size_t count = 0; count < sizeof bytes;) {
+      pollfd input = {STDIN_FILENO, POLLIN, 0};
+      if (!Interrupted()) ppoll(&input, 1, nullptr, &Of(edit)->waiting_mask_);
+      if (Interrupted()) return -1;
+      if (input.revents == 0) continue;
+      const ssize_t n = read(STDIN_FILENO, bytes + count, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return n == 0 ? 0 : -1;
+      std::mbstate_t state = {};
+      const size_t used = std::mbrtowc(out, bytes, ++count, &state);
+      if (used == static_cast<size_t>(-1)) count = 0;  // no UTF-8
+      if (used < static_cast<size_t>(-2)) return 1;
+    }
+    return -1;
+  }
+
   // Only at the start of a line, where a command stands.
   static unsigned char Complete(EditLine* edit, int) {
     const LineInfo* info = el_line(edit);
@@ -115,6 +160,7 @@ class Lines : public EditedLines {
   std::string path_;
   std::vector<std::string> words_;
   std::string prompt_;
+  sigset_t waiting_mask_ = {};  // while a character is waited for
   EditLine* edit_;
   History* history_;
 };
