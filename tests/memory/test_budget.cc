@@ -231,7 +231,7 @@ TEST_CASE("fit: what is missing, by whose figures, before a byte is loaded") {
   thimble_model_close(model);
 }
 
-TEST_CASE("fit: a limit of the process for data: the plan runs in its bytes, and 256 KiB less is refused before anything is taken") {
+TEST_CASE("fit: a limit of the process for data: the plan runs in its bytes, and 256 KiB less is refused before anything is taken", "[slow]") {
   const OpenModel model(ZooEntry("none_on_write").Bytes());
   ApiOptions options;
   options.context_tokens = 30000;

@@ -81,6 +81,9 @@ TEST_CASE("pack cache: the same numbers from a file that is written once") {
       std::fstream file(files[0], std::ios::in | std::ios::out | std::ios::binary);
       file.seekp(static_cast<std::streamoff>(damaged));
       file.put('?');
+      // Were it used all the same, this would be seen.
+      file.seekp(64);
+      file << std::string(plan.totals.pack_cache_bytes - 128, '\x11');
       file.close();
       CHECK(LogitsWith(model, options) == wanted);
     }

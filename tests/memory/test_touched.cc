@@ -113,7 +113,7 @@ void Read(thimble_session* session, size_t tokens, size_t pass) {
 
 }  // namespace
 
-TEST_CASE("touched: an arena's anonymous bytes are those planned for its tokens, within a page for each region") {
+TEST_CASE("touched: an arena's anonymous bytes are those planned for its tokens, within a page for each region", "[slow]") {
   const std::vector<Case> cases = Cases();
   CHECK(cases.size() >= 50);
   uint64_t all = 0, most = 0;
@@ -150,7 +150,7 @@ TEST_CASE("touched: an arena's anonymous bytes are those planned for its tokens,
   CHECK(most < all / 2);
 }
 
-TEST_CASE("touched: what is mapped of a file is clean, never more than planned, and all of it after a pass over all bytes") {
+TEST_CASE("touched: what is mapped of a file is clean, never more than planned, and all of it after a pass over all bytes", "[slow]") {
   for (const char* name : {"none_on_write", "k_v_on_read", "experts"}) {
     INFO(name);
     const std::string path = TemporaryPath("touched.thimble");
@@ -179,7 +179,7 @@ TEST_CASE("touched: what is mapped of a file is clean, never more than planned, 
   }
 }
 
-TEST_CASE("touched: regions have names, or the kernel has none") {
+TEST_CASE("touched: regions have names, or the kernel has none", "[slow]") {
   char probe[] = "thimble:probe";
   const size_t page = PageBytes();
   void* block = MapBlock(page);
