@@ -4,6 +4,7 @@
 
 #include "tests/runtime/oracle.h"
 #include "tests/runtime/runner.h"
+#include "tests/support/model_zoo.h"
 #include "tests/support/shared_work.h"
 
 using namespace thimble;
@@ -32,10 +33,9 @@ AttentionSpec Heads() {
   return a;
 }
 
-void CheckDecoder(ModelBuilder& m, std::mt19937_64& random) {
-  m.Finish(true, true, NormKind::kRmsNorm);
+void CheckFinished(ModelBuilder& m, std::mt19937_64& random) {
   std::vector<int32_t> ids(21);
-  for (int32_t& id : ids) id = static_cast<int32_t>(random() % kVocabulary);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % m.description().spec.vocabulary);
   const auto expected = OracleLogits(m, ids);
   const std::vector<uint8_t> bytes = m.Bytes();
   const ShareAllWork share;
@@ -52,7 +52,20 @@ void CheckDecoder(ModelBuilder& m, std::mt19937_64& random) {
   }
 }
 
+void CheckDecoder(ModelBuilder& m, std::mt19937_64& random) {
+  m.Finish(true, true, NormKind::kRmsNorm);
+  CheckFinished(m, random);
+}
+
 }  // namespace
+
+TEST_CASE("what only few published families have agrees with the oracle") {
+  std::mt19937_64 random(17);
+  for (ZooModel& model : PartsInFloats()) {
+    INFO(model.name);
+    CheckFinished(model.builder, random);
+  }
+}
 
 TEST_CASE("mixtures of experts agree with the oracle") {
   std::mt19937_64 random(11);

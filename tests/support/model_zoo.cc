@@ -69,6 +69,88 @@ void AddSharingAndRotation(Zoo& zoo) {
   }
 }
 
+// Factors on what heads give, norms inside of both mixers, norms behind the rotation, queries that grow, two networks on the same
+// normed rows, activations with a shape, and a block that replaces the rows.
+void AddGatesAndShapes(ModelBuilder& m) {
+  AttentionSpec per_head = m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false);
+  per_head.gate = m.AddLinear("gate", 4, kWidth, false);
+  ExpertsSpec e = m.AddExperts(6, 3, 16);
+  e.groups = 3;
+  e.chosen_groups = 2;
+  e.score = ExpertScore::kSigmoid;
+  e.ffn.activation = Activation::kClampedSwish;
+  e.ffn.shape = m.AddVector("clamp", 4, 1.0f, 0.2f);
+  m.AddLayer(per_head, e).blocks[1].form = BlockForm::kReplace;
+  AttentionSpec a = Heads(4, 4, Sharing::kNone, KeyRotation::kOnWrite);
+  a.norm_order = NormOrder::kAfterRotation;
+  a.query_growth = 0.4f;
+  a.query_period = 5;
+  a = m.AddAttention(a, true);
+  a.q_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
+  a.k_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
+  a.gate = m.AddLinear("gate", 4 * kHeadWidth, kWidth, true);
+  a.out_norm = m.AddNorm(NormKind::kRmsNorm, 4 * kHeadWidth);
+  FfnSpec f = m.AddFfn(FfnKind::kPlain, Activation::kXielu, 24, true);
+  f.shape = m.AddVector("xielu", 4, 0.3f, 0.2f);
+  f.norm = m.AddNorm(NormKind::kRmsNorm, 24);
+  LayerSpec& parallel = m.AddLayer(a, f);
+  parallel.blocks[1].form = BlockForm::kParallel;
+  parallel.blocks[1].norm = {};
+}
+
+// A row of 8 numbers, of which 5 are normed and 2 turned, is key and value of all heads; queries come from rows of 7. Long contexts
+// turn by other divisors.
+void AddLatent(ModelBuilder& m) {
+  AttentionSpec a = Heads(4, 1, Sharing::kKV, KeyRotation::kOnWrite);
+  a.rope.width = a.rope.denominator = 2;
+  a.rope.pairing = RopePairing::kInterleaved;
+  a.rope.offset = 5;
+  a.rope.long_from = 1;
+  a.rope.freq_divisors = m.AddVector("divisors", 1, 2.0f, 0.0f);
+  a.rope.long_divisors = m.AddVector("long_divisors", 1, 3.0f, 0.0f);
+  a.latent = 5;
+  a = m.AddAttention(a, false);
+  a.k_norm = m.AddNorm(NormKind::kRmsNorm, 5);
+  a.q = m.AddLinear("q", 4 * kHeadWidth, 7, false);
+  a.q_low = m.AddLinear("q_low", 7, kWidth, true);
+  a.q_low_norm = m.AddNorm(NormKind::kRmsNorm, 7);
+  m.AddLayer(a, m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
+}
+
+// A delta rule; rows that the input makes for the layers; and attention and experts that are summed before one norm.
+void AddDeltaAndRows(ModelBuilder& m) {
+  StateSpaceSpec delta = m.AddStateSpace(4, 6, 2, 5, 3, false);
+  delta.rule = StateRule::kDelta;
+  delta.skip = kNoTensor;
+  delta.beta = m.AddLinear("beta", 4, kWidth, false);
+  delta.beta_scale = 1.5f;
+  delta.gate_after_norm = true;
+  FfnSpec row = m.AddFfn(FfnKind::kGated, Activation::kGeluTanh, 6, false);
+  row.kind = FfnKind::kLayerRow;
+  row.row = 1;
+  row.up = {};
+  LayerRowsSpec& rows = m.description().spec.input.layer_rows;
+  rows.width = 6;
+  rows.count = 2;
+  rows.projection = m.AddLinear("row_projection", 12, kWidth, false);
+  rows.norm = m.AddNorm(NormKind::kRmsNorm, 6);
+  rows.table = m.AddMatrix("row_table", kVocabulary - 3, 12, 0.7f);
+  rows.table_scale = 1.3f;
+  rows.scale = 0.7f;
+  m.AddLayer(delta, row);
+  LayerSpec& sum = m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), false), m.AddExperts(3, 2, 16));
+  sum.blocks[0].form = sum.blocks[1].form = BlockForm::kBranches;
+  sum.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+  sum.blocks[1].sum_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+  sum.blocks[1].output_scale = 0.8f;
+}
+
+struct PartsModel {
+  const char* name;
+  void (*add)(ModelBuilder& m);
+};
+constexpr PartsModel kPartsModels[] = {{"gates_and_shapes", AddGatesAndShapes}, {"latent", AddLatent}, {"delta_and_rows", AddDeltaAndRows}};
+
 void AddFeatures(Zoo& zoo) {
   {
     // Everything that Gemma-like models have, layers of two kinds.
@@ -219,86 +301,11 @@ void AddFeatures(Zoo& zoo) {
     m.Weights(WeightType::kQ8);
     zoo.Add("turned", std::move(m), false, true, NormKind::kRmsNorm);
   }
-  {
-    // Factors on what heads give, norms inside of both mixers, norms behind the rotation, queries that grow, two networks on the same
-    // normed rows, activations with a shape, and a block that replaces the rows.
+  for (const PartsModel& parts : kPartsModels) {
     ModelBuilder m = zoo.Start();
     m.Weights(WeightType::kQ8);
-    AttentionSpec per_head = m.AddAttention(Heads(4, 1, Sharing::kKV, KeyRotation::kOnRead), false);
-    per_head.gate = m.AddLinear("gate", 4, kWidth, false);
-    ExpertsSpec e = m.AddExperts(6, 3, 16);
-    e.groups = 3;
-    e.chosen_groups = 2;
-    e.score = ExpertScore::kSigmoid;
-    e.ffn.activation = Activation::kClampedSwish;
-    e.ffn.shape = m.AddVector("clamp", 4, 1.0f, 0.2f);
-    m.AddLayer(per_head, e).blocks[1].form = BlockForm::kReplace;
-    AttentionSpec a = Heads(4, 4, Sharing::kNone, KeyRotation::kOnWrite);
-    a.norm_order = NormOrder::kAfterRotation;
-    a.query_growth = 0.4f;
-    a.query_period = 5;
-    a = m.AddAttention(a, true);
-    a.q_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
-    a.k_norm = m.AddNorm(NormKind::kRmsNorm, kHeadWidth, NormScope::kHead);
-    a.gate = m.AddLinear("gate", 4 * kHeadWidth, kWidth, true);
-    a.out_norm = m.AddNorm(NormKind::kRmsNorm, 4 * kHeadWidth);
-    FfnSpec f = m.AddFfn(FfnKind::kPlain, Activation::kXielu, 24, true);
-    f.shape = m.AddVector("xielu", 4, 0.3f, 0.2f);
-    f.norm = m.AddNorm(NormKind::kRmsNorm, 24);
-    LayerSpec& parallel = m.AddLayer(a, f);
-    parallel.blocks[1].form = BlockForm::kParallel;
-    parallel.blocks[1].norm = {};
-    zoo.Add("gates_and_shapes", std::move(m), false, true, NormKind::kRmsNorm);
-  }
-  {
-    // A row of 8 numbers, of which 5 are normed and 2 turned, is key and value of all heads; queries come from rows of 7. Long contexts
-    // turn by other divisors.
-    ModelBuilder m = zoo.Start();
-    AttentionSpec a = Heads(4, 1, Sharing::kKV, KeyRotation::kOnWrite);
-    a.rope.width = a.rope.denominator = 2;
-    a.rope.pairing = RopePairing::kInterleaved;
-    a.rope.offset = 5;
-    a.rope.long_from = 1;
-    a.rope.freq_divisors = m.AddVector("divisors", 1, 2.0f, 0.0f);
-    a.rope.long_divisors = m.AddVector("long_divisors", 1, 3.0f, 0.0f);
-    a.latent = 5;
-    a = m.AddAttention(a, false);
-    a.k_norm = m.AddNorm(NormKind::kRmsNorm, 5);
-    a.q = m.AddLinear("q", 4 * kHeadWidth, 7, false);
-    a.q_low = m.AddLinear("q_low", 7, kWidth, true);
-    a.q_low_norm = m.AddNorm(NormKind::kRmsNorm, 7);
-    m.AddLayer(a, m.AddFfn(FfnKind::kGated, Activation::kSilu, 24, false));
-    zoo.Add("latent", std::move(m), false, true, NormKind::kRmsNorm);
-  }
-  {
-    // A delta rule; rows that the input makes for the layers; and attention and experts that are summed before one norm.
-    ModelBuilder m = zoo.Start();
-    m.Weights(WeightType::kQ8);
-    StateSpaceSpec delta = m.AddStateSpace(4, 6, 2, 5, 3, false);
-    delta.rule = StateRule::kDelta;
-    delta.skip = kNoTensor;
-    delta.beta = m.AddLinear("beta", 4, kWidth, false);
-    delta.beta_scale = 1.5f;
-    delta.gate_after_norm = true;
-    FfnSpec row = m.AddFfn(FfnKind::kGated, Activation::kGeluTanh, 6, false);
-    row.kind = FfnKind::kLayerRow;
-    row.row = 1;
-    row.up = {};
-    LayerRowsSpec& rows = m.description().spec.input.layer_rows;
-    rows.width = 6;
-    rows.count = 2;
-    rows.projection = m.AddLinear("row_projection", 12, kWidth, false);
-    rows.norm = m.AddNorm(NormKind::kRmsNorm, 6);
-    rows.table = m.AddMatrix("row_table", kVocabulary - 3, 12, 0.7f);
-    rows.table_scale = 1.3f;
-    rows.scale = 0.7f;
-    m.AddLayer(delta, row);
-    LayerSpec& sum = m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), false), m.AddExperts(3, 2, 16));
-    sum.blocks[0].form = sum.blocks[1].form = BlockForm::kBranches;
-    sum.blocks[0].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
-    sum.blocks[1].sum_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
-    sum.blocks[1].output_scale = 0.8f;
-    zoo.Add("delta_and_rows", std::move(m), false, true, NormKind::kRmsNorm);
+    parts.add(m);
+    zoo.Add(parts.name, std::move(m), false, true, NormKind::kRmsNorm);
   }
   {
     // The image is no multiple of the patch.
@@ -341,6 +348,17 @@ std::vector<ZooModel> ModelZoo() {
   AddSharingAndRotation(zoo);
   AddFeatures(zoo);
   return zoo.Take();
+}
+
+std::vector<ZooModel> PartsInFloats() {
+  std::vector<ZooModel> models;
+  for (const PartsModel& parts : kPartsModels) {
+    ModelBuilder m(kWidth, kVocabulary, kPositions, 400 + models.size());
+    parts.add(m);
+    m.Finish(false, true, NormKind::kRmsNorm);
+    models.push_back({parts.name, std::move(m)});
+  }
+  return models;
 }
 
 ModelBuilder ZooEntry(const std::string& name) {

@@ -23,4 +23,7 @@ std::vector<ZooModel> ModelZoo();
 // Its entry of that name; throws when there is none.
 ModelBuilder ZooEntry(const std::string& name);
 
+// Those of its entries that have what only few published families have, with all weights in f32.
+std::vector<ZooModel> PartsInFloats();
+
 }  // namespace thimble::test
