@@ -63,7 +63,7 @@ class Lines : public EditedLines {
     history(history_, &event, H_SETUNIQUE, 1);
     if (!path_.empty()) history(history_, &event, H_LOAD, path_.c_str());
     el_set(edit_, EL_HIST, &history, history_);
-    el_set(edit_, EL_ADDFN, "complete-word", "Complete a command", &Complete);
+    el_wset(edit_, EL_ADDFN, L"complete-word", L"Complete a command", &Complete);  // the narrow call keeps copies for ever
     for (const auto& [keys, command] : kKeys) el_set(edit_, EL_BIND, keys, command, nullptr);
     el_source(edit_, nullptr);  // the person's own .editrc
   }
