@@ -1,7 +1,6 @@
 // Falcon-H1: attention and a selective state space read the same normed rows in every layer. Factors everywhere: those on inputs of
 // linear layers lie in the weights and scales here.
 #include <cmath>
-#include <limits>
 
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
@@ -12,25 +11,10 @@ namespace thimble {
 namespace {
 
 StoredStateSpace ReadMamba(Config& config, uint32_t D) {
-  StoredStateSpace stored;
+  const uint64_t usual = uint64_t{config.Count("mamba_expand", 2)} * D;
+  const uint64_t inner = config.Has("mamba_d_ssm") ? config.Count("mamba_d_ssm", 0) : usual;
+  StoredStateSpace stored = ReadStateSpaceNumbers(config, inner, "mamba_d_ssm");
   StateSpaceSpec& s = stored.shape;
-  const uint32_t inner = config.Count("mamba_d_ssm", config.Count("mamba_expand", 2) * D);
-  s.heads = config.Count("mamba_n_heads", 128);
-  if (inner % s.heads != 0) config.Refuse(Code::kInvalidModel, "mamba_n_heads", "does not divide mamba_d_ssm");
-  s.head_width = inner / s.heads;
-  if (config.IsText("mamba_d_head")) {
-    config.Only("mamba_d_head", "auto");
-  } else if (config.Count("mamba_d_head", s.head_width) != s.head_width) {
-    config.Refuse(Code::kInvalidModel, "mamba_d_head", "times mamba_n_heads is not mamba_d_ssm");
-  }
-  s.groups = config.Count("mamba_n_groups", 1);
-  s.states = config.Count("mamba_d_state", 256);
-  s.taps = config.Count("mamba_d_conv", 4);
-  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
-  s.min_step = static_cast<float>(low);
-  s.max_step = static_cast<float>(high);
-  stored.bias = BiasIf(config, "mamba_proj_bias", false);
-  stored.conv_bias = config.Flag("mamba_conv_bias", true);
   stored.norm = config.Flag("mamba_rms_norm", false);
   if (stored.norm) {
     s.gate_after_norm = config.Flag("mamba_norm_before_gate", true);

@@ -1,7 +1,5 @@
 // Granite 4: selective state spaces and attention by turns, behind each a network that every row sees, and a mixture of experts or
 // none. The dense members have attention alone.
-#include <limits>
-
 #include "targets/convert/family.h"
 #include "targets/convert/family_granite.h"
 #include "targets/convert/rotary.h"
@@ -11,25 +9,8 @@ namespace thimble {
 namespace {
 
 StoredStateSpace ReadMamba(Config& config, uint32_t D) {
-  StoredStateSpace stored;
-  StateSpaceSpec& s = stored.shape;
-  const uint64_t inner = uint64_t{config.Count("mamba_expand", 2)} * D;
-  s.heads = config.Count("mamba_n_heads", 128);
-  if (inner % s.heads != 0) config.Refuse(Code::kInvalidModel, "mamba_n_heads", "does not divide mamba_expand times hidden_size");
-  s.head_width = static_cast<uint32_t>(inner / s.heads);
-  if (config.IsText("mamba_d_head")) {
-    config.Only("mamba_d_head", "auto");
-  } else if (config.Count("mamba_d_head", s.head_width) != s.head_width) {
-    config.Refuse(Code::kInvalidModel, "mamba_d_head", "times mamba_n_heads is not mamba_expand times hidden_size");
-  }
-  s.groups = config.Count("mamba_n_groups", 1);
-  s.states = config.Count("mamba_d_state", 256);
-  s.taps = config.Count("mamba_d_conv", 4);
-  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
-  s.min_step = static_cast<float>(low);
-  s.max_step = static_cast<float>(high);
-  stored.bias = BiasIf(config, "mamba_proj_bias", false);
-  stored.conv_bias = config.Flag("mamba_conv_bias", true);
+  const StoredStateSpace stored =
+      ReadStateSpaceNumbers(config, uint64_t{config.Count("mamba_expand", 2)} * D, "mamba_expand times hidden_size");
   config.Ignore({"mamba_chunk_size"});
   return stored;
 }

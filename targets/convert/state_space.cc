@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "targets/convert/gated_decoder.h"
 
 namespace thimble {
 namespace {
@@ -42,6 +45,28 @@ LinearSpec ReadRuns(PlanBuilder& b, const std::string& name, const std::string& 
 }
 
 }  // namespace
+
+StoredStateSpace ReadStateSpaceNumbers(Config& config, uint64_t inner, const std::string& what) {
+  StoredStateSpace stored;
+  StateSpaceSpec& s = stored.shape;
+  s.heads = config.Count("mamba_n_heads", 128);
+  if (inner % s.heads != 0) config.Refuse(Code::kInvalidModel, "mamba_n_heads", "does not divide " + what);
+  s.head_width = static_cast<uint32_t>(inner / s.heads);
+  if (config.IsText("mamba_d_head")) {
+    config.Only("mamba_d_head", "auto");
+  } else if (config.Count("mamba_d_head", s.head_width) != s.head_width) {
+    config.Refuse(Code::kInvalidModel, "mamba_d_head", "times mamba_n_heads is not " + what);
+  }
+  s.groups = config.Count("mamba_n_groups", 1);
+  s.states = config.Count("mamba_d_state", 256);
+  s.taps = config.Count("mamba_d_conv", 4);
+  const auto [low, high] = config.Interval("time_step_limit", {0.0, std::numeric_limits<double>::infinity()});
+  s.min_step = static_cast<float>(low);
+  s.max_step = static_cast<float>(high);
+  stored.bias = BiasIf(config, "mamba_proj_bias", false);
+  stored.conv_bias = config.Flag("mamba_conv_bias", true);
+  return stored;
+}
 
 StateSpaceSpec ReadStateSpace(PlanBuilder& b, const std::string& ours, const std::string& source, uint64_t D, const StoredStateSpace& s) {
   StateSpaceSpec spec = s.shape;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "targets/convert/config.h"
 #include "targets/convert/plan.h"
 
 namespace thimble {
@@ -18,6 +19,10 @@ struct StoredStateSpace {
   // Factors on the rows of in_proj: gate, values, B, C, steps; all 1 but for Falcon-H1.
   std::vector<double> factors = {1, 1, 1, 1, 1};
 };
+
+// The numbers of one as Granite 4 and Falcon-H1 write them: mamba_n_heads, mamba_d_state, ... `inner`: its values in all, `what`: what
+// errors call that.
+StoredStateSpace ReadStateSpaceNumbers(Config& config, uint64_t inner, const std::string& what);
 
 // `ours`: name in front of the tensors here; `source`: in front of those of the checkpoint.
 StateSpaceSpec ReadStateSpace(PlanBuilder& builder, const std::string& ours, const std::string& source, uint64_t width,

@@ -2,7 +2,6 @@
 // what the format leaves unsaid.
 #include <catch2/catch_test_macros.hpp>
 #include <fstream>
-#include <sstream>
 
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/gguf_splits.h"
@@ -19,13 +18,7 @@ using Ids = std::vector<int32_t>;
 
 std::string Golden(const std::string& name) { return std::string(THIMBLE_GOLDEN_DIR) + "/" + name; }
 
-Json Read(const std::string& name) {
-  std::ifstream file(Golden(name));
-  REQUIRE(file.is_open());
-  std::ostringstream text;
-  text << file.rdbuf();
-  return ParseJson(text.str());
-}
+Json Read(const std::string& name) { return GoldenJson(name); }
 
 std::string Escaped(const std::string& piece) {
   std::string text;

@@ -2,9 +2,7 @@
 // such files come from makes of the same texts (make.py there). Each is there for faults that real files had: Unicode's
 // versions, literal U+2581, added tokens of all kinds, missing bytes, two pieces with one spelling, which ids end a text.
 #include <catch2/catch_test_macros.hpp>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "runtime/tokenizer/split.h"
 #include "targets/convert/tokenizers/pre_tokenizer.h"
@@ -21,13 +19,7 @@ using Ids = std::vector<int32_t>;
 
 std::string Golden(const std::string& name) { return std::string(THIMBLE_GOLDEN_DIR) + "/tokenizers/" + name; }
 
-Json Read(const std::string& name) {
-  std::ifstream file(Golden(name));
-  REQUIRE(file.is_open());
-  std::ostringstream text;
-  text << file.rdbuf();
-  return ParseJson(text.str());
-}
+Json Read(const std::string& name) { return GoldenJson("tokenizers/" + name); }
 
 // The reference shows what is no UTF-8 as U+FFFD.
 bool SameText(const std::string& ours, const std::string& theirs) {

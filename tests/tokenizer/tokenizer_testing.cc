@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <sstream>
 
 #include "targets/convert/import_error.h"
 #include "runtime/core/poison.h"
@@ -22,6 +23,14 @@ size_t Scaled(size_t full, size_t reduced) {
 #else
   return full > reduced ? full : reduced;
 #endif
+}
+
+Json GoldenJson(const std::string& name) {
+  std::ifstream file(std::string(THIMBLE_GOLDEN_DIR) + "/" + name);
+  REQUIRE(file.is_open());
+  std::ostringstream text;
+  text << file.rdbuf();
+  return ParseJson(text.str());
 }
 
 std::string SharedPath(const std::string& name) {

@@ -11,6 +11,7 @@
 #include "format/tokenizer_data.h"
 #include "runtime/sampler.h"
 #include "runtime/tokenizer/tokenizer.h"
+#include "tests/support/json_testing.h"
 
 namespace thimble::testing {
 
@@ -20,6 +21,8 @@ size_t Scaled(size_t full, size_t reduced);
 // A file below the shared data; SKIPs the test when it is absent.
 std::string SharedFile(const std::string& name);
 std::string SharedPath(const std::string& name);
+// A JSON file below tests/golden.
+Json GoldenJson(const std::string& name);
 
 class LoadedTokenizer {
  public:
