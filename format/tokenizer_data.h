@@ -105,7 +105,11 @@ enum TokenizerFlag : uint32_t {
   kTokenizerStripAccents = 1u << 12,      // canonical decomposition without nonspacing marks
   kTokenizerSpaceIdeographs = 1u << 13,   // every ideograph is a word of its own
   kTokenizerEachUnknown = 1u << 14,       // every character without a piece is unk, not a run of them once
-  kTokenizerKnownFlags = (1u << 15) - 1,
+  kTokenizerKeepLastSpace = 1u << 15,     // of runs of spaces that become one, that at the end stays
+  kTokenizerExactSums = 1u << 16,         // unigram: scores are summed as doubles, not rounded after every piece
+  kTokenizerLiteralEscapes = 1u << 17,    // U+2581 in a text is no white space: none of it is removed, nor added to
+  kTokenizerSpaceIsCut = 1u << 18,        // a space is only where a word starts, and is left out in front of U+2581
+  kTokenizerKnownFlags = (1u << 19) - 1,
 };
 
 enum class PieceType : uint8_t {

@@ -69,7 +69,7 @@ Result<std::string_view> Detokenizer::Bytes(int32_t id) {
   } else if (drop_space_ && !piece.empty()) {
     if (piece[0] == ' ') piece.remove_prefix(1);
     // Where encoding leaves no space at the start, SentencePiece drops one of every piece until there is a text.
-    drop_space_ = piece.empty() && data_.Has(kTokenizerRemoveExtraWhitespaces);
+    drop_space_ = piece.empty() && data_.Has(kTokenizerRemoveExtraWhitespaces) && !data_.Has(kTokenizerLiteralEscapes);
   } else if (data_.kind == TokenizerKind::kWordPiece && ClosesUp(piece)) {
     piece.remove_prefix(1);
   }

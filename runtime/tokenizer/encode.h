@@ -63,7 +63,7 @@ class SpmEmitter {
 struct UnigramNode {
   uint32_t id;     // the last piece, or kNoToken for an unknown character
   uint32_t start;  // where it starts
-  float score;
+  double score;
 };
 
 // Pieces of the caller's workspace for one fragment of text.

@@ -19,19 +19,33 @@ class SpmNormalizer {
   size_t Run(bool prefix) {
     const bool squeeze = data_.Has(kTokenizerRemoveExtraWhitespaces);
     std::string_view part = TakePart();
+    while (data_.Has(kTokenizerLiteralEscapes) && part.data() != nullptr && part.empty()) part = TakePart();
+    const bool keeps_last = data_.Has(kTokenizerKeepLastSpace);
+    const bool starts_with_space = squeeze && part == " ";
     while (squeeze && part == " ") part = TakePart();
-    if (part.data() == nullptr) return 0;
-    if (prefix && !(data_.Has(kTokenizerPrefixUnlessSpace) && SpaceBytes(part) > 0)) Put(' ');
+    if (part.data() == nullptr) {
+      if (keeps_last && starts_with_space) Put(' ');
+      return size_;
+    }
+    if (starts_with_space && data_.Has(kTokenizerLiteralEscapes) && !data_.Has(kTokenizerSpaceIsCut)) {
+      Put(' ');  // of a run one is left, which is prefix enough
+    } else if (prefix && !(data_.Has(kTokenizerPrefixUnlessSpace) && SpaceBytes(part) > 0)) {
+      Put(' ');
+    }
     for (bool after_space = squeeze; part.data() != nullptr; part = TakePart()) {
       while (after_space && part.starts_with(' ')) part.remove_prefix(1);
+      if (data_.Has(kTokenizerSpaceIsCut) && part.starts_with(kEscapedSpace) && trailing_spaces_ == 1) --size_;
       if (!part.empty()) after_space = squeeze && part.ends_with(' ');
       while (!part.empty()) {
         const size_t space = SpaceBytes(part);
         Put(space > 0 ? ' ' : part[0]);
+        if (space > 1 && data_.Has(kTokenizerLiteralEscapes)) trailing_spaces_ = 0;
         part.remove_prefix(space > 0 ? space : 1);
       }
     }
-    return squeeze ? size_ - trailing_spaces_ : size_;
+    // The space in front of nothing is no text's last.
+    const bool trims = squeeze && (!keeps_last || (size_ == 1 && trailing_spaces_ == 1 && !starts_with_space));
+    return trims ? size_ - trailing_spaces_ : size_;
   }
 
  private:

@@ -1,7 +1,7 @@
 // SentencePiece's unigram (Kudo 2018; unigram_model.cc, EncodeOptimized): of all ways to cut the text into
 // pieces the one with the highest sum of scores, found from left to right with one node per byte. A character
-// without a piece costs more than any piece. The sums are rounded like SentencePiece's, so that ties fall the
-// same way.
+// without a piece costs more than any piece. The sums are rounded like those of the library that the model comes from
+// (SentencePiece: to floats after every piece; tokenizers: doubles), so that ties fall the same way.
 #include "runtime/core/unicode/unicode.h"
 #include "runtime/tokenizer/encode.h"
 #include "runtime/tokenizer/prefix_walk.h"
@@ -13,17 +13,19 @@ constexpr double kUnknownPenalty = 10.0;
 constexpr double kUserDefinedPenalty = 0.1;
 constexpr uint32_t kNoStart = 0xffffffffu;
 
-void Offer(UnigramNode* node, double score, uint32_t start, uint32_t id) {
-  if (node->start != kNoStart && !(score > static_cast<double>(node->score))) return;
-  *node = {id, start, static_cast<float>(score)};
+void Offer(UnigramNode* node, double score, uint32_t start, uint32_t id, bool exact) {
+  if (node->start != kNoStart && !(score > node->score)) return;
+  *node = {id, start, exact ? score : static_cast<double>(static_cast<float>(score))};
 }
 
 void FindBestPath(const TokenizerData& data, std::string_view text, UnigramNode* nodes) {
-  for (size_t i = 0; i <= text.size(); ++i) nodes[i] = {kNoToken, kNoStart, 0.0f};
-  const float unknown_score = static_cast<float>(static_cast<double>(data.min_score) - kUnknownPenalty);
+  for (size_t i = 0; i <= text.size(); ++i) nodes[i] = {kNoToken, kNoStart, 0.0};
+  const bool exact = data.Has(kTokenizerExactSums);
+  const auto rounded = [exact](double sum) { return exact ? sum : static_cast<double>(static_cast<float>(sum)); };
+  const double unknown_score = rounded(static_cast<double>(data.min_score) - kUnknownPenalty);
   for (size_t start = 0; start < text.size();) {
     const std::string_view rest = text.substr(start);
-    const float here = nodes[start].score;
+    const double here = nodes[start].score;
     const size_t character_bytes = DecodeUtf8(rest).bytes;
     bool has_character = false;
     PrefixWalk walk(data);
@@ -36,12 +38,11 @@ void FindBestPath(const TokenizerData& data, std::string_view text, UnigramNode*
           type == PieceType::kUserDefined
               ? static_cast<double>(static_cast<float>(length) * data.max_score) - kUserDefinedPenalty
               : static_cast<double>(data.Score(id));
-      Offer(&nodes[start + length], score + static_cast<double>(here), static_cast<uint32_t>(start), id);
+      Offer(&nodes[start + length], score + here, static_cast<uint32_t>(start), id, exact);
       if (length == character_bytes) has_character = true;
     }
     if (!has_character) {
-      Offer(&nodes[start + character_bytes], static_cast<double>(unknown_score + here),
-            static_cast<uint32_t>(start), kNoToken);
+      Offer(&nodes[start + character_bytes], rounded(unknown_score + here), static_cast<uint32_t>(start), kNoToken, exact);
     }
     start += character_bytes;
   }

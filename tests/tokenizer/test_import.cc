@@ -312,7 +312,7 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
                      },
                      unsupported),
                  "pattern"));
-  CHECK(Contains(refusal([](Json& f) { f["model"]["type"] = "Unigram"; }, unsupported), "Unigram"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["type"] = "WordLevel"; }, unsupported), "WordLevel"));
   CHECK(Contains(refusal([](Json& f) { f["model"]["byte_fallback"] = true; }, unsupported), "ByteLevel"));
   CHECK(Contains(refusal([](Json& f) { f["model"]["dropout"] = 0.1; }, unsupported), "dropout"));
   CHECK(Contains(refusal([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, unsupported), "suffix"));
@@ -336,6 +336,29 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
   Refusal([] { ReadTokenizerJson("{"); }, invalid);
   Refusal([] { ReadTokenizerJson("[]"); }, invalid);
   Refusal([] { ReadTokenizerJson(std::string(100000, '[')); }, invalid);
+}
+
+TEST_CASE("Unigram in a tokenizer.json: what it refuses, by name") {
+  const auto refusal = [](const std::function<void(Json&)>& change, Code code) {
+    Json file = GoldenJson("tokenizers/t5/tokenizer.json");
+    change(file);
+    return Refusal([&] { WriteTokenizerSegment(ReadTokenizerJson(JsonText(file))); }, code);
+  };
+  const Code unsupported = Code::kUnsupported;
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"] = nullptr; }, unsupported), "without Metaspace"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["type"] = "Digits"; }, unsupported), "pre_tokenizer.type Digits"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["replacement"] = "_"; }, unsupported), "replacement"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["prepend_scheme"] = "x"; }, unsupported), "prepend_scheme x"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"] = {{"type", "NFKD"}}; }, unsupported), "normalizer NFKD"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][1]["strip_left"] = true; }, unsupported), "Strip"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][2]["content"] = "x"; }, unsupported), "Replace"));
+  const Code invalid = Code::kInvalidModel;
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "?"; }, invalid), "base64"));
+  refusal([](Json& f) { f["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "AAAA"; }, invalid);
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"] = Json::Object(); }, invalid), "model.vocab"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"] = Json::Array(); }, invalid), "0 pieces"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"][7] = Json::Array({"x", "y"}); }, invalid), "model.vocab[7]"));
+  CHECK(Contains(refusal([](Json& f) { f["model"]["unk_id"] = 100000; }, invalid), "unk_id"));
 }
 
 TEST_CASE("llama2.c tokenizer.bin: a small one, cut and damaged") {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "targets/convert/import_error.h"
+#include "targets/convert/tokenizers/base64.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 
@@ -99,32 +100,6 @@ const std::vector<KnownFile>& KnownFiles() {
 
 // Of pieces, which have a few letters: the bytes that all ways to cut them in two would look up.
 constexpr uint64_t kMaxCutBytes = 1u << 28;
-
-int Base64Digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// False for what is no base64 with its padding.
-bool DecodeBase64(std::string_view text, std::string* bytes) {
-  bytes->clear();
-  if (text.empty() || text.size() % 4 != 0) return false;
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  uint32_t bits = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool pads = i >= text.size() - padding;
-    const int digit = pads ? 0 : Base64Digit(text[i]);
-    if (digit < 0) return false;
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    if (i % 4 != 3) continue;
-    const size_t count = i + 1 == text.size() ? 3 - padding : 3;
-    for (size_t byte = 0; byte < count; ++byte) bytes->push_back(static_cast<char>(bits >> (16 - 8 * byte)));
-    bits = 0;
-  }
-  return true;
-}
 
 // "aGVsbG8= 15339"
 bool ParseLine(std::string_view line, std::string* piece, uint32_t* rank) {

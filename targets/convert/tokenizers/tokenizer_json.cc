@@ -1,4 +1,4 @@
-// Reads tokenizer.json of the Hugging Face tokenizers library: BPE and WordPiece. Every part of the pipeline
+// Reads tokenizer.json of the Hugging Face tokenizers library: BPE, WordPiece and unigram. Every part of the pipeline
 // (normalizer, pre_tokenizer, model, post_processor) is either understood or refused by name.
 
 #include "runtime/core/unicode/unicode.h"
@@ -9,6 +9,7 @@
 #include "targets/convert/tokenizers/pre_tokenizer.h"
 #include "targets/convert/tokenizers/special_tokens.h"
 #include "targets/convert/tokenizers/tokenizers.h"
+#include "targets/convert/tokenizers/unigram_json.h"
 #include "targets/convert/tokenizers/word_piece.h"
 #include "targets/json/json.h"
 
@@ -50,6 +51,7 @@ TokenizerModel ReadModel(const Json& root, uint64_t max_id) {
   const Json& model = Member(root, "model", "tokenizer.json");
   const std::string type = StringMember(model, "type", "model");
   if (type == "WordPiece") return ReadWordPiece(root, max_id);
+  if (type == "Unigram") return ReadUnigramJson(root, max_id);
   if (type != "BPE") Refuse("model.type \"" + type + "\"");
   if (!Member(model, "dropout", "model").is_null()) Refuse("model.dropout");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -83,7 +85,7 @@ void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
   if (processor.is_null()) return;
   const std::string type = StringMember(processor, "type", "post_processor");
   if (type == "ByteLevel") return;
-  if (type == "BertProcessing") {  // [CLS] A [SEP]
+  if (type == "BertProcessing" || type == "RobertaProcessing") {  // [CLS] A [SEP]; what else Roberta's has trims offsets
     model->bos = NamedPair(processor, "cls", *model);
     model->eos = NamedPair(processor, "sep", *model);
     model->flags |= kTokenizerAddBos | kTokenizerAddEos;

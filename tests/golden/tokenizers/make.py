@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Writes the small tokenizers of this folder and what the library `tokenizers` makes of texts with them.
 
-    pip install tokenizers==0.23.3 && python3 make.py
+    pip install tokenizers==0.23.3 sentencepiece==0.2.3 && python3 make.py
 
 Each folder is laid out as a published model of its kind, with a vocabulary learnt from the texts below. cases.json: text,
 its ids with special pieces read as text, "special" the ids with them read as themselves where those differ, and the text
 that the ids decode into. splits.json: how every pattern cuts texts into words, in bytes.
 """
+import base64
+import io
 import json
 import os
+import struct
 import sys
+import tempfile
+import unicodedata
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -221,25 +226,133 @@ def neox():
     return file, {"eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>"}, {"eos_token_id": count}
 
 
+def character_map():
+    """White space of all kinds, some compatibility forms and accents, as SentencePiece compiles its map."""
+    import sentencepiece
+    rules = {chr(code): " " for code in [9, 10, 11, 12, 13, 0x85, 0xa0, 0x1680, *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]}
+    rules.update({chr(code): "" for code in [*range(1, 9), 0x200b, 0xfeff]})
+    for code in [*range(0xa8, 0x180), *range(0x2460, 0x2474), *range(0xff01, 0xff5f), 0xfdfa]:
+        normal = unicodedata.normalize("NFKC", chr(code))
+        if normal != chr(code):
+            rules[chr(code)] = normal
+        if len(unicodedata.normalize("NFD", chr(code))) == 2:
+            rules[unicodedata.normalize("NFD", chr(code))] = chr(code)
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        for source, target in sorted(rules.items()):
+            file.write("%s\t%s\n" % (" ".join("%X" % ord(c) for c in source), " ".join("%X" % ord(c) for c in target)))
+        file.flush()
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(LEARNT), model_writer=model, model_type="unigram", vocab_size=300,
+                                                 normalization_rule_tsv=file.name, hard_vocab_limit=False, minloglevel=2)
+
+    def fields(data):
+        at = 0
+
+        def number():
+            nonlocal at
+            value, shift = 0, 0
+            while True:
+                byte = data[at]
+                at += 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+        while at < len(data):
+            key = number()
+            if key & 7 == 2:
+                size = number()
+                yield key >> 3, data[at:at + size]
+                at += size
+            elif key & 7 == 0:
+                number()
+            else:
+                at += 8 if key & 7 == 1 else 4
+    spec = next(value for field, value in fields(model.getvalue()) if field == 3)
+    return base64.b64encode(next(value for field, value in fields(spec) if field == 2)).decode()
+
+
+def learn_unigram(steps, pre_tokenizer):
+    """Scores of pieces, runs of letters and of spaces among them, so that ties between cuts come up."""
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": character_map()}
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = Tokenizer.from_str(json.dumps(shell(None, {"type": "Unigram", "unk_id": None, "vocab": []}, normalizer=precompiled))).normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokenizer.train_from_iterator(LEARNT + ["aaaa aaa bbbb"] * 3, trainers.UnigramTrainer(vocab_size=400, special_tokens=names, unk_token="<unk>", show_progress=False))
+    model = json.loads(tokenizer.to_str())["model"]
+    have = {piece for piece, _ in model["vocab"]}
+    model["vocab"] += [[piece, -6.5 - i / 8] for i, piece in enumerate(["aa", "aaa", "bb", "\u2581"]) if piece not in have]
+    for entry in model["vocab"]:  # SentencePiece, from which published files come, has floats
+        entry[1] = struct.unpack("f", struct.pack("f", entry[1]))[0]
+    count = len(model["vocab"])
+    model["vocab"].append(["<mask>", 0.0])
+    file = shell(pre_tokenizer, model, normalizer={"type": "Sequence", "normalizers": [precompiled] + steps} if steps else precompiled,
+                 decoder={"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True})
+    file["added_tokens"] = [added(i, name, True) for i, name in enumerate(names)] + [added(count, "<mask>", True, lstrip=True)]
+    return file, {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}, {"eos_token_id": 2}
+
+
+METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+
+
+def runs(content):
+    return {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": content}
+
+
+def xlm_roberta():
+    """Cut at white space, and every word gets a space in front."""
+    old = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}
+    file, config, generation = learn_unigram([], {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, old]})
+    file["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True, "add_prefix_space": True}
+    return file, config, generation
+
+
+def t5():
+    """The end is stripped, then runs of spaces become one."""
+    return learn_unigram([{"type": "Strip", "strip_left": False, "strip_right": True}, runs("\u2581")], METASPACE)
+
+
+def bge_m3():
+    """Runs of spaces become one, and one stays at the end."""
+    return learn_unigram([runs(" ")], METASPACE)
+
+
+def without_names(file):
+    """The same where no text becomes a special piece by its name, which unigram's model finds even if it is read as text."""
+    file = json.loads(json.dumps(file))
+    if file["model"]["type"] == "Unigram":
+        for token in file["added_tokens"]:
+            file["model"]["vocab"][token["id"]][0] = "\ue000%d" % token["id"]
+    file["added_tokens"] = []
+    file["post_processor"] = None
+    return Tokenizer.from_str(json.dumps(file))
+
+
 def cases(file):
     tokenizer = Tokenizer.from_str(json.dumps(file))
+    plain = without_names(file) if file["model"]["type"] == "Unigram" else tokenizer
     specials = [token["content"] for token in file["added_tokens"]]
     texts = TEXTS + ["a%sb %s c" % (name, name) for name in specials[:16]] + ["".join(specials[:4])]
     generator = Texts(15, specials)
     texts += [text for text in (generator.text() for _ in range(60)) if len(text) < 60]
+    if plain is not tokenizer:  # where the reference loses accents, or does not see them: see the converter's unigram_json.cc
+        texts = [text for text in texts if not any(unicodedata.combining(a) and unicodedata.combining(b) for a, b in zip(text, text[1:]))]
     rows = []
     for text in texts:
         tokenizer.encode_special_tokens = True
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        ids = plain.encode(text, add_special_tokens=False).ids
         tokenizer.encode_special_tokens = False
         row = {"text": text, "ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=True)}
         # Added tokens spelled like bytes are shown as those bytes, which are no UTF-8; ours are shown as they are spelled.
         if "\ufffd" in row["decoded"] and "\ufffd" not in text:
             row["decoded"] = text
+        if plain is not tokenizer and 3 in ids:  # which the reference leaves out, and we show
+            del row["decoded"]
         special = tokenizer.encode(text, add_special_tokens=False).ids
         if special != ids:
             row["special"] = special
-            if "\ufffd" not in tokenizer.decode(special):
+            if "\ufffd" not in tokenizer.decode(special) and "decoded" in row:
                 row["special_decoded"] = tokenizer.decode(special, skip_special_tokens=True)
         rows.append(row)
     return rows
@@ -278,7 +391,7 @@ def write(path, value, indent=None):
 
 
 def main():
-    for make in (qwen, gptoss, llama3, smollm2, gemma, llama2, mistral, deepseek_coder, neox):
+    for make in (qwen, gptoss, llama3, smollm2, gemma, llama2, mistral, deepseek_coder, neox, xlm_roberta, t5, bge_m3):
         file, config, generation = make()
         folder = os.path.join(HERE, make.__name__)
         write(os.path.join(folder, "tokenizer.json"), file)
