@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/template/json.h"
+#include "runtime/core/unicode/unicode.h"
 #include "runtime/template/texts.h"
 
 namespace thimble::chat {
@@ -77,11 +78,15 @@ Value Select(Machine& m, const Value& v, const Arguments& arguments, bool attrib
 // Texts without regard to case, unless it is asked for.
 int OrderOf(Machine& m, const Value& a, const Value& b, bool case_sensitive) {
   if (case_sensitive || !a.is(Kind::kText) || !b.is(Kind::kText)) return m.Order(a, b);
-  for (uint32_t i = 0; i < a.size && i < b.size; ++i) {
-    const uint8_t x = static_cast<uint8_t>(Lower(a.text[i])), y = static_cast<uint8_t>(Lower(b.text[i]));
-    if (x != y) return x < y ? -1 : 1;
+  std::string_view x = a.str(), y = b.str();
+  while (!x.empty() && !y.empty()) {
+    const Utf8Char c = DecodeUtf8(x), d = DecodeUtf8(y);
+    const uint32_t l = LowercaseOf(c.code_point), r = LowercaseOf(d.code_point);
+    if (l != r) return l < r ? -1 : 1;
+    x.remove_prefix(c.bytes);
+    y.remove_prefix(d.bytes);
   }
-  return a.size < b.size ? -1 : a.size > b.size;
+  return static_cast<int>(y.empty()) - static_cast<int>(x.empty());
 }
 
 // Stable, by `key` of each item.
@@ -178,7 +183,17 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
     case Filter::k_lower: return LowerText(*this, AsText(v));
     case Filter::k_upper: return UpperText(*this, AsText(v));
     case Filter::k_capitalize: return Capitalized(*this, AsText(v));
-    case Filter::k_title: return Titled(*this, AsText(v));
+    case Filter::k_title: return TitledWords(*this, AsText(v));
+    case Filter::k_format: {
+      Value values = Value::List(arguments.plain, arguments.plain_count);
+      values.tuple = true;
+      if (arguments.named_count == 0) return FormatPercent(*this, AsText(v), values);
+      if (arguments.plain_count > 0) return Fail("format with values and with names");
+      Member* members = Take<Member>(arguments.named_count);
+      if (failed()) return {};
+      for (size_t i = 0; i < arguments.named_count; ++i) members[i] = {Value::Text(arguments.names[i], kTemplate), arguments.named[i]};
+      return FormatPercent(*this, AsText(v), Value::Dict(members, arguments.named_count));
+    }
     case Filter::k_tojson: return Json(v, arguments);
     case Filter::k_items:
       if (v.is(Kind::kUndefined)) return Value::List(nullptr, 0);

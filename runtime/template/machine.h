@@ -98,6 +98,7 @@ class Machine {
   Value Operate(Binary binary, const Value& a, const Value& b);
   Value Join(const Value* texts, size_t count);              // of texts
   Value AsText(const Value& v);                              // str()
+  Value Repr(const Value& v);                                // repr()
   Value Json(const Value& v, const Arguments& arguments);
   Value Attribute(const Value& object, std::string_view name);
   Value Item(const Value& object, const Value& index);

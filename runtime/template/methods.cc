@@ -1,4 +1,5 @@
 // Jinja's tests; methods of Python's texts, dicts and lists; functions.
+#include "runtime/core/unicode/unicode.h"
 #include "runtime/template/texts.h"
 
 namespace thimble::chat {
@@ -52,11 +53,13 @@ bool Machine::Check(Test test, const Value& v, const Arguments& arguments) {
     case Test::k_upper: {
       if (!v.is(Kind::kText)) return false;
       bool some = false;
-      for (const char c : v.str()) {
-        if (IsLetter(c) && static_cast<uint8_t>(c) < 0x80) {
-          some = true;
-          if ((test == Test::k_lower ? Lower(c) : Upper(c)) != c) return false;
-        }
+      std::string_view s = v.str();
+      while (!s.empty()) {
+        const Utf8Char c = DecodeUtf8(s);
+        const LetterCase has = CaseOf(c.code_point);
+        if (has == (test == Test::k_lower ? LetterCase::kUpper : LetterCase::kLower)) return false;
+        some = some || has != LetterCase::kNone;
+        s.remove_prefix(c.bytes);
       }
       return some;
     }
@@ -137,9 +140,13 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
     if (name == "isdigit" || name == "isalpha" || name == "isspace" || name == "isupper" || name == "islower") {
       if (name == "isupper") return Value::Bool(Check(Test::k_upper, t, {}));
       if (name == "islower") return Value::Bool(Check(Test::k_lower, t, {}));
-      for (size_t i = 0; i < s.size(); ++i) {
-        const bool fits = name == "isdigit" ? s[i] >= '0' && s[i] <= '9' : name == "isalpha" ? IsLetter(s[i]) : SpaceBytes(s, i) != 0;
+      for (size_t i = 0; i < s.size();) {
+        const Utf8Char c = DecodeUtf8(s.substr(i));
+        const bool fits = name == "isdigit" ? IsDecimalDigit(c.code_point)
+                          : name == "isalpha" ? ClassOf(c.code_point) == CharClass::kLetter
+                                              : SpaceBytes(s, i) != 0;
         if (!fits) return Value::Bool(false);
+        i += c.bytes;
       }
       return Value::Bool(!s.empty());
     }

@@ -157,7 +157,7 @@ Value Machine::Operate(Binary binary, const Value& a, const Value& b) {
     for (int64_t i = 0; i < times; ++i) copies[i] = text;
     return Join(copies, static_cast<size_t>(times));
   }
-  if (binary == Binary::kModulo && a.is(Kind::kText)) return Fail("formatting by % is not known");
+  if (binary == Binary::kModulo && a.is(Kind::kText)) return FormatPercent(*this, a, b);
   if (!a.number() || !b.number()) return Fail("an operator with values that it does not take");
   if (a.is(Kind::kFloat) || b.is(Kind::kFloat) || binary == Binary::kDivide || (binary == Binary::kPower && WholeOf(b) < 0)) {
     const double x = RealOf(a), y = RealOf(b);

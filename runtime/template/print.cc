@@ -210,6 +210,11 @@ Value Machine::AsText(const Value& v) {
   if (failed()) return {};
   if (v.is(Kind::kText)) return v;
   if (v.is(Kind::kUndefined)) return Value::Text({}, kTemplate);
+  return Repr(v);
+}
+
+Value Machine::Repr(const Value& v) {
+  if (failed()) return {};
   TextBuilder out(*this);
   AddRepr(*this, &out, v, 0);
   return out.Done();

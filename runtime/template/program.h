@@ -47,7 +47,7 @@ enum class Compare : uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, k
   each(abs) each(capitalize) each(count) each(d) each(default) each(dictsort) each(e) each(escape) each(first) each(float) each(from_json) each(indent) \
       each(int) each(items) each(join) each(last) each(length) each(list) each(lower) each(map) each(max) each(min) each(reject)        \
           each(rejectattr) each(replace) each(reverse) each(round) each(safe) each(select) each(selectattr) each(sort) each(string)     \
-              each(sum) each(title) each(tojson) each(trim) each(unique) each(upper)
+              each(sum) each(title) each(tojson) each(trim) each(unique) each(upper) each(format)
 #define THIMBLE_TEMPLATE_TESTS(each)                                                                                                 \
   each(boolean) each(callable) each(defined) each(divisibleby) each(eq) each(equalto) each(even) each(false) each(float) each(ge)       \
       each(greaterthan) each(gt) each(in) each(integer) each(iterable) each(le) each(lessthan) each(lower) each(lt) each(mapping)       \

@@ -1,17 +1,84 @@
 #include "runtime/template/texts.h"
 
 #include <charconv>
+#include <cstring>
+
+#include "runtime/core/unicode/case_mapping.h"
+#include "runtime/core/unicode/unicode.h"
 
 namespace thimble::chat {
 namespace {
 
-// The text with another byte for each of its bytes: marks stay.
+bool IsCased(uint32_t c) { return CaseOf(c) != LetterCase::kNone; }
+
+constexpr uint32_t kCapitalSigma = 0x3a3, kFinalSigma = 0x3c2;
+constexpr int kMostIgnored = 64;  // characters that are looked through, so that the time stays linear
+
+// Unicode's Case_Ignorable, roughly: marks, and what stands inside of words.
+bool IsIgnored(uint32_t c) {
+  constexpr uint32_t kInside[] = {'\'', '.', ':', '^', '`', 0xa8, 0xad, 0xaf, 0xb4, 0xb7, 0xb8, 0x2018, 0x2019, 0x2024, 0x2027};
+  for (const uint32_t one : kInside) {
+    if (c == one) return true;
+  }
+  return ClassOf(c) == CharClass::kMark;
+}
+
+// Does a word end with the character at s[i], which is not all of it?
+bool IsFinal(std::string_view s, size_t i, size_t bytes) {
+  bool inside = false;
+  size_t at = i;
+  for (int n = 0; at > 0 && n < kMostIgnored && !inside; ++n) {
+    do --at;
+    while (at > 0 && (static_cast<uint8_t>(s[at]) & 0xc0) == 0x80);
+    const uint32_t c = DecodeUtf8(s.substr(at)).code_point;
+    inside = IsCased(c);
+    if (!inside && !IsIgnored(c)) return false;
+  }
+  if (!inside) return false;
+  at = i + bytes;
+  for (int n = 0; at < s.size() && n < kMostIgnored; ++n) {
+    const Utf8Char c = DecodeUtf8(s.substr(at));
+    if (IsCased(c.code_point)) return false;
+    if (!IsIgnored(c.code_point)) break;
+    at += c.bytes;
+  }
+  return true;
+}
+
+// The text with other characters for its own: `form(before, i)` says which case the one at i gets, `before` being the character before it
+// (a space at the start). What is no UTF-8 stays. Once to measure and once to write.
 template <typename F>
-Value Changed(Machine& m, const Value& text, const F& change) {
-  char* out = m.Take<char>(text.size);
-  if (m.failed()) return {};
-  for (uint32_t i = 0; i < text.size; ++i) out[i] = change(text.text[i], i == 0 ? ' ' : text.text[i - 1], i);
-  return Value::Text({out, text.size}, text.marks);
+Value Changed(Machine& m, const Value& text, const F& form) {
+  if (!m.Step(text.size / 4)) return {};
+  const bool mixed = text.marks != kTemplate && text.marks != kData;
+  char* out = nullptr;
+  uint8_t* marks = nullptr;
+  size_t size = 0;
+  for (const bool writes : {false, true}) {
+    if (writes) {
+      out = m.Take<char>(size);
+      marks = mixed ? m.Take<uint8_t>(size) : nullptr;
+      if (m.failed()) return {};
+    }
+    size = 0;
+    uint32_t before = ' ';
+    for (uint32_t i = 0; i < text.size;) {
+      const Utf8Char c = DecodeUtf8(text.str().substr(i));
+      char mapped[kMaxCaseBytes] = {text.text[i]};
+      size_t bytes = 1;
+      if (c.valid) {
+        const CaseForm wanted = form(before, i);
+        const bool ends_word = c.code_point == kCapitalSigma && wanted == CaseForm::kLower && IsFinal(text.str(), i, c.bytes);
+        bytes = ends_word ? EncodeUtf8(kFinalSigma, mapped) : CaseMapped(c.code_point, wanted, mapped);
+      }
+      if (writes) std::memcpy(out + size, mapped, bytes);
+      if (writes && mixed) std::memset(marks + size, text.marks[i], bytes);
+      size += bytes;
+      i += c.bytes;
+      before = c.code_point;
+    }
+  }
+  return Value::Text({out, size}, mixed ? marks : text.marks);
 }
 
 // Does the code point at s[i] belong to `set` (null: white space)? Its bytes, or 0.
@@ -28,19 +95,25 @@ size_t Stripped(std::string_view s, size_t i, const std::string_view* set) {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (static_cast<uint8_t>(c) >= 0x80); }
 
 Value LowerText(Machine& m, const Value& text) {
-  return Changed(m, text, [](char c, char, uint32_t) { return Lower(c); });
+  return Changed(m, text, [](uint32_t, size_t) { return CaseForm::kLower; });
 }
 Value UpperText(Machine& m, const Value& text) {
-  return Changed(m, text, [](char c, char, uint32_t) { return Upper(c); });
+  return Changed(m, text, [](uint32_t, size_t) { return CaseForm::kUpper; });
 }
 Value Capitalized(Machine& m, const Value& text) {
-  return Changed(m, text, [](char c, char, uint32_t i) { return i == 0 ? Upper(c) : Lower(c); });
+  return Changed(m, text, [](uint32_t, size_t i) { return i == 0 ? CaseForm::kTitle : CaseForm::kLower; });
 }
 Value Titled(Machine& m, const Value& text) {
-  return Changed(m, text, [](char c, char before, uint32_t) { return IsLetter(before) ? Lower(c) : Upper(c); });
+  return Changed(m, text, [](uint32_t before, size_t) { return IsCased(before) ? CaseForm::kLower : CaseForm::kTitle; });
+}
+Value TitledWords(Machine& m, const Value& text) {
+  constexpr std::string_view kBefore = "-({[<";
+  return Changed(m, text, [kBefore](uint32_t before, size_t) {
+    const bool starts = before < 0x80 ? before <= ' ' || kBefore.find(static_cast<char>(before)) != kBefore.npos : ClassOf(before) == CharClass::kSpace;
+    return starts ? CaseForm::kUpper : CaseForm::kLower;
+  });
 }
 
 Value Strip(const Value& text, const std::string_view* set, bool left, bool right) {

@@ -5,14 +5,15 @@
 
 namespace thimble::chat {
 
-// ASCII letters alone change; anything beyond ASCII counts as a letter.
+// Of ASCII.
 char Lower(char c);
 char Upper(char c);
-bool IsLetter(char c);
+// As str.lower() and so on have it: characters that become several, the sigma at the end of a word.
 Value LowerText(Machine& m, const Value& text);
 Value UpperText(Machine& m, const Value& text);
 Value Capitalized(Machine& m, const Value& text);
-Value Titled(Machine& m, const Value& text);
+Value Titled(Machine& m, const Value& text);  // str.title(): a capital behind everything that is no letter
+Value TitledWords(Machine& m, const Value& text);  // Jinja's filter: behind white space, '-', '(', '{', '[', '<'
 
 // `set` null: white space.
 Value Strip(const Value& text, const std::string_view* set, bool left, bool right);
@@ -25,6 +26,8 @@ Value Indent(Machine& m, const Value& text, const Arguments& arguments);
 Value Escaped(Machine& m, const Value& text);
 // "{}", "{0}", "{name}" and doubled braces.
 Value Format(Machine& m, const Value& text, const Arguments& arguments);
+// text % values, of which a tuple is several and a dict has names.
+Value FormatPercent(Machine& m, const Value& text, const Value& values);
 
 // A dict's pairs.
 Value Pairs(Machine& m, const Value& dict);

@@ -52,6 +52,18 @@ V = {"messages": MESSAGES, "n": 5, "t": "a-b-c", "empty": [], "d": {"k": "v", "i
      "big": 1e21, "small": 1.5e-7, "half": 0.5, "flag": True, "nothing": None, "quote": "it's \"q\"\n\t\\ \x07"}
 
 TEMPLATES = [
+    # Upper and lower case beyond ASCII.
+    "{{ 'größe ǆ ŉ ﬀ ΐ ა ſ' | upper }} {{ 'GRÖẞE İ ΣΑΣ ΟΔΟΣ. ΣΣ Σ ΑΣ.Α Α.Σ' | lower }} {{ 'ΧΑΟΣ-ΧΑΟΣ ΑΣ\u0301 ΑΣ\u0301Β'.lower() }} {{ 'élan VITAL' | capitalize }} {{ 'ßx ǆY' | capitalize }} {{ 'ǆx'.capitalize() }}",
+    "{{ \"it's 3d éa-éb (öl [ǆ\" | title }} {{ \"it's 3d éa-éb (öl [ǆ\".title() }} {{ 'ÉA'.isupper() }} {{ 'éa'.islower() }} {{ 'Éa'.isupper() }} {{ '世！'.isalpha() }} {{ '世é'.isalpha() }} {{ '٣4'.isdigit() }}",
+    "{{ ['é', 'Z', 'É', 'a'] | sort }} {{ ['É', 'é', 'x'] | unique | list }} {{ 'Ж' is upper }} {{ 'ж' is lower }} {{ messages[1].content | upper }} {{ messages[1].content | title }}",
+    # Texts by percent signs.
+    "{{ '%s is %d' % (t, n) }} {{ '%s' % t }} {{ '%s' % n }} {{ '%s' % none }} {{ '%s' % [1, 'x'] }} {{ '100%%' % () }} {{ '%s|%r' % (t, quote) }}",
+    "{{ '%5d|%-5d|%05d|%+d|% d|%.3d' % (n, n, n, n, n, n) }} {{ '%x %X %o %#x %#o' % (255, 255, 8, 255, 8) }} {{ '%d %i %u' % (2.9, -2.9, true) }}",
+    "{{ '%f %.2f %10.3f|%-10.1f|%010.2f' % (half, half, 3.14159, 2.25, -2.5) }} {{ '%e %.1E %g %g %G' % (12345.678, 0.00012, 0.0001, 1e20, 1e-7) }}",
+    "{{ '%(k)s and %(b)04d' % d }} {{ '%-6s|%6s|%.2s' % (t, 'é', 'éèê') }} {{ '%c%c' % ('x', 'é') }} {{ '%5s|%%|%5.1f%%' % ('a', 99.95) }}",
+    "{{ '%s and %02d'|format(t, n) }} {{ '%-05d|%+05d|%05s' % (n, n, n) }} {{ '%(x)s'|format(x=3) }} {{ '%+.1f'|format(1) }} {{ '%.0f %.0f %.0f' % (0.5, 1.5, 2.5) }}",
+    "{{ '%d' % 'x' }}", "{{ '%s %s' % t }}", "{{ '%s' % (1, 2) }}", "{{ 'x' % 1 }}", "{{ '%q' % 1 }}", "{{ '%' % 1 }}", "{{ '%(z)s' % d }}", "{{ '%(k)s' % 1 }}", "{{ '%x' % 1.5 }}",
+    "{{ 'x' % d }}|{{ 'x' % () }}",
     # White space.
     "a\n{% if true %}\n  b\n{% endif %}\nc\n", "  {%- if true -%}  x  {%- endif -%}  y", "a {{- ' b ' -}} c", "  {% set x = 1 %}  \n{{ x }}",
     "a{# gone #}b\n  {# line #}\nc", "{%+ if true +%}\n x{% endif %}", "x\n\n", "a\r\nb\rc", "{{ 'a' }}\n{{ 'b' }}",

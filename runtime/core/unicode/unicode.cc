@@ -80,6 +80,16 @@ uint32_t LowercaseOf(uint32_t code_point) {
   return inside ? static_cast<uint32_t>(static_cast<int32_t>(code_point) + run.delta) : code_point;
 }
 
+uint32_t SimpleUppercaseOf(uint32_t code_point) {
+  if (code_point < 0x80) return code_point >= 'a' && code_point <= 'z' ? code_point - 32 : code_point;
+  for (const UnicodeLowerRun& run : kUnicodeLowerRuns) {
+    const uint32_t upper = static_cast<uint32_t>(static_cast<int32_t>(code_point) - run.delta);
+    const uint32_t distance = upper - run.first;
+    if (upper >= run.first && distance % run.step == 0 && distance / run.step < run.count) return upper;
+  }
+  return code_point;
+}
+
 const char* UnicodeVersion() { return kUnicodeVersion; }
 
 }  // namespace thimble

@@ -34,6 +34,8 @@ bool IsDecimalDigit(uint32_t code_point);
 
 // The simple lower case of a character, itself where it has none. O(log runs), O(1) in ASCII.
 uint32_t LowercaseOf(uint32_t code_point);
+// The first character whose simple lower case it is, itself where there is none. O(runs), O(1) in ASCII.
+uint32_t SimpleUppercaseOf(uint32_t code_point);
 
 struct Utf8Char {
   uint32_t code_point;  // U+FFFD for a byte that starts no valid sequence
