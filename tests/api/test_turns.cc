@@ -1,50 +1,21 @@
 // Answers as their parts: what the model says is written by the test, through the hook on its logits.
 #include <catch2/catch_test_macros.hpp>
-#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "targets/template/derive.h"
 #include "tests/support/call.h"
-#include "tests/support/conversation.h"
-#include "tests/support/model_builder.h"
-#include "tests/support/tiny_tokenizer.h"
+#include "tests/support/turn_model.h"
 
 using namespace thimble;
 using namespace thimble::test;
 
 namespace {
 
-// Reasoning between tags, calls as objects between others.
-const char kTemplate[] =
-    "{% for m in messages %}{{ '<|' + m.role + '|>' }}{% if m.reasoning_content %}{{ '<think>' + m.reasoning_content + '</think>' }}{% endif %}"
-    "{{ m.content }}{% for c in m.tool_calls %}{{ '<call>' + {'name': c.function.name, 'arguments': c.function.arguments}|tojson + '</call>' }}"
-    "{% endfor %}{{ '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
-
-ChatFormat Format() {
-  ChatFormat format = Compiled(kTemplate);
-  format.answer = chat::DeriveAnswer(format.program, Json::Object()).bytes;
-  return format;
-}
-
 struct Part {
   int32_t kind;
   std::string text, id;
   bool operator==(const Part&) const = default;
-};
-
-// What the model is made to say, byte by byte, and then its end.
-struct Script {
-  std::string text;
-  size_t at = 0;
-
-  static int32_t Hook(void* user, float* logits, size_t count) {
-    Script& script = *static_cast<Script*>(user);
-    const size_t id = script.at < script.text.size() ? static_cast<uint8_t>(script.text[script.at++]) : 260;
-    for (size_t i = 0; i < count; ++i) logits[i] = i == id ? 0.0f : -HUGE_VALF;
-    return 1;
-  }
 };
 
 struct Answered {
@@ -65,7 +36,7 @@ struct Answered {
 
 class Turns {
  public:
-  Turns() : bytes_(Model().Bytes()) {
+  Turns() : bytes_(TurnModel().Bytes()) {
     REQUIRE(Call(thimble_model_open_memory, bytes_.data(), bytes_.size(), &model_).code == THIMBLE_OK);
     ApiOptions options;
     options.max_text_bytes = 4096;
@@ -100,25 +71,9 @@ class Turns {
   std::vector<char> memory = std::vector<char>(size_t{1} << 15);
 
  private:
-  static ModelBuilder Model() {
-    // As the zoo's "byte_level", with more positions.
-    ModelBuilder builder(16, 272, 400, 301);
-    builder.description().spec.vocabulary = 261;
-    AttentionSpec heads;
-    heads.heads = heads.kv_heads = 2;
-    heads.head_width = 8;
-    builder.AddLayer(heads, FfnKind::kPlain, Activation::kGeluTanh, 24, NormKind::kLayerNorm, true);
-    builder.Finish(true, true, NormKind::kLayerNorm);
-    builder.description().tokenizer = TinyTokenizer(261, TokenizerKind::kByteLevelBpe);
-    builder.description().chat_formats = {Format()};
-    return builder;
-  }
   AlignedBytes bytes_;
   thimble_model* model_ = nullptr;
 };
-
-const Messages kAsked = {{"user", "?"}};
-const char kSaid[] = "<think>Hm.</think>Well:<call>{\"name\": \"f\", \"arguments\": {\"x\": [1, \"<\"]}}</call>";
 
 }  // namespace
 
@@ -154,7 +109,7 @@ TEST_CASE("turns: a call that is none is told as it was written, and a callback 
 
 TEST_CASE("turns: by another template all is text, where nothing says how its answers are read") {
   Turns turns;
-  const ChatFormat format = Format();
+  const ChatFormat format = TurnFormat();
   Conversation conversation(kAsked, &format.program);
   const Answered text = turns.Say(kSaid, conversation);
   REQUIRE(text.error.code == THIMBLE_OK);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/model_zoo.h"
+#include "tests/support/turn_model.h"
 #include "tests/support/window_model.h"
 
 namespace {
@@ -123,4 +124,37 @@ TEST_CASE("wrapper: a model's whole life") {
   CHECK(fork->Close() == THIMBLE_OK);
   CHECK(engine->Close() == THIMBLE_OK);
   CHECK(model->Close() == THIMBLE_OK);
+}
+
+TEST_CASE("wrapper: an answer as its parts") {
+  const thimble::test::AlignedBytes bytes(thimble::test::TurnModel().Bytes());
+  auto model = thimble::Model::OpenMemory(Bytes(bytes));
+  REQUIRE(model);
+  thimble::EngineOptions options;
+  options.max_text_bytes = 4096;
+  auto session = model->CreateSession(options);
+  REQUIRE(session);
+  const thimble::test::Conversation conversation(thimble::test::kAsked);
+  thimble::test::Script script{thimble::test::kSaid};
+  thimble::Generation generation;
+  generation.conversation = conversation.get();
+  generation.hook = thimble::test::Script::Hook;
+  generation.hook_user = &script;
+  std::vector<std::byte> memory(THIMBLE_TURN_BYTES - 1);
+  CHECK(session->StartTurn(generation, memory).error().code() == THIMBLE_TEXT_TOO_LONG);
+  memory.resize(1 << 15);
+  auto turn = session->StartTurn(generation, memory);
+  REQUIRE(turn);
+  std::string said;
+  for (;;) {
+    const auto event = turn->Next([&](const thimble_turn_part& part) {
+      if (part.kind == THIMBLE_PART_CALL) said += "|call ";
+      if (part.kind == THIMBLE_PART_ARGUMENTS) said += " of ";
+      said.append(part.text, part.text_bytes);
+    });
+    REQUIRE(event);
+    if (event->end != THIMBLE_END_NOT_YET) break;
+  }
+  CHECK(said == "Hm.Well:|call f of {\"x\": [1, \"<\"]}");
+  CHECK(turn->Next([](const thimble_turn_part&) {}).error().code() == THIMBLE_WRONG_STATE);
 }

@@ -11,6 +11,7 @@
 #include "tests/support/call.h"
 #include "tests/support/conversation.h"
 #include "tests/support/model_zoo.h"
+#include "tests/support/turn_model.h"
 
 using namespace thimble;
 using namespace thimble::test;
@@ -127,5 +128,40 @@ TEST_CASE("a hundred turns with tools are rendered in the memory that was given,
   });
   INFO("rendering " << 1e6 * rendering << " us, tokenising " << 1e6 * tokenising << " us, " << text_bytes << " bytes, workspace " << need);
   CHECK(rendering < tokenising);
+  thimble_model_close(model);
+}
+
+TEST_CASE("a turn with reasoning, calls and tools takes nothing from the system") {
+  const AlignedBytes bytes(TurnModel().Bytes());
+  thimble_model* model = nullptr;
+  thimble_session* session = nullptr;
+  REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == 0);
+  ApiOptions options;
+  options.max_text_bytes = 4096;
+  REQUIRE(Call(thimble_session_create, model, &options, &session).code == 0);
+  Conversation conversation(kAsked);
+  conversation->tools = R"([{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "array"}}}}}])";
+  Script script{std::string(kSaid) + "<call>{\"name\": f}</call>" + kSaid};
+  thimble_generation generation = Sized<thimble_generation>();
+  generation.conversation = conversation.get();
+  generation.hook = Script::Hook, generation.hook_user = &script;
+  std::vector<char> memory(size_t{1} << 15);
+  size_t kinds[THIMBLE_PART_END + 1] = {};
+  const auto count = [](void* user, const thimble_turn_part* part) -> int32_t { return ++static_cast<size_t*>(user)[part->kind] > 0; };
+  thimble_turn* turn = nullptr;
+  auto event = Sized<thimble_event>();
+
+  const Counts before = CountsNow();
+  thimble_error error = Call(thimble_turn_start, session, &generation, static_cast<void*>(memory.data()), memory.size(), &turn);
+  while (error.code == THIMBLE_OK && event.end == THIMBLE_END_NOT_YET) {
+    error = Call(thimble_turn_next, turn, static_cast<thimble_part_fn>(count), static_cast<void*>(kinds), &event);
+  }
+  const Counts used = CountsNow() - before;
+
+  INFO(error.message);
+  REQUIRE(error.code == THIMBLE_OK);
+  CHECK((used.allocations == 0 && used.frees == 0 && used.mappings == 0 && used.files == 0));
+  CHECK((kinds[THIMBLE_PART_CALL] == 2 && kinds[THIMBLE_PART_BROKEN_CALL] == 1 && kinds[THIMBLE_PART_REASONING] > 0 && kinds[THIMBLE_PART_END] == 1));
+  thimble_session_close(session);
   thimble_model_close(model);
 }

@@ -201,6 +201,25 @@ Expected<Object> Make(F&& make) {
 
 }  // namespace detail
 
+// An answer as its parts, token by token. Its memory, and what it was started with, are the caller's.
+class Turn {
+ public:
+  Turn() = default;
+  explicit Turn(thimble_turn* turn) : turn_(turn) {}
+  // each(const thimble_turn_part&) -> bool or nothing, for the parts that the next token makes certain.
+  template <typename Each>
+  Expected<thimble_event> Next(Each&& each) {
+    using F = std::remove_reference_t<Each>;
+    return detail::GetStruct<thimble_event>([&](auto* event, auto* e) {
+      thimble_turn_next(turn_, [](void* f, const thimble_turn_part* part) { return detail::GoOn(*static_cast<F*>(f), *part); },
+                        detail::User(each), event, e);
+    });
+  }
+
+ private:
+  thimble_turn* turn_ = nullptr;
+};
+
 class Session : public detail::Owner<thimble_session, thimble_session_close> {
  public:
   using Owner::Owner;
@@ -278,6 +297,14 @@ class Session : public detail::Owner<thimble_session, thimble_session_close> {
   }
   Expected<thimble_event> Next() {
     return detail::GetStruct<thimble_event>([&](auto* event, auto* e) { thimble_generation_next(handle(), event, e); });
+  }
+  // With a conversation: the answer as reasoning, text and calls of tools. At least THIMBLE_TURN_BYTES of memory.
+  Expected<Turn> StartTurn(const thimble_generation& generation, std::span<std::byte> memory) {
+    thimble_turn* turn = nullptr;
+    Error error;
+    thimble_turn_start(handle(), &generation, memory.data(), memory.size(), &turn, error.c());
+    if (error.code() != THIMBLE_OK) return error;
+    return Turn(turn);
   }
   // All of it: each(event). Gives the last event, without its text.
   template <typename Each>
