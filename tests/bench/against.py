@@ -5,8 +5,8 @@
 
 A round starts a process of each, in turn first (A B, B A, ...), and gives one ratio per test; the table has the geometric mean
 of the ratios and its 95 % confidence interval (Student's t of their logarithms). Each build converts and packs its own
-models from the same seed, as formats may differ; with --model both read that file, so that only the programs differ. Only the
-standard library is used.
+models from the same seed, as formats may differ; with --model both read that file, so that only the programs differ, and with
+--model and --before-model each reads its own: the same bytes in two formats. Only the standard library is used.
 """
 import argparse
 import math
@@ -31,7 +31,7 @@ def interval(ratios):
 
 
 def measure(args, programs, shape, weights):
-    models = [args.model] * len(programs) if args.model else []
+    models = [args.before_model or args.model, args.model] if args.model else []
     for name, program in [] if args.model else programs:
         work = os.path.join(args.work, name)
         os.makedirs(work, exist_ok=True)
@@ -58,6 +58,7 @@ def main():
     ap.add_argument("--after", required=True, help="the other")
     ap.add_argument("--work", default=".", help="folder for models; about 4 GB a shape")
     ap.add_argument("--model", help="a .thimble file for both, in place of --shapes and --weights")
+    ap.add_argument("--before-model", help="with --model: another file of the same weights for the first program")
     ap.add_argument("--shapes", default="smollm2-135m,tinyllama-1.1b")
     ap.add_argument("--weights", default="q4,q8")
     ap.add_argument("--threads", default="1,2")
