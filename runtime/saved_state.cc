@@ -63,7 +63,7 @@ void ForStretches(const Network& n, size_t distance, unsigned version, uint64_t 
 
 // Of a stream with that header, whose position and oldest query are in range.
 uint64_t TotalBytes(const Network& n, const StateHeader& h) {
-  uint64_t bytes = sizeof h + n.state_lines * sizeof(StateRecord) + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.outputs;
+  uint64_t bytes = sizeof h + n.state_lines * sizeof(StateRecord) + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.position + uint64_t{4} * h.outputs;
   const auto add = [&](const Stretch& s) { bytes += (s.end - s.begin) * s.rows.row_bytes; };
   ForStretches(n, 0, 0, h.position, h.oldest_query, false, add);
   ForStretches(n, 0, 0, h.position, h.oldest_query, true, add);
@@ -317,6 +317,7 @@ Status Session::SaveState(const StateWriter& writer) const {
     const uint32_t id = sampler_.Recent(i);
     out.Put(&id, sizeof id);
   }
+  out.Put(ids_, position_ * sizeof(int32_t));
   if (h.outputs != 0) out.Put(logits(), h.outputs * sizeof(float));
   for (const bool newest : {false, true}) {
     ForStretches(n, distance_, version_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
@@ -333,6 +334,10 @@ bool Session::ReadState(const StateReader& reader, const StateHeader& h) {
     if (!in.Get(&id, sizeof id)) return false;
     sampler_.Accept(id);
   }
+  // A conversation finds by them what it need not read again. Whoever wrote the stream: what is no id is not known.
+  if (!in.Get(ids_, static_cast<size_t>(h.position) * sizeof(int32_t))) return false;
+  const auto known = [&](int32_t id) { return id >= 0 && static_cast<uint32_t>(id) < n.model.vocabulary; };
+  std::replace_if(ids_, ids_ + h.position, [&](int32_t id) { return !known(id); }, kUnknownId);
   last_logits_ = logits_;
   if (!in.Get(last_logits_, h.outputs * sizeof(float))) return false;
   bool ok = true;

@@ -3,6 +3,7 @@
 //   byte 0   StateHeader, 128 bytes
 //            StateRecord for each line of state (sequence_state.h), 16 bytes
 //            recent tokens of the sampler, oldest first       recent_tokens x u32
+//            ids of the context, -1 where rows came without   position x i32
 //            logits of the last token, where there are any    outputs x f32
 //            rows: for each line, for each head: those of the sinks, then those that a query at oldest_query or later sees (of
 //            lines without a window not those of the engine's prefix),
@@ -20,7 +21,7 @@
 namespace thimble {
 
 inline constexpr char kStateMagic[8] = {'T', 'H', 'I', 'M', 'S', 'T', 'A', '\x1a'};
-inline constexpr uint32_t kStateVersion = 3;
+inline constexpr uint32_t kStateVersion = 4;
 
 struct StateHeader {
   char magic[8];

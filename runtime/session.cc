@@ -143,6 +143,7 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
     }
   }
   has_logits_ = false;
+  std::fill(ids_ + begin(), ids_ + tokens, kUnknownId);
   HaveRows(tokens, 0);
   return Status::Ok();
 }
@@ -151,7 +152,6 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   ++changes_;
   position_ = written_ = position;
   loaded_limit_ = rewind_limit;
-  std::fill(ids_ + begin(), ids_ + position, kUnknownId);
   const Network& n = network();
   for (uint32_t i = 0; n.fixed_state && i < n.state_lines; ++i) {
     if (!n.state[i].fixed()) continue;

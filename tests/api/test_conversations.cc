@@ -181,10 +181,24 @@ TEST_CASE("conversations: what else was done to the context counts, and what is 
   REQUIRE(Call(thimble_prefill_each, talk.session, ids.data() + 11, 3, each, nullptr).code == THIMBLE_OK);
   CHECK(talk.Say(messages).rows == ids.size() - 14);
   // Rows that came from somewhere else.
+  REQUIRE(Call(thimble_fill_context, talk.session, 14, 1).code == THIMBLE_OK);
+  CHECK(talk.Say(messages).rows == ids.size());
+}
+
+TEST_CASE("conversations: a loaded state need not be read again") {
+  const Talk talk, other;
+  const Messages messages = {{"user", "What is a dog?"}};
+  const Answer answer = talk.Say(messages);
+  Messages more = messages;
+  more.push_back({"assistant", answer.text});
+  more.push_back({"user", "And a cat?"});
   std::vector<char> state;
   REQUIRE(SaveState(talk.session, &state).code == THIMBLE_OK);
-  REQUIRE(LoadState(talk.session, state.data(), state.size()).code == THIMBLE_OK);
-  CHECK(talk.Say(messages).rows == ids.size());
+  REQUIRE(LoadState(other.session, state.data(), state.size()).code == THIMBLE_OK);
+  const Answer here = talk.Say(more), there = other.Say(more);
+  CHECK(there.rows == here.rows);
+  CHECK(there.rows < talk.Ids(more).size() - talk.Ids(messages).size());
+  CHECK(there.ids == here.ids);
 }
 
 TEST_CASE("conversations: a fork keeps what the other has read") {
@@ -216,11 +230,11 @@ TEST_CASE("conversations: behind an engine's prefix, which they must begin with"
   thimble_generation generation = Sized<thimble_generation>();
   generation.conversation = other.get();
   CHECK(Call(thimble_generation_start, talk.session, &generation).code == THIMBLE_WRONG_STATE);
-  // A loaded state leaves the prefix known.
+  // A loaded state leaves the prefix and what follows it known.
   std::vector<char> state;
   REQUIRE(SaveState(talk.session, &state).code == THIMBLE_OK);
   REQUIRE(LoadState(talk.session, state.data(), state.size()).code == THIMBLE_OK);
-  CHECK(talk.Say(messages).rows == ids.size() - 256);
+  CHECK(talk.Say(messages).rows == 1);
 }
 
 TEST_CASE("conversations: where rings have lost what is in common all is read") {

@@ -127,16 +127,16 @@ TEST_CASE("a saved state holds the used rows and little else") {
     const size_t empty = thimble_state_bytes(runner.session());
     CHECK(empty <= sizeof(StateHeader) + sizeof(uint64_t) + 10 * sizeof(StateRecord));
     runner.Prefill(Part(ids, 0, 30));
-    const size_t logits = runner.outputs() * sizeof(float);
+    const size_t logits = runner.outputs() * sizeof(float), id = sizeof(int32_t);
     // Beside int4 rows, those of at most 64 tokens in int8.
     ApiOptions int8 = options;
     int8.key_cache = int8.value_cache = THIMBLE_CACHE_Q8;
     thimble_plan in_int8 = Sized<thimble_plan>();
     Check(Call(thimble_plan_memory, runner.model(), &int8, &in_int8, nullptr, nullptr));
     const uint64_t newest = type == THIMBLE_CACHE_Q4 ? in_int8.kv_bytes_per_token : 0;
-    CHECK(thimble_state_bytes(runner.session()) == empty + logits + 30 * (plan.kv_bytes_per_token + newest));
+    CHECK(thimble_state_bytes(runner.session()) == empty + logits + 30 * (id + plan.kv_bytes_per_token + newest));
     runner.Prefill(Part(ids, 30, 700));
-    CHECK(thimble_state_bytes(runner.session()) < empty + logits + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token + 64 * newest);
+    CHECK(thimble_state_bytes(runner.session()) < empty + logits + 700 * id + 256 * plan.kv_bytes_per_token + 444 * plan.kv_bytes_per_context_token + 64 * newest);
   }
 }
 
