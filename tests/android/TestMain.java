@@ -10,10 +10,12 @@ import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.concurrent.Callable;
 
-/** Runs the static methods without arguments of one class of tests: java dev.thimble.TestMain CLASS MODEL SOURCE-TREE. */
+/** Runs the static methods without arguments of one class of tests: java dev.thimble.TestMain CLASS MODEL SOURCE-TREE PROGRAM. */
 final class TestMain {
     static String model;
     static Path sources;
+    /** thimble, which converts. */
+    static String program;
 
     private TestMain() {}
 
@@ -24,6 +26,7 @@ final class TestMain {
     public static void main(String[] arguments) throws Exception {
         model = arguments[1];
         sources = Paths.get(arguments[2]);
+        program = arguments[3];
         int failed = 0;
         int ran = 0;
         for (Method method : Class.forName("dev.thimble." + arguments[0]).getDeclaredMethods()) {
@@ -124,6 +127,13 @@ final class TestMain {
             for (byte[] part : parts) out.write(part);
         }
         return path;
+    }
+
+    static byte[] all(java.io.InputStream in) throws Exception {
+        java.io.ByteArrayOutputStream out = new java.io.ByteArrayOutputStream();
+        byte[] piece = new byte[4096];
+        for (int got = in.read(piece); got >= 0; got = in.read(piece)) out.write(piece, 0, got);
+        return out.toByteArray();
     }
 
     static EngineOptions small() {

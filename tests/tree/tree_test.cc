@@ -66,6 +66,7 @@ const std::vector<Layer> kLayers = {
     {"runtime/include/", {"thimble/"}, {}},
     {"targets/", {"thimble/", "targets/"}, {}},
     {"targets/android/", {"thimble/", "targets/android/"}, {}},
+    {"targets/android/convert/", {"thimble/", "targets/android/", "targets/convert/", "runtime/core/"}, {}},
     {"targets/convert/",
      {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/"},
      {"minizip/"}},
@@ -250,8 +251,8 @@ TEST_CASE("every folder has a README", "[tree]") {
       if (!it->is_directory()) continue;
       const std::string path = fs::relative(it->path(), kRoot).generic_string();
       // Fixtures are described one level up; the include folder is what gets installed, runtime/README.md
-      // describes it.
-      const bool plain = StartsWith(path, "tests/golden/") || StartsWith(path, "runtime/include");
+      // describes it; Android's resources are what its tools take, and nothing else may lie there.
+      const bool plain = StartsWith(path, "tests/golden/") || StartsWith(path, "runtime/include") || path == "targets/android/sample/res";
       if (IsSkippedFolder(it->path()) || plain) {
         it.disable_recursion_pending();
       } else if (!fs::is_empty(it->path()) && !IsPackagePath(it->path())) {

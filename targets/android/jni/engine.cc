@@ -9,8 +9,8 @@ namespace thimble_jni {
 
 namespace {
 
-jlong Create(JNIEnv* env, jclass, jlong model, jlongArray numbers, jbyteArray kernels, jobject callbacks) {
-  Options options(env, numbers, kernels);
+jlong Create(JNIEnv* env, jclass, jlong model, jlongArray numbers, jobjectArray texts, jobject callbacks) {
+  Options options(env, numbers, texts);
   if (!options.ok()) return 0;
   // Warnings and progress come during this call only.
   Caller caller = {env, callbacks};
@@ -59,7 +59,7 @@ void Profile(JNIEnv* env, jclass, jlong engine, jboolean reset, jlongArray numbe
 
 Methods EngineMethods() {
   static const JNINativeMethod methods[] = {
-      Method("engineCreate", "(J[J[BLdev/thimble/Callbacks;)J", Create),
+      Method("engineCreate", "(J[J[[BLdev/thimble/Callbacks;)J", Create),
       Method("engineClose", "(J)V", Close),
       Method("engineModel", "(J)J", Model),
       Method("engineReadPrefix", "(J[ILdev/thimble/Callbacks;)V", ReadPrefix),

@@ -35,7 +35,9 @@ bool FindJavaNames(JNIEnv* env) {
   } methods[] = {{&java.progress, "progress", "(JJ)Z"},
                  {&java.warning, "warning", "([B)V"},
                  {&java.plan_line, "planLine", "(Ljava/lang/String;[J)V"},
-                 {&java.event, "event", "([B[JF[I[F)Z"}};
+                 {&java.event, "event", "([B[JF[I[F)Z"},
+                 {&java.part, "part", "(I[B[B[B)Z"},
+                 {&java.solution, "solution", "(Ljava/lang/String;[J)V"}};
   for (const auto& method : methods) {
     *method.id = env->GetMethodID(callbacks, method.name, method.signature);
     if (*method.id == nullptr) return false;

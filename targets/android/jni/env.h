@@ -20,6 +20,8 @@ struct JavaNames {
   jmethodID warning;             // void warning(byte[] message)
   jmethodID plan_line;           // void planLine(String name, long[] numbers)
   jmethodID event;               // boolean event(byte[] text, long[] numbers, float logprob, int[] topIds, float[] topLogprobs)
+  jmethodID part;                // boolean part(int kind, byte[] text, byte[] id, byte[] why)
+  jmethodID solution;            // void solution(String largestLine, long[] numbers)
 };
 extern JavaNames java;
 // false: an exception says what is missing.

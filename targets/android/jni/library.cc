@@ -1,4 +1,4 @@
-// JNI_OnLoad, the only symbol that leaves the library: finds what native code calls by name and registers the native methods.
+// JNI_OnLoad, the only symbol of this folder that leaves the library: finds what native code calls by name and registers the native methods.
 #include <initializer_list>
 
 #include "targets/android/jni/env.h"
@@ -14,7 +14,7 @@ extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
   if (!FindJavaNames(env)) return JNI_ERR;
   jclass native = env->FindClass("dev/thimble/Native");
   if (native == nullptr) return JNI_ERR;
-  for (const Methods& group : {ModelMethods(), EngineMethods(), SessionMethods(), GenerationMethods(), TextMethods()}) {
+  for (const Methods& group : {ModelMethods(), FitMethods(), EngineMethods(), SessionMethods(), GenerationMethods(), TurnMethods(), TextMethods()}) {
     if (env->RegisterNatives(native, group.methods, static_cast<jint>(group.count)) != JNI_OK) return JNI_ERR;
   }
   env->DeleteLocalRef(native);

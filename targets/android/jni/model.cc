@@ -69,7 +69,8 @@ void OnPlanLine(void* user, const thimble_plan_line* line) {
   const Caller& caller = *static_cast<const Caller*>(user);
   JNIEnv* env = caller.env;
   if (env->ExceptionCheck()) return;
-  const jlong n[] = {line->lifetime, line->index, line->session, static_cast<jlong>(line->offset), static_cast<jlong>(line->bytes), line->scratch};
+  const jlong n[] = {line->lifetime, line->index, line->session, static_cast<jlong>(line->offset), static_cast<jlong>(line->bytes), line->scratch,
+                     static_cast<jlong>(line->anonymous_bytes), static_cast<jlong>(line->touched_bytes)};
   jstring name = env->NewStringUTF(line->name);
   if (name == nullptr) return;
   jlongArray numbers = NewLongs(env, n, std::size(n));
@@ -79,20 +80,27 @@ void OnPlanLine(void* user, const thimble_plan_line* line) {
   env->DeleteLocalRef(name);
 }
 
-// Fills numbers (20), calls planLine for every line, and gives {kernels, packing of the file}.
-jobjectArray Plan(JNIEnv* env, jclass, jlong model, jlongArray option_numbers, jbyteArray kernels, jlongArray numbers, jobject callbacks) {
-  Options options(env, option_numbers, kernels);
+// For every session having read `tokens`; -1: its whole context. Fills numbers (25), calls planLine for every line, and gives {kernels, packing of the file}.
+jobjectArray Plan(JNIEnv* env, jclass, jlong handle, jlongArray option_numbers, jobjectArray option_texts, jlong tokens, jlongArray numbers,
+                  jobject callbacks) {
+  Options options(env, option_numbers, option_texts);
   if (!options.ok()) return nullptr;
   Caller caller = {env, callbacks};
   thimble_plan p = {};
   p.struct_bytes = sizeof p;
   Error error;
-  thimble_plan_memory(FromJava<thimble_model>(model), options.c(), &p, OnPlanLine, &caller, error.c());
+  const thimble_model* model = FromJava<thimble_model>(handle);
+  if (tokens < 0) {
+    thimble_plan_memory(model, options.c(), &p, OnPlanLine, &caller, error.c());
+  } else {
+    thimble_plan_at(model, options.c(), tokens > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(tokens), &p, OnPlanLine, &caller, error.c());
+  }
   if (!error.Ok(env)) return nullptr;
   const uint64_t n[] = {p.context_tokens, p.max_sessions, p.chunk_tokens, p.logits_rows, p.threads, p.arena_bytes, p.mapped_bytes,
                         p.outside_bytes, p.kv_bytes, p.packed_weight_bytes, p.kv_bytes_per_token, p.baseline_kv_bytes_per_token,
                         p.in_place_weight_bytes, p.repacked_weight_bytes, p.kv_ring_bytes, p.kv_recent_bytes,
-                        p.kv_bytes_per_context_token, p.session_bytes, p.prefix_bytes, p.prefix_tokens};
+                        p.kv_bytes_per_context_token, p.session_bytes, p.prefix_bytes, p.prefix_tokens, p.anonymous_bytes, p.file_backed_bytes, p.at_tokens,
+                        p.touched_anonymous_bytes, p.pack_cache_bytes};
   jlong longs[std::size(n)];
   for (size_t i = 0; i < std::size(n); ++i) longs[i] = static_cast<jlong>(n[i]);
   env->SetLongArrayRegion(numbers, 0, std::size(n), longs);
@@ -118,7 +126,7 @@ Methods ModelMethods() {
       Method("modelClose", "(J)V", Close),
       Method("modelVerify", "(JLdev/thimble/Callbacks;)V", Verify),
       Method("modelInfo", "(JI[J)[[B", Info),
-      Method("plan", "(J[J[B[JLdev/thimble/Callbacks;)[Ljava/lang/String;", Plan),
+      Method("plan", "(J[J[[BJ[JLdev/thimble/Callbacks;)[Ljava/lang/String;", Plan),
   };
   return {methods, std::size(methods)};
 }

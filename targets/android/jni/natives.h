@@ -13,9 +13,11 @@ struct Methods {
   size_t count;
 };
 Methods ModelMethods();       // model.cc: open, verify, what it is, plan
+Methods FitMethods();         // fit.cc: what fits, and into what
 Methods EngineMethods();      // engine.cc
 Methods SessionMethods();     // session.cc: tokens, sampling, saved states
 Methods GenerationMethods();  // generation.cc: answers
+Methods TurnMethods();        // turn.cc: answers to conversations, in parts
 Methods TextMethods();        // text.cc: text and ids; codes and names
 
 // JNINativeMethod has pointers to char that are not const in some of the headers.

@@ -9,6 +9,12 @@ namespace {
 float ToFloat(jlong bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }
 jlong ToBits(float value) { return static_cast<jlong>(std::bit_cast<uint32_t>(value)); }
 
+// Null where there is no such array or element.
+jbyteArray TextAt(JNIEnv* env, jobjectArray texts, jsize i) {
+  if (texts == nullptr || i >= env->GetArrayLength(texts)) return nullptr;
+  return static_cast<jbyteArray>(env->GetObjectArrayElement(texts, i));
+}
+
 }  // namespace
 
 thimble_sampling ReadSampling(const jlong* n) {
@@ -33,9 +39,9 @@ void WriteSampling(const thimble_sampling& s, jlong* n) {
   n[6] = static_cast<jlong>(s.seed);
 }
 
-Options::Options(JNIEnv* env, jlongArray array, jbyteArray kernels) : kernels_(env, kernels) {
+Options::Options(JNIEnv* env, jlongArray array, jobjectArray texts) : kernels_(env, TextAt(env, texts, 0)), pack_cache_(env, TextAt(env, texts, 1)) {
   const Longs n(env, array);
-  if (!n.ok() || !kernels_.ok()) return;
+  if (!n.ok() || !kernels_.ok() || !pack_cache_.ok() || env->ExceptionCheck()) return;
   if (n.size() != kOptionNumbers + kSamplingNumbers) {
     Throw(env, THIMBLE_INVALID_ARGUMENT, "options: the classes and the native library are of different versions; take both from one package");
     return;
@@ -58,7 +64,9 @@ Options::Options(JNIEnv* env, jlongArray array, jbyteArray kernels) : kernels_(e
   c_.prefix_tokens = static_cast<uint32_t>(n[14]);
   c_.part = static_cast<uint32_t>(n[15]);
   c_.kv_budget_bytes = static_cast<uint64_t>(n[16]);
+  c_.mem_budget_bytes = static_cast<uint64_t>(n[17]);
   c_.kernels = kernels_.text();
+  c_.pack_cache = pack_cache_.text();
   sampling_ = ReadSampling(n.data() + kOptionNumbers);
   c_.sampling = &sampling_;
   ok_ = true;

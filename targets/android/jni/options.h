@@ -11,17 +11,18 @@ thimble_sampling ReadSampling(const jlong* numbers);
 void WriteSampling(const thimble_sampling& sampling, jlong* numbers);
 
 // Numbers of EngineOptions as Native.java lists them, then those of Sampling.
-inline constexpr size_t kOptionNumbers = 17;
+inline constexpr size_t kOptionNumbers = 18;
 
 // The options while it lives. ok() is false, and an exception waits, where Java's heap is full or the array is of another length.
 class Options {
  public:
-  Options(JNIEnv* env, jlongArray numbers, jbyteArray kernels);
+  // `texts`: kernels, pack cache; each terminated or null.
+  Options(JNIEnv* env, jlongArray numbers, jobjectArray texts);
   bool ok() const { return ok_; }
   thimble_engine_options* c() { return &c_; }
 
  private:
-  Bytes kernels_;
+  Bytes kernels_, pack_cache_;
   thimble_sampling sampling_ = THIMBLE_SAMPLING_DEFAULTS;
   thimble_engine_options c_ = {};
   bool ok_ = false;

@@ -3,6 +3,11 @@
 #include "targets/android/jni/natives.h"
 #include "targets/android/jni/options.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <iterator>
 
 namespace thimble_jni {
@@ -74,6 +79,44 @@ void StateLoad(JNIEnv* env, jclass, jlong session, jint fd, jlong offset, jlong 
   error.Ok(env);
 }
 
+// Throws IO with the system's reason.
+void ThrowErrno(JNIEnv* env, const char* what) {
+  char message[128];
+  const int code = errno;
+  std::snprintf(message, sizeof message, "%s: %s", what, std::strerror(code));
+  Throw(env, THIMBLE_IO, message);
+}
+
+void FdWrite(JNIEnv* env, jclass, jint fd, jbyteArray array) {
+  const Bytes bytes(env, array);
+  if (!bytes.ok()) return;
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t got = write(fd, bytes.data() + done, bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return ThrowErrno(env, "fd: writing failed");
+    done += static_cast<size_t>(got);
+  }
+}
+
+jint FdRead(JNIEnv* env, jclass, jint fd, jlong offset, jbyteArray array) {
+  const size_t count = static_cast<size_t>(env->GetArrayLength(array));
+  Buffer<jbyte> bytes(env, count);
+  if (!bytes.ok()) return 0;
+  size_t done = 0;
+  while (done < count) {
+    const ssize_t got = pread(fd, bytes.data() + done, count - done, static_cast<off_t>(offset) + static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      ThrowErrno(env, "fd: reading failed");
+      return 0;
+    }
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  env->SetByteArrayRegion(array, 0, static_cast<jsize>(done), bytes.data());
+  return static_cast<jint>(done);
+}
+
 }  // namespace
 
 Methods SessionMethods() {
@@ -92,6 +135,8 @@ Methods SessionMethods() {
       Method("stateBytes", "(J)J", StateBytes),
       Method("stateSave", "(JI)V", StateSave),
       Method("stateLoad", "(JIJJ)V", StateLoad),
+      Method("fdWrite", "(I[B)V", FdWrite),
+      Method("fdRead", "(IJ[B)I", FdRead),
   };
   return {methods, std::size(methods)};
 }

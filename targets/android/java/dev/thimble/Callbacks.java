@@ -51,4 +51,12 @@ abstract class Callbacks {
     boolean event(byte[] text, long[] numbers, float logprob, int[] topIds, float[] topLogprobs) {
         return true;
     }
+
+    /** A part of an answer, see {@link Turn}. False ends the answer. */
+    boolean part(int kind, byte[] text, byte[] id, byte[] why) {
+        return true;
+    }
+
+    /** Numbers: see {@link Solution}. */
+    void solution(String largestLine, long[] numbers) {}
 }

@@ -45,7 +45,7 @@ public final class Engine implements AutoCloseable {
         List<String> warnings = new ArrayList<>();
         long opened = Check.notNull("model", model).handle.enter();
         try {
-            long engine = Native.engineCreate(opened, used.numbers(), used.terminatedKernels(), new Callbacks.Loading(progress, warnings));
+            long engine = Native.engineCreate(opened, used.numbers(), used.texts(), new Callbacks.Loading(progress, warnings));
             return new Engine(model, engine, warnings);
         } finally {
             model.handle.leave();
@@ -55,6 +55,17 @@ public final class Engine implements AutoCloseable {
     /** What it was made of. */
     public Model model() {
         return model;
+    }
+
+    /** Of the network that it runs; also when the model is closed. */
+    public ModelInfo info() {
+        long[] numbers = new long[ModelInfo.NUMBERS];
+        long engine = handle.enter();
+        try {
+            return new ModelInfo(numbers, Native.modelInfo(Native.engineModel(engine), -1, numbers));
+        } finally {
+            handle.leave();
+        }
     }
 
     /** What works, but not as one may expect; empty where all is as asked for. */
@@ -83,6 +94,17 @@ public final class Engine implements AutoCloseable {
             return new Session(this, Native.sessionOpen(engine));
         } finally {
             handle.leave();
+        }
+    }
+
+    /** Takes a session of the engine's, which closing it gives back. Null options are the default ones. */
+    public Conversation createConversation(ConversationOptions options) {
+        Session session = openSession();
+        try {
+            return new Conversation(session, options == null ? new ConversationOptions() : options);
+        } catch (RuntimeException exception) {
+            session.close();
+            throw exception;
         }
     }
 

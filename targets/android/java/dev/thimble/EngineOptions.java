@@ -2,8 +2,9 @@ package dev.thimble;
 
 /** What an engine is made for. 0 is the default of every number; thimble.h says more about each. */
 public final class EngineOptions {
-    private final long[] numbers = new long[17];
-    private String kernels;
+    private final long[] numbers = new long[18];
+    private byte[] kernels;
+    private byte[] packCache;
     private Sampling sampling = new Sampling();
 
     /** Positions of each session; 0: what the model was trained for. */
@@ -87,7 +88,21 @@ public final class EngineOptions {
 
     /** One of {@link Thimble#kernelTables}; null: the best this processor has. */
     public EngineOptions kernels(String name) {
-        kernels = name;
+        kernels = name == null ? null : Utf8.terminated("kernels", name);
+        return this;
+    }
+
+    /** Not 0: an engine that would take more memory that nobody else has is refused with {@link ErrorCode#OVER_BUDGET}, and nothing was taken. */
+    public EngineOptions memoryBudgetBytes(long bytes) {
+        return set(17, "memoryBudgetBytes", bytes);
+    }
+
+    /**
+     * A folder, made where it is not there, such as one in Context.getCacheDir(): weights that are packed for this processor go into a
+     * file there, written once for each model and mapped from then on, instead of taking memory at every start. Null: none.
+     */
+    public EngineOptions packCache(String folder) {
+        packCache = folder == null ? null : Utf8.terminated("packCache", folder);
         return this;
     }
 
@@ -99,7 +114,7 @@ public final class EngineOptions {
 
     /**
      * Context, sessions, threads, key cache, value cache, chunk, logits rows, text bytes, top tokens, window, sinks, weights, strict, mask,
-     * prefix, part, cache budget; then those of {@link Sampling#numbers}.
+     * prefix, part, cache budget, memory budget; then those of {@link Sampling#numbers}.
      */
     long[] numbers() {
         long[] samplingNumbers = sampling.numbers();
@@ -109,8 +124,9 @@ public final class EngineOptions {
         return all;
     }
 
-    byte[] terminatedKernels() {
-        return kernels == null ? null : Utf8.terminated("kernels", kernels);
+    /** Kernels, pack cache: terminated or null. */
+    byte[][] texts() {
+        return new byte[][] {kernels, packCache};
     }
 
     private EngineOptions set(int at, String what, long value) {

@@ -65,13 +65,18 @@ public final class GenerationOptions {
     }
 
     void run(long session, Callbacks callbacks) {
+        long[] numbers = {flags, maxTokens, topTokens, stopStrings.length};
+        Native.generate(session, numbers, text, ids, stopIds, joined(stopStrings), callbacks);
+    }
+
+    /** Terminated texts, one after the other. */
+    static byte[] joined(String[] stopStrings) {
         ByteArrayOutputStream stops = new ByteArrayOutputStream();
         for (String stop : stopStrings) {
             byte[] bytes = Utf8.terminated("stopStrings", stop);
             stops.write(bytes, 0, bytes.length);
         }
-        long[] numbers = {flags, maxTokens, topTokens, stopStrings.length};
-        Native.generate(session, numbers, text, ids, stopIds, stops.toByteArray(), callbacks);
+        return stops.toByteArray();
     }
 
     private GenerationOptions flag(int flag, boolean on) {

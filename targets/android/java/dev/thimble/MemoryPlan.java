@@ -5,7 +5,7 @@ import java.util.List;
 
 /** Every byte of an engine, before there is one: {@link Model#plan}. */
 public final class MemoryPlan {
-    static final int NUMBERS = 20;
+    static final int NUMBERS = 25;
 
     /** Where bytes are; in the order of the C API's thimble_lifetime. */
     public enum Lifetime {
@@ -17,7 +17,7 @@ public final class MemoryPlan {
     /** A named piece. */
     public static final class Line {
         private final String name;
-        private final long[] numbers; // lifetime, index, session, offset, bytes, scratch
+        private final long[] numbers; // lifetime, index, session, offset, bytes, scratch, anonymous, touched
 
         Line(String name, long[] numbers) {
             this.name = name;
@@ -55,6 +55,16 @@ public final class MemoryPlan {
         /** Overlaps scratch of other phases, so that it does not add to the total. */
         public boolean scratch() {
             return numbers[5] != 0;
+        }
+
+        /** All of {@link #bytes}, or 0: pages of the file. */
+        public long anonymousBytes() {
+            return numbers[6];
+        }
+
+        /** Of them: in memory at {@link MemoryPlan#atTokens}. */
+        public long touchedBytes() {
+            return numbers[7];
         }
     }
 
@@ -177,5 +187,30 @@ public final class MemoryPlan {
 
     public long prefixTokens() {
         return numbers[19];
+    }
+
+    /** The process's own: what Android's limiter and Google Play count. The arena and what lies outside. */
+    public long anonymousBytes() {
+        return numbers[20];
+    }
+
+    /** Clean pages of files, which the system drops and reads again as it likes: at most so many. */
+    public long fileBackedBytes() {
+        return numbers[21];
+    }
+
+    /** That every session has read: the whole context but for {@link Model#planAt}. */
+    public long atTokens() {
+        return numbers[22];
+    }
+
+    /** Of {@link #anonymousBytes}: in memory then. */
+    public long touchedAnonymousBytes() {
+        return numbers[23];
+    }
+
+    /** Of {@link #mappedBytes}: a file in {@link EngineOptions#packCache}. */
+    public long packCacheBytes() {
+        return numbers[24];
     }
 }

@@ -51,22 +51,51 @@ public final class Model implements AutoCloseable {
 
     /** Every byte by name, before anything is loaded. Null stands for the default options. */
     public MemoryPlan plan(EngineOptions options) {
+        return planned(options, -1);
+    }
+
+    /** The same for a moment when every session has read so many tokens: {@link MemoryPlan#touchedAnonymousBytes}. */
+    public MemoryPlan planAt(EngineOptions options, long tokens) {
+        return planned(options, Check.notNegative("tokens", tokens));
+    }
+
+    /**
+     * Whether an engine with these options finds memory now; null memory: as {@link SystemMemory#now} says. An engine can be made all the
+     * same: Android may kill the app for it, which no error tells.
+     */
+    public WillItFit willItFit(EngineOptions options, SystemMemory memory) {
         EngineOptions used = options == null ? new EngineOptions() : options;
-        List<MemoryPlan.Line> lines = new ArrayList<>();
-        Callbacks callbacks = new Callbacks() {
-            @Override
-            void planLine(String name, long[] numbers) {
-                lines.add(new MemoryPlan.Line(name, numbers));
-            }
-        };
-        long[] numbers = new long[MemoryPlan.NUMBERS];
+        long[] fit = new long[WillItFit.NUMBERS];
         long model = handle.enter();
         try {
-            String[] names = Native.plan(model, used.numbers(), used.terminatedKernels(), numbers, callbacks);
-            return new MemoryPlan(numbers, names[0], names[1], lines);
+            byte[] reason = Native.willFit(model, used.numbers(), used.texts(), memory == null ? null : memory.numbers(), fit);
+            return new WillItFit(fit, reason == null ? "" : Utf8.decode(reason));
         } finally {
             handle.leave();
         }
+    }
+
+    /**
+     * The longest context for each type of cache rows, best first, within so many bytes: anonymous ones (which Android's limiter and
+     * Google Play count), and all together with those of the file. 0: any number; at least one of the two.
+     */
+    public List<Solution> solve(EngineOptions options, long anonymousBytes, long totalBytes) {
+        EngineOptions used = options == null ? new EngineOptions() : options;
+        long[] budget = {Check.notNegative("anonymousBytes", anonymousBytes), Check.notNegative("totalBytes", totalBytes)};
+        List<Solution> solutions = new ArrayList<>();
+        Callbacks callbacks = new Callbacks() {
+            @Override
+            void solution(String largestLine, long[] numbers) {
+                solutions.add(new Solution(largestLine, numbers));
+            }
+        };
+        long model = handle.enter();
+        try {
+            Native.solve(model, used.numbers(), used.texts(), budget, callbacks);
+        } finally {
+            handle.leave();
+        }
+        return solutions;
     }
 
     /** Reads every byte: checksums, padding, tokenizer, finite weights. Progress (or null) counts bytes. */
@@ -113,6 +142,25 @@ public final class Model implements AutoCloseable {
     @Override
     public void close() {
         handle.close();
+    }
+
+    private MemoryPlan planned(EngineOptions options, long tokens) {
+        EngineOptions used = options == null ? new EngineOptions() : options;
+        List<MemoryPlan.Line> lines = new ArrayList<>();
+        Callbacks callbacks = new Callbacks() {
+            @Override
+            void planLine(String name, long[] numbers) {
+                lines.add(new MemoryPlan.Line(name, numbers));
+            }
+        };
+        long[] numbers = new long[MemoryPlan.NUMBERS];
+        long model = handle.enter();
+        try {
+            String[] names = Native.plan(model, used.numbers(), used.texts(), tokens, numbers, callbacks);
+            return new MemoryPlan(numbers, names[0], names[1], lines);
+        } finally {
+            handle.leave();
+        }
     }
 
     private ModelInfo info(int part) {

@@ -22,10 +22,19 @@ final class Native {
     /** part -1: the main one. Numbers: see {@link ModelInfo}. */
     static native byte[][] modelInfo(long model, int part, long[] numbers);
 
-    /** Options: see {@link EngineOptions#numbers}. Numbers: see {@link MemoryPlan}. */
-    static native String[] plan(long model, long[] options, byte[] terminatedKernels, long[] numbers, Callbacks callbacks);
+    /** Options: see {@link EngineOptions#numbers} and {@link EngineOptions#texts}. Tokens -1: a full context. Numbers: see {@link MemoryPlan}. */
+    static native String[] plan(long model, long[] options, byte[][] texts, long tokens, long[] numbers, Callbacks callbacks);
 
-    static native long engineCreate(long model, long[] options, byte[] terminatedKernels, Callbacks callbacks);
+    /** Budget: anonymous bytes, total bytes. Calls {@link Callbacks#solution} for each. */
+    static native void solve(long model, long[] options, byte[][] texts, long[] budget, Callbacks callbacks);
+
+    /** Memory: see {@link SystemMemory}; null: what the system says now. Fit: see {@link WillItFit}. Gives why it does not fit, or null. */
+    static native byte[] willFit(long model, long[] options, byte[][] texts, long[] memory, long[] fit);
+
+    /** Memory: see {@link SystemMemory}. Gives the name of the control group. */
+    static native String systemMemory(long[] memory);
+
+    static native long engineCreate(long model, long[] options, byte[][] texts, Callbacks callbacks);
 
     static native void engineClose(long engine);
 
@@ -67,6 +76,18 @@ final class Native {
 
     /** Numbers: flags, max_tokens, top_tokens, how many stops there are. Stops: terminated texts, one after the other. */
     static native void generate(long session, long[] numbers, byte[] text, int[] ids, int[] stopIds, byte[] stops, Callbacks callbacks);
+
+    /**
+     * Numbers: max_tokens, how many stops there are, thinking. Messages: {@link Message#fields} of all. Texts, terminated or null: tools,
+     * documents, variables, template name. Parts go to {@link Callbacks#part}, the last event to {@link Callbacks#event}.
+     */
+    static native void turn(long session, long[] numbers, byte[][] messages, byte[][] texts, byte[] stops, Callbacks callbacks);
+
+    /** All of the bytes, to where a descriptor stands. */
+    static native void fdWrite(int fd, byte[] bytes);
+
+    /** Fills the bytes from an offset on; fewer where the file ends. Gives how many. */
+    static native int fdRead(int fd, long offset, byte[] bytes);
 
     static native int[] tokenize(long model, byte[] text, int flags);
 

@@ -106,6 +106,40 @@ public final class Session implements AutoCloseable {
         handle.interruptNow();
     }
 
+    /** An answer to messages, see {@link Native#turn}. Throws where the prompt was cancelled. */
+    void turn(ConversationOptions options, byte[][] messages, byte[][] texts, Turn turn) {
+        long session = handle.enter();
+        try {
+            byte[] stops = GenerationOptions.joined(options.stopStrings);
+            long[] numbers = {options.maxTokens, options.stopStrings.length, options.thinking.ordinal()};
+            Native.turn(session, numbers, messages, texts, stops, turn);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** The same for a model without a chat template: what follows the text. */
+    void plainTurn(ConversationOptions options, String text, Turn turn) {
+        GenerationOptions generation = new GenerationOptions().text(text).maxTokens(options.maxTokens).stopStrings(options.stopStrings);
+        long session = handle.enter();
+        try {
+            generation.run(session, new Callbacks() {
+                @Override
+                boolean progress(long done, long total) {
+                    return turn.progress(done, total);
+                }
+
+                @Override
+                boolean event(byte[] utf8, long[] numbers, float logprob, int[] topIds, float[] topLogprobs) {
+                    turn.event(utf8, numbers, logprob, topIds, topLogprobs);
+                    return turn.plainText(Utf8.decode(utf8));
+                }
+            });
+        } finally {
+            handle.leave();
+        }
+    }
+
     /** Appends ids to the context. {@link ErrorCode#CANCELLED} keeps the finished passes. */
     public void prefill(int... ids) {
         Check.notNull("ids", ids);
@@ -183,6 +217,17 @@ public final class Session implements AutoCloseable {
     public void save(int fd) {
         long session = handle.enter();
         try {
+            Native.stateSave(session, fd);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /** The same behind bytes of the caller's. */
+    void save(int fd, byte[] head) {
+        long session = handle.enter();
+        try {
+            Native.fdWrite(fd, head);
             Native.stateSave(session, fd);
         } finally {
             handle.leave();

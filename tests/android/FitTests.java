@@ -1,0 +1,97 @@
+package dev.thimble;
+
+import static dev.thimble.TestMain.check;
+import static dev.thimble.TestMain.equal;
+import static dev.thimble.TestMain.refused;
+import static dev.thimble.TestMain.small;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** What fits, before anything is loaded, and weights that are packed once. */
+final class FitTests {
+    private FitTests() {}
+
+    static void twoKindsOfBytes() {
+        try (Model model = Model.open(TestMain.model)) {
+            MemoryPlan plan = model.plan(small());
+            equal(plan.anonymousBytes(), plan.arenaBytes() + plan.outsideBytes(), "anonymous");
+            equal(plan.fileBackedBytes(), plan.mappedBytes(), "file-backed");
+            long outside = 0;
+            for (MemoryPlan.Line line : plan.lines()) {
+                if (line.lifetime() == MemoryPlan.Lifetime.MAPPED) equal(line.anonymousBytes(), 0L, line.name());
+                if (line.lifetime() == MemoryPlan.Lifetime.OUTSIDE) outside += line.anonymousBytes();
+            }
+            equal(outside, plan.outsideBytes(), "lines outside");
+            MemoryPlan early = model.planAt(small(), 10);
+            equal(early.atTokens(), 10L, "tokens");
+            equal(plan.atTokens(), 128L, "tokens of the whole");
+            equal(early.anonymousBytes(), plan.anonymousBytes(), "the same engine");
+            check(early.touchedAnonymousBytes() <= plan.touchedAnonymousBytes() && plan.touchedAnonymousBytes() <= plan.anonymousBytes() + 65536, "touched");
+        }
+    }
+
+    static void willItFit() throws Exception {
+        try (Model model = Model.open(TestMain.model)) {
+            WillItFit fit = model.willItFit(small(), null);
+            check(fit.fits() && fit.reason().isEmpty() && fit.missingBytes() == 0, "a small model: " + fit.reason());
+            equal(fit.neededBytes(), model.plan(small()).anonymousBytes(), "needed");
+            SystemMemory memory = SystemMemory.now();
+            check(memory.machineBytes() > 0 && memory.availableBytes() > 0, "what the system says");
+            // As Android's ActivityManager would say it on a phone that is full.
+            WillItFit none = model.willItFit(small(), memory.caller(1 << 20));
+            equal(none.fits(), false, "in 1 MiB");
+            equal(none.limit(), SystemMemory.Limit.CALLER, "who decided");
+            equal(none.missingBytes(), none.neededBytes() - (1 << 20), "missing");
+            check(!none.reason().isEmpty(), "a reason");
+            equal(model.willItFit(small(), memory.caller(0)).missingBytes(), none.neededBytes(), "with nothing left");
+            check(model.willItFit(small(), memory.caller(SystemMemory.NO_LIMIT)).fits(), "without a limit of the caller's");
+            refused(ErrorCode.OUT_OF_RANGE, () -> model.willItFit(new EngineOptions().threads(65), null));
+        }
+    }
+
+    static void whatFitsABudget() throws Exception {
+        try (Model model = Model.open(TestMain.model)) {
+            long budget = model.plan(new EngineOptions().cache(CacheType.Q8)).anonymousBytes();
+            List<Solution> solutions = model.solve(null, budget, 0);
+            check(solutions.size() >= 3, "kinds of rows");
+            Solution best = solutions.get(0);
+            check(best.fits() && best.anonymousBytes() <= budget && best.contextTokens() == 512, "the best");
+            equal(model.plan(best.apply(new EngineOptions())).arenaBytes(), best.arenaBytes(), "applied");
+            Solution none = model.solve(null, 1000, 0).get(0);
+            check(!none.fits() && none.overBytes() > 0 && !none.largestLine().isEmpty() && none.largestLineBytes() > 0, "what is too large");
+            refused(ErrorCode.INVALID_ARGUMENT, () -> model.solve(null, 0, 0));
+            refused(ErrorCode.OUT_OF_RANGE, () -> model.solve(null, -1, 0));
+            refused(ErrorCode.OVER_BUDGET, () -> Engine.create(model, small().memoryBudgetBytes(1 << 20)));
+        }
+    }
+
+    static void packedOnce() throws Exception {
+        Path folder = Files.createTempDirectory("thimble");
+        try (Model model = Model.open(TestMain.model)) {
+            if (model.plan(small()).packedWeightBytes() == 0) return; // this processor reads the file's own layout
+            EngineOptions options = small().packCache(folder.resolve("packs").toString());
+            MemoryPlan plan = model.plan(options);
+            equal(plan.packedWeightBytes(), 0L, "packed into the arena");
+            check(plan.packCacheBytes() > 0, "packed into a file");
+            long[] written = new long[2];
+            for (int i = 0; i < 2; ++i) {
+                try (Engine engine = Engine.create(model, options); Session session = engine.openSession()) {
+                    equal(session.generate("Once", 3, null).generatedTokens(), 3L, "tokens");
+                }
+                File[] files = folder.resolve("packs").toFile().listFiles();
+                equal(files.length, 1, "files");
+                written[i] = files[0].lastModified();
+            }
+            equal(written[1], written[0], "written once");
+            refused(ErrorCode.INVALID_ARGUMENT, () -> new EngineOptions().packCache("a\0b"));
+        } finally {
+            File[] files = folder.resolve("packs").toFile().listFiles();
+            if (files != null) for (File file : files) file.delete();
+            folder.resolve("packs").toFile().delete();
+            folder.toFile().delete();
+        }
+    }
+}
