@@ -286,8 +286,10 @@ std::string DefaultName(std::filesystem::path source) {
       source.extension() == ".json") {
     source = source.parent_path();
   }
-  return source.extension() == ".bin" || source.extension() == ".gguf" ? source.stem().string()
-                                                                       : source.filename().string();
+  for (const char* file : {".bin", ".gguf", ".pt", ".pth"}) {
+    if (source.extension() == file) return source.stem().string();
+  }
+  return source.filename().string();
 }
 
 ConvertReport ConvertUnguarded(const ConvertOptions& options) {

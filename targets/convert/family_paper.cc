@@ -10,9 +10,13 @@
 //   c_q, c_kv          Q D, K Gd | V Gd  GQA, MQA (G 1) none      n_kv_groups
 //   c_q, c_k           Q D, K Gd         Q-GQA          k_v       n_kv_groups
 //   c_q, c_kv          Q D, K d          Q-MQA          k_v       1
+//
+// Two more are Q-K=V once two matrices of theirs are multiplied: QVV(3) (c_q1, c_q2, c_v) and Keyless attention
+// (arXiv 2606.21848: c_q, c_v and R, a square matrix for each head of the query).
 #include <cmath>
 
 #include "targets/convert/family.h"
+#include "targets/convert/fold.h"
 
 namespace thimble {
 namespace {
@@ -30,12 +34,13 @@ struct Layout {
   Layout With(uint32_t heads) const { return {name, variant, sharing, heads}; }
 };
 
-enum Variant : uint8_t { kQkv, kQEqK, kKEqV, kQEqKEqV, kGqa, kMqa, kQGqa, kQMqa };
+enum Variant : uint8_t { kQkv, kQEqK, kKEqV, kQEqKEqV, kGqa, kMqa, kQGqa, kQMqa, kQvv, kKeyless };
 constexpr Layout kLayouts[] = {
     {"QKV", "qkv", Sharing::kNone},    {"Q=K-V", "q_eq_k", Sharing::kQK},
     {"Q-K=V", "k_eq_v", Sharing::kKV}, {"Q=K=V", "q_eq_k_eq_v", Sharing::kQKV},
     {"GQA", "gqa", Sharing::kNone},    {"MQA", "mqa", Sharing::kNone},
     {"Q-GQA", "qgqa", Sharing::kKV},   {"Q-MQA", "qmqa", Sharing::kKV},
+    {"QVV(3)", "qvv3", Sharing::kKV},  {"Keyless", "keyless", Sharing::kKV},
 };
 
 struct Dimensions {
@@ -109,8 +114,13 @@ Layout FindLayout(const PlanBuilder& b, const std::string& attn, const Dimension
                  std::to_string(d) + " (Q-MQA), or 2 * n_kv_groups * " + std::to_string(d) +
                  " (GQA, MQA: K rows, then V rows)");
   }
+  if (b.Has(attn + "c_v.weight") && !c_attn && !c_k && !c_kv) {
+    ExpectAllHeads(b, attn + "c_v.weight", m, "K=V");
+    if (c_q && b.Has(attn + "R")) return kLayouts[kKeyless].With(m.heads);
+    if (!c_q && b.Has(attn + "c_q1.weight") && b.Has(attn + "c_q2.weight")) return kLayouts[kQvv].With(m.heads);
+  }
   std::string found;
-  for (const char* name : {"c_attn", "c_q", "c_k", "c_kv", "c_v"}) {
+  for (const char* name : {"c_attn", "c_q", "c_q1", "c_q2", "c_k", "c_kv", "c_v"}) {
     if (b.Has(attn + name + ".weight")) found += (found.empty() ? "" : ", ") + std::string(name);
   }
   b.Refuse(Code::kInvalidModel, attn + "c_attn.weight",
@@ -131,6 +141,10 @@ AttentionSpec Attention(PlanBuilder& b, const std::string& name, const std::stri
     a.q = b.Linear(name + "q", attn + "c_attn", D, D, bias, {0, 3 * D});
     a.k = b.Linear(name + "k", attn + "c_attn", D, D, bias, {D, 3 * D});
     a.v = b.Linear(name + "v", attn + "c_attn", D, D, bias, {2 * D, 3 * D});
+  } else if (b.Has(attn + "R") || b.Has(attn + "c_q1.weight")) {
+    a.q = b.Has(attn + "R") ? FoldRouting(b, name + "q", attn + "c_q", attn + "R", m.heads, D, bias)
+                            : FoldLinears(b, name + "q", attn + "c_q1", attn + "c_q2", D, bias);
+    a.k = b.Linear(name + "k", attn + "c_v", D, D, bias);
   } else {
     const bool has_query = layout.sharing == Sharing::kNone || layout.sharing == Sharing::kKV;
     const bool has_value = layout.sharing == Sharing::kNone || layout.sharing == Sharing::kQK;

@@ -1,11 +1,13 @@
 // The encoders of "Do Transformers Need Three Projections?" (arXiv 2606.04032): a vision transformer
 // (patches, CLS row, head on CLS) and the synthetic tasks' encoder (one-hot digits, logits for every token).
 // Pre-norm blocks without a mask. The variant says which projections are one: QKV, Q=K!=V (c_qk, c_v), Q!=K=V
-// (c_q, c_kv), Q=K=V (c_qkv), and with "+" the 2D positional term.
+// (c_q, c_kv), Q=K=V (c_qkv), and with "+" the 2D positional term. QVV(3) has two matrices for the query, and Keyless
+// (arXiv 2606.21848) one more for each head of it; both are Q!=K=V once these are multiplied.
 #include <cmath>
 #include <numeric>
 
 #include "targets/convert/family.h"
+#include "targets/convert/fold.h"
 
 namespace thimble {
 namespace {
@@ -16,11 +18,14 @@ struct Variant {
   const char* name;
   Sharing sharing;
   const char *q, *k, *v;  // names of the projections, "" where there is none of its own
+  const char* second;     // not "": behind q stands another, a linear layer or "R"
 };
-constexpr Variant kVariants[] = {{"QKV", Sharing::kNone, "c_q", "c_k", "c_v"},
-                                 {"Q=K!=V", Sharing::kQK, "", "c_qk", "c_v"},
-                                 {"Q!=K=V", Sharing::kKV, "c_q", "c_kv", ""},
-                                 {"Q=K=V", Sharing::kQKV, "", "c_qkv", ""}};
+constexpr Variant kVariants[] = {{"QKV", Sharing::kNone, "c_q", "c_k", "c_v", ""},
+                                 {"Q=K!=V", Sharing::kQK, "", "c_qk", "c_v", ""},
+                                 {"Q!=K=V", Sharing::kKV, "c_q", "c_kv", "", ""},
+                                 {"Q=K=V", Sharing::kQKV, "", "c_qkv", "", ""},
+                                 {"QVV(3)", Sharing::kKV, "c_q1", "c_v", "", "c_q2"},
+                                 {"Keyless", Sharing::kKV, "c_q", "c_v", "", "R"}};
 
 struct Encoder {
   uint32_t D, H, L, F;
@@ -47,10 +52,11 @@ Encoder ReadEncoder(Config& config) {
   if (e.variant == nullptr) {
     config.Refuse(Code::kUnsupported, "variant",
                   "'" + name +
-                      "' is not supported, expected QKV, Q=K!=V, Q!=K=V or Q=K=V, or one "
+                      "' is not supported, expected QKV, Q=K!=V, Q!=K=V, Q=K=V, QVV(3) or Keyless, or one "
                       "of them as (X)+");
   }
   config.Ignore({"dropout", "drop_path"});
+  if (name == "Keyless") config.Ignore({"rank"});  // that of the dynamic form, which this is not
   return e;
 }
 
@@ -94,7 +100,13 @@ LayerSpec ReadBlock(PlanBuilder& b, uint32_t i, const Encoder& e, const std::str
   const auto projection = [&](const char* ours, const char* theirs) {
     return *theirs == 0 ? LinearSpec() : b.Linear(name + "attention." + ours, attn + theirs, D, D, Bias::kRequired);
   };
-  a.q = projection("q", e.variant->q);
+  if (*e.variant->second == 0) {
+    a.q = projection("q", e.variant->q);
+  } else if (e.variant->second == std::string("R")) {
+    a.q = FoldRouting(b, name + "attention.q", attn + e.variant->q, attn + "R", e.H, D, Bias::kRequired);
+  } else {
+    a.q = FoldLinears(b, name + "attention.q", attn + e.variant->q, attn + e.variant->second, D, Bias::kRequired);
+  }
   a.k = projection("k", e.variant->k);
   a.v = projection("v", e.variant->v);
   a.o = projection("o", "c_proj");

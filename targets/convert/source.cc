@@ -33,7 +33,10 @@ void ReadIds(const Json& config, const char* field, std::vector<uint32_t>* ids) 
   }
 }
 
-// The one torch.save file of a directory that has no safetensors; empty where there is none.
+// Where published repositories of training runs have their files, with what describes them in front of it.
+constexpr char kCheckpoints[] = "checkpoints";
+
+// The one torch.save file of a directory that has no safetensors, or of its checkpoints/; empty where there is none.
 fs::path TorchFileOf(const fs::path& directory) {
   if (fs::exists(directory / "model.safetensors") || fs::exists(directory / "model.safetensors.index.json")) return {};
   fs::path found;
@@ -48,6 +51,7 @@ fs::path TorchFileOf(const fs::path& directory) {
     }
     found = entry.path();
   }
+  if (found.empty() && fs::is_directory(directory / kCheckpoints)) return TorchFileOf(directory / kCheckpoints);
   return found;
 }
 
@@ -68,10 +72,22 @@ std::map<std::string, size_t> SetOtherPartsAside(Checkpoint& checkpoint) {
   return parts;
 }
 
-// The configuration is in the file, or a config.json beside it.
+bool HasTokenizer(const fs::path& directory) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tokenizer.bin"}) {
+    if (fs::exists(directory / name)) return true;
+  }
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".tiktoken") return true;
+  }
+  return false;
+}
+
+// The configuration is in the file, or a config.json beside it or in front of checkpoints/. There lies the tokenizer, too.
 Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   auto checkpoint = TorchCheckpoint::Open(path);
-  const fs::path beside = path.parent_path() / "config.json";
+  const fs::path own = fs::absolute(path).lexically_normal().parent_path();
+  const fs::path front = own.filename() == kCheckpoints ? own.parent_path() : own;
+  const fs::path beside = (fs::exists(own / "config.json") ? own : front) / "config.json";
   if (!checkpoint->config() && !fs::exists(beside)) {
     throw ImportError(Code::kInvalidModel,
                       "holds no configuration ('model_config' or 'config'), and no config.json is beside it",
@@ -85,7 +101,7 @@ Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   Source source;
   source.plan = family.plan(config, *checkpoint);
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
-  source.directory = fs::absolute(path).parent_path();
+  source.directory = HasTokenizer(own) ? own : front;
   source.chat_templates = ReadChatTemplates(source.directory);
   source.checkpoint = std::move(checkpoint);
   return source;
@@ -156,16 +172,6 @@ Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
   if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;
   source.checkpoint = std::move(checkpoint);
   return source;
-}
-
-bool HasTokenizer(const fs::path& directory) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tokenizer.bin"}) {
-    if (fs::exists(directory / name)) return true;
-  }
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().extension() == ".tiktoken") return true;
-  }
-  return false;
 }
 
 }  // namespace
