@@ -40,6 +40,8 @@ class Checkpoint {
   virtual uint64_t bytes() const = 0;
   // The file that holds a tensor, for messages.
   virtual const std::string& FileOf(size_t tensor) const = 0;
+  // What the file calls a tensor of this name, whether it has one or not; for messages.
+  virtual std::string NameInFile(const std::string& name) const { return name; }
   // Elements [first, first + count) in row-major order. Throws ImportError for a range outside the tensor, a
   // type that is not a plain float (F32, F16, BF16, F64), or a failing read. Does not look at the values.
   virtual void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const = 0;

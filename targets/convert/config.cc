@@ -75,7 +75,8 @@ Config::Config(const Json& object, std::string file, std::string prefix)
     : json_(object), file_(std::move(file)), prefix_(std::move(prefix)) {}
 
 void Config::Refuse(Code code, const std::string& field, const std::string& text) const {
-  throw ImportError(code, "field '" + prefix_ + field + "': " + text, file_);
+  const auto name = names_.find(field);
+  throw ImportError(code, "field '" + (name != names_.end() ? name->second : prefix_ + field) + "': " + text, file_);
 }
 
 bool Config::Has(const std::string& field) const {

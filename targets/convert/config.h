@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +21,8 @@ class Config {
   Config(const Json& object, std::string file, std::string prefix = {});
 
   const std::string& file() const { return file_; }
+  // What the file calls fields that were translated, for messages.
+  void NameFields(std::map<std::string, std::string> names) { names_ = std::move(names); }
   bool Has(const std::string& field) const;
 
   // Whole numbers from 1 to `most`; without `fallback` the field is required.
@@ -74,6 +77,7 @@ class Config {
   std::string file_;
   std::string prefix_;
   std::set<std::string> known_;
+  std::map<std::string, std::string> names_;
 };
 
 }  // namespace thimble

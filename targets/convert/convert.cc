@@ -61,7 +61,7 @@ void CheckFinite(const Checkpoint& checkpoint, const SourceRows& piece, uint64_t
         piece.offset + (first + i / piece.cols) * piece.row_stride + i % piece.cols * piece.col_stride;
     const SourceTensor& tensor = checkpoint.tensors()[piece.tensor];
     throw ImportError(Code::kInvalidModel,
-                      "tensor '" + tensor.name + "' " + ShapeText(tensor.shape) + ": element " +
+                      "tensor '" + checkpoint.NameInFile(tensor.name) + "' " + ShapeText(tensor.shape) + ": element " +
                           std::to_string(element) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite") +
                           "; weights must be finite",
                       checkpoint.FileOf(piece.tensor));
@@ -91,8 +91,8 @@ void CheckDuplicates(const Source& source) {
       const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin());
       if (x == a.end() || (std::isnan(*x) && std::isnan(*y))) continue;
       throw ImportError(Code::kInvalidModel,
-                        "tensor '" + checkpoint.tensors()[left].name + "': differs from '" +
-                            checkpoint.tensors()[right].name + "' at element " +
+                        "tensor '" + checkpoint.NameInFile(checkpoint.tensors()[left].name) + "': differs from '" +
+                            checkpoint.NameInFile(checkpoint.tensors()[right].name) + "' at element " +
                             std::to_string(at + static_cast<uint64_t>(x - a.begin())) +
                             ", but field 'tie_word_embeddings' says that they are one",
                         checkpoint.FileOf(left));

@@ -29,10 +29,25 @@ Latent ReadLatent(Config& config, std::optional<uint32_t> usual_value) {
   return m;
 }
 
+// Of each head a matrix [rows, rank]: element (r, c) is head * size + offset + r * row + c * col of a tensor.
+struct HeadMatrices {
+  size_t tensor = 0;
+  uint64_t size = 0, offset = 0, row = 0, col = 1;
+};
+
+// W_k or W_v of each head: below each other in one matrix, or (GGUF) by themselves, W_k lying down.
+HeadMatrices FindHeads(PlanBuilder& b, const std::string& h, uint32_t heads, const Latent& m, bool keys) {
+  const std::string alone = h + (keys ? "k_b_proj.weight" : "v_b_proj.weight");
+  if (keys && b.Has(alone)) return {b.Tensor(alone, {heads, m.rank, m.plain}), uint64_t{m.rank} * m.plain, 0, 1, m.plain};
+  if (b.Has(alone)) return {b.Tensor(alone, {heads, m.value, m.rank}), uint64_t{m.value} * m.rank, 0, m.rank, 1};
+  const uint64_t stored = uint64_t{m.plain} + m.value;
+  return {b.Tensor(h + "kv_b_proj.weight", {heads * stored, m.rank}), stored * m.rank, keys ? 0 : uint64_t{m.plain} * m.rank, m.rank, 1};
+}
+
 // [H (rank + rotated), K]: of each head W_k^T times its plain rows of `query`, and its rotated rows as they are.
 int32_t FoldQuery(PlanBuilder& b, const std::string& name, const std::string& h, uint32_t heads, const Latent& m, uint64_t K, const std::string& query) {
   const size_t q = b.Tensor(query, {uint64_t{heads} * m.query(), K});
-  const size_t kv = b.Tensor(h + "kv_b_proj.weight", {uint64_t{heads} * (m.plain + m.value), m.rank});
+  const HeadMatrices keys = FindHeads(b, h, heads, m, true);
   return b.Made(name, uint64_t{heads} * m.row(), K, [=](const Checkpoint& reader, uint64_t first, uint64_t count, float* out) {
     std::vector<float> rows(m.plain * K), columns(uint64_t{m.plain} * m.rank);
     std::vector<double> sum(K);
@@ -45,12 +60,12 @@ int32_t FoldQuery(PlanBuilder& b, const std::string& name, const std::string& h,
       }
       if (head != held) {
         reader.ReadFloats(q, head * m.query() * K, rows.size(), rows.data());
-        reader.ReadFloats(kv, head * (m.plain + m.value) * m.rank, columns.size(), columns.data());
+        reader.ReadFloats(keys.tensor, head * keys.size + keys.offset, columns.size(), columns.data());
         held = head;
       }
       sum.assign(K, 0);
       for (uint64_t j = 0; j < m.plain; ++j) {
-        const double w = columns[j * m.rank + i];
+        const double w = columns[j * keys.row + i * keys.col];
         for (uint64_t c = 0; c < K; ++c) sum[c] += w * static_cast<double>(rows[j * K + c]);
       }
       for (uint64_t c = 0; c < K; ++c) out[c] = static_cast<float>(sum[c]);
@@ -60,15 +75,15 @@ int32_t FoldQuery(PlanBuilder& b, const std::string& name, const std::string& h,
 
 // [D, H (rank + rotated)]: of each head its columns of o times W_v, and nothing for the rotated numbers.
 int32_t FoldOutput(PlanBuilder& b, const std::string& name, const std::string& h, uint32_t heads, const Latent& m, uint64_t D) {
-  const uint64_t width = uint64_t{heads} * m.value, stored = m.plain + m.value;
+  const uint64_t width = uint64_t{heads} * m.value;
   const size_t o = b.Tensor(h + "o_proj.weight", {D, width});
-  const size_t kv = b.Tensor(h + "kv_b_proj.weight", {heads * stored, m.rank});
+  const HeadMatrices own = FindHeads(b, h, heads, m, false);
   return b.Made(name, D, uint64_t{heads} * m.row(), [=](const Checkpoint& reader, uint64_t first, uint64_t count, float* out) {
     std::vector<float> rows(count * width), values(uint64_t{m.value} * m.rank);
     std::vector<double> sum(m.rank);
     reader.ReadFloats(o, first * width, rows.size(), rows.data());
     for (uint64_t head = 0; head < heads; ++head) {
-      reader.ReadFloats(kv, (head * stored + m.plain) * m.rank, values.size(), values.data());
+      reader.ReadFloats(own.tensor, head * own.size + own.offset, values.size(), values.data());
       for (uint64_t r = 0; r < count; ++r) {
         sum.assign(m.rank, 0);
         for (uint64_t j = 0; j < m.value; ++j) {

@@ -1,8 +1,7 @@
-// What GGUF's architectures are in terms of the one decoder that they share, as a table. Against the Hugging
-// Face checkpoints that they were made from:
+// What the first of GGUF's architectures are in terms of the one decoder that they share, as a table; all others are read as what
+// they were made from (gguf_architectures.h). Against the Hugging Face checkpoints that they were made from:
 //   llama       rows of q and k are reordered, so that rotary pairs lie side by side
 //   gemma       norms store w, the 1 of (1 + w) added
-//   phi3        ffn_up holds the rows of gate and up
 //   gpt2        linears are [out, in]
 // There is no field for tied heads: a file without output.weight has one.
 #include "targets/convert/family_gguf.h"
@@ -13,9 +12,12 @@
 #include <iterator>
 
 #include "format/header.h"
+#include "format/metadata_keys.h"
 #include "targets/convert/config.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
+#include "targets/convert/gguf_architectures.h"
+#include "targets/convert/gguf_fields.h"
 #include "targets/convert/import_error.h"
 
 namespace thimble {
@@ -31,7 +33,6 @@ struct Architecture {
   Activation activation;
   bool plain_ffn = false;         // down(act(up x))
   bool fused_qkv = false;         // attn_qkv
-  bool fused_gate_up = false;     // ffn_up has the rows of both
   bool head_norms = false;        // attn_q_norm, attn_k_norm
   bool post_norms = false;        // post_attention_norm, post_ffw_norm
   bool scaled_embedding = false;  // times sqrt(D)
@@ -53,12 +54,6 @@ constexpr Architecture kArchitectures[] = {
      .rotation = Rotation::kHalves,
      .norm = NormKind::kRmsNorm,
      .activation = Activation::kSilu},
-    {.name = "qwen3",
-     .summary = "Qwen 3 (dense)",
-     .rotation = Rotation::kHalves,
-     .norm = NormKind::kRmsNorm,
-     .activation = Activation::kSilu,
-     .head_norms = true},
     {.name = "gemma",
      .summary = "Gemma",
      .rotation = Rotation::kHalves,
@@ -88,13 +83,6 @@ constexpr Architecture kArchitectures[] = {
      .period = 6,
      .wide_layers = 62,
      .sliding_theta = true},
-    {.name = "phi3",
-     .summary = "Phi-3, Phi-4-mini (short context)",
-     .rotation = Rotation::kHalves,
-     .norm = NormKind::kRmsNorm,
-     .activation = Activation::kSilu,
-     .fused_qkv = true,
-     .fused_gate_up = true},
     {.name = "gpt2",
      .summary = "GPT-2",
      .rotation = Rotation::kNone,
@@ -126,9 +114,8 @@ constexpr Name kNames[] = {{"attn_q", "self_attn.q_proj"},
                            {"output_norm", "norm"},
                            {"output", "lm_head"}};
 
-// "blk.3.attn_q.weight" to "layers.3.self_attn.q_proj.weight" and back: `from` and `to` are columns of the
-// table. With `fused`, ffn_up is called mlp.gate_up_proj.
-std::string Translated(const std::string& name, size_t from, size_t to, bool fused) {
+// "blk.3.attn_q.weight" to "layers.3.self_attn.q_proj.weight" and back: `from` and `to` are columns of the table.
+std::string Translated(const std::string& name, size_t from, size_t to) {
   const size_t end = name.rfind('.');
   if (end == std::string::npos) return {};
   std::string prefix, part = name.substr(0, end);
@@ -139,45 +126,47 @@ std::string Translated(const std::string& name, size_t from, size_t to, bool fus
     prefix = (to == 0 ? "blk." : "layers.") + part.substr(blocks.size(), number_end + 1 - blocks.size());
     part.erase(0, number_end + 1);
   }
-  if (fused && part == (from == 0 ? "ffn_up" : "mlp.gate_up_proj")) {
-    part = to == 0 ? "ffn_up" : "mlp.gate_up_proj";
-  } else {
-    const auto found =
-        std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return part == n[from]; });
-    if (found != std::end(kNames)) part = (*found)[to];
-  }
+  const auto found = std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return part == n[from]; });
+  if (found != std::end(kNames)) part = (*found)[to];
   return prefix + part + name.substr(end);
 }
 
-std::string Ours(const std::string& name) { return Translated(name, 0, 1, false); }
-std::string Theirs(const std::string& name) { return Translated(name, 1, 0, false); }
-std::string OursFused(const std::string& name) { return Translated(name, 0, 1, true); }
-std::string TheirsFused(const std::string& name) { return Translated(name, 1, 0, true); }
+std::string Ours(const std::string& name) { return Translated(name, 0, 1); }
+std::string Theirs(const std::string& name) { return Translated(name, 1, 0); }
 
 [[noreturn]] void Refuse(const GgufCheckpoint& checkpoint, const std::string& field,
                          const std::string& text) {
   throw ImportError(Code::kUnsupported, "field '" + field + "': " + text, checkpoint.file());
 }
 
-const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint) {
+std::string KnownArchitectures() {
+  std::string known;
+  for (const GgufFamily& family : GgufFamilies()) known += (known.empty() ? "" : ", ") + std::string(family.architecture);
+  return known;
+}
+
+// The name of the file's architecture, which need not be known.
+std::string ReadArchitecture(const GgufCheckpoint& checkpoint) {
   const Json& metadata = checkpoint.metadata();
   const Json* type = metadata.Find("general.type");
   if (type != nullptr && *type != "model") {
     Refuse(checkpoint, "general.type", "found " + Shown(*type) + ", expected \"model\"");
   }
-  std::string known;
-  for (const Architecture& a : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(a.name);
   const Json* name = metadata.Find("general.architecture");
   if (name == nullptr || !name->is_text()) {
     throw ImportError(Code::kInvalidModel,
-                      "field 'general.architecture': is missing, expected one of: " + known,
+                      "field 'general.architecture': is missing, expected one of: " + KnownArchitectures(),
                       checkpoint.file());
   }
+  return name->as_text();
+}
+
+const Architecture& FindArchitecture(const GgufCheckpoint& checkpoint, const std::string& name) {
   for (const Architecture& a : kArchitectures) {
-    if (*name == a.name) return a;
+    if (name == a.name) return a;
   }
   Refuse(checkpoint, "general.architecture",
-         "'" + name->as_text().substr(0, 80) + "' is not supported, expected one of: " + known);
+         "'" + name.substr(0, 80) + "' is not supported, expected one of: " + KnownArchitectures());
 }
 
 // The architecture's own values without their prefix. Others are known not to matter, or refused.
@@ -296,7 +285,6 @@ void SetKnobs(const Architecture& a, const PlanBuilder& b, uint32_t layers, Gate
   l.activation = a.activation;
   l.plain_ffn = a.plain_ffn;
   if (a.fused_qkv) l.fused_qkv = "qkv_proj";
-  if (a.fused_gate_up) l.fused_gate_up = "mlp.gate_up_proj";
   l.qk_norm = a.head_norms ? HeadNorm::kPerHead : HeadNorm::kNone;
   l.qkv_bias = BiasOf(b, a.fused_qkv ? "self_attn.qkv_proj" : "self_attn.q_proj");
   l.o_bias = BiasOf(b, "self_attn.o_proj");
@@ -310,11 +298,63 @@ void SetKnobs(const Architecture& a, const PlanBuilder& b, uint32_t layers, Gate
 std::vector<GgufFamily> GgufFamilies() {
   std::vector<GgufFamily> families;
   for (const Architecture& a : kArchitectures) families.push_back({a.name, a.summary});
+  for (const GgufArchitecture& a : GgufArchitectures()) families.push_back({a.name, a.summary});
   return families;
 }
 
-ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::string>& ignore_fields) {
-  const Architecture& a = FindArchitecture(checkpoint);
+namespace {
+
+// As what it was made from.
+GgufModel PlanAsPublished(std::unique_ptr<GgufCheckpoint> checkpoint, const GgufArchitecture& a, const std::vector<std::string>& ignore_fields) {
+  const std::string prefix = std::string(a.name) + ".", path = checkpoint->file();
+  const Json own = OwnFields(*checkpoint, prefix, ignore_fields);
+  GgufTranslation fields(*checkpoint, prefix, own);
+  for (const std::string& key : ignore_fields) fields.Ignore(key.starts_with(prefix) ? key.substr(prefix.size()) : key);
+  fields.Set("model_type", a.model_type);
+  std::vector<TensorName> names = a.names;
+  std::vector<uint32_t> heads, kv_heads;
+  NamePrefixes prefixes = a.prefixes;
+  if (!a.own_fields) {
+    TranslateDecoderFields(fields, a.own_widths);
+    names.insert(names.end(), DecoderTensorNames().begin(), DecoderTensorNames().end());
+    heads = fields.Layers("attention.head_count");
+    kv_heads = fields.Has("attention.head_count_kv") ? fields.Layers("attention.head_count_kv") : heads;
+    // A model below the head: its names have nothing in front.
+    if (fields.Has("pooling_type") && !fields.HasTensor("output.weight")) prefixes = {"layers.", ""};
+  }
+  if (a.fields != nullptr) a.fields(fields);
+  if (!fields.Asked("attention.causal")) fields.Only("attention.causal", true);
+  if (!fields.Asked("attention.value_length") && fields.Has("attention.key_length"))
+    fields.Only("attention.value_length", fields.Count("attention.key_length"));
+  const Json json = fields.Configuration();
+  const std::map<std::string, std::string> field_names = fields.field_names();
+  GgufModel model;
+  model.checkpoint = TranslateTensors(std::move(checkpoint), std::move(names), prefixes, heads, kv_heads, fields.tiled, GgufFieldTensors());
+  Config config(json, path);
+  config.NameFields(field_names);
+  model.plan = FindFamily(json, path).plan(config, *model.checkpoint);
+  if (!fields.pooling.empty()) model.plan.model.metadata.emplace_back(kPoolingKey, fields.pooling);
+  return model;
+}
+
+ModelPlan PlanDescribed(const GgufCheckpoint& checkpoint, const Architecture& a, const std::vector<std::string>& ignore_fields);
+
+}  // namespace
+
+GgufModel PlanGguf(std::unique_ptr<GgufCheckpoint> checkpoint, const std::vector<std::string>& ignore_fields) {
+  const std::string name = ReadArchitecture(*checkpoint);
+  if (const GgufArchitecture* published = FindGgufArchitecture(name, *checkpoint); published != nullptr && !checkpoint->tensors().empty())
+    return PlanAsPublished(std::move(checkpoint), *published, ignore_fields);
+  const Architecture& a = FindArchitecture(*checkpoint, name);
+  GgufModel model;
+  model.plan = PlanDescribed(*checkpoint, a, ignore_fields);
+  model.checkpoint = std::move(checkpoint);
+  return model;
+}
+
+namespace {
+
+ModelPlan PlanDescribed(const GgufCheckpoint& checkpoint, const Architecture& a, const std::vector<std::string>& ignore_fields) {
   if (checkpoint.tensors().empty()) {
     throw ImportError(Code::kInvalidModel, "holds no tensors; it is a tokenizer, not a model",
                       checkpoint.file());
@@ -328,8 +368,7 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   LayerCounts counts;
   DecoderShape shape = ReadShape(config, a, checkpoint, counts);
   GatedLayer& l = shape.layer;
-  PlanBuilder b(checkpoint, checkpoint.file(), a.fused_gate_up ? OursFused : Ours,
-                a.fused_gate_up ? TheirsFused : Theirs);
+  PlanBuilder b(checkpoint, checkpoint.file(), Ours, Theirs);
   SetKnobs(a, b, shape.L, l);
 
   RopeSpec rope, sliding_rope;
@@ -378,4 +417,5 @@ ModelPlan PlanGguf(const GgufCheckpoint& checkpoint, const std::vector<std::stri
   return FinishDecoder(b, a.name, shape, !b.Has("lm_head.weight"), spec, std::move(layers));
 }
 
+}  // namespace
 }  // namespace thimble

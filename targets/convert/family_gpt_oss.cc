@@ -46,11 +46,25 @@ ExpertsSpec ReadClampedExperts(PlanBuilder& b, const std::string& name, const st
   e.normalise = true;  // softmax over the chosen alone
   e.router.weight = b.Matrix(name + "router.weight", h + "router.weight", E, D, TensorRole::kExact);
   e.router.bias = b.Vector(name + "router.bias", h + "router.bias", E);
-  const std::string both = h + "experts.gate_up_proj", down = h + "experts.down_proj";
+  const std::string both = h + "experts.gate_up_proj", down = h + "experts.down_proj", gate_alone = h + "experts.gate_proj",
+                    up_alone = h + "experts.up_proj";
   // [E, D, 2 F], columns by turns; [E, F, D].
   e.ffn.kind = FfnKind::kGated;
   e.ffn.activation = Activation::kClampedSwish;
   e.ffn.width = l.F;
+  e.ffn.shape = b.Values(name + "shape", {shape.alpha, shape.limit, 1, 0});
+  if (b.Has(gate_alone + ".weight")) {
+    // GGUF: each by itself, [E, rows, columns].
+    const auto one = [&](const std::string& ours, const std::string& source, uint64_t n, uint64_t k) {
+      LinearSpec linear = b.Slices(name + ours, source + ".weight", {E, n, k}, 0, n, k);
+      linear.bias = b.Reshaped(name + ours + ".bias", source + ".bias", {E, n}, 1, E * n, TensorRole::kExact);
+      return linear;
+    };
+    e.ffn.gate = one("gate", gate_alone, F, D);
+    e.ffn.up = one("up", up_alone, F, D);
+    e.ffn.down = one("down", down, D, F);
+    return e;
+  }
   if (shape.mxfp4) {
     if (D % 32 != 0 || F % 32 != 0) b.Refuse(Code::kInvalidModel, both + "_blocks", "rows that are no multiple of 32");
     e.ffn.gate = ReadBlockRows(b, name + "gate", both, E, 2 * F, D, 0, 2, F);
@@ -67,7 +81,6 @@ ExpertsSpec ReadClampedExperts(PlanBuilder& b, const std::string& name, const st
   e.ffn.gate.bias = b.Values(name + "gate.bias", gate);
   e.ffn.up.bias = b.Values(name + "up.bias", up);
   e.ffn.down.bias = b.Reshaped(name + "down.bias", down + "_bias", {E, D}, 1, E * D, TensorRole::kExact);
-  e.ffn.shape = b.Values(name + "shape", {shape.alpha, shape.limit, 1, 0});
   return e;
 }
 

@@ -40,37 +40,47 @@ std::vector<bool> AttentionLayers(Config& config, uint32_t layers) {
   return attention;
 }
 
-// Qwen 3.5: rows of q, k and v in one matrix, the others by themselves.
-void ReadSplit(PlanBuilder& b, const std::string& ours, const std::string& h, uint64_t D, const DeltaNet& net, StateSpaceSpec* s) {
-  const uint64_t keys = net.keys(), values = net.values(), H = s->heads;
-  const size_t qkv = b.Tensor(h + "in_proj_qkv.weight", {2 * keys + values, D});
-  s->input = GatherRows(b, ours + "input", D, {{qkv, 2 * keys, values}, {qkv, keys, keys}, {qkv, 0, keys}});
-  s->gate = b.Linear(ours + "gate", h + "in_proj_z", values, D, Bias::kAbsent);
-  s->step = b.Linear(ours + "step", h + "in_proj_a", H, D, Bias::kAbsent);
-  s->beta = b.Linear(ours + "beta", h + "in_proj_b", H, D, Bias::kAbsent);
+// Rows of one tensor for each group: `rows` of them from `first` on, of `group`.
+std::vector<RowRun> GroupRuns(uint64_t groups, size_t tensor, uint64_t group, uint64_t first, uint64_t rows) {
+  std::vector<RowRun> list;
+  for (uint64_t g = 0; g < groups; ++g) list.push_back({tensor, g * group + first, rows});
+  return list;
 }
 
-// Qwen3-Next: for each group its query, key, values and gates; then for each group its betas and steps.
-void ReadFused(PlanBuilder& b, const std::string& ours, const std::string& h, uint64_t D, const DeltaNet&, StateSpaceSpec* s) {
-  const uint64_t G = s->groups, N = s->states, in_group = s->heads / G, own = in_group * s->head_width, all = 2 * N + 2 * own;
-  const size_t qkvz = b.Tensor(h + "in_proj_qkvz.weight", {G * all, D}), ba = b.Tensor(h + "in_proj_ba.weight", {2 * uint64_t{s->heads}, D});
-  const auto runs = [&](size_t tensor, uint64_t group, uint64_t first, uint64_t rows) {
-    std::vector<RowRun> list;
-    for (uint64_t g = 0; g < G; ++g) list.push_back({tensor, g * group + first, rows});
-    return list;
-  };
-  std::vector<RowRun> input = runs(qkvz, all, 2 * N, own);
+// Qwen 3.5 and GGUF: rows of q, k and v in one matrix, the gates in another. Qwen3-Next: for each group its query, key, values and gates.
+void ReadInputs(PlanBuilder& b, const std::string& ours, const std::string& h, uint64_t D, const DeltaNet& net, StateSpaceSpec* s) {
+  if (!b.Has(h + "in_proj_qkvz.weight")) {
+    const uint64_t keys = net.keys(), values = net.values();
+    const size_t qkv = b.Tensor(h + "in_proj_qkv.weight", {2 * keys + values, D});
+    s->input = GatherRows(b, ours + "input", D, {{qkv, 2 * keys, values}, {qkv, keys, keys}, {qkv, 0, keys}});
+    s->gate = b.Linear(ours + "gate", h + "in_proj_z", values, D, Bias::kAbsent);
+    return;
+  }
+  const uint64_t G = s->groups, N = s->states, own = s->heads / G * s->head_width, all = 2 * N + 2 * own;
+  const size_t qkvz = b.Tensor(h + "in_proj_qkvz.weight", {G * all, D});
+  std::vector<RowRun> input = GroupRuns(G, qkvz, all, 2 * N, own);
   for (const uint64_t first : {N, uint64_t{0}}) {
-    const std::vector<RowRun> more = runs(qkvz, all, first, N);
+    const std::vector<RowRun> more = GroupRuns(G, qkvz, all, first, N);
     input.insert(input.end(), more.begin(), more.end());
   }
   s->input = GatherRows(b, ours + "input", D, input);
-  s->gate = GatherRows(b, ours + "gate", D, runs(qkvz, all, 2 * N + own, own));
-  s->beta = GatherRows(b, ours + "beta", D, runs(ba, 2 * in_group, 0, in_group));
-  s->step = GatherRows(b, ours + "step", D, runs(ba, 2 * in_group, in_group, in_group));
+  s->gate = GatherRows(b, ours + "gate", D, GroupRuns(G, qkvz, all, 2 * N + own, own));
 }
 
-ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape, bool fused, const GatedLayer::Experts& e,
+// Qwen 3.5: by themselves. Qwen3-Next: for each group its betas and steps.
+void ReadSteps(PlanBuilder& b, const std::string& ours, const std::string& h, uint64_t D, StateSpaceSpec* s) {
+  const uint64_t H = s->heads, in_group = H / s->groups;
+  if (!b.Has(h + "in_proj_ba.weight")) {
+    s->step = b.Linear(ours + "step", h + "in_proj_a", H, D, Bias::kAbsent);
+    s->beta = b.Linear(ours + "beta", h + "in_proj_b", H, D, Bias::kAbsent);
+    return;
+  }
+  const size_t ba = b.Tensor(h + "in_proj_ba.weight", {2 * H, D});
+  s->beta = GatherRows(b, ours + "beta", D, GroupRuns(s->groups, ba, 2 * in_group, 0, in_group));
+  s->step = GatherRows(b, ours + "step", D, GroupRuns(s->groups, ba, 2 * in_group, in_group, in_group));
+}
+
+ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape, const GatedLayer::Experts& e,
                const std::vector<bool>& sparse) {
   GatedLayer& l = shape.layer;
   DeltaNet net = ReadDeltaNet(config, 1);
@@ -94,7 +104,8 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
       first.norm = b.RmsNorm(ours + "_norm", h + l.attention_norm, l.D, l.eps);
       first.norm.weight_offset = l.weight_offset;
       StateSpaceSpec s = net.shape;
-      (fused ? ReadFused : ReadSplit)(b, ours + ".", h + "linear_attn.", l.D, net, &s);
+      ReadInputs(b, ours + ".", h + "linear_attn.", l.D, net, &s);
+      ReadSteps(b, ours + ".", h + "linear_attn.", l.D, &s);
       ReadDeltaRest(b, ours + ".", h + "linear_attn.", l.D, net, {"conv1d.weight"}, "norm", "out_proj", &s);
       first.mixer = s;
     }
@@ -107,7 +118,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
 
 ModelPlan PlanQwen35(Config& config, const Checkpoint& checkpoint) {
   config.Only("mlp_only_layers", Json::Array());
-  return Plan("qwen3_5", config, checkpoint, ReadShape(config), false, {}, {});
+  return Plan("qwen3_5", config, checkpoint, ReadShape(config), {}, {});
 }
 
 ModelPlan PlanQwen3Next(Config& config, const Checkpoint& checkpoint) {
@@ -127,7 +138,7 @@ ModelPlan PlanQwen3Next(Config& config, const Checkpoint& checkpoint) {
     if (i >= layers) config.Refuse(Code::kInvalidModel, "mlp_only_layers", "holds " + std::to_string(i) + ", which is no layer");
     sparse[i] = false;
   }
-  return Plan("qwen3_next", config, checkpoint, ReadShape(config), true, e, sparse);
+  return Plan("qwen3_next", config, checkpoint, ReadShape(config), e, sparse);
 }
 
 }  // namespace thimble

@@ -40,7 +40,7 @@ void PlanBuilder::AddName(const std::string& name, size_t tensor) {
 void PlanBuilder::Refuse(Code code, const std::string& source, const std::string& text) const {
   const auto it = by_name_.find(source);
   const bool there = it != by_name_.end();
-  std::string name = there ? checkpoint_.tensors()[it->second].name : source;
+  std::string name = checkpoint_.NameInFile(there ? checkpoint_.tensors()[it->second].name : source);
   if (const std::string stored = !there && theirs_ != nullptr ? theirs_(source) : ""; !stored.empty()) name = stored;
   throw ImportError(code, "tensor '" + name + "': " + text,
                     there ? checkpoint_.FileOf(it->second) : file_);

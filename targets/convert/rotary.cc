@@ -81,6 +81,16 @@ void ReadYarn(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& buil
       "rope.freq_divisors", YarnDivisors(rope.width, rope.theta, factor, fast, slow, original, truncate));
 }
 
+// One number for each pair.
+std::vector<float> ReadDivisors(Config& scaling, const char* name, const RopeSpec& rope) {
+  const std::vector<double> list = scaling.PositiveNumbers(name);
+  if (list.size() != rope.width / 2) {
+    scaling.Refuse(Code::kInvalidModel, name, "has " + std::to_string(list.size()) + " numbers, expected " +
+                                                  std::to_string(rope.width / 2) + ", half the rotated width");
+  }
+  return {list.begin(), list.end()};
+}
+
 void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, bool taken) {
   if (!taken) scaling.Refuse(Code::kUnsupported, "rope_type", "longrope is not supported in this family");
   const char* field = "original_max_position_embeddings";
@@ -95,13 +105,8 @@ void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& 
   const double usual = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
   rope.magnitude = static_cast<float>(magnitude.value_or(usual));
   for (const char* name : {"short_factor", "long_factor"}) {
-    const std::vector<double> list = scaling.PositiveNumbers(name);
-    if (list.size() != rope.width / 2) {
-      scaling.Refuse(Code::kInvalidModel, name, "has " + std::to_string(list.size()) + " numbers, expected " +
-                                                    std::to_string(rope.width / 2) + ", half the rotated width");
-    }
     int32_t& divisors = name[0] == 's' ? rope.freq_divisors : rope.long_divisors;
-    divisors = builder.Values(name[0] == 's' ? "rope.freq_divisors" : "rope.long_divisors", {list.begin(), list.end()});
+    divisors = builder.Values(name[0] == 's' ? "rope.freq_divisors" : "rope.long_divisors", ReadDivisors(scaling, name, rope));
   }
   rope.long_from = static_cast<uint32_t>(original);
 }
@@ -142,7 +147,7 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
   // Older files call the same field "type"; with both present they must agree.
   if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
   const size_t kind = scaling.Choice(
-      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope", "dynamic", "mrope"}, "default");
+      kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope", "dynamic", "mrope", "divisors"}, "default");
   if (kind == 3) {
     rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
     rope.pair_stride = head_width / 2;
@@ -162,6 +167,8 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
         builder.Values("rope.freq_divisors", Llama3Divisors(rope.width, rope.theta, factor, low, high, original));
   }
   if (kind == 4) ReadYarn(config, scaling, rope, builder);
+  // As a file of another format stores what llama3 computes.
+  if (kind == 8) rope.freq_divisors = builder.Values("rope.freq_divisors", ReadDivisors(scaling, "divisors", rope));
   if (kind == 5) ReadLongRope(config, scaling, rope, builder, rules.longrope);
   if (kind == 6) {
     if (!rules.fixed_alpha || !scaling.Has("alpha")) {

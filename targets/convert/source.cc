@@ -166,11 +166,12 @@ Source OpenLlama2c(const fs::path& path) {
 Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
   auto checkpoint = GgufCheckpoint::Open(path);
   Source source;
-  source.plan = PlanGguf(*checkpoint, options.ignore_fields);
-  source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
   source.chat_templates = ReadChatTemplates(*checkpoint);
   if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;
-  source.checkpoint = std::move(checkpoint);
+  GgufModel model = PlanGguf(std::move(checkpoint), options.ignore_fields);
+  source.plan = std::move(model.plan);
+  source.checkpoint = std::move(model.checkpoint);
+  source.plan.model.metadata.emplace_back("source.model_type", "GGUF " + source.plan.model.family);
   return source;
 }
 

@@ -33,8 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
   };
   attempt([&] {
-    const auto checkpoint = GgufCheckpoint::Open(fuzz::AsFile(data, size));
-    attempt([&] { (void)PlanGguf(*checkpoint, {}); });
+    auto checkpoint = GgufCheckpoint::Open(fuzz::AsFile(data, size));
     attempt([&] { (void)WriteTokenizerSegment(ReadGgufVocabulary(checkpoint->metadata())); });
     for (size_t i = 0; i < std::min<size_t>(checkpoint->tensors().size(), 64); ++i) {
       const SourceTensor& tensor = checkpoint->tensors()[i];
@@ -43,21 +42,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       checkpoint->ReadFloats(i, tensor.elements - n, n, last);
       if (const GgufBlockType* type = checkpoint->BlocksOf(i)) Carry(*checkpoint, i, *type);
     }
+    (void)PlanGguf(std::move(checkpoint), {});
   });
   return 0;
 }
 
 namespace thimble::fuzz {
 
-std::vector<std::string> Seeds() {
-  test::GgufWriter model, vocabulary;
-  model.String("general.architecture", "llama");
+// A model of one layer.
+std::string Model(const std::string& architecture) {
+  test::GgufWriter model;
+  model.String("general.architecture", architecture);
   for (const auto& [key, value] : std::vector<std::pair<std::string, uint32_t>>{
            {"context_length", 8}, {"embedding_length", 8}, {"block_count", 1}, {"feed_forward_length", 8}, {"attention.head_count", 2}}) {
-    model.U32("llama." + key, value);
+    model.U32(architecture + "." + key, value);
   }
-  model.Array<uint32_t>("llama.attention.head_count_kv", 4, {1});
-  model.F32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  model.Array<uint32_t>(architecture + ".attention.head_count_kv", 4, {1});
+  model.F32(architecture + ".attention.layer_norm_rms_epsilon", 1e-5f);
   const auto floats = [&](const std::string& name, const std::vector<uint64_t>& shape) {
     uint64_t n = 1;
     for (const uint64_t d : shape) n *= d;
@@ -67,6 +68,11 @@ std::vector<std::string> Seeds() {
   for (const char* name : {"attn_q", "attn_output", "ffn_gate", "ffn_up", "ffn_down"}) floats(std::string("blk.0.") + name + ".weight", {8, 8});
   for (const char* name : {"attn_k", "attn_v"}) floats(std::string("blk.0.") + name + ".weight", {4, 8});
   for (const char* name : {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"}) floats(name, {8});
+  return model.Bytes();
+}
+
+std::vector<std::string> Seeds() {
+  test::GgufWriter vocabulary;
   vocabulary.String("tokenizer.ggml.model", "llama");
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81" "a", "b"};
   std::vector<int32_t> types = {2, 3, 3, 1, 1};
@@ -91,12 +97,13 @@ std::vector<std::string> Seeds() {
   bytes.Strings("tokenizer.ggml.merges", {"a b"});
   bytes.Array<int32_t>("tokenizer.ggml.token_type", 5, {1, 1, 1, 3});
   bytes.U32("general.alignment", 64);
-  return {model.Bytes(), vocabulary.Bytes(), bytes.Bytes()};
+  return {Model("llama"), Model("smollm3"), vocabulary.Bytes(), bytes.Bytes()};
 }
 
 std::vector<std::string> Words() {
   using test::GgufWriter;
-  std::vector<std::string> words = {"GGUF", "llama.", "general.alignment", "tokenizer.ggml.merges", "rope_freqs.weight",
+  std::vector<std::string> words = {"GGUF", "llama.", "smollm3.", "qwen3moe.", "granitehybrid.", "lfm2moe.", "deepseek2.", "gemma4.", "qwen35.", "nemotron_h.", "bert.",
+                                    "attention.head_count_kv", "ffn_gate_exps.weight", "ssm.inner_size", "attention.sliding_window_pattern", "general.alignment", "tokenizer.ggml.merges", "rope_freqs.weight",
                                     "\xe2\x96\x81", "<0x41>", "a b"};
   for (const uint32_t type : {0u, 4u, 8u, 9u, 12u}) words.push_back(GgufWriter::Number(type));
   words.push_back(GgufWriter::Text("llama.rope.scaling.type"));
