@@ -1,6 +1,8 @@
 // The step, top to bottom: embedding, layers, head.
 #include "runtime/forward.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 
 #include "ops/rows/activation.h"
@@ -8,6 +10,7 @@
 #include "ops/tables/kernel_table.h"
 #include "ops/rows/norm.h"
 #include "ops/pool/parallel_rows.h"
+#include "runtime/core/page.h"
 
 namespace thimble {
 
@@ -154,6 +157,18 @@ bool NothingWanted(const Step& step) {
   return true;
 }
 
+// While a block is computed the next one's weights come from the file; behind the last one those of the head, and of the first one
+// for the next pass.
+void ReadAhead(const Network& n, uint32_t block) {
+  const auto ask = [](const FileStretch& weights) {
+    const uintptr_t page = PageBytes(), first = reinterpret_cast<uintptr_t>(weights.begin) / page * page;
+    if (weights.bytes != 0) (void)madvise(reinterpret_cast<void*>(first), reinterpret_cast<uintptr_t>(weights.begin) + weights.bytes - first, MADV_WILLNEED);
+  };
+  if (block + 1 < n.block_count) return ask(n.blocks[block + 1].weights);
+  ask(n.head_weights);
+  ask(n.blocks[0].weights);
+}
+
 }  // namespace
 
 void RunLayers(const Step& step) {
@@ -169,6 +184,7 @@ void RunLayers(const Step& step) {
   for (uint32_t i = 0; i < n.block_count; ++i) {
     if (NothingWanted(step)) return;
     const BlockOp& block = n.blocks[i];
+    if (n.reads_ahead) ReadAhead(n, i);
     if (block.form != BlockForm::kParallel) {  // which reads what the block before has read
       const ScopedTimer timer(&step.profile->norm_ns);
       h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);

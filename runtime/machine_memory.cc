@@ -190,6 +190,13 @@ void TakeSmallest(thimble_memory* memory) {
   }
 }
 
+// Limits of address space and data know no pages that can be dropped.
+uint64_t FileBytesWithoutRoom(const thimble_memory& memory, uint64_t anonymous_bytes, uint64_t file_bytes) {
+  const uint64_t room = memory.machine_bytes < memory.group_bytes ? memory.machine_bytes : memory.group_bytes;
+  const uint64_t left = room > anonymous_bytes ? room - anonymous_bytes : 0;
+  return file_bytes > left ? file_bytes - left : 0;
+}
+
 const char* LimitName(int32_t limit) {
   switch (limit) {
     case THIMBLE_LIMIT_MACHINE: return "this machine";

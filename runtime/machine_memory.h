@@ -11,6 +11,9 @@ thimble_memory ReadMachineMemory(const char* root = "/");
 // Sets available_bytes and limit from the other figures; a tie goes to the first.
 void TakeSmallest(thimble_memory* memory);
 
+// Of a plan with so many anonymous bytes: how much of the file_bytes finds no room beside them and is read again and again.
+uint64_t FileBytesWithoutRoom(const thimble_memory& memory, uint64_t anonymous_bytes, uint64_t file_bytes);
+
 // "this machine", "RLIMIT_DATA", ...; static text.
 const char* LimitName(int32_t limit);
 

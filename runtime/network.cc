@@ -65,10 +65,15 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
     }
     stack.weight_bytes = static_cast<size_t>(data);
     stack.scale_bytes = static_cast<size_t>(scales);
+    if (!options_.copy_model && used == spec.stack) {
+      stretch_.Add(wanted != nullptr ? linear.packed : linear.rows.data, data * used);
+      stretch_.Add(linear.rows.scales, scales * used);
+    }
     return stack;
   }
   stack.weight_bytes = stack.scale_bytes = RoundUp(static_cast<size_t>(bytes), kArenaAlignment);
   const uint64_t all = uint64_t{stack.weight_bytes} * (spec.stack - 1) + bytes;
+  if (&packed_ == &arena_) arena_.SetUse(LineUse::kWeights);
   network_->packed_weight_bytes += all;
   if (stored != nullptr) network_->repacked_weight_bytes += all;
   if (stored != nullptr && wanted != nullptr) {
@@ -76,6 +81,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   }
   uint8_t* place =
       static_cast<uint8_t*>(packed_.TakeBytes(stored == nullptr ? "packed_weights" : "repacked_weights", all, 1, layer_));
+  arena_.SetUse(LineUse::kKept);
   if (wanted != nullptr) layouts_.Update(wanted->key.packer, std::strlen(wanted->key.packer));
   const WeightLayout none = {}, &key = wanted != nullptr ? wanted->key : none;
   const uint64_t shape[] = {key.version, key.nr, key.kr, key.sr, key.planes, linear.rows.n, linear.rows.k, linear.rows.block, static_cast<uint64_t>(linear.rows.type), linear.rows.turn, all, spec.stack};
@@ -124,6 +130,7 @@ void NetworkWalk::Blocks() {
       WalkMixer(*this, mixer, &op);
       block.mixer = op;
     });
+    block.weights = stretch_.Take();
     if (network_->blocks != nullptr) network_->blocks[i] = block;
   });
 }
@@ -143,12 +150,13 @@ void NetworkWalk::InputAndOutput() {
     network_->layer_table.rows = Rows(static_cast<uint32_t>(m.input.layer_rows.table));
     network_->layer_table.kernel = AllKernelTables()[0]->Kernel(network_->layer_table.rows.type);
   }
+  stretch_.Take();
+  network_->head = MakeLinear(m.output.tied ? LinearSpec{m.input.table, m.output.head.bias} : m.output.head);
+  network_->head_weights = stretch_.Take();
   if (m.output.tied) {
-    network_->head = MakeLinear({m.input.table, m.output.head.bias});
     network_->embedding = network_->head;  // stored once, also when packed
     return;
   }
-  network_->head = MakeLinear(m.output.head);
   if (m.input.kind == InputKind::kTokens) {
     // Only looked up, row by row: the scalar kernel reads it in place.
     network_->embedding.rows = Rows(static_cast<uint32_t>(m.input.table));
@@ -162,6 +170,7 @@ void NetworkWalk::Shared() {
   const ModelSpec& m = part();
   const uint64_t t = options_.chunk_tokens;
   Buffers& b = network_->buffers;
+  arena_.SetUse(LineUse::kPassing);
   b.x = arena_.Take<float>("residual", t * m.width);
   if (normed_) b.h = arena_.Take<float>("normed", t * m.width);
   b.y = arena_.Take<float>("block_output", t * m.width);
@@ -176,6 +185,7 @@ void NetworkWalk::Shared() {
     b.quantisation = arena_.Take<RowQuantisation>("quantisation", QuantisedParameterCount(options_.chunk_tokens));
   }
   if (turned_input_ > 0) b.turned = arena_.Take<float>("turned_rows", options_.threads * TurnedRowFloats(turned_input_));
+  arena_.SetUse(LineUse::kKept);
   Arena dry = Arena::Measuring();
   StateWalk count(dry, Shape(), nullptr);
   DeclareState(count, false);

@@ -11,12 +11,19 @@
 
 namespace thimble {
 
+// Of the mapped file: what is read of it one after another. Empty where there is no such stretch.
+struct FileStretch {
+  const uint8_t* begin = nullptr;
+  size_t bytes = 0;
+};
+
 struct BlockOp {
   BlockForm form = BlockForm::kResidual;
   NormOp norm, post_norm;
   NormOp sum_norm;
   bool begins_sum = false;                 // of kBranches: the first
   float scale = 1.0f, output_scale = 1.0f;
+  FileStretch weights;
   MixerOp mixer;
 };
 
@@ -65,6 +72,8 @@ struct Network {
   Linear layer_table, layer_projection;    // of the input's layer rows; kernel null where absent
   NormOp layer_norm;
   Linear head;                             // kernel null: the rows are the output
+  FileStretch head_weights;
+  bool reads_ahead = false;                // the file is larger than memory: a pass asks for the next block's weights in time
   Buffers buffers;
   StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0
   uint32_t state_lines = 0;

@@ -63,6 +63,27 @@ class NetworkWalk {
   const EngineOptions& options_;
   Arena& arena_;
   Arena& packed_;
+  // Weights that are used where they lie, while a block is walked: from the first byte to the last, and bytes of them.
+  struct Stretch {
+    const uint8_t *begin = nullptr, *end = nullptr;
+    uint64_t bytes = 0;
+    void Add(const void* weights, uint64_t count) {
+      const uint8_t* first = static_cast<const uint8_t*>(weights);
+      if (first == nullptr || count == 0) return;
+      if (begin == nullptr || first < begin) begin = first;
+      if (end == nullptr || first + count > end) end = first + count;
+      bytes += count;
+    }
+    // None where other things lie in between, such as other layers.
+    FileStretch Take() {
+      const size_t all = static_cast<size_t>(end - begin);
+      const FileStretch stretch = all > 2 * bytes ? FileStretch() : FileStretch{begin, all};
+      *this = {};
+      return stretch;
+    }
+  };
+
+  Stretch stretch_;
   Checksum layouts_;              // of all packed weights, in order
   Network* network_;
   MixerNeeds needs_;

@@ -74,7 +74,9 @@ Sampler Sampler::Carve(Arena& arena, uint32_t vocabulary, const SamplerOptions& 
   sampler.vocabulary_ = vocabulary;
   sampler.candidate_capacity_ = options.top_k == 0 ? vocabulary : std::min(options.top_k, vocabulary);
   sampler.recent_capacity_ = options.repeat_last_n;
+  arena.SetUse(LineUse::kPassing);
   sampler.candidates_ = arena.Take<Candidate>("sampler candidates", sampler.candidate_capacity_);
+  arena.SetUse(LineUse::kKept);
   sampler.recent_ = arena.Take<uint32_t>("sampler recent tokens", sampler.recent_capacity_);
   sampler.recent_sorted_ = arena.Take<uint32_t>("sampler recent tokens sorted", sampler.recent_capacity_);
   if (arena.carving() && arena.status().ok()) sampler.Reset();

@@ -43,13 +43,8 @@ Status WillFit(const thimble_model& model, const thimble_engine_options* options
   ours.needed_bytes = plan.anonymous_bytes;
   ours.available_bytes = has.available_bytes;
   ours.missing_bytes = ours.needed_bytes > ours.available_bytes ? ours.needed_bytes - ours.available_bytes : 0;
-  // Copied weights are in the arena; limits of address space and data know no pages that can be dropped.
-  const uint64_t file = resolved.copy_model ? 0 : plan.file_backed_bytes;
-  const uint64_t pages = has.machine_bytes < has.group_bytes ? has.machine_bytes : has.group_bytes;
-  if (ours.needed_bytes + file > pages) {
-    const uint64_t missing = ours.needed_bytes + file - pages;
-    ours.file_missing_bytes = missing < file ? missing : file;
-  }
+  // Copied weights are in the arena.
+  ours.file_missing_bytes = FileBytesWithoutRoom(has, ours.needed_bytes, resolved.copy_model ? 0 : plan.file_backed_bytes);
   if (fit != nullptr) WriteStruct(ours, fit);
   if (ours.missing_bytes == 0) return Status::Ok();
   const char* name = has.limit == THIMBLE_LIMIT_GROUP && has.group[0] != 0 ? has.group : LimitName(has.limit);

@@ -69,7 +69,8 @@ void* Arena::TakePiece(const char* name, uint64_t count, uint64_t element_bytes,
   const uint64_t start = offset_;
   offset_ = end;
   if (end > high_water_) high_water_ = end;
-  line_ = {name, index, slot_, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_, 0};
+  line_ = {name, index, slot_, static_cast<size_t>(start), static_cast<size_t>(padded), in_scratch_, 0,
+           in_scratch_ ? LineUse::kPassing : use_};
   if (base_ == nullptr || end > size_) return nullptr;
   // Only the bytes asked for are opened: an overrun of one byte into the padding is caught under ASan.
   UnpoisonMemory(base_ + start, bytes);
@@ -88,6 +89,7 @@ void Arena::EndScratch() { in_scratch_ = false; }
 void Arena::Finish(bool writable) {
   offset_ = high_water_;
   if (had_scratch_) CountPages(scratch_start_, scratch_touched_end_);
+  use_ = LineUse::kPassing;
   if (void* slack = TakeBytes("slack", kArenaSlackBytes, 1, -1); slack != nullptr && writable) std::memset(slack, 0, kArenaSlackBytes);
   EmitLine();
 }

@@ -23,6 +23,14 @@ inline constexpr size_t kArenaSlackBytes = 64;
 // Of what all sequences begin with.
 inline constexpr int32_t kPrefixSlot = -2;
 
+// What a piece holds while nothing runs: what may be let go of then (runtime/trim.h).
+enum class LineUse : uint8_t {
+  kKept,     // what nobody could make again
+  kPassing,  // nothing: every pass and call writes it anew before it reads it
+  kState,    // what a session's saved state says, or follows from it
+  kWeights   // what LoadWeights() makes of the file
+};
+
 // One piece. `name` is static text, `index` the layer (or other number) it belongs to or -1. `bytes` includes the
 // padding up to the next piece. `scratch` marks pieces that overlap those of other scratch groups: the other lines,
 // and the largest end of the scratch ones, add up to the total.
@@ -34,6 +42,7 @@ struct ArenaLine {
   size_t bytes;
   bool scratch;
   size_t touched;    // of `bytes`: written or read by the time that sequences have tokens() tokens
+  LineUse use;
 };
 
 class Arena {
@@ -79,6 +88,8 @@ class Arena {
 
   // Pieces taken from here on belong to this slot; -1: to all.
   void SetSlot(int32_t slot) { slot_ = slot; }
+  // Pieces taken from here on are of this use; scratch always is kPassing.
+  void SetUse(LineUse use) { use_ = use; }
   // Bytes of the largest scratch group so far.
   size_t ScratchBytes() const { return had_scratch_ ? static_cast<size_t>(high_water_ - scratch_start_) : 0; }
 
@@ -105,6 +116,7 @@ class Arena {
   uint64_t high_water_ = 0;
   uint64_t scratch_start_ = 0;
   int32_t slot_ = -1;
+  LineUse use_ = LineUse::kKept;
   bool in_scratch_ = false;
   bool had_scratch_ = false;
   bool overflow_ = false;

@@ -121,7 +121,7 @@ int Run(const Arguments& arguments) {
   context.context_tokens = static_cast<int64_t>(ids.size());
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
-  CheckMemory(model, options, arguments.context.overcommit);
+  (void)CheckMemory(model, options, arguments.context.overcommit);
   const Session session(model, options);
   Rows rows{.width = model.info().outputs, .values = {}};
   Check(Call(thimble_encode_rows, session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));

@@ -149,7 +149,7 @@ int Run(const Arguments& arguments) {
   context.logits_rows = 1;
   const EngineOptions options = context.ForModel(model);
   const Plan plan = MakePlan(model, options);
-  CheckMemory(model, options, arguments.context.overcommit);
+  (void)CheckMemory(model, options, arguments.context.overcommit);
   if (model.info().is_decoder && ids.size() > plan.totals.context_tokens) {
     throw Error(kContextFull, Format("--ids: %zu ids do not fit a context of %u tokens", ids.size(),
                                      plan.totals.context_tokens));

@@ -16,18 +16,18 @@ struct Key {
   uint64_t* bytes;
 };
 
-// Of lines "VmHWM:     1234 kB"; 0 stays where the file or the key is missing.
+// Of lines "VmHWM:     1234 kB", in units of `unit` bytes; 0 stays where the file or the key is missing.
 template <size_t kCount>
-void ReadKilobytes(const char* path, const Key (&keys)[kCount]) {
+void ReadNumbers(const char* path, const Key (&keys)[kCount], uint64_t unit = 1024) {
   std::FILE* file = std::fopen(path, "re");
   if (file == nullptr) return;
   char line[256];
   while (std::fgets(line, sizeof line, file) != nullptr) {
     for (const Key& key : keys) {
       const size_t length = std::strlen(key.name);
-      uint64_t kilobytes = 0;
+      uint64_t count = 0;
       if (std::strncmp(line, key.name, length) != 0 || line[length] != ':') continue;
-      if (std::sscanf(line + length + 1, "%" SCNu64, &kilobytes) == 1) *key.bytes = kilobytes * 1024;
+      if (std::sscanf(line + length + 1, "%" SCNu64, &count) == 1) *key.bytes = count * unit;
     }
   }
   std::fclose(file);
@@ -48,10 +48,11 @@ uint64_t ResidentBytes(const void* begin, size_t bytes) {
 ProcessMemory MeasureMemory() {
   ProcessMemory memory;
   uint64_t anonymous = 0, swapped = 0;
-  ReadKilobytes("/proc/self/status", {{"VmHWM", &memory.peak_resident_bytes},
-                                      {"RssAnon", &memory.resident_anonymous_bytes},
-                                      {"RssFile", &memory.resident_file_bytes}});
-  ReadKilobytes("/proc/self/smaps_rollup", {{"Private_Dirty", &memory.private_dirty_bytes}, {"Anonymous", &anonymous}, {"Swap", &swapped}});
+  ReadNumbers("/proc/self/io", {{"read_bytes", &memory.disk_bytes_read}}, 1);
+  ReadNumbers("/proc/self/status", {{"VmHWM", &memory.peak_resident_bytes},
+                                    {"RssAnon", &memory.resident_anonymous_bytes},
+                                    {"RssFile", &memory.resident_file_bytes}});
+  ReadNumbers("/proc/self/smaps_rollup", {{"Private_Dirty", &memory.private_dirty_bytes}, {"Anonymous", &anonymous}, {"Swap", &swapped}});
   memory.anonymous_bytes = anonymous + swapped;
   return memory;
 }

@@ -16,6 +16,7 @@ struct ProcessMemory {
   uint64_t resident_anonymous_bytes = 0;  // now
   uint64_t resident_file_bytes = 0;       // now: pages of the model and of the program
   uint64_t anonymous_bytes = 0;           // now, with what is swapped out: what Android's limiter counts (smaps_rollup)
+  uint64_t disk_bytes_read = 0;           // since the process began: what no cache of the system's had (/proc/self/io)
 };
 // Zeros where the system does not say.
 ProcessMemory MeasureMemory();

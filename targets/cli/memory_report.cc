@@ -36,6 +36,14 @@ std::string MemoryText(const Plan& plan, const MemoryUse& use) {
          TruthText(plan, use.PeakAnonymousBytes(), use.PeakFileBytes());
 }
 
+std::string FileReadText(const MemoryUse& use, uint64_t ns) {
+  if (use.file_without_room == 0) return {};
+  const uint64_t bytes = use.after.disk_bytes_read - use.loaded.disk_bytes_read;
+  const double seconds = static_cast<double>(ns) * 1e-9;
+  return Format("file       larger than memory by %s: %s read from the disk meanwhile, %.0f MB/s\n", HumanBytes(use.file_without_room).c_str(),
+                HumanBytes(bytes).c_str(), seconds == 0 ? 0.0 : static_cast<double>(bytes) * 1e-6 / seconds);
+}
+
 Json MemoryJson(const MemoryUse& use) {
   return {{"peak_resident_bytes", use.after.peak_resident_bytes},
           {"peak_anonymous_bytes", use.PeakAnonymousBytes()},
@@ -44,6 +52,8 @@ Json MemoryJson(const MemoryUse& use) {
           {"resident_anonymous_bytes", use.after.resident_anonymous_bytes},
           {"resident_file_bytes", use.after.resident_file_bytes},
           {"arena_resident_bytes", use.arena_resident_bytes},
+          {"file_without_room_bytes", use.file_without_room},
+          {"disk_bytes_read", use.after.disk_bytes_read - use.loaded.disk_bytes_read},
           {"program_resident_bytes", use.before.peak_resident_bytes},
           {"program_anonymous_bytes", use.before.anonymous_bytes},
           {"program_private_dirty_bytes", use.before.private_dirty_bytes}};

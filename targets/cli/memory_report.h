@@ -15,6 +15,7 @@ struct MemoryUse {
   ProcessMemory loaded;               // when it had been made ready
   ProcessMemory after;                // at the end
   uint64_t arena_resident_bytes = 0;  // of the arena, whole pages that were touched
+  uint64_t file_without_room = 0;     // of the model file, by what the system had before (CheckMemory)
 
   // The larger of what the kernel said after loading and at the end; between them nothing is given back.
   uint64_t PeakAnonymousBytes() const;
@@ -25,6 +26,8 @@ struct MemoryUse {
 std::string TruthText(const Plan& plan, uint64_t peak_anonymous_bytes, uint64_t peak_file_bytes);
 // That, and what the arena came to.
 std::string MemoryText(const Plan& plan, const MemoryUse& use);
+// Of weights larger than memory, where they are: what was read of the file in `ns`, and how fast. Else empty.
+std::string FileReadText(const MemoryUse& use, uint64_t ns);
 Json MemoryJson(const MemoryUse& use);
 
 // JSON when the name ends in .json, text otherwise.

@@ -78,7 +78,7 @@ int Run(const Arguments& arguments) {
     Show(arguments, LayoutsText(model, plan), LayoutsJson(model, plan));
     return 0;
   }
-  CheckMemory(model, options, true);
+  (void)CheckMemory(model, options, true);
   CheckTrainedLength(model, plan);
   Show(arguments, PlanText(model, options, plan), PlanJson(model, options, plan));
   return 0;

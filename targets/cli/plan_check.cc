@@ -23,7 +23,7 @@ std::string LimitText(const thimble_memory& memory) {
 
 }  // namespace
 
-void CheckMemory(const Model& model, const EngineOptions& options, bool overcommit) {
+uint64_t CheckMemory(const Model& model, const EngineOptions& options, bool overcommit) {
   Sized<thimble_memory> memory;
   Check(Call(thimble_get_memory, static_cast<thimble_memory*>(&memory)));
   Sized<thimble_fit> fit;
@@ -32,12 +32,14 @@ void CheckMemory(const Model& model, const EngineOptions& options, bool overcomm
   if (fit.missing_bytes != 0) {
     const std::string what = "the plan takes " + HumanBytes(fit.needed_bytes) + ", and " + LimitText(memory) + " " + HumanBytes(fit.available_bytes) +
                              " available: " + HumanBytes(fit.missing_bytes) + " too few";
-    if (overcommit) return Warn(what);
-    throw Error(kOutOfMemory, what + "; a shorter context (-c) or smaller cache rows (--kv q8, q4) take less, and --overcommit starts all the same");
+    if (!overcommit) throw Error(kOutOfMemory, what + "; a shorter context (-c) or smaller cache rows (--kv q8, q4) take less, and --overcommit starts all the same");
+    Warn(what);
+    return fit.file_missing_bytes;
   }
   if (fit.file_missing_bytes != 0)
     Warn("the plan and the model file do not fit into memory together: " + HumanBytes(fit.file_missing_bytes) +
          " of the weights will be read from the file again and again");
+  return fit.file_missing_bytes;
 }
 
 void CheckTrainedLength(const Model& model, const Plan& plan) {

@@ -6,8 +6,8 @@
 namespace thimble::cli {
 
 // Throws kOutOfMemory where the arena and what lies outside it take more than is available, unless `overcommit`, which makes
-// it a warning; warns where the model file does not fit beside them.
-void CheckMemory(const Model& model, const EngineOptions& options, bool overcommit);
+// it a warning; warns where the model file does not fit beside them, and returns how much of it.
+uint64_t CheckMemory(const Model& model, const EngineOptions& options, bool overcommit);
 
 // Warns where the context is longer than what the model was trained for.
 void CheckTrainedLength(const Model& model, const Plan& plan);

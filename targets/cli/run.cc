@@ -104,7 +104,8 @@ int Run(Arguments arguments) {
   const EngineOptions options = arguments.ForModel(model);
   const Plan plan = MakePlan(model, options);
   const RunOutputs outputs = CheckOutputs(arguments);
-  CheckMemory(model, options, arguments.context.overcommit);
+  MemoryUse use;
+  use.file_without_room = CheckMemory(model, options, arguments.context.overcommit);
   CheckTrainedLength(model, plan);
 
   const std::string prompt = arguments.ids.empty() ? arguments.PromptText() : std::string();
@@ -118,7 +119,6 @@ int Run(Arguments arguments) {
   }
   if (!goes_on) CheckPrompt(model, ids, plan, 0);
 
-  MemoryUse use;
   use.before = MeasureMemory();
   const Session session(model, options);
   use.loaded = MeasureMemory();

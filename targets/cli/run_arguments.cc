@@ -110,6 +110,7 @@ std::string StatisticsText(const RunArguments& arguments, const thimble_sampling
   text += sampling.temperature > 0 ? Format(", seed %llu\n", static_cast<unsigned long long>(sampling.seed))
                                    : "\n";
   text += MemoryText(plan, use);
+  text += FileReadText(use, result.prefill_ns + result.decode_ns);
   if (!arguments.memory_report.empty()) text += "report     " + arguments.memory_report + "\n";
   return text;
 }

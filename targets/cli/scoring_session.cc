@@ -15,7 +15,7 @@ ContextOptions ForWindow(ContextOptions context, int64_t window, uint32_t rows) 
 
 Plan CheckedPlan(const Model& model, const EngineOptions& options, bool overcommit) {
   Plan plan = MakePlan(model, options);
-  CheckMemory(model, options, overcommit);
+  (void)CheckMemory(model, options, overcommit);
   return plan;
 }
 

@@ -17,8 +17,10 @@ RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_di
   table.all_positions = all_positions;
   const uint64_t pairs = spec.width / 2;
   const uint64_t touched = all_positions && arena.tokens() < rows ? arena.tokens() : rows;
+  arena.SetUse(all_positions ? LineUse::kState : LineUse::kPassing);
   table.cos = arena.TakeGrowing<float>("rope_cos", rows * pairs, touched * pairs, layer);
   table.sin = arena.TakeGrowing<float>("rope_sin", rows * pairs, touched * pairs, layer);
+  arena.SetUse(LineUse::kKept);
   return table;
 }
 

@@ -253,7 +253,7 @@ double FirstTokenHere(const std::string& path, const EngineOptions& options) {
 BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vector<BenchTest>& tests) {
   BenchSession out;
   out.plan = MakePlan(model, setup.options);
-  CheckMemory(model, setup.options, true);
+  (void)CheckMemory(model, setup.options, true);
   ResetPeak();
   out.before = MeasureMemory();
   const uint64_t start = NowNs();
