@@ -50,10 +50,12 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     if (i == 0 && &s != &unplaced) engine->slots_ = &s;
     s.distance_ = begin - first_begin;
     if (decoder) s.generation_ = Generation::Carve(arena, options, tokenizer);
+    arena.SetUse(LineUse::kState);
     if (decoder) s.ids_ = arena.TakeGrowing<int32_t>("ids", options.context_tokens, arena.tokens());
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
     if (i == 0) first_state = arena.Bytes();
     walk.SlotState(i == 0);
+    arena.SetUse(LineUse::kKept);
     engine->slot_bytes_ = arena.Bytes() - begin;
   }
   if (options.prefix_tokens != 0) {
@@ -99,6 +101,7 @@ thimble_session& Engine::Slot(size_t i) const {
 }
 
 Result<thimble_session*> Engine::OpenSession() {
+  bool held = false;
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
     thimble_session& session = Slot(i);
     if (session.open_.exchange(true)) continue;
@@ -106,9 +109,17 @@ Result<thimble_session*> Engine::OpenSession() {
       session.open_.store(false);
       return Status::Error(Code::kWrongState, "the engine's prefix has not been read; call thimble_engine_read_prefix before");
     }
+    // All are held while they are parked.
+    if (!SessionUse::Hold(&session)) {
+      session.open_.store(false);
+      held = true;
+      continue;
+    }
     session.Reset();
+    SessionUse::Release(&session);
     return &session;
   }
+  if (held) return SessionUse::Busy();
   return Status::Error(Code::kNoSession, "all sessions of the engine are open; close one, or plan more").Field("max_sessions")
       .Wanted(network_.options.max_sessions);
 }
@@ -135,6 +146,11 @@ bool Engine::HoldAllSessions() {
   return true;
 }
 
+void Engine::ReleaseAllSessions() {
+  for (size_t i = 0; i < network_.options.max_sessions; ++i) SessionUse::Release(&Slot(i));
+  if (prefix_ != nullptr) SessionUse::Release(prefix_);
+}
+
 Status Engine::ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user) {
   const size_t wanted = network_.options.prefix_tokens;
   if (wanted == 0) {
@@ -157,6 +173,12 @@ Status Engine::ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn 
   prefix_id_ = ChecksumOf(ids, count * sizeof *ids);
   prefix_ready_.store(status.ok());
   return status;
+}
+
+void Engine::RestoreWeights() {
+  if (!weights_are_gone_) return;
+  (void)LoadWeights(network_, pool_);  // fails where progress wants no more, and there is none
+  weights_are_gone_ = false;
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {
@@ -218,6 +240,7 @@ bool Engine::RunPass(StepSpan* spans) {
   const uint64_t start_ns = NowNs();
   Step step;
   if (!MakePass(spans, &step)) return false;
+  RestoreWeights();
   for (StepSpan* span = spans; span != nullptr; span = span->next) {
     if (span->pass.count > 0) EmbedTokens(step, span->pass, span->ids + span->done);
   }
@@ -234,6 +257,7 @@ bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) 
   const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .version = session.version_,
                          .cancel = &session.cancel_, .wanted = wanted, .logits = session.logits_};
   const Step step = {&network_, pool_, &profile_, rows, &span};
+  RestoreWeights();
   embed(step);
   RunLayers(step);
   if (session.TakeCancel()) return false;

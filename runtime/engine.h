@@ -10,6 +10,7 @@
 #include "ops/pool/thread_pool.h"
 #include "runtime/forward.h"
 #include "runtime/network.h"
+#include "runtime/park.h"
 #include "runtime/session.h"
 #include "runtime/turn_lock.h"
 
@@ -53,6 +54,8 @@ class Engine {
   Status ReadCopiedTokenizer();
   void Stop();
   ThreadPool* pool() const { return pool_; }
+  // Where the mapped weights find no room in memory.
+  void ReadAhead() { network_.reads_ahead = true; }
   void SetOwnedBlock(void* block, size_t arena_bytes) {
     owned_block_ = block;
     arena_bytes_ = arena_bytes;
@@ -72,8 +75,18 @@ class Engine {
   Result<thimble_session*> OpenSession();
   void CloseSession(Session* session);
   size_t open_sessions() const;
-  // Before the engine goes. False, and nothing is held: one is in use.
+  // Before the engine goes, or its sessions are parked. False, and nothing is held: one is in use.
   bool HoldAllSessions();
+  void ReleaseAllSessions();
+
+  // park.cc. Writes all sessions that are open and hold something to the older of the two files; those have to be woken before they
+  // are used. All are held. *bytes: written; after an error nothing has changed.
+  Status Park(uint32_t* sessions, uint64_t* bytes);
+  // A new session, with what the index-th one of the newest file held.
+  Result<thimble_session*> Recover(uint32_t index);
+  ParkFiles& park_files() { return park_files_; }
+  // With the turn held: packed weights are not in the arena any more, and made again before the next pass.
+  void ForgetPackedWeights() { weights_are_gone_ = true; }
 
   // Reads what every sequence begins with: prefix_tokens ids, once, while no session is open. It replaces an earlier prefix;
   // after an error there is none. `progress` may be null; it counts tokens.
@@ -109,6 +122,7 @@ class Engine {
   template <typename Embed>
   bool RunRows(Session& session, size_t rows, size_t wanted, Embed embed);
   void CountStep(size_t tokens, uint64_t start_ns);
+  void RestoreWeights();
 
   thimble_session& Slot(size_t i) const;
 
@@ -125,6 +139,8 @@ class Engine {
   ThreadPool* pool_ = nullptr;
   void* owned_block_ = nullptr;
   size_t arena_bytes_ = 0;
+  ParkFiles park_files_;
+  bool weights_are_gone_ = false;
   uint8_t* packed_base_ = nullptr;  // of a file's mapping
   size_t packed_bytes_ = 0;
   thimble_profile profile_ = {};

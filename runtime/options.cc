@@ -149,6 +149,11 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   if (out.pack_cache != nullptr && out.copy_model) {
     return OptionError(Code::kInvalidArgument, "is a file, and with weights 1 nothing is read from files", "pack_cache");
   }
+  out.park = options.park;
+  if (out.park != nullptr && out.park[0] == 0) return OptionError(Code::kInvalidArgument, "an empty path", "park");
+  if (options.arena_is_anonymous > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "arena_is_anonymous").Got(options.arena_is_anonymous);
+  if (options.reserved != 0) return OptionError(Code::kUnknownField, "must be zero", "reserved");
+  out.give_back_arena = options.arena == nullptr || options.arena_is_anonymous == 1;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolvePrefix(part, options.prefix_tokens, &out));

@@ -36,6 +36,8 @@ struct EngineOptions {
   CacheType value_cache = CacheType::kF16;
   CacheBudget budget = {};
   const char* pack_cache = nullptr;  // a folder for packed weights; the caller's text
+  const char* park = nullptr;    // where the files for parked sessions lie; the caller's text
+  bool give_back_arena = true;   // its pages are anonymous ones: the library's, or declared so
   uint64_t mem_budget_bytes = 0; // anonymous ones, at most; 0 = any number
   const KernelTable* kernels = nullptr;
   SamplerOptions sampler = {};

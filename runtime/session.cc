@@ -25,6 +25,7 @@ void Session::Reset() {
   ++changes_;
   has_logits_ = false;
   position_ = written_ = loaded_limit_ = 0;
+  parked_at_ = 0;
   if (begin() != 0) TakePrefix();
 }
 

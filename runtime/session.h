@@ -20,6 +20,7 @@ namespace thimble {
 
 class Engine;
 class Generation;
+struct ParkWriter;
 struct StateHeader;
 
 // Bytes of a saved state, wherever they go or come from. False ends the call with kIo.
@@ -95,6 +96,11 @@ class Session {
   // Everything is read and checked before anything changes, then read again.
   Status LoadState(const StateReader& in);
 
+  // park.cc: what the session holds lies in the engine's file.
+  bool parked() const { return parked_at_ != 0; }
+  // Reads it back, where that is so. By SessionUse, before anything else; after an error it is still there.
+  Status Wake();
+
  private:
   friend class Engine;
   friend class SessionUse;
@@ -109,6 +115,8 @@ class Session {
   // A finished pass has appended these.
   void Append(const int32_t* ids, size_t count);
   bool ReadState(const StateReader& in, const StateHeader& header);
+  Status SaveParked(ParkWriter& out);
+  Status LoadParked(int fd, uint64_t at);
   Status EmitEncoded(bool finished, size_t rows, thimble_logits_fn each, void* user);
   // The context has `position` tokens whose rows did not come from passes; as for Rewind(), those before
   // rewind_limit are not there, but for its begin.
@@ -130,16 +138,25 @@ class Session {
   unsigned version_ = 0;       // which of the two states of fixed blocks is that at position_
   size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
   size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one
+  uint64_t parked_at_ = 0;     // where in the newest of the engine's files; 0: it is not parked
+  uint64_t next_parked_at_ = 0;  // while that file is written
 };
 
 // Holds a session for one call.
 class SessionUse {
  public:
-  explicit SessionUse(Session* session) : session_(session), ok_(Hold(session)) {}
+  explicit SessionUse(Session* session) : session_(session), status_(Take(session)) {}
   ~SessionUse() {
-    if (ok_) Release(session_);
+    if (status_.ok()) Release(session_);
   }
-  // For calls that hold many. False: somebody else does.
+  // For calls that hold many: kBusy where somebody else does, kIo where it was parked and cannot be read back.
+  static Status Take(Session* session) {
+    if (!Hold(session)) return Busy();
+    const Status status = session->Wake();
+    if (!status.ok()) Release(session);
+    return status;
+  }
+  // As it is, parked or not. False: somebody else does.
   static bool Hold(Session* session) { return !session->busy_.exchange(true, std::memory_order_acquire); }
   static void Release(Session* session) { session->busy_.store(false, std::memory_order_release); }
   static Status Busy() {
@@ -149,14 +166,12 @@ class SessionUse {
   SessionUse(const SessionUse&) = delete;
   SessionUse& operator=(const SessionUse&) = delete;
 
-  // kBusy: another thread is in a call with it, or this one is inside a callback of one.
-  Status status() const {
-    return ok_ ? Status::Ok() : Busy();
-  }
+  // kBusy: another thread is in a call with it, or this one is inside a callback of one. Else as for Take().
+  const Status& status() const { return status_; }
 
  private:
   Session* session_;
-  bool ok_;
+  Status status_;
 };
 
 }  // namespace thimble

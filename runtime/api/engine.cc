@@ -6,6 +6,7 @@
 #include "runtime/api/warnings.h"
 #include "runtime/core/poison.h"
 #include "runtime/cpu_topology.h"
+#include "runtime/machine_memory.h"
 #include "runtime/own_block.h"
 #include "runtime/pack_cache.h"
 #include "runtime/plan.h"
@@ -15,6 +16,8 @@ using namespace thimble;
 namespace {
 
 constexpr uint32_t kWholeContext = UINT32_MAX;
+// Smaller ones find room in whatever memory a system has, and the few files that say so are not even opened for them.
+constexpr uint64_t kLargeWeights = uint64_t{32} << 20;
 
 Status Plan(const thimble_model& model, const thimble_engine_options* options, uint32_t tokens, thimble_plan* plan,
             thimble_plan_fn each, void* user) {
@@ -52,9 +55,11 @@ void GiveBack(thimble_engine* engine) {
   PackCache cache;
   cache.base = engine->packed_base();
   cache.bytes = engine->packed_bytes();
+  ParkFiles files = engine->park_files();
   UnpoisonMemory(engine, bytes);
   UnmapBlock(owned, bytes);
   ClosePackCache(&cache);
+  CloseParkFiles(&files);
 }
 
 // `alone`: for one session, which shares nothing.
@@ -90,11 +95,14 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   const PackCacheKey key = {model.file->header().content_id(), layout_id, resolved.kernels->name, resolved.part,
                             plan.pack_cache_bytes - (plan.pack_cache_bytes == 0 ? 0 : kPackCacheHeaderBytes)};
   if (status.ok() && key.bytes != 0) status = OpenPackCache(resolved.pack_cache, key, &cache);
+  ParkFiles files;
+  if (status.ok() && resolved.park != nullptr) status = OpenParkFiles(resolved.park, model.file->header().content_id(), &files);
   const CpuPlacement placement = {caller.engine.cpu_mask, caller.engine.cpu_strict != 0};
   Result<ThreadPool*> pool = status.ok() ? CreateThreadPool(resolved.threads, placement) : Result<ThreadPool*>(status);
   if (!pool.ok()) {
     UnmapBlock(owned, need);
     ClosePackCache(&cache);
+    CloseParkFiles(&files);
     return pool.status();
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
@@ -108,6 +116,12 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   if (owned != nullptr) regions.Finish();
   made->Start(pool.value());
   made->SetOwnedBlock(owned, need);
+  made->park_files() = files;
+  // Else nothing is looked at, nor asked for while it runs.
+  if (plan.in_place_weight_bytes >= kLargeWeights && !model.file->in_memory() &&
+      FileBytesWithoutRoom(ReadMachineMemory(), plan.anonymous_bytes, plan.file_backed_bytes) != 0) {
+    made->ReadAhead();
+  }
   status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
   if (status.ok()) status = made->ReadCopiedTokenizer();
   if (status.ok() && key.bytes != 0 && !cache.filled) status = FinishPackCache(key, &cache);
@@ -227,9 +241,9 @@ enum thimble_code thimble_session_close(thimble_session* session) {
   if (session == nullptr) return THIMBLE_OK;
   thimble_engine& engine = EngineOf(*session);
   if (engine.for_one_session) return thimble_engine_close(&engine);
-  const SessionUse use(session);
-  if (!use.status().ok()) return THIMBLE_BUSY;
+  if (!SessionUse::Hold(session)) return THIMBLE_BUSY;
   engine.CloseSession(session);
+  SessionUse::Release(session);
   return THIMBLE_OK;
 }
 

@@ -165,8 +165,8 @@ size_t HoldAll(const thimble_engine* engine, thimble_session* const* sessions, s
       *status = NullArgument("session");
     } else if (&EngineOf(*sessions[i]) != engine) {
       *status = Status::Error(Code::kInvalidArgument, "belongs to another engine").Field("session");
-    } else if (*status = sessions[i]->CheckDecoder(); status->ok() && !SessionUse::Hold(sessions[i])) {
-      *status = SessionUse::Busy();
+    } else if (*status = sessions[i]->CheckDecoder(); status->ok()) {
+      *status = SessionUse::Take(sessions[i]);
     }
     if (!status->ok()) {
       status->At("sessions", static_cast<int64_t>(i));

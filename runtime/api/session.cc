@@ -54,7 +54,9 @@ enum thimble_code thimble_encode_image(thimble_session* session, const float* pi
 }
 
 const float* thimble_logits(const thimble_session* session, size_t* count) {
-  const float* logits = session == nullptr ? nullptr : session->logits();
+  // Nothing changes but where they are.
+  if (session != nullptr && session->parked()) (void)SessionUse(const_cast<thimble_session*>(session)).status();
+  const float* logits = session == nullptr || session->parked() ? nullptr : session->logits();
   if (count != nullptr) *count = logits == nullptr ? 0 : session->engine().network().model.outputs;
   return logits;
 }

@@ -22,7 +22,7 @@ Status Begin(const thimble_engine* engine, const thimble_span& caller, thimble_s
   thimble_span span;
   THIMBLE_RETURN_IF_ERROR(ReadStruct(&caller, {}, "spans", &span));
   THIMBLE_RETURN_IF_ERROR(Check(engine, span));
-  if (!SessionUse::Hold(span.session)) return SessionUse::Busy();
+  THIMBLE_RETURN_IF_ERROR(SessionUse::Take(span.session));
   const Status status = span.session->CheckIds(span.ids, span.count, span.session->capacity() - span.session->position());
   if (status.ok()) {
     span.session->step = {.session = span.session, .ids = span.ids, .count = span.count};

@@ -59,6 +59,9 @@ TEST_CASE("wrapper: sessions behind a prefix") {
   auto session = engine->OpenSession();
   REQUIRE(session);
   CHECK(session->Position() == 256);
+  CHECK(engine->Trim(THIMBLE_TRIM_SCRATCH).has_value());
+  CHECK(engine->Trim(THIMBLE_TRIM_PARK).error().code() == THIMBLE_WRONG_STATE);
+  CHECK(engine->RecoverSession().error().code() == THIMBLE_OUT_OF_RANGE);
 }
 
 TEST_CASE("wrapper: a model's whole life") {

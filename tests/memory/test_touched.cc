@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <cinttypes>
-#include <cstdio>
 #include <cstring>
 
 #include "runtime/core/checked.h"
@@ -12,44 +10,13 @@
 #include "runtime/engine.h"
 #include "runtime/own_block.h"
 #include "tests/memory/combinations.h"
+#include "tests/memory/mappings.h"
 #include "tests/support/model_zoo.h"
 
 using namespace thimble;
 using namespace thimble::test;
 
 namespace {
-
-// Of the mappings of this process that lie in a range.
-struct Mapped {
-  uint64_t anonymous_bytes = 0, file_bytes = 0;
-  size_t regions = 0;
-  std::vector<std::string> names;  // "thimble:kv", where the kernel has names
-};
-
-Mapped MappingsIn(const void* begin, uint64_t bytes) {
-  const uint64_t first = reinterpret_cast<uintptr_t>(begin), last = first + bytes;
-  std::FILE* file = std::fopen("/proc/self/smaps", "re");
-  REQUIRE(file != nullptr);
-  Mapped mapped;
-  char line[512];
-  uint64_t rss = 0;
-  for (bool inside = false; std::fgets(line, sizeof line, file) != nullptr;) {
-    uint64_t from = 0, to = 0, kilobytes = 0;
-    if (std::sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &from, &to) == 2) {
-      inside = from < last && to > first;
-      mapped.regions += inside;
-      const char* name = std::strstr(line, "[anon:");
-      if (inside && name != nullptr) mapped.names.emplace_back(name + 6, std::strcspn(name + 6, "]"));
-    } else if (inside && std::sscanf(line, "Anonymous: %" SCNu64, &kilobytes) == 1) {
-      mapped.anonymous_bytes += kilobytes * 1024;
-    } else if (inside && std::sscanf(line, "Rss: %" SCNu64, &kilobytes) == 1) {
-      rss += kilobytes * 1024;
-    }
-  }
-  std::fclose(file);
-  mapped.file_bytes = rss - mapped.anonymous_bytes;
-  return mapped;
-}
 
 struct Case {
   std::string name;

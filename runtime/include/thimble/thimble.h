@@ -201,6 +201,11 @@ typedef struct thimble_engine_options {
                                 (THIMBLE_OVER_BUDGET), before anything is taken; the plan and its lines are given all the same */
   const char* pack_cache;   /* a folder, made where it is not there: weights that are packed at load go into a file there instead of the arena, written once for each
                                model and kernels, complete or not at all, and mapped from then on. NULL: into the arena */
+  const char* park;         /* for THIMBLE_TRIM_PARK: a path; making the engine opens (and makes) PATH.0 and PATH.1, one engine at a
+                               time, and closes them with it. NULL: it cannot be parked */
+  uint32_t arena_is_anonymous; /* 1: `arena` is private anonymous memory, as from malloc or mmap, whose whole pages thimble_trim may
+                                  let go of */
+  uint32_t reserved;        /* 0 */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -461,6 +466,40 @@ THIMBLE_API enum thimble_code thimble_state_load(thimble_session* session, uint6
 THIMBLE_API enum thimble_code thimble_state_save_fd(thimble_session* session, int fd, thimble_error* error);
 THIMBLE_API enum thimble_code thimble_state_load_fd(thimble_session* session, int fd, uint64_t offset, uint64_t length,
                                                     thimble_error* error);
+
+/* ---- giving memory back ----
+ * For Android's onTrimMemory, and whoever else is asked to take less: what an engine holds and can have again is let go of. All
+ * its sessions stay as they are and usable, with the same next token to the last bit; what was let go of comes back with the next
+ * call that needs it, which takes the longer for it. Of memory only what is the library's own or what the caller declared
+ * (arena_is_anonymous), in whole pages; of files nothing but their pages in memory. */
+
+enum thimble_trim_level {
+  THIMBLE_TRIM_SCRATCH = 1,  /* what holds nothing between calls: buffers of a pass and workspaces */
+  THIMBLE_TRIM_WEIGHTS = 2,  /* and pages of the model file and of pack_cache, which are read from it again */
+  THIMBLE_TRIM_PARK = 4,     /* and all sessions: they go into the older of the two files of options.park, complete or not at all, and
+                                each comes back with the next call for it. What is left is control blocks, a prefix, and packed
+                                weights. THIMBLE_BUSY while one is in use, THIMBLE_IO where the file cannot be written: then nothing
+                                has changed */
+  THIMBLE_TRIM_PARK_ALL = 5  /* and packed weights of the arena (thimble_plan.packed_weight_bytes), which the next pass packs again from
+                                the file, as when the engine was made */
+};
+
+typedef struct thimble_trimmed {
+  uint32_t struct_bytes;
+  uint32_t parked_sessions;    /* that lie in the file now */
+  uint64_t anonymous_bytes;    /* given back: in memory or swapped out before, and not afterwards, as the kernel counts pages */
+  uint64_t file_backed_bytes;  /* the same, of mapped files: no longer in this process. They leave memory, too, where the system lets
+                                  the process say so, else when it likes */
+  uint64_t parked_bytes;       /* written to the file */
+} thimble_trimmed;
+/* From any thread, beside sessions that are in use: it waits for the pass at hand. `trimmed` may be NULL. Reads, and for a moment
+ * opens, /proc/self/pagemap, to measure. */
+THIMBLE_API enum thimble_code thimble_trim(thimble_engine* engine, int32_t level, thimble_trimmed* trimmed, thimble_error* error);
+/* Opens a session that is the `index`-th of those that were parked last in the engine's options.park, by this engine or by one
+ * whose process was ended since: with its text, and as a saved state otherwise. THIMBLE_OUT_OF_RANGE: there are fewer;
+ * THIMBLE_STATE_DAMAGED, _STATE_MISMATCH, _CONTEXT_FULL as of thimble_state_load. */
+THIMBLE_API enum thimble_code thimble_session_recover(thimble_engine* engine, uint32_t index, thimble_session** session,
+                                                      thimble_error* error);
 
 /* ---- text ----
  * UTF-8 in and out; any bytes are legal. What is too long for the caller's buffer is cut there, its length is told all the

@@ -410,6 +410,14 @@ class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
   Expected<void> Step(std::span<Span> spans) {
     return detail::Do([&](auto* e) { thimble_step(handle(), spans.data(), spans.size(), e); });
   }
+  // THIMBLE_TRIM_SCRATCH, ...: says what was given back.
+  Expected<thimble_trimmed> Trim(enum thimble_trim_level level) {
+    return detail::GetStruct<thimble_trimmed>([&](auto* t, auto* e) { thimble_trim(handle(), level, t, e); });
+  }
+  // One of those that were parked last, also by a process that is no more.
+  Expected<Session> RecoverSession(uint32_t index = 0) {
+    return detail::Make<Session, thimble_session>([&](auto** s, auto* e) { thimble_session_recover(handle(), index, s, e); });
+  }
   Expected<thimble_profile> Profile(bool reset = false) {
     return detail::GetStruct<thimble_profile>([&](auto* p, auto* e) { thimble_get_profile(handle(), reset, p, e); });
   }
