@@ -18,6 +18,7 @@ inline constexpr int kOutOfMemory = THIMBLE_OUT_OF_MEMORY;
 inline constexpr int kOverBudget = THIMBLE_OVER_BUDGET;
 inline constexpr int kIo = THIMBLE_IO;
 inline constexpr int kContextFull = THIMBLE_CONTEXT_FULL;
+inline constexpr int kWrongState = THIMBLE_WRONG_STATE;
 inline constexpr int kCancelled = THIMBLE_CANCELLED;
 
 inline constexpr int kExitArgument = 2;

@@ -44,6 +44,8 @@ TEST_CASE("chat at a terminal: banner, turns, and taking them back") {
   REQUIRE(terminal.Types("/system Be kind.\r", "\"Be kind.\""));
   REQUIRE(terminal.Types("/save " + saved + "\r", "3 messages in"));
   REQUIRE(terminal.Types("/plan\r", "arena"));
+  REQUIRE(terminal.Types("/trim 1\r", "given back: "));
+  REQUIRE(terminal.Types("/trim 4\r", "needs a file for the conversation; --park FILE"));
   terminal.Type("/quit\r");
   CHECK(terminal.ExitCode() == 0);
   CHECK(HasLooks(terminal.raw()));

@@ -46,6 +46,25 @@ TEST_CASE("chat answers each line, and -p once") {
   CHECK(ParseJson(one.out)["messages"][0]["content"] == "Once upon\na time");
 }
 
+TEST_CASE("a conversation that is parked between its turns has the same answers") {
+  const std::string folder = TemporaryFolder();
+  const auto answers = [&](const std::string& between, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"chat", ShippedModel(), "--chat-template", "zephyr", "-n", "6", "--temp", "0", "-c", "256", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Finished finished = RunThimble(arguments, "Once upon a time\n" + between + "Then?\n" + between + "And?\n");
+    INFO(finished.err);
+    REQUIRE(finished.exit_code == 0);
+    if (!between.empty()) CHECK(finished.err.find("; the conversation lies in a file, ") != std::string::npos);
+    return ParseJson(finished.out);
+  };
+  const Json plain = answers({}, {}), parked = answers("/trim 4\n", {"--park", folder + "/talk"});
+  CHECK(parked["messages"] == plain["messages"]);
+  // Nothing was read twice.
+  CHECK(parked["prompt_tokens"] == plain["prompt_tokens"]);
+  CHECK(std::filesystem::file_size(folder + "/talk.0") > 1000);
+  CHECK(std::filesystem::file_size(folder + "/talk.1") > 1000);
+}
+
 TEST_CASE("a conversation that outgrows the context says so") {
   const Finished in_answer =
       RunThimble({"run", ShippedModel(), "--chat", "--chat-template", "zephyr", "-c", "40", "--temp", "0"}, "Hi\n");

@@ -165,6 +165,9 @@ Chat::Next Chat::Do(const ChatCommand& command) {
     case Verb::kPlan:
       std::fputs(PlanText(model_, options_, plan_).c_str(), stderr);
       break;
+    case Verb::kTrim:
+      Trim(command.argument);
+      break;
     case Verb::kSystem:
       if (!command.argument.empty()) conversation_.SetSystem(command.argument);
       Note("system: " + (conversation_.system().empty() ? std::string("nothing; /system TEXT tells the model something first")
@@ -192,6 +195,16 @@ void Chat::Set(const std::string& assignment) {
     Check(error);
   }
   settings_ = changed;
+}
+
+void Chat::Trim(const std::string& level) const {
+  const int64_t number = ParseInteger(level, 1, INT32_MAX, "/trim");
+  Sized<thimble_trimmed> given;
+  const thimble_error error = Call(thimble_trim, thimble_session_engine(session_), static_cast<int32_t>(number), static_cast<thimble_trimmed*>(&given));
+  if (error.code == kWrongState) throw Error(kWrongState, "/trim " + level + ": needs a file for the conversation; --park FILE names one at the start");
+  Check(error, "/trim");
+  Note(Format("given back: %s anonymous, %s of files", HumanBytes(given.anonymous_bytes).c_str(), HumanBytes(given.file_backed_bytes).c_str()) +
+       (given.parked_bytes == 0 ? "" : "; the conversation lies in a file, " + HumanBytes(given.parked_bytes)));
 }
 
 void Chat::Save(const std::string& path) const {

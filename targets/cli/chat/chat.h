@@ -56,6 +56,7 @@ class Chat {
   bool MakeRoom(bool in_answer);
   void Banner() const;
   void Stats() const;
+  void Trim(const std::string& level) const;
   void Save(const std::string& path) const;
   void Load(const std::string& path);
   void Set(const std::string& assignment);

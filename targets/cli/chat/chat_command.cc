@@ -63,6 +63,7 @@ void ChatArguments::Add(CLI::App* app, bool flag) {
   app->add_flag("--multiline-input", multiline, "A message ends at a line that ends with a \\; else such a line goes on in the next one")
       ->group(kGroup);
   app->add_flag("--no-history", no_history, "Neither read nor write the file of earlier lines")->group(kGroup);
+  app->add_option("--park", park, "Where /trim 4 writes the conversation: the files PATH.0 and PATH.1, in turns")->type_name("PATH")->group(kGroup);
   app->add_option("--chat-template", chat_template,
                   "Another template: a file with Jinja text, or one of " + chat::KnownTextNames())
       ->type_name("NAME|FILE")
@@ -77,6 +78,7 @@ void ChatArguments::Check() const {
   needs(!system.empty(), "--system");
   needs(!chat_template.empty(), "--chat-template");
   needs(!tools.empty(), "--tools");
+  needs(!park.empty(), "--park");
   needs(single_turn, "--single-turn");
   needs(multiline, "--multiline-input");
   needs(hide_reasoning, "--hide-reasoning");
@@ -90,12 +92,14 @@ int RunChat(const RunArguments& arguments, const ChatArguments& chat_arguments) 
   if (!model.info().is_decoder)
     throw Error(kUnsupported, model.path() + ": is an encoder and generates no text; use `thimble logits`");
   model.NeedTokenizer({});
-  const EngineOptions options = arguments.ForModel(model);
+  EngineOptions options = arguments.ForModel(model);
+  if (!chat_arguments.park.empty()) options.park = chat_arguments.park.c_str();
   const Plan plan = MakePlan(model, options);
   OutputFiles files(arguments.force);
   for (const std::string& path : {arguments.model, arguments.text.file, chat_arguments.chat_template, chat_arguments.tools}) files.Reads(path);
   const std::optional<OutputFile> memory_report = CheckMemoryReport(&files, arguments);
-  CheckMemory(model, options, arguments.context.overcommit);
+  MemoryUse use;
+  use.file_without_room = CheckMemory(model, options, arguments.context.overcommit);
   CheckTrainedLength(model, plan);
 
   Chat chat(model, options, plan, SetupOf(arguments, chat_arguments, options));
@@ -103,7 +107,6 @@ int RunChat(const RunArguments& arguments, const ChatArguments& chat_arguments) 
   // A file, or -p where nobody sits at the terminal, is the whole conversation.
   const bool single = has_first && (!arguments.text.file.empty() || isatty(STDIN_FILENO) == 0);
   const std::string first = has_first ? arguments.PromptText() : std::string();
-  MemoryUse use;
   use.before = MeasureMemory();
   const Session session(model, options);
   use.loaded = MeasureMemory();

@@ -10,7 +10,7 @@ namespace thimble::cli {
 
 struct ChatArguments {
   bool chat = false, single_turn = false, multiline = false, hide_reasoning = false, no_history = false;
-  std::string system, chat_template, tools;
+  std::string system, chat_template, tools, park;
 
   // `flag`: also the --chat of `thimble run`.
   void Add(CLI::App* app, bool flag);

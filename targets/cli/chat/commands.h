@@ -7,7 +7,7 @@
 
 namespace thimble::cli {
 
-enum class Verb { kHelp, kReset, kUndo, kRetry, kSave, kLoad, kStats, kPlan, kSystem, kSet, kQuit };
+enum class Verb { kHelp, kReset, kUndo, kRetry, kSave, kLoad, kStats, kPlan, kTrim, kSystem, kSet, kQuit };
 
 struct ChatCommand {
   Verb verb;
