@@ -3,7 +3,8 @@
 # sources.
 #
 #   sh toolchains/setup.sh demo     compiler, CMake, Ninja
-#   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode, pkg-config and abidiff
+#   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode, pkg-config and abidiff, and with a JDK and Maven
+#                                   Android's tools for archives
 #
 # Debian 12 and 13 and Raspberry Pi OS are known by name; elsewhere the tools must be there already. When
 # nothing is missing it asks neither for a network nor for root.
@@ -37,6 +38,11 @@ find_missing() {
   [ "$(uname -m)" != aarch64 ] || return 0
   have aarch64-linux-gnu-g++ || missing="$missing g++-aarch64-linux-gnu"
   have qemu-aarch64-static || have qemu-aarch64 || missing="$missing $qemu_package"
+  # Only where Android's classes can be compiled at all.
+  have javac && have mvn || return 0
+  for tool in zipalign apksigner dexdump; do
+    have $tool || missing="$missing $tool"
+  done
 }
 
 # Debian 13 folded the static emulators into qemu-user.
