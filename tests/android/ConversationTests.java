@@ -187,6 +187,14 @@ final class ConversationTests {
                 }
             });
             check(reply.message() == null, "by its listener");
+            reply = talk.conversation.send("What is it?", new Heard() {
+                @Override
+                public boolean onPrompt(long done, long total) {
+                    talk.conversation.cancel(); // which nothing sees any more
+                    return false;
+                }
+            });
+            check(reply.message() == null, "by both");
             equal(talk.conversation.send("What is it?", null).message().text(), "Let me see", "the next answer");
         }
     }

@@ -83,7 +83,8 @@ public final class Conversation implements AutoCloseable {
             if (all.isEmpty()) throw new ThimbleException(ErrorCode.INVALID_ARGUMENT, "messages: none; an answer needs something to answer");
             Turn turn = new Turn(listener);
             boolean answered = plain ? writePlain(all, turn) : write(all, turn);
-            heard = !answered || turn.result().end() == GenerationEnd.CANCELLED;
+            // A listener's no may have come before the cancel was seen.
+            heard = answered ? turn.result().end() == GenerationEnd.CANCELLED : !turn.refused();
             if (!answered) return new Reply(null, new GenerationResult(GenerationEnd.CANCELLED, null));
             Message message = turn.message();
             all.add(message);
@@ -199,11 +200,11 @@ public final class Conversation implements AutoCloseable {
         }
     }
 
-    /** Whether a call was ended by a cancel that came too late for the one before it. */
-    private boolean wasLate() {
+    /** Whether this answer was ended by a cancel that came too late for the one before it. */
+    private boolean wasLate(Turn turn) {
         synchronized (lock) {
-            boolean was = late && !cancelled;
-            late = false;
+            boolean was = late && !cancelled && !turn.refused() && !session.isClosed();
+            if (was) late = false;
             return was;
         }
     }
@@ -213,14 +214,14 @@ public final class Conversation implements AutoCloseable {
     }
 
     /** False: it was cancelled before the answer began. */
-    private boolean unlessCancelled(Run run) {
+    private boolean unlessCancelled(Turn turn, Run run) {
         for (;;) {
             try {
                 run.run();
                 return true;
             } catch (ThimbleException exception) {
                 if (exception.code() != ErrorCode.CANCELLED) throw exception;
-                if (!wasLate()) return false;
+                if (!wasLate(turn)) return false;
             }
         }
     }
@@ -229,11 +230,11 @@ public final class Conversation implements AutoCloseable {
         byte[][] fields = new byte[all.size() * Message.FIELDS][];
         for (int i = 0; i < all.size(); ++i) System.arraycopy(all.get(i).fields(), 0, fields, i * Message.FIELDS, Message.FIELDS);
         byte[][] texts = {options.tools, options.documents, options.variables, options.template};
-        return unlessCancelled(() -> session.turn(options, fields, texts, turn));
+        return unlessCancelled(turn, () -> session.turn(options, fields, texts, turn));
     }
 
     private boolean writePlain(List<Message> all, Turn turn) {
-        return unlessCancelled(() -> {
+        return unlessCancelled(turn, () -> {
             boolean again = plainRead < 0;
             if (again) session.rewind(0);
             StringBuilder text = new StringBuilder();

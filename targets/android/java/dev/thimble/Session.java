@@ -106,6 +106,10 @@ public final class Session implements AutoCloseable {
         handle.interruptNow();
     }
 
+    boolean isClosed() {
+        return handle.isClosed();
+    }
+
     /** An answer to messages, see {@link Native#turn}. Throws where the prompt was cancelled. */
     void turn(ConversationOptions options, byte[][] messages, byte[][] texts, Turn turn) {
         long session = handle.enter();

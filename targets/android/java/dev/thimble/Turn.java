@@ -22,6 +22,7 @@ final class Turn extends Callbacks {
     private String callId = "";
     private GenerationEvent last;
     private boolean stopped;
+    private boolean refused;
 
     /** The listener may be null. */
     Turn(ConversationListener listener) {
@@ -30,7 +31,13 @@ final class Turn extends Callbacks {
 
     @Override
     boolean progress(long done, long total) {
-        return listener == null || listener.onPrompt(done, total);
+        refused = listener != null && !listener.onPrompt(done, total);
+        return !refused;
+    }
+
+    /** Whether the listener did not want more of the prompt to be read. */
+    boolean refused() {
+        return refused;
     }
 
     @Override
