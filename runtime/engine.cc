@@ -30,6 +30,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
   const ModelSpec& model = walk.part();
   const bool decoder = model.decoder;
   walk.Shared();
+  engine->profiler_.Carve(arena, engine->network_.block_count, options.profile_slices);
 
   // What every slot begins with; where nothing is carved, in `unplaced`.
   thimble_session unplaced;
@@ -182,10 +183,11 @@ void Engine::RestoreWeights() {
 }
 
 void Engine::CountStep(size_t tokens, uint64_t start_ns) {
-  ++profile_.steps;
-  profile_.tokens += tokens;
-  profile_.weight_bytes_read += network_.weight_bytes_per_step;
-  profile_.total_ns += NowNs() - start_ns;
+  thimble_profile& totals = profiler_.totals;
+  ++totals.steps;
+  totals.tokens += tokens;
+  totals.weight_bytes_read += network_.weight_bytes_per_step;
+  totals.total_ns += NowNs() - start_ns;
 }
 
 bool Engine::MakePass(StepSpan* spans, Step* step) {
@@ -207,7 +209,7 @@ bool Engine::MakePass(StepSpan* spans, Step* step) {
     s.written_ = std::max(s.written_, s.position_ + rows);
     t += rows;
   }
-  *step = {&network_, pool_, &profile_, t, first};
+  *step = {&network_, pool_, &profiler_, t, first};
   return first != nullptr;
 }
 
@@ -256,7 +258,7 @@ bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) 
   const uint64_t start_ns = NowNs();
   const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .version = session.version_,
                          .cancel = &session.cancel_, .wanted = wanted, .logits = session.logits_};
-  const Step step = {&network_, pool_, &profile_, rows, &span};
+  const Step step = {&network_, pool_, &profiler_, rows, &span};
   RestoreWeights();
   embed(step);
   RunLayers(step);

@@ -42,7 +42,8 @@ class Engine {
 
   const Network& network() const { return network_; }
   const TokenizerData* tokenizer() const { return tokenizer_; }
-  thimble_profile& profile() { return profile_; }
+  Profiler& profiler() { return profiler_; }
+  thimble_profile& profile() { return profiler_.totals; }
   TurnLock& turns() { return turns_; }
   size_t slot_bytes() const { return slot_bytes_; }
   size_t prefix_bytes() const { return prefix_bytes_; }
@@ -143,7 +144,7 @@ class Engine {
   bool weights_are_gone_ = false;
   uint8_t* packed_base_ = nullptr;  // of a file's mapping
   size_t packed_bytes_ = 0;
-  thimble_profile profile_ = {};
+  Profiler profiler_;
 };
 
 }  // namespace thimble

@@ -11,6 +11,7 @@
 #include "ops/rows/norm.h"
 #include "ops/pool/parallel_rows.h"
 #include "runtime/core/page.h"
+#include "runtime/weights.h"
 
 namespace thimble {
 
@@ -49,6 +50,7 @@ void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float*
       alike[n++] = jobs[j];
     }
     if (done) continue;
+    for (size_t j = 0; step.profile->records() && j < n; ++j) step.profile->Read(LinearBytes(alike[j].op->kernel->layout, alike[j].op->rows));
     const RowBatch batch = key.quantise == nullptr ? FloatRows(x, width, rows, width)
                                                    : QuantiseRows(key, key.turn != 0 ? step.network->options.kernels->turn : nullptr, x, width, rows, width, b.turned,
                                                                   b.quantised, b.quantisation, step.pool);
@@ -81,7 +83,8 @@ void MakeLayerRows(const Step& step, const PassSpan& span, const int32_t* ids, c
 
 void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   const Network& n = *step.network;
-  const ScopedTimer timer(&step.profile->embed_ns);
+  step.profile->Leave();
+  const ScopedTimer timer(step.profile, PassOperation::kEmbed);
   const size_t D = n.model.width;
   for (size_t i = 0; i < span.count; ++i) {
     float* x = n.buffers.x + (span.first_row + i) * D;
@@ -95,7 +98,8 @@ void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
 
 void EmbedImage(const Step& step, const float* pixels) {
   const Network& n = *step.network;
-  const ScopedTimer timer(&step.profile->embed_ns);
+  step.profile->Leave();
+  const ScopedTimer timer(step.profile, PassOperation::kEmbed);
   const InputSpec& in = n.model.input;
   const size_t D = n.model.width, patch = in.patch, patch_values = n.patch_projection.rows.k;
   const size_t across = CeilDiv(in.image_width, patch);
@@ -185,12 +189,13 @@ void RunLayers(const Step& step) {
     if (NothingWanted(step)) return;
     const BlockOp& block = n.blocks[i];
     if (n.reads_ahead) ReadAhead(n, i);
+    step.profile->Enter(i);
     if (block.form != BlockForm::kParallel) {  // which reads what the block before has read
-      const ScopedTimer timer(&step.profile->norm_ns);
+      const ScopedTimer timer(step.profile, PassOperation::kNorm);
       h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);
     }
     VisitAlternative(block.mixer, [&](const auto& op) { RunMixer(step, op, h); });
-    const ScopedTimer timer(&step.profile->norm_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kJoin);
     Join(step, block);
   }
 }
@@ -216,7 +221,8 @@ void RunHead(const Step& step, const float* x, size_t count, float* out) {
 void ComputeLogits(const Step& step) {
   const Network& n = *step.network;
   const Buffers& b = n.buffers;
-  const ScopedTimer timer(&step.profile->head_ns);
+  step.profile->Leave();
+  const ScopedTimer timer(step.profile, PassOperation::kHead);
   const size_t D = n.model.width, V = n.model.outputs;
   for (const PassSpan *span = step.spans, *end; span != nullptr; span = end) {
     end = span->next;

@@ -28,7 +28,7 @@ struct PassSpan {
 struct Step {
   const Network* network;
   ThreadPool* pool;
-  thimble_profile* profile;
+  Profiler* profile;
   size_t t;                // rows of this pass, <= chunk_tokens
   const PassSpan* spans;   // the first
 };

@@ -152,7 +152,6 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.park = options.park;
   if (out.park != nullptr && out.park[0] == 0) return OptionError(Code::kInvalidArgument, "an empty path", "park");
   if (options.arena_is_anonymous > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "arena_is_anonymous").Got(options.arena_is_anonymous);
-  if (options.reserved != 0) return OptionError(Code::kUnknownField, "must be zero", "reserved");
   out.give_back_arena = options.arena == nullptr || options.arena_is_anonymous == 1;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));
@@ -166,6 +165,11 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.max_sessions = options.max_sessions == 0 ? 1 : options.max_sessions;
   if (out.max_sessions > kMaxSessions) {
     return OptionError(Code::kOutOfRange, "too many", "max_sessions").Got(out.max_sessions).Wanted(kMaxSessions);
+  }
+
+  out.profile_slices = options.profile_slices;
+  if (out.profile_slices > kMaxProfileSlices) {
+    return OptionError(Code::kOutOfRange, "too many", "profile_slices").Got(out.profile_slices).Wanted(kMaxProfileSlices);
   }
 
   out.top_tokens = options.top_tokens;

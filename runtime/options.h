@@ -12,6 +12,7 @@
 namespace thimble {
 
 inline constexpr uint32_t kMaxSessions = 4096;
+inline constexpr uint32_t kMaxProfileSlices = 1u << 24;
 
 // How many layers, from the last on, have f16 rows, and how many those or int8 ones (mixers/attention/cache_types.h).
 struct CacheBudget {
@@ -39,6 +40,7 @@ struct EngineOptions {
   const char* park = nullptr;    // where the files for parked sessions lie; the caller's text
   bool give_back_arena = true;   // its pages are anonymous ones: the library's, or declared so
   uint64_t mem_budget_bytes = 0; // anonymous ones, at most; 0 = any number
+  uint32_t profile_slices = 0;   // of operations, the newest; 0 = operations are not recorded
   const KernelTable* kernels = nullptr;
   SamplerOptions sampler = {};
 };

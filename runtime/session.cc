@@ -173,8 +173,7 @@ Result<int32_t> Session::Sample() {
   if (!has_logits_) return Status::Error(Code::kWrongState, "nothing to sample from; prefill first");
   const uint64_t start_ns = NowNs();
   const Result<int32_t> id = sampler_.Sample(logits());
-  // Beside other sessions' passes.
-  __atomic_fetch_add(&engine_->profile().sample_ns, NowNs() - start_ns, __ATOMIC_RELAXED);
+  engine_->profiler().AddSample(start_ns);
   return id;
 }
 

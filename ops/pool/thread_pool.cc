@@ -180,7 +180,7 @@ constexpr uint64_t kLongestRest_ns = 1280 * 1000000;
 constexpr int64_t kFirstCredit_ns = 3 * 1000000;
 
 constinit std::atomic<PoolUse> pool_use{PoolUse::kWhereItPays};
-constinit std::atomic<uint64_t> tasks_of_others{0};
+constinit std::atomic<uint64_t> tasks_shared{0}, tasks_of_others{0};
 // Since pools are always used nobody but a calling thread has worked: it waits in its first task, or a busy machine
 // would let it do everything before another thread wakes.
 constinit std::atomic<bool> others_must_come{false};
@@ -237,6 +237,7 @@ void DestroyThreadPool(ThreadPool* pool) {
 void ParallelFor(ThreadPool* pool, size_t tasks, void (*fn)(void* context, size_t task, size_t worker),
                  void* context) {
   const uint64_t start_ns = pool == nullptr || tasks <= 1 ? 0 : NowNs();
+  if (start_ns != 0) tasks_shared.fetch_add(tasks, std::memory_order_relaxed);
   if (start_ns == 0 || (start_ns < pool->alone_until_ns && !AlwaysShared())) {
     for (size_t task = 0; task < tasks; ++task) fn(context, task, 0);
     return;
@@ -281,7 +282,9 @@ void SetPoolUse(PoolUse use) {
   others_must_come.store(use == PoolUse::kAlways, std::memory_order_relaxed);
 }
 
-uint64_t TasksOfOtherWorkers() { return tasks_of_others.load(std::memory_order_relaxed); }
+TaskCounts CountTasks() {
+  return {tasks_shared.load(std::memory_order_relaxed), tasks_of_others.load(std::memory_order_relaxed)};
+}
 
 uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker) {
   if (!placement.strict || placement.mask == 0) return placement.mask;

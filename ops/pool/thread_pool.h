@@ -45,8 +45,13 @@ ThreadPool* PoolFor(ThreadPool* pool, size_t work, size_t worth_sharing);
 // all pools of the process.
 enum class PoolUse : uint8_t { kWhereItPays, kAlways };
 void SetPoolUse(PoolUse use);
-// How many tasks ran on workers other than the calling thread, in all pools of the process since it began.
-uint64_t TasksOfOtherWorkers();
+// Tasks of all pools of the process since it began: those that more than one worker was there for, and how many of them ran on
+// workers other than the calling thread.
+struct TaskCounts {
+  uint64_t shared = 0, of_others = 0;
+};
+TaskCounts CountTasks();
+inline uint64_t TasksOfOtherWorkers() { return CountTasks().of_others; }
 
 // What `placement` asks of worker w.
 uint64_t PlacedCpus(const CpuPlacement& placement, size_t worker);

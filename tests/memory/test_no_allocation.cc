@@ -269,6 +269,34 @@ TEST_CASE("a thousand tokens through rings take nothing from the system") {
   CHECK(share.TasksOfOthers() > 0);
 }
 
+TEST_CASE("recording what operations take, and telling it, takes nothing from the system") {
+  if (!CountsAllocations()) SKIP("this build brings its own allocator");
+  const OpenModel model(ZooEntry("k_v_on_read").Bytes());
+  ApiOptions options = ApiOptions();
+  options.profile_slices = 50;
+  options.threads = 2;
+  thimble_session* session = nullptr;
+  Require(CreateSession(model.get(), &options, nullptr, 0, &session));
+  thimble_engine* engine = thimble_session_engine(session);
+  Work work;
+  size_t told = 0;
+  const auto count = [](void* user, const thimble_operation*) { ++*static_cast<size_t*>(user); };
+  const auto count_line = [](void* user, const thimble_plan_line*) { ++*static_cast<size_t*>(user); };
+  const thimble_operation_fn each = count;
+  const thimble_plan_fn each_line = count_line;
+  const Counts before = CountsNow();
+  Decode(session, work);
+  work.Ok(Call(thimble_get_operations, engine, 1, each, static_cast<void*>(&told)));
+  work.Ok(Call(thimble_get_slices, engine, each, static_cast<void*>(&told)));
+  work.Ok(Call(thimble_measure_lines, engine, each_line, static_cast<void*>(&told)));
+  const Counts used = CountsNow() - before;
+  thimble_session_close(session);
+  CHECK(std::string(work.status.message) == "");
+  CHECK(work.status.code == 0);
+  CHECK(told > 60);
+  CHECK(used.allocations + used.frees + used.mappings + used.files + used.threads + used.library_allocations == 0);
+}
+
 TEST_CASE("a thousand sessions opened, forked, cancelled and closed take nothing from the system") {
   if (!CountsAllocations()) SKIP("this build brings its own allocator");
   EngineRunner runner(WindowModel().Bytes(), {.max_sessions = 3, .threads = 2, .window_tokens = 30, .key_cache = CacheType::kQ4,

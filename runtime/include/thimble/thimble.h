@@ -205,7 +205,8 @@ typedef struct thimble_engine_options {
                                time, and closes them with it. NULL: it cannot be parked */
   uint32_t arena_is_anonymous; /* 1: `arena` is private anonymous memory, as from malloc or mmap, whose whole pages thimble_trim may
                                   let go of */
-  uint32_t reserved;        /* 0 */
+  uint32_t profile_slices;  /* not 0: passes record what every operation of every block takes (thimble_get_operations), and the newest
+                               so many operations one by one (thimble_get_slices), in the arena; 0: the sums of thimble_profile alone */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -741,6 +742,31 @@ typedef struct thimble_profile {
 /* What passes have taken since the engine was made, or since the last call with `reset` 1. */
 THIMBLE_API enum thimble_code thimble_get_profile(thimble_engine* engine, int32_t reset, thimble_profile* profile,
                                                   thimble_error* error);
+
+/* An operation of a block: of all passes together, or once. */
+typedef struct thimble_operation {
+  uint32_t struct_bytes;
+  int32_t layer;            /* -1: of none (embed, head, sample) */
+  int32_t block;            /* of the network, counted through; -1: of none */
+  int32_t reserved;         /* 0 */
+  const char* mixer;        /* static texts: what the block is, "attention", "feed_forward", ...; "" for none */
+  const char* name;         /* "embed", "norm", "projections", "attention", "activation", "output", "join", "head", "sample" */
+  uint64_t calls;
+  uint64_t start_ns;        /* once: when it began, on the system's monotonic clock */
+  uint64_t ns;
+  uint64_t bytes;           /* of weights and cache rows that it read */
+  uint64_t shared_tasks;    /* pieces of work that went to the engine's threads (of the process, where several engines work at once), */
+  uint64_t others_tasks;    /* and those of them that other threads than the calling one did. Once: 0 */
+} thimble_operation;
+typedef void (*thimble_operation_fn)(void* user, const thimble_operation* operation);
+/* What each operation has taken since the engine was made, or since the last call with `reset` 1, in the order in which a pass does
+ * them; those that were never called are left out. THIMBLE_WRONG_STATE where the engine's options have no profile_slices. */
+THIMBLE_API enum thimble_code thimble_get_operations(thimble_engine* engine, int32_t reset, thimble_operation_fn each, void* user,
+                                                     thimble_error* error);
+/* The newest ones one by one, the oldest first, but for sampling. No pass may be made meanwhile. */
+THIMBLE_API enum thimble_code thimble_get_slices(thimble_engine* engine, thimble_operation_fn each, void* user, thimble_error* error);
+/* The arena's lines of thimble_plan_memory, whose touched_bytes are those whose pages are in memory now, as the system says. */
+THIMBLE_API enum thimble_code thimble_measure_lines(thimble_engine* engine, thimble_plan_fn each, void* user, thimble_error* error);
 /* For measuring at a depth that takes long to read: the context holds `tokens` tokens, whose cache rows are random
  * numbers of the seed. What is generated after them means nothing. */
 THIMBLE_API enum thimble_code thimble_fill_context(thimble_session* session, size_t tokens, uint64_t seed,

@@ -165,11 +165,11 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
   const AttentionSpec& s = a.spec;
   const size_t T = step.t, D = n.model.width, H = s.heads, G = s.kv_heads, d = s.head_width;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     Project(step, a, h);
   }
   {
-    const ScopedTimer timer(&step.profile->attention_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kAttention);
     const bool own_rows = s.cache_source == -1;
     const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
     if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(s, T, b.k, b.q);
@@ -205,12 +205,14 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
       if (own_rows) AppendRows(cache, G, d, span->position, span->count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
       const AttentionArgs args = MakeArgs(step, *span, a, cache);
       Attention(args, b.tiles, step.pool);
-      step.profile->kv_bytes_read += CacheBytesRead(args);
+      const uint64_t read = CacheBytesRead(args);
+      step.profile->totals.kv_bytes_read += read;
+      step.profile->Read(read);
     }
     TurnHeads(step, a.value_turn, H, d, b.heads);
     GateHeads(step, a, b);
   }
-  const ScopedTimer timer(&step.profile->linear_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, a.o, b.heads, T, H * d, n.buffers.y, D);
 }
 

@@ -32,10 +32,10 @@ void Choose(const Step& step, const ExpertsOp& op, const float* h) {
   const ExpertsBuffers& b = step.network->buffers.mixers.experts;
   const size_t E = op.spec.experts, K = op.spec.chosen;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     RunJob(step, op.router, h, step.t, step.network->model.width, b.scores, E);
   }
-  const ScopedTimer timer(&step.profile->activation_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kActivation);
   const ExpertRule rule = {op.spec.experts,       op.spec.chosen, op.spec.score == ExpertScore::kSigmoid, op.spec.normalise,
                            op.spec.normalise_eps, op.spec.scale,  op.selection_bias, op.spec.groups, op.spec.chosen_groups};
   for (size_t i = 0; i < step.t; ++i) ChooseExperts(rule, b.scores + i * E, b.chosen + i * K, b.weights + i * K);

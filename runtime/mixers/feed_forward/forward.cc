@@ -13,12 +13,12 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
   const size_t D = n.model.width, F = f.width;
   const bool gated = f.gate.kernel != nullptr;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     const LinearJob jobs[] = {{&f.up, b.up, F}, {&f.gate, b.gate, F}};
     RunJobs(step, jobs, gated ? 2 : 1, h, rows, D);
   }
   {
-    const ScopedTimer timer(&step.profile->activation_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kActivation);
     ForRows(step.pool, rows, F, [&](size_t first, size_t count) {
       float* up = b.up + first * F;
       const float* gate = gated ? b.gate + first * F : up;
@@ -30,7 +30,7 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
     });
     NormRows(step, f.norm, b.up, rows, F, b.up);
   }
-  const ScopedTimer timer(&step.profile->linear_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, f.down, b.up, rows, F, y, D);
 }
 
@@ -42,11 +42,11 @@ void RunLayerRow(const Step& step, const FfnOp& op, const float* h) {
   const FfnBuffers& b = n.buffers.mixers.ffn;
   const size_t D = n.model.width, F = op.spec.width, all = F * n.model.input.layer_rows.count;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     RunJob(step, op.gate, h, step.t, D, b.gate, F);
   }
   {
-    const ScopedTimer timer(&step.profile->activation_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kActivation);
     ForRows(step.pool, step.t, F, [&](size_t first, size_t count) {
       for (size_t i = first; i < first + count; ++i) {
         const float* row = n.buffers.layer_rows + i * all + size_t{op.spec.row} * F;
@@ -60,7 +60,7 @@ void RunLayerRow(const Step& step, const FfnOp& op, const float* h) {
     });
     NormRows(step, op.norm, b.up, step.t, F, b.up);
   }
-  const ScopedTimer timer(&step.profile->linear_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, op.down, b.up, step.t, F, n.buffers.y, D);
 }
 

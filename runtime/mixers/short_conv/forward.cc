@@ -38,12 +38,12 @@ void RunMixer(const Step& step, const ShortConvOp& op, const float* h) {
   const ShortConvBuffers& b = n.buffers.mixers.short_conv;
   const size_t D = n.model.width, C = op.spec.channels;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     const LinearJob jobs[] = {{&op.before, b.before, C}, {&op.after, b.after, C}, {&op.value, b.value, C}};
     RunJobs(step, jobs, 3, h, step.t, D);
   }
   {
-    const ScopedTimer timer(&step.profile->activation_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kActivation);
     MultiplyInPlace(b.value, b.before, step.t * C);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       const CacheRows rows = InSlot(n.state[op.rows], span->distance);
@@ -53,7 +53,7 @@ void RunMixer(const Step& step, const ShortConvOp& op, const float* h) {
       Convolve(step, *span, op, rows);
     }
   }
-  const ScopedTimer timer(&step.profile->linear_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, op.out, b.before, step.t, C, n.buffers.y, D);
 }
 

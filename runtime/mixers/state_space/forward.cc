@@ -137,12 +137,12 @@ void RunMixer(const Step& step, const StateSpaceOp& op, const float* h) {
   const StateSpaceBuffers& b = n.buffers.mixers.state_space;
   const size_t D = n.model.width, I = op.spec.inner(), C = op.spec.channels(), H = op.spec.heads;
   {
-    const ScopedTimer timer(&step.profile->linear_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kProjections);
     const LinearJob jobs[] = {{&op.gate, b.gate, I}, {&op.input, b.input, C}, {&op.step, b.step, H}, {&op.beta, b.beta, H}};
     RunJobs(step, jobs, op.beta.kernel != nullptr ? 4 : 3, h, step.t, D);
   }
   {
-    const ScopedTimer timer(&step.profile->activation_ns);
+    const ScopedTimer timer(step.profile, PassOperation::kActivation);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       Convolve(step, *span, op);
     }
@@ -150,7 +150,7 @@ void RunMixer(const Step& step, const StateSpaceOp& op, const float* h) {
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) Scan(step, *span, op);
     GateAndNorm(step, op);
   }
-  const ScopedTimer timer(&step.profile->linear_ns);
+  const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, op.out, b.gate, step.t, I, n.buffers.y, D);
 }
 
