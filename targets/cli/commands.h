@@ -14,6 +14,7 @@ struct Command {
 
 Command AddChat(CLI::App* program);
 Command AddRun(CLI::App* program);
+Command AddProfile(CLI::App* program);
 Command AddPlan(CLI::App* program);
 Command AddInspect(CLI::App* program);
 Command AddVerify(CLI::App* program);

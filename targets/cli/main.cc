@@ -78,7 +78,9 @@ std::string Explain(const CLI::App& program, const CLI::ParseError& error) {
 
 int Main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  // A flag everywhere but there, where it takes a file.
+  const bool profile = !arguments.empty() && arguments[0] == "profile";
+  const bool json = !profile && std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   SetJsonErrors(json);
 
   CLI::App program("Transformer language models inside one memory block whose size is known before loading.",
@@ -91,7 +93,7 @@ int Main(int argc, char** argv) {
   program.formatter(MakeHelpFormatter());
 
   try {
-    const Command commands[] = {AddRun(&program),        AddChat(&program),    AddPlan(&program),    AddInspect(&program),
+    const Command commands[] = {AddRun(&program),        AddChat(&program),    AddProfile(&program), AddPlan(&program),    AddInspect(&program),
                                 AddVerify(&program),     AddConvert(&program), AddPack(&program), AddTemplate(&program),   AddTokenize(&program),
                                 AddPerplexity(&program), AddQuality(&program), AddLogits(&program),  AddEmbed(&program),   AddBench(&program),
                                 AddCompletion(&program), AddManual(&program)};

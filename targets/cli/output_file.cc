@@ -44,6 +44,12 @@ KindFacts Facts(OutputKind kind) {
       return {"a plot of `thimble quality`", "<!-- thimble quality -->", 0};
     case OutputKind::kConversation:
       return {"a saved conversation", "\"messages\":", 8};
+    case OutputKind::kProfileJson:
+      return {"a report of `thimble profile`", "\"report\": \"thimble profile", 8};
+    case OutputKind::kProfilePage:
+      return {"a page of `thimble profile`", "<meta name=\"generator\" content=\"thimble profile\">", 100};
+    case OutputKind::kProfileTrace:
+      return {"a trace of `thimble profile`", "\"otherData\": {", 8};
   }
   return {};
 }

@@ -12,7 +12,7 @@
 namespace thimble::cli {
 
 // What a file is, by its first bytes: a file may be replaced by a newer one of its kind.
-enum class OutputKind { kModel, kState, kConversionPage, kConversionJson, kMemoryText, kMemoryJson, kLogits, kQualityPlot, kConversation };
+enum class OutputKind { kModel, kState, kConversionPage, kConversionJson, kMemoryText, kMemoryJson, kLogits, kQualityPlot, kConversation, kProfileJson, kProfilePage, kProfileTrace };
 
 class OutputFile {
  public:
