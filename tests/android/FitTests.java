@@ -94,4 +94,59 @@ final class FitTests {
             folder.toFile().delete();
         }
     }
+
+    static void memoryGivenBackIsTakenAgain() throws Exception {
+        Path folder = Files.createTempDirectory("thimble");
+        EngineOptions options = small().park(folder.resolve("parked").toString());
+        GenerationOptions more = new GenerationOptions().maxTokens(8);
+        StringBuilder expected = new StringBuilder();
+        try (TestMain.Open untouched = new TestMain.Open(small())) {
+            untouched.session.generate("Once upon a time", 8, text -> true);
+            for (int i = 0; i < 5; ++i) untouched.session.generate(more, text -> expected.append(text) != null);
+        }
+        try (Model model = Model.open(TestMain.model)) {
+            StringBuilder got = new StringBuilder();
+            long position;
+            try (Engine engine = Engine.create(model, options); Session session = engine.openSession()) {
+                session.generate("Once upon a time", 8, text -> true);
+                session.generate(more, text -> got.append(text) != null);
+                for (TrimLevel level : TrimLevel.values()) {
+                    Trimmed trimmed = engine.trim(level);
+                    boolean parks = level.compareTo(TrimLevel.PARK) >= 0;
+                    equal(trimmed.parkedSessions(), parks ? 1 : 0, "parked by " + level);
+                    check(trimmed.parkedBytes() > 0 == parks, "written by " + level);
+                    check(trimmed.anonymousBytes() > 0, "given back by " + level);
+                    session.generate(more, text -> got.append(text) != null);
+                }
+                equal(got.toString(), expected.toString(), "the text");
+                session.generate(more, text -> {
+                    try {
+                        refused(ErrorCode.BUSY, () -> engine.trim(TrimLevel.PARK));
+                    } catch (Exception exception) {
+                        throw new AssertionError(exception);
+                    }
+                    return false;
+                });
+                position = session.position();
+                engine.trim(TrimLevel.PARK);
+                refused(ErrorCode.INVALID_ARGUMENT, () -> engine.trim(null));
+            }
+            // As after the process was ended.
+            try (Engine engine = Engine.create(model, options); Session recovered = engine.recoverSession(0)) {
+                equal(recovered.position(), position, "position");
+                refused(ErrorCode.OUT_OF_RANGE, () -> engine.recoverSession(7));
+            }
+            Engine unparked = Engine.create(model, small());
+            refused(ErrorCode.WRONG_STATE, () -> unparked.trim(TrimLevel.PARK));
+            unparked.close();
+            TestMain.closed(() -> unparked.trim(TrimLevel.SCRATCH));
+        } finally {
+            for (File file : folder.toFile().listFiles()) file.delete();
+            folder.toFile().delete();
+        }
+        int[] levels = {5, 10, 15, 20, 40, 60, 80};
+        StringBuilder names = new StringBuilder();
+        for (int level : levels) names.append(TrimLevel.of(level)).append(' ');
+        equal(names.toString(), "SCRATCH SCRATCH WEIGHTS WEIGHTS PARK PARK PARK_ALL ", "levels of ComponentCallbacks2");
+    }
 }

@@ -55,6 +55,18 @@ void Profile(JNIEnv* env, jclass, jlong engine, jboolean reset, jlongArray numbe
   env->SetLongArrayRegion(numbers, 0, std::size(n), longs);
 }
 
+// Fills numbers (4).
+void Trim(JNIEnv* env, jclass, jlong engine, jint level, jlongArray numbers) {
+  thimble_trimmed t = {};
+  t.struct_bytes = sizeof t;
+  Error error;
+  thimble_trim(FromJava<thimble_engine>(engine), level, &t, error.c());
+  if (!error.Ok(env)) return;
+  const jlong n[] = {t.parked_sessions, static_cast<jlong>(t.anonymous_bytes), static_cast<jlong>(t.file_backed_bytes),
+                     static_cast<jlong>(t.parked_bytes)};
+  env->SetLongArrayRegion(numbers, 0, std::size(n), n);
+}
+
 }  // namespace
 
 Methods EngineMethods() {
@@ -63,6 +75,7 @@ Methods EngineMethods() {
       Method("engineClose", "(J)V", Close),
       Method("engineModel", "(J)J", Model),
       Method("engineReadPrefix", "(J[ILdev/thimble/Callbacks;)V", ReadPrefix),
+      Method("engineTrim", "(JI[J)V", Trim),
       Method("engineProfile", "(JZ[J)V", Profile),
   };
   return {methods, std::size(methods)};

@@ -39,9 +39,10 @@ void WriteSampling(const thimble_sampling& s, jlong* n) {
   n[6] = static_cast<jlong>(s.seed);
 }
 
-Options::Options(JNIEnv* env, jlongArray array, jobjectArray texts) : kernels_(env, TextAt(env, texts, 0)), pack_cache_(env, TextAt(env, texts, 1)) {
+Options::Options(JNIEnv* env, jlongArray array, jobjectArray texts)
+    : kernels_(env, TextAt(env, texts, 0)), pack_cache_(env, TextAt(env, texts, 1)), park_(env, TextAt(env, texts, 2)) {
   const Longs n(env, array);
-  if (!n.ok() || !kernels_.ok() || !pack_cache_.ok() || env->ExceptionCheck()) return;
+  if (!n.ok() || !kernels_.ok() || !pack_cache_.ok() || !park_.ok() || env->ExceptionCheck()) return;
   if (n.size() != kOptionNumbers + kSamplingNumbers) {
     Throw(env, THIMBLE_INVALID_ARGUMENT, "options: the classes and the native library are of different versions; take both from one package");
     return;
@@ -67,6 +68,7 @@ Options::Options(JNIEnv* env, jlongArray array, jobjectArray texts) : kernels_(e
   c_.mem_budget_bytes = static_cast<uint64_t>(n[17]);
   c_.kernels = kernels_.text();
   c_.pack_cache = pack_cache_.text();
+  c_.park = park_.text();
   sampling_ = ReadSampling(n.data() + kOptionNumbers);
   c_.sampling = &sampling_;
   ok_ = true;

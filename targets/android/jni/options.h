@@ -16,13 +16,13 @@ inline constexpr size_t kOptionNumbers = 18;
 // The options while it lives. ok() is false, and an exception waits, where Java's heap is full or the array is of another length.
 class Options {
  public:
-  // `texts`: kernels, pack cache; each terminated or null.
+  // `texts`: kernels, pack cache, park; each terminated or null.
   Options(JNIEnv* env, jlongArray numbers, jobjectArray texts);
   bool ok() const { return ok_; }
   thimble_engine_options* c() { return &c_; }
 
  private:
-  Bytes kernels_, pack_cache_;
+  Bytes kernels_, pack_cache_, park_;
   thimble_sampling sampling_ = THIMBLE_SAMPLING_DEFAULTS;
   thimble_engine_options c_ = {};
   bool ok_ = false;

@@ -23,6 +23,13 @@ jlong Open(JNIEnv* env, jclass, jlong engine) {
   return error.Ok(env) ? ToJava(session) : 0;
 }
 
+jlong Recover(JNIEnv* env, jclass, jlong engine, jint index) {
+  thimble_session* session = nullptr;
+  Error error;
+  thimble_session_recover(FromJava<thimble_engine>(engine), static_cast<uint32_t>(index), &session, error.c());
+  return error.Ok(env) ? ToJava(session) : 0;
+}
+
 jlong Fork(JNIEnv* env, jclass, jlong from) {
   thimble_session* session = nullptr;
   Error error;
@@ -122,6 +129,7 @@ jint FdRead(JNIEnv* env, jclass, jint fd, jlong offset, jbyteArray array) {
 Methods SessionMethods() {
   static const JNINativeMethod methods[] = {
       Method("sessionOpen", "(J)J", Open),
+      Method("sessionRecover", "(JI)J", Recover),
       Method("sessionFork", "(J)J", Fork),
       Method("sessionClose", "(J)V", Close),
       Method("cancel", "(J)V", Cancel),

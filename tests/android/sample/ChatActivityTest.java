@@ -70,6 +70,13 @@ public class ChatActivityTest {
         return ((TextView) controller.get().findViewById(id)).getText().toString();
     }
 
+    /** What the main thread asked for has been done. */
+    private void trimmed() throws Exception {
+        boolean[] done = {false};
+        app().chat().whenIdle(() -> done[0] = true);
+        until("trimmed", state -> done[0]);
+    }
+
     private static boolean isMapped(String name) throws Exception {
         for (String line : Files.readAllLines(Paths.get("/proc/self/maps"))) {
             if (line.endsWith(name)) return true;
@@ -100,8 +107,9 @@ public class ChatActivityTest {
 
         for (int level : new int[] {ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW, ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN, ComponentCallbacks2.TRIM_MEMORY_COMPLETE}) {
             app().onTrimMemory(level);
-            until("trimmed", ChatState::ready);
+            trimmed();
         }
+        assertTrue("the session was parked", new File(app().getCacheDir(), "parked.0").length() > 0 || new File(app().getCacheDir(), "parked.1").length() > 0);
         say(" Then they");
         ChatState second = until("a second answer", state -> state.ready() && state.messages.size() == 4);
         assertTrue(second.error, second.error.isEmpty());

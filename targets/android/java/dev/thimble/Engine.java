@@ -97,6 +97,37 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /**
+     * Lets go of what it can have again, for onTrimMemory ({@link TrimLevel#of}). All sessions stay usable, with the same next token; what was
+     * let go of comes back with the next call that needs it. From any thread; {@link ErrorCode#BUSY} for parking while a session is in use,
+     * {@link ErrorCode#WRONG_STATE} for parking without {@link EngineOptions#park}.
+     */
+    public Trimmed trim(TrimLevel level) {
+        int number = Check.notNull("level", level).number();
+        long[] numbers = new long[Trimmed.NUMBERS];
+        long engine = handle.enter();
+        try {
+            Native.engineTrim(engine, number, numbers);
+            return new Trimmed(numbers);
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /**
+     * The index-th session of those that were parked last in {@link EngineOptions#park}, by this engine or by one whose process was ended
+     * since; {@link ErrorCode#OUT_OF_RANGE} where there are fewer.
+     */
+    public Session recoverSession(int index) {
+        Check.notNegative("index", index);
+        long engine = handle.enter();
+        try {
+            return new Session(this, Native.sessionRecover(engine, index));
+        } finally {
+            handle.leave();
+        }
+    }
+
     /** Takes a session of the engine's, which closing it gives back. Null options are the default ones. */
     public Conversation createConversation(ConversationOptions options) {
         Session session = openSession();

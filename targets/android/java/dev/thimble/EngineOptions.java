@@ -5,6 +5,7 @@ public final class EngineOptions {
     private final long[] numbers = new long[18];
     private byte[] kernels;
     private byte[] packCache;
+    private byte[] park;
     private Sampling sampling = new Sampling();
 
     /** Positions of each session; 0: what the model was trained for. */
@@ -106,6 +107,15 @@ public final class EngineOptions {
         return this;
     }
 
+    /**
+     * A path for {@link TrimLevel#PARK}: making the engine opens (and makes) two files, PATH.0 and PATH.1, for itself alone, and closes them
+     * with it. Null: it cannot be parked.
+     */
+    public EngineOptions park(String path) {
+        park = path == null ? null : Utf8.terminated("park", path);
+        return this;
+    }
+
     /** What sessions start with; bounds later {@link Session#setSampling}. */
     public EngineOptions sampling(Sampling sampling) {
         this.sampling = Check.notNull("sampling", sampling);
@@ -124,9 +134,9 @@ public final class EngineOptions {
         return all;
     }
 
-    /** Kernels, pack cache: terminated or null. */
+    /** Kernels, pack cache, park: terminated or null. */
     byte[][] texts() {
-        return new byte[][] {kernels, packCache};
+        return new byte[][] {kernels, packCache, park};
     }
 
     private EngineOptions set(int at, String what, long value) {

@@ -45,7 +45,12 @@ final class Native {
     /** Numbers: see {@link Profile}. */
     static native void engineProfile(long engine, boolean reset, long[] numbers);
 
+    /** Numbers: see {@link Trimmed}. */
+    static native void engineTrim(long engine, int level, long[] numbers);
+
     static native long sessionOpen(long engine);
+
+    static native long sessionRecover(long engine, int index);
 
     static native long sessionFork(long session);
 

@@ -15,6 +15,7 @@ import dev.thimble.Message;
 import dev.thimble.Model;
 import dev.thimble.Profile;
 import dev.thimble.ThimbleException;
+import dev.thimble.TrimLevel;
 import java.io.File;
 import java.io.IOException;
 import java.util.Collections;
@@ -88,12 +89,20 @@ final class Chat {
         WORKER.execute(() -> guarded(this::write));
     }
 
-    /** A level of ComponentCallbacks2. */
+    /** A level of ComponentCallbacks2. An answer that nobody sees any more is ended; one on the screen is written to its end first. */
     void trim(int level) {
+        TrimLevel to = TrimLevel.of(level);
+        if (to.compareTo(TrimLevel.PARK) >= 0) stop();
         WORKER.execute(() -> guarded(() -> {
             write();
+            if (engine != null) engine.trim(to);
             tell(false, false, "");
         }));
+    }
+
+    /** Runs on the main thread once all that was asked for before is done. */
+    void whenIdle(Runnable then) {
+        WORKER.execute(() -> main.post(then));
     }
 
     /** What was asked for before is done first. */

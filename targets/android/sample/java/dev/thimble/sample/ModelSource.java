@@ -52,10 +52,11 @@ final class ModelSource {
         return file == null ? AndroidFiles.openAsset(context.getAssets(), name) : Model.open(file.getPath());
     }
 
-    /** Weights are packed for this processor once, in the app's cache folder. */
+    /** Weights are packed for this processor once, in the app's cache folder; sessions are parked beside them. */
     static EngineOptions options(Context context, Model model) {
         return new EngineOptions().contextTokens((int) Math.min(MOST_TOKENS, model.info().maxPositions())).cache(CacheType.Q8)
-            .threads(Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors()))).packCache(new File(context.getCacheDir(), "packs").getPath());
+            .threads(Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors()))).packCache(new File(context.getCacheDir(), "packs").getPath())
+            .park(new File(context.getCacheDir(), "parked").getPath());
     }
 
     WillItFit willItFit(Context context) throws IOException {
