@@ -294,7 +294,7 @@ TEST_CASE("profile: what is refused, and why") {
   if (Emulated()) return;
   Refused(Profile({"--every", "x"}), 2, "--every");
   Refused(Profile({"--slices", "-1"}), 2, "--slices");
-  Refused(Profile({"-f", letter}), 2, "-p or -f");
+  Refused(Profile({"-f", letter}), 2, "-p, -f, --ids");
   Refused({"profile", folder + "/none.thimble", "-p", "a"}, 6, "none.thimble");
   Refused(Profile({"--json", folder + "/a.json", "--html", folder + "/a.json"}), 2, "two outputs");
   Refused({"profile", ShippedModel(), "-c", "8", "-p", "Once upon a time there was a little girl who had a dog"}, 7, "the context only 8");

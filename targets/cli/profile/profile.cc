@@ -32,7 +32,7 @@ and so seldom that they take a hundredth of the time (--every 0: after each pass
 network; the trace opens in Perfetto and chrome://tracing.)";
 
 struct Arguments : RunArguments {
-  std::string html, report, trace;
+  std::string ids, html, report, trace;
   std::vector<std::string> diff;
   int64_t every_ms = 20, slices = 0;
 };
@@ -99,8 +99,7 @@ uint32_t Slices(const Arguments& arguments, const Model& model, const EngineOpti
 
 ProfileRequest MakeRequest(const Arguments& arguments, const Model& model) {
   ProfileRequest request;
-  const std::string prompt = arguments.PromptText();
-  request.ids = model.Tokenize(prompt, THIMBLE_ADD_BOS);
+  request.ids = arguments.ids.empty() ? model.Tokenize(arguments.PromptText(), THIMBLE_ADD_BOS) : ParseIds(arguments.ids, "--ids");
   request.max_tokens = arguments.ends.max_tokens;
   request.ignore_ends = arguments.ends.ignore_ids;
   request.every_ns = static_cast<uint64_t>(arguments.every_ms) * 1000000u;
@@ -110,11 +109,12 @@ ProfileRequest MakeRequest(const Arguments& arguments, const Model& model) {
 int Run(Arguments arguments) {
   if (!arguments.diff.empty()) return Compare(arguments);
   if (arguments.model.empty()) throw Error(kInvalidArgument, "MODEL is missing, or --diff with two reports; `thimble profile --help` shows the arguments");
-  if (!arguments.text.Given() && InputIsPiped()) arguments.text.file = "-";
-  if (arguments.text.has_prompt && !arguments.text.file.empty()) throw Error(kInvalidArgument, "-p or -f: give only one of these");
+  if (!arguments.text.Given() && arguments.ids.empty() && InputIsPiped()) arguments.text.file = "-";
+  if (arguments.text.has_prompt + !arguments.text.file.empty() + !arguments.ids.empty() > 1)
+    throw Error(kInvalidArgument, "-p, -f, --ids: give only one of these");
   const Model model(arguments.model, arguments.context.part);
   if (!model.info().is_decoder) throw Error(kUnsupported, model.path() + ": is an encoder and generates no text");
-  model.NeedTokenizer({});
+  if (arguments.ids.empty()) model.NeedTokenizer("give ids with --ids");
   EngineOptions options = arguments.ForModel(model);
   const ProfileRequest request = MakeRequest(arguments, model);
   options.profile_slices = Slices(arguments, model, options, request.ids.size());
@@ -142,6 +142,7 @@ Command AddProfile(CLI::App* program) {
   app->add_option("MODEL", a->model, "A .thimble file")->type_name("");
   a->text.Add(app);
   a->text.AddEscapes(app);
+  app->add_option("--ids", a->ids, "The prompt as ids")->type_name("LIST");
   AddInteger(app, "-n,--predict,--n-predict", &a->ends.max_tokens, -1, INT32_MAX,
              "Tokens to generate, -1 = until the text ends or the context is full")
       ->default_str("-1");

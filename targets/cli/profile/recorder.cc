@@ -47,6 +47,7 @@ void Recorder::SetArena(const void* arena) {
 
 Sample& Recorder::Take(Phase phase, uint64_t tokens) {
   if (samples_.size() == options_.most_samples) ThinOut();
+  const uint64_t begin_ns = MonotonicNs();
   Sample& sample = samples_.emplace_back();
   sample.ns = NowNs();
   sample.phase = phase;
@@ -60,6 +61,7 @@ Sample& Recorder::Take(Phase phase, uint64_t tokens) {
   }
   sample.pressure = figures_.MemoryPressure();
   sample.sensors = sensors_.Read();
+  cost_ns_ = MonotonicNs() - begin_ns;
   return sample;
 }
 
@@ -88,13 +90,11 @@ void Recorder::TakeMoment(const char* name, Phase phase, uint64_t tokens) {
   at->sample = samples_.size() - 1;
   at->region_count = figures_.Regions(arena_, arena_ == nullptr ? 0 : options_.arena_bytes, at->regions);
   for (size_t i = 0; i < threads_.size(); ++i) thread_cpu_ns_[i] = threads_.CpuNs(i) - thread_start_ns_[i];
+  step_work_ = figures_.Work();
   next_ns_ = NowNs() + least_ns_;
 }
 
-void Recorder::BeginStep() {
-  step_work_ = figures_.Work();
-  step_.start_ns = NowNs();
-}
+void Recorder::BeginStep() { step_.start_ns = NowNs(); }
 
 void Recorder::EndStep(Phase phase, uint32_t tokens, uint32_t passes, uint64_t position) {
   const uint64_t end_ns = NowNs();
@@ -107,17 +107,20 @@ void Recorder::EndStep(Phase phase, uint32_t tokens, uint32_t passes, uint64_t p
   step_.minor_faults = work.minor_faults - step_work_.minor_faults;
   step_.major_faults = work.major_faults - step_work_.major_faults;
   step_.cpu_ns = work.cpu_ns - step_work_.cpu_ns;
+  step_work_ = work;
   if (steps_.size() < options_.most_steps) {
     steps_.push_back(step_);
   } else {
     ++dropped_steps_;
   }
-  if (end_ns < next_ns_) return;
+  stepped_ns_ += step_.ns;
+  const bool affordable = end_ns >= next_ns_ && (sampling_ns_ + cost_ns_) * kPartOfTime <= stepped_ns_;
+  if (options_.every_ns != 0 && !affordable) return;
   (void)Take(phase, position + tokens);
-  const uint64_t cost_ns = NowNs() - end_ns;
-  sampling_ns_ += cost_ns;
+  step_work_ = figures_.Work();
+  sampling_ns_ += NowNs() - end_ns;
   ++sampled_;
-  next_ns_ = options_.every_ns == 0 ? 0 : end_ns + std::max(least_ns_, cost_ns * kPartOfTime);
+  next_ns_ = end_ns + least_ns_;
 }
 
 uint64_t Recorder::own_bytes() const {

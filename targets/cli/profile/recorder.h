@@ -64,8 +64,8 @@ class Recorder {
   // A sample with all regions of memory.
   void TakeMoment(const char* name, Phase phase, uint64_t tokens);
   void BeginStep();
-  // The step that began last is over, and read so many tokens in so many passes. Takes a sample where it is time for one: so that all of them together
-  // take a hundredth of the time, unless every_ns is 0.
+  // The step that began last is over, and read so many tokens in so many passes. Takes a sample where it is time for one, and where all
+  // samples together then take no more than a hundredth of the time of all steps, as far as one knows before; always if every_ns is 0.
   void EndStep(Phase phase, uint32_t tokens, uint32_t passes, uint64_t position);
 
   const std::vector<Sample>& samples() const { return samples_; }
@@ -99,8 +99,8 @@ class Recorder {
   std::vector<Moment> moments_;
   std::vector<uint64_t> thread_start_ns_, thread_cpu_ns_;
   StepRecord step_ = {};
-  ProcessWork step_work_;
-  uint64_t next_ns_ = 0, least_ns_, sampling_ns_ = 0, sampled_ = 0, dropped_steps_ = 0;
+  ProcessWork step_work_;  // when the last step, or what was recorded behind it, was over
+  uint64_t next_ns_ = 0, least_ns_, cost_ns_ = 0, stepped_ns_ = 0, sampling_ns_ = 0, sampled_ = 0, dropped_steps_ = 0;
 };
 
 }  // namespace thimble::cli

@@ -48,7 +48,7 @@ function Bar(share, colour) {
 }
 function Table(id, head, rows) {
   return Html('div', {class: 'wide'}, Html('table', {id},
-      Html('thead', {}, Html('tr', {}, head.map(cell => Html('th', {class: cell.minor ? 'n minor' : cell.number ? 'n' : null}, cell.title)))),
+      Html('thead', {}, Html('tr', {}, head.map(cell => Html('th', {class: cell.minor && (cell.bar || cell.title === '') ? 'minor' : cell.minor ? 'n minor' : cell.number ? 'n' : null}, cell.title)))),
       Html('tbody', {}, rows)));
 }
 const Cell = (...children) => Html('td', {}, children);

@@ -89,7 +89,7 @@ function TimeChart(told, state) {
     const limit = device ? device.budget_anonymous_bytes || device.budget_total_bytes : 0;
     const plans = [['planned, anonymous', anonymous], ['planned, with the model file', both]];
     const peak = Math.max(both, ...samples.resident_bytes);
-    const most = (limit && limit < 6 * peak ? Math.max(limit, peak) : peak) * 1.08;
+    const most = (limit && limit < 2.6 * peak ? Math.max(limit, peak) : peak) * 1.08;
     const x = ns => left + ns / end * inner, y = bytes => top + rows - bytes / most * rows;
     const svg = Svg('svg', {height, role: 'img', 'aria-label': 'memory over time', id: 'over-time'});
     const marks = report.moments.map(moment => moment.ns);
@@ -105,7 +105,7 @@ function TimeChart(told, state) {
                  Svg('text', {x: left - 8, y: y(tick) + 4, 'text-anchor': 'end'}, tick ? Bytes(tick).replace(/\.0+ /, ' ') : '0'));
     }
     for (const tick of Ticks(end, width < 560 ? 4 : 8, 1)) {
-      svg.append(Svg('text', {x: x(tick), y: height - 6, 'text-anchor': 'middle'}, tick ? Time(tick).replace(/\.0+ /, ' ') : '0'));
+      svg.append(Svg('text', {x: x(tick), y: height - 6, 'text-anchor': x(tick) > width - 24 ? 'end' : 'middle'}, tick ? Time(tick).replace(/\.0+ /, ' ') : '0'));
     }
     const area = (lower, upper, colour, opacity) => {
       const there = samples.ns.map((ns, i) => [x(ns), y(upper[i])]), back = samples.ns.map((ns, i) => [x(ns), y(lower[i])]).reverse();

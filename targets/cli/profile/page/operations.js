@@ -83,8 +83,9 @@ function OperationsSection() {
   const show = () => {
     const sum = PhaseSum(state.phase);
     table.replaceChildren(OperationTable(state.phase));
-    headline.replaceChildren(Html('b', {}, Count(sum.tokens)), ' tokens in ', Html('b', {}, Count(sum.passes)), ' passes, ', Html('b', {}, Time(sum.ns / sum.tokens)),
-                             ' a token, ', Html('b', {}, (sum.cpu_ns / sum.ns).toFixed(2)), ' processors busy.');
+    headline.replaceChildren(...[Html('b', {}, Count(sum.tokens)), ' tokens in ', Html('b', {}, Count(sum.passes)), ' passes, ', Html('b', {}, Time(sum.ns / sum.tokens)),
+                             ' a token, ', Html('b', {}, (sum.cpu_ns / sum.ns).toFixed(2)), ' processors busy.',
+                             report.threads.length > 1 ? [' Of the whole run: ', report.threads.map((thread, i) => [i ? ', ' : '', 'thread ' + i + ' ', Value('threads.' + i + '.cpu_ns', Time)]), '.'] : ''].flat(4));
   };
   show();
   return Section('operations-section', 'Time by layer and operation',
