@@ -149,4 +149,34 @@ final class FitTests {
         for (int level : levels) names.append(TrimLevel.of(level)).append(' ');
         equal(names.toString(), "SCRATCH SCRATCH WEIGHTS WEIGHTS PARK PARK PARK_ALL ", "levels of ComponentCallbacks2");
     }
+
+    static void whatIsInMemoryAndWhatItTook() throws Exception {
+        EngineOptions options = small().profileSlices(64);
+        try (TestMain.Open open = new TestMain.Open(options)) {
+            long arena = 0;
+            for (MemoryPlan.Line line : open.model.plan(options).lines()) arena += line.lifetime() == MemoryPlan.Lifetime.ARENA ? 1 : 0;
+            long[] touched = new long[2];
+            for (int i = 0; i < 2; ++i) {
+                int lines = 0;
+                for (MemoryPlan.Line line : open.engine.measureLines()) {
+                    check(line.touchedBytes() >= 0 && line.lifetime() == MemoryPlan.Lifetime.ARENA, line.name());
+                    touched[i] += line.touchedBytes();
+                    ++lines;
+                }
+                equal((long) lines, arena, "lines of the arena");
+                if (i == 0) open.session.generate("Once upon a time", 30, null);
+            }
+            check(touched[1] > touched[0], "nothing was touched: " + touched[0] + ", then " + touched[1]);
+            long calls = 0;
+            for (Operation operation : open.engine.operations(true)) {
+                check(operation.nanos() >= 0 && operation.calls() > 0, operation.name());
+                if (operation.name().equals("attention")) calls += operation.calls();
+            }
+            check(calls > 0, "attention");
+            check(open.engine.operations(false).isEmpty(), "reset");
+        }
+        try (TestMain.Open open = new TestMain.Open(small())) {
+            refused(ErrorCode.WRONG_STATE, () -> open.engine.operations(false));
+        }
+    }
 }

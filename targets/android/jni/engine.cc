@@ -67,6 +67,33 @@ void Trim(JNIEnv* env, jclass, jlong engine, jint level, jlongArray numbers) {
   env->SetLongArrayRegion(numbers, 0, std::size(n), n);
 }
 
+void MeasureLines(JNIEnv* env, jclass, jlong engine, jobject callbacks) {
+  Caller caller = {env, callbacks};
+  Error error;
+  thimble_measure_lines(FromJava<thimble_engine>(engine), OnPlanLine, &caller, error.c());
+  error.Ok(env);
+}
+
+void OnOperation(void* user, const thimble_operation* o) {
+  const Caller& caller = *static_cast<const Caller*>(user);
+  JNIEnv* env = caller.env;
+  if (env->ExceptionCheck() || env->PushLocalFrame(4) != 0) return;
+  const jlong n[] = {o->layer, o->block, static_cast<jlong>(o->calls), static_cast<jlong>(o->start_ns), static_cast<jlong>(o->ns),
+                     static_cast<jlong>(o->bytes), static_cast<jlong>(o->shared_tasks), static_cast<jlong>(o->others_tasks)};
+  jstring mixer = env->NewStringUTF(o->mixer);
+  jstring name = mixer == nullptr ? nullptr : env->NewStringUTF(o->name);
+  jlongArray numbers = name == nullptr ? nullptr : NewLongs(env, n, std::size(n));
+  if (numbers != nullptr) env->CallVoidMethod(caller.callbacks, java.operation, mixer, name, numbers);
+  env->PopLocalFrame(nullptr);
+}
+
+void Operations(JNIEnv* env, jclass, jlong engine, jboolean reset, jobject callbacks) {
+  Caller caller = {env, callbacks};
+  Error error;
+  thimble_get_operations(FromJava<thimble_engine>(engine), reset, OnOperation, &caller, error.c());
+  error.Ok(env);
+}
+
 }  // namespace
 
 Methods EngineMethods() {
@@ -76,6 +103,8 @@ Methods EngineMethods() {
       Method("engineModel", "(J)J", Model),
       Method("engineReadPrefix", "(J[ILdev/thimble/Callbacks;)V", ReadPrefix),
       Method("engineTrim", "(JI[J)V", Trim),
+      Method("engineMeasureLines", "(JLdev/thimble/Callbacks;)V", MeasureLines),
+      Method("engineOperations", "(JZLdev/thimble/Callbacks;)V", Operations),
       Method("engineProfile", "(JZ[J)V", Profile),
   };
   return {methods, std::size(methods)};

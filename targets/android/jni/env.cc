@@ -1,6 +1,7 @@
 #include "targets/android/jni/env.h"
 
 #include <cstring>
+#include <iterator>
 
 namespace thimble_jni {
 
@@ -37,7 +38,8 @@ bool FindJavaNames(JNIEnv* env) {
                  {&java.plan_line, "planLine", "(Ljava/lang/String;[J)V"},
                  {&java.event, "event", "([B[JF[I[F)Z"},
                  {&java.part, "part", "(I[B[B[B)Z"},
-                 {&java.solution, "solution", "(Ljava/lang/String;[J)V"}};
+                 {&java.solution, "solution", "(Ljava/lang/String;[J)V"},
+                 {&java.operation, "operation", "(Ljava/lang/String;Ljava/lang/String;[J)V"}};
   for (const auto& method : methods) {
     *method.id = env->GetMethodID(callbacks, method.name, method.signature);
     if (*method.id == nullptr) return false;
@@ -85,6 +87,21 @@ void OnWarning(void* user, const char* message) {
   caller.env->CallVoidMethod(caller.callbacks, java.warning, text);
   // An exception of its own waits; the next callback or the end of the call sees it.
   caller.env->DeleteLocalRef(text);
+}
+
+void OnPlanLine(void* user, const thimble_plan_line* line) {
+  const Caller& caller = *static_cast<const Caller*>(user);
+  JNIEnv* env = caller.env;
+  if (env->ExceptionCheck()) return;
+  const jlong n[] = {line->lifetime, line->index, line->session, static_cast<jlong>(line->offset), static_cast<jlong>(line->bytes), line->scratch,
+                     static_cast<jlong>(line->anonymous_bytes), static_cast<jlong>(line->touched_bytes)};
+  jstring name = env->NewStringUTF(line->name);
+  if (name == nullptr) return;
+  jlongArray numbers = NewLongs(env, n, std::size(n));
+  if (numbers != nullptr) env->CallVoidMethod(caller.callbacks, java.plan_line, name, numbers);
+  if (env->ExceptionCheck()) return;  // the method's end frees the references
+  env->DeleteLocalRef(numbers);
+  env->DeleteLocalRef(name);
 }
 
 }  // namespace thimble_jni

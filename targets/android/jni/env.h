@@ -22,6 +22,7 @@ struct JavaNames {
   jmethodID event;               // boolean event(byte[] text, long[] numbers, float logprob, int[] topIds, float[] topLogprobs)
   jmethodID part;                // boolean part(int kind, byte[] text, byte[] id, byte[] why)
   jmethodID solution;            // void solution(String largestLine, long[] numbers)
+  jmethodID operation;           // void operation(String mixer, String name, long[] numbers)
 };
 extern JavaNames java;
 // false: an exception says what is missing.
@@ -129,5 +130,6 @@ struct Caller {
 };
 int32_t OnProgress(void* caller, uint64_t done, uint64_t total);
 void OnWarning(void* caller, const char* message);
+void OnPlanLine(void* caller, const thimble_plan_line* line);
 
 }  // namespace thimble_jni

@@ -65,21 +65,6 @@ jobjectArray Info(JNIEnv* env, jclass, jlong handle, jint part, jlongArray numbe
   return all;
 }
 
-void OnPlanLine(void* user, const thimble_plan_line* line) {
-  const Caller& caller = *static_cast<const Caller*>(user);
-  JNIEnv* env = caller.env;
-  if (env->ExceptionCheck()) return;
-  const jlong n[] = {line->lifetime, line->index, line->session, static_cast<jlong>(line->offset), static_cast<jlong>(line->bytes), line->scratch,
-                     static_cast<jlong>(line->anonymous_bytes), static_cast<jlong>(line->touched_bytes)};
-  jstring name = env->NewStringUTF(line->name);
-  if (name == nullptr) return;
-  jlongArray numbers = NewLongs(env, n, std::size(n));
-  if (numbers != nullptr) env->CallVoidMethod(caller.callbacks, java.plan_line, name, numbers);
-  if (env->ExceptionCheck()) return;  // the method's end frees the references
-  env->DeleteLocalRef(numbers);
-  env->DeleteLocalRef(name);
-}
-
 // For every session having read `tokens`; -1: its whole context. Fills numbers (25), calls planLine for every line, and gives {kernels, packing of the file}.
 jobjectArray Plan(JNIEnv* env, jclass, jlong handle, jlongArray option_numbers, jobjectArray option_texts, jlong tokens, jlongArray numbers,
                   jobject callbacks) {

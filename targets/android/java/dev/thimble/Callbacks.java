@@ -37,6 +37,19 @@ abstract class Callbacks {
         }
     }
 
+    static final class Lines extends Callbacks {
+        private final List<MemoryPlan.Line> lines;
+
+        Lines(List<MemoryPlan.Line> lines) {
+            this.lines = lines;
+        }
+
+        @Override
+        void planLine(String name, long[] numbers) {
+            lines.add(new MemoryPlan.Line(name, numbers));
+        }
+    }
+
     /** False ends the call. */
     boolean progress(long done, long total) {
         return true;
@@ -59,4 +72,7 @@ abstract class Callbacks {
 
     /** Numbers: see {@link Solution}. */
     void solution(String largestLine, long[] numbers) {}
+
+    /** Numbers: see {@link Operation}. */
+    void operation(String mixer, String name, long[] numbers) {}
 }

@@ -97,6 +97,39 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /** The arena's lines of the plan, with {@link MemoryPlan.Line#touchedBytes} as the system says now: what a live picture draws. */
+    public List<MemoryPlan.Line> measureLines() {
+        List<MemoryPlan.Line> lines = new ArrayList<>();
+        long engine = handle.enter();
+        try {
+            Native.engineMeasureLines(engine, new Callbacks.Lines(lines));
+            return lines;
+        } finally {
+            handle.leave();
+        }
+    }
+
+    /**
+     * What each operation has taken since the engine was made, or since the last call with reset; {@link ErrorCode#WRONG_STATE} without
+     * {@link EngineOptions#profileSlices}.
+     */
+    public List<Operation> operations(boolean reset) {
+        List<Operation> operations = new ArrayList<>();
+        Callbacks callbacks = new Callbacks() {
+            @Override
+            void operation(String mixer, String name, long[] numbers) {
+                operations.add(new Operation(mixer, name, numbers));
+            }
+        };
+        long engine = handle.enter();
+        try {
+            Native.engineOperations(engine, reset, callbacks);
+            return operations;
+        } finally {
+            handle.leave();
+        }
+    }
+
     /**
      * Lets go of what it can have again, for onTrimMemory ({@link TrimLevel#of}). All sessions stay usable, with the same next token; what was
      * let go of comes back with the next call that needs it. From any thread; {@link ErrorCode#BUSY} for parking while a session is in use,

@@ -2,7 +2,7 @@ package dev.thimble;
 
 /** What an engine is made for. 0 is the default of every number; thimble.h says more about each. */
 public final class EngineOptions {
-    private final long[] numbers = new long[18];
+    private final long[] numbers = new long[19];
     private byte[] kernels;
     private byte[] packCache;
     private byte[] park;
@@ -107,6 +107,11 @@ public final class EngineOptions {
         return this;
     }
 
+    /** Not 0: {@link Engine#operations} says what each operation of each block takes; the arena has room for the newest so many. */
+    public EngineOptions profileSlices(int slices) {
+        return set(18, "profileSlices", slices);
+    }
+
     /**
      * A path for {@link TrimLevel#PARK}: making the engine opens (and makes) two files, PATH.0 and PATH.1, for itself alone, and closes them
      * with it. Null: it cannot be parked.
@@ -124,7 +129,7 @@ public final class EngineOptions {
 
     /**
      * Context, sessions, threads, key cache, value cache, chunk, logits rows, text bytes, top tokens, window, sinks, weights, strict, mask,
-     * prefix, part, cache budget, memory budget; then those of {@link Sampling#numbers}.
+     * prefix, part, cache budget, memory budget, profile slices; then those of {@link Sampling#numbers}.
      */
     long[] numbers() {
         long[] samplingNumbers = sampling.numbers();

@@ -147,16 +147,10 @@ public final class Model implements AutoCloseable {
     private MemoryPlan planned(EngineOptions options, long tokens) {
         EngineOptions used = options == null ? new EngineOptions() : options;
         List<MemoryPlan.Line> lines = new ArrayList<>();
-        Callbacks callbacks = new Callbacks() {
-            @Override
-            void planLine(String name, long[] numbers) {
-                lines.add(new MemoryPlan.Line(name, numbers));
-            }
-        };
         long[] numbers = new long[MemoryPlan.NUMBERS];
         long model = handle.enter();
         try {
-            String[] names = Native.plan(model, used.numbers(), used.texts(), tokens, numbers, callbacks);
+            String[] names = Native.plan(model, used.numbers(), used.texts(), tokens, numbers, new Callbacks.Lines(lines));
             return new MemoryPlan(numbers, names[0], names[1], lines);
         } finally {
             handle.leave();

@@ -48,6 +48,12 @@ final class Native {
     /** Numbers: see {@link Trimmed}. */
     static native void engineTrim(long engine, int level, long[] numbers);
 
+    /** Calls {@link Callbacks#planLine} for each. */
+    static native void engineMeasureLines(long engine, Callbacks callbacks);
+
+    /** Calls {@link Callbacks#operation} for each. */
+    static native void engineOperations(long engine, boolean reset, Callbacks callbacks);
+
     static native long sessionOpen(long engine);
 
     static native long sessionRecover(long engine, int index);

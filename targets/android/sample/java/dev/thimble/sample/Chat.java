@@ -53,6 +53,7 @@ final class Chat {
     private String name = "";
     private final StringBuilder partial = new StringBuilder();
     private MemoryPlan plan;
+    private List<MemoryPlan.Line> lines = Collections.emptyList();
     private long planned;
 
     Chat(Context context) {
@@ -204,11 +205,12 @@ final class Chat {
         long now = System.nanoTime();
         if (engine == null) plan = null;
         if (engine != null && (plan == null || !answering || now - planned > PICTURE_NANOS)) {
-            plan = model.planAt(options, conversation == null ? 0 : conversation.position());
+            plan = model.plan(options);
+            lines = engine.measureLines();
             planned = now;
         }
         Profile profile = engine == null ? null : engine.profile(false);
-        ChatState next = new ChatState(name, messages, partial.toString(), loading, answering, error, plan, profile);
+        ChatState next = new ChatState(name, messages, partial.toString(), loading, answering, error, plan, lines, profile);
         // A slow screen sees the latest, and not one after the other.
         if (news.getAndSet(next) != null) return;
         main.post(() -> {

@@ -68,7 +68,7 @@ public final class ChatActivity extends Activity implements Chat.Listener {
     public void onChanged(ChatState state) {
         log.setText(state.text());
         scroll.post(() -> scroll.fullScroll(View.FOCUS_DOWN));
-        memory.show(state.plan, state.profile);
+        memory.show(state.plan, state.lines, state.profile);
         send.setEnabled(state.ready());
         stop.setEnabled(state.answering);
         if (state.loading) status.setText(getString(R.string.loading, state.model));

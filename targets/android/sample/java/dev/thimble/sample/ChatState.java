@@ -14,11 +14,14 @@ final class ChatState {
     final boolean loading;
     final boolean answering;
     final String error;   // "": none
-    /** At the tokens that the context has now; null before a model is loaded. */
+    /** Null before a model is loaded. */
     final MemoryPlan plan;
+    /** The arena's, as they are in memory now. */
+    final List<MemoryPlan.Line> lines;
     final Profile profile;
 
-    ChatState(String model, List<Message> messages, String partial, boolean loading, boolean answering, String error, MemoryPlan plan, Profile profile) {
+    ChatState(String model, List<Message> messages, String partial, boolean loading, boolean answering, String error, MemoryPlan plan,
+              List<MemoryPlan.Line> lines, Profile profile) {
         this.model = model;
         this.messages = messages;
         this.partial = partial;
@@ -26,11 +29,13 @@ final class ChatState {
         this.answering = answering;
         this.error = error;
         this.plan = plan;
+        this.lines = lines;
         this.profile = profile;
     }
 
     static ChatState empty() {
-        return new ChatState("", Collections.<Message>emptyList(), "", false, false, "", null, null);
+        return new ChatState("", Collections.<Message>emptyList(), "", false, false, "", null,
+                             Collections.<MemoryPlan.Line>emptyList(), null);
     }
 
     boolean ready() {
