@@ -429,14 +429,6 @@ class Engine : public detail::Owner<thimble_engine, thimble_engine_close> {
       thimble_get_operations(handle(), reset, [](void* f, const thimble_operation* o) { (*static_cast<F*>(f))(*o); }, detail::User(each), e);
     });
   }
-  // each(const thimble_plan_line&) for every line of the arena, touched_bytes as they are.
-  template <typename Each>
-  Expected<void> MeasureLines(Each&& each) {
-    using F = std::remove_reference_t<Each>;
-    return detail::Do([&](auto* e) {
-      thimble_measure_lines(handle(), [](void* f, const thimble_plan_line* l) { (*static_cast<F*>(f))(*l); }, detail::User(each), e);
-    });
-  }
 };
 
 class Model : public detail::Owner<thimble_model, thimble_model_close>, public ModelCalls<Model> {
