@@ -7,6 +7,7 @@
 #include "targets/cli/call.h"
 #include "targets/cli/commands.h"
 #include "targets/cli/error.h"
+#include "targets/cli/hidden_rows.h"
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/memory.h"
@@ -23,6 +24,8 @@ constexpr char kFooter[] = R"(Examples:
   thimble logits stories-qmqa.thimble -p "Once upon a time"
   thimble logits vit.thimble --pixels images.json --json
 
+With --hidden the rows are those in front of the head, D numbers behind the final norm ("hidden" instead of "logits" in JSON).
+
 The cache is f32 unless --kv says otherwise, so that the numbers are the model's own. With --json:
 {"ids", "outputs", "logits": one list per position (or image)}, numbers with nine digits, which
 are the floats exactly. Without it: the best five of each position.)";
@@ -33,12 +36,12 @@ struct Arguments {
   std::string model, ids, ids_file, pixels;
   TextArguments text;
   ContextOptions context;
-  bool json = false;
+  bool json = false, hidden = false;
 };
 
 // Rows come from the library one by one.
 struct Rows {
-  size_t outputs = 0;
+  size_t outputs = 0;  // of each row, as many as count
   std::vector<float> values;
 
   static int32_t Collect(void* user, size_t, const float* logits) {
@@ -86,6 +89,17 @@ std::string RowText(const Model& model, size_t position, const float* row, size_
 void PrintRows(const Arguments& arguments, const Model& model, const std::vector<int32_t>& ids,
                const Rows& rows) {
   if (!arguments.json) {
+    if (arguments.hidden) {
+      for (size_t i = 0; i < rows.size(); ++i) {
+        std::string text;
+        for (size_t j = 0; j < rows.outputs; ++j) {
+          if (j != 0) text += ' ';
+          AppendFloat(&text, rows.values[i * rows.outputs + j]);
+        }
+        Print(text + "\n");
+      }
+      return;
+    }
     Print(Format("%s: %zu rows of %zu; the best %zu of each: id, logit%s\n", model.path().c_str(),
                  rows.size(), rows.outputs, std::min(kBest, rows.outputs),
                  HasPieces(model) ? ", piece" : ""));
@@ -98,7 +112,7 @@ void PrintRows(const Arguments& arguments, const Model& model, const std::vector
   if (!ids.empty()) head["ids"] = ids;
   std::string text = JsonText(head);
   text.back() = ',';
-  text += "\"logits\":[";
+  text += arguments.hidden ? "\"hidden\":[" : "\"logits\":[";
   for (size_t i = 0; i < rows.size(); ++i) {
     text += i == 0 ? "[" : ",[";
     for (size_t j = 0; j < rows.outputs; ++j) {
@@ -114,10 +128,34 @@ void PrintRows(const Arguments& arguments, const Model& model, const std::vector
   Print(text + "]}\n");
 }
 
+// The rows in front of the head.
+int RunHidden(const Arguments& arguments) {
+  const Model whole(arguments.model, arguments.context.part);
+  if (whole.info().image_channels != 0) throw Error(kUnsupported, whole.path() + ": reads images; --hidden is for models of tokens");
+  if (whole.part() != 0) throw Error(kUnsupported, "--hidden: of the main part alone");
+  const std::vector<int32_t> ids = InputIds(arguments, whole);
+  const FileImage image = WithoutHead(arguments.model);
+  const Model model(image.data(), image.bytes(), arguments.model);
+  ContextOptions context = arguments.context;
+  if (ids.size() > model.info().max_positions)
+    throw Error(kContextFull, Format("--ids: %zu ids, of which the model takes %u at most", ids.size(), model.info().max_positions));
+  context.context_tokens = static_cast<int64_t>(ids.size());
+  context.logits_rows = 1;
+  const EngineOptions options = context.ForModel(model);
+  (void)CheckMemory(model, options, arguments.context.overcommit);
+  const Session session(model, options);
+  Rows rows{.outputs = std::min(model.info().width, model.info().outputs), .values = {}};
+  const auto run = model.info().is_decoder ? thimble_prefill_each : thimble_encode_rows;
+  Check(Call(run, session.handle(), ids.data(), ids.size(), Rows::Collect, &rows));
+  PrintRows(arguments, whole, ids, rows);
+  return 0;
+}
+
 int Run(const Arguments& arguments) {
   NeedOne("--ids, --ids-file, -p, -f or --pixels",
           {!arguments.ids.empty(), !arguments.ids_file.empty(), arguments.text.has_prompt,
            !arguments.text.file.empty(), !arguments.pixels.empty()});
+  if (arguments.hidden) return RunHidden(arguments);
   const Model model(arguments.model, arguments.context.part);
   const bool reads_image = model.info().image_channels != 0;
   if (reads_image != !arguments.pixels.empty()) {
@@ -182,6 +220,7 @@ Command AddLogits(CLI::App* program) {
   app->add_option("--pixels", a->pixels, "Images for vision models: nested JSON lists of normalised numbers")
       ->type_name("FILE");
   a->text.AddEscapes(app);
+  app->add_flag("--hidden", a->hidden, "Rows in front of the head instead of what it makes of them");
   app->add_flag("--json", a->json, "One JSON object on standard output");
   a->context.Add(app, "f32");
   app->footer(kFooter);

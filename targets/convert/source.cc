@@ -8,6 +8,7 @@
 #include "targets/convert/family_llama2c.h"
 #include "targets/convert/json_file.h"
 #include "targets/convert/safetensors.h"
+#include "targets/convert/sentence_modules.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 #include "targets/convert/torch_file.h"
 #include "targets/convert/wrapper.h"
@@ -121,6 +122,7 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   config.Ignore(options.ignore_fields);
   source.plan = family.plan(config, *source.checkpoint);
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
+  AddSentenceModules(directory, source.plan);
   source.directory = directory;
   source.chat_templates = ReadChatTemplates(directory);
   std::vector<uint32_t> bos;

@@ -77,6 +77,42 @@ TEST_CASE("embed reads a text, from the line or a file, and prints numbers") {
   CHECK(RunThimble({"tokenize", Encoder(), "--ids", "2,4,7,8,9,3"}).out == "the lovely.\n");
 }
 
+TEST_CASE("embed: the last row, texts line by line, and how alike two are") {
+  const Json expected = ReadJson(Golden("bert") + "/expected.json");
+  std::string ids;
+  for (const Json& id : expected["ids"].items()) ids += (ids.empty() ? "" : ",") + JsonText(id);
+  const Json last = JsonOf({"embed", Encoder(), "--ids", ids, "--pooling", "last", "--json"});
+  CHECK(last["pooling"] == "last");
+  CHECK(Distance(As<Numbers>(last["embedding"]), WithLengthOne(As<Numbers>(expected["hidden"][expected["hidden"].size() - 1]))) < 1e-5);
+  const std::string file = WriteFile(TemporaryFolder() + "/lines.txt", "the weather\r\nis lovely\nthe weather");
+  const Json lines = JsonOf({"embed", Encoder(), "-f", file, "--lines", "--json"});
+  REQUIRE((lines["embeddings"].size() == 3 && lines["ids"].size() == 3));
+  CHECK(lines["embeddings"][0] == JsonOf({"embed", Encoder(), "-p", "the weather", "--json"})["embedding"]);
+  CHECK((lines["embeddings"][0] == lines["embeddings"][2] && !(lines["embeddings"][0] == lines["embeddings"][1])));
+  const Finished plain = RunThimble({"embed", Encoder(), "-f", file, "--lines"});
+  CHECK(std::count(plain.out.begin(), plain.out.end(), '\n') == 3);
+  const Numbers a = As<Numbers>(lines["embeddings"][0]), b = As<Numbers>(lines["embeddings"][1]);
+  double product = 0;
+  for (size_t i = 0; i < a.size(); ++i) product += a[i] * b[i];
+  CHECK(std::abs(As<double>(JsonOf({"embed", Encoder(), "-p", "the weather", "--cosine", "is lovely", "--json"})["cosine"]) - product) < 1e-6);
+  CHECK(RunThimble({"embed", Encoder(), "-p", "the weather", "--cosine", "the weather"}).out == "1.000000\n");
+}
+
+TEST_CASE("logits --hidden: the rows in front of the head, of encoders and decoders") {
+  const Json expected = ReadJson(Golden("bert") + "/expected.json");
+  const Json rows = JsonOf({"logits", Encoder(), "--ids", "2,4,7,8,9,3", "--hidden", "--json"});
+  CHECK(rows["hidden"] == JsonOf({"embed", Encoder(), "--ids", "2,4,7,8,9,3", "--pooling", "none", "--json"})["rows"]);
+  // A tied head: its products with the table are the logits.
+  const std::string decoder = TemporaryFolder() + "/llama.thimble";
+  REQUIRE(RunThimble({"convert", Golden("llama"), "-o", decoder, "--weights", "f32", "-q"}).exit_code == 0);
+  const Json hidden = JsonOf({"logits", decoder, "--ids", "1,5,9", "--hidden", "--json"}), logits = JsonOf({"logits", decoder, "--ids", "1,5,9", "--json"});
+  REQUIRE(hidden["hidden"].size() == 3);
+  CHECK(hidden["outputs"] == ReadJson(Golden("llama") + "/config.json")["hidden_size"]);
+  CHECK(logits["logits"].size() == 3);
+  const Finished images = RunThimble({"logits", decoder, "--pixels", "x.json", "--hidden"});
+  CHECK(images.exit_code == 2);
+}
+
 TEST_CASE("embed refuses what it cannot do, by name") {
   const auto says = [](const std::vector<std::string>& arguments, int exit_code, const char* text) {
     const Finished finished = RunThimble(arguments);
@@ -87,6 +123,8 @@ TEST_CASE("embed refuses what it cannot do, by name") {
   says({"embed", Encoder()}, 2, "give one of these");
   says({"embed", Encoder(), "-p", "the", "--ids", "1"}, 2, "only one");
   says({"embed", Encoder(), "-p", "the", "--pooling", "max"}, 2, "--pooling");
+  says({"embed", Encoder(), "-p", "the", "--pooling", "none", "--lines"}, 2, "of one text alone");
+  says({"embed", Encoder(), "-p", "the", "--cosine", "is", "--lines"}, 2, "do not go together");
   says({"embed", Encoder(), "--ids", ","}, 2, "at least one");
   says({"embed", Encoder(), "--ids", "1,x"}, 2, "--ids");
   says({"embed", Encoder(), "--ids", "96"}, 2, "96");

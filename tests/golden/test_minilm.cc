@@ -151,6 +151,11 @@ TEST_CASE("all-MiniLM-L6-v2 in floats: hidden rows and sentence vectors") {
     vectors.push_back(Pooled(rows));
     vectors_apart = std::max(vectors_apart, MaxDifference(Matrix{vectors.back()}, Matrix{Pooled(expected)}));
   }
+  // As one call.
+  const std::vector<int32_t> ids = runner.Tokenize(kSentences[0], true);
+  std::vector<float> vector(runner.outputs());
+  Check(Call(thimble_embed, runner.session(), ids.data(), ids.size(), THIMBLE_POOLING_MODEL, vector.data(), vector.size()));
+  CHECK(MaxDifference(std::vector<std::vector<float>>{vector}, Matrix{vectors[0]}) < 2e-6);
   INFO("rows " << rows_apart << ", vectors " << vectors_apart << " apart");
   CHECK(rows_apart < 2e-5);     // measured (-s shows it; avx512vnni): 2.4e-6
   CHECK(vectors_apart < 2e-6);  // 1.4e-7

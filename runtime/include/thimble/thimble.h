@@ -419,6 +419,11 @@ THIMBLE_API enum thimble_code thimble_prefill_each(thimble_session* session, con
  * row alone. The image is [channels, height, width] floats, already normalised. */
 THIMBLE_API enum thimble_code thimble_encode_rows(thimble_session* session, const int32_t* ids, size_t count,
                                                   thimble_logits_fn each, void* user, thimble_error* error);
+/* Encoders of ids: one vector for the whole input, `length` floats (outputs of thimble_model_info): the mean of its rows, the
+ * first or the last of them, as the file says or `pooling` (enum thimble_pooling) does, and of length 1 where the file does not say otherwise. */
+enum thimble_pooling { THIMBLE_POOLING_MODEL = 0, THIMBLE_POOLING_MEAN = 1, THIMBLE_POOLING_FIRST = 2, THIMBLE_POOLING_LAST = 3 };
+THIMBLE_API enum thimble_code thimble_embed(thimble_session* session, const int32_t* ids, size_t count, int32_t pooling,
+                                            float* vector, size_t length, thimble_error* error);
 THIMBLE_API enum thimble_code thimble_encode_image(thimble_session* session, const float* pixels, size_t count,
                                                    thimble_logits_fn each, void* user, thimble_error* error);
 

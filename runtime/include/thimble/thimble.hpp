@@ -244,6 +244,10 @@ class Session : public detail::Owner<thimble_session, thimble_session_close> {
           [](void* f, size_t p, const float* l) { return detail::GoOn(*static_cast<F*>(f), p, l); }, detail::User(each), e);
     });
   }
+  // `vector` has as many numbers as the model outputs.
+  Expected<void> Embed(std::span<const int32_t> ids, std::span<float> vector, int32_t pooling = THIMBLE_POOLING_MODEL) {
+    return detail::Do([&](auto* e) { thimble_embed(handle(), ids.data(), ids.size(), pooling, vector.data(), vector.size(), e); });
+  }
   std::span<const float> Logits() const {
     size_t count = 0;
     const float* logits = thimble_logits(handle(), &count);
