@@ -4,6 +4,18 @@ aligned() {
   readelf -lW "$1" | awk '$1 == "LOAD" && $NF != "0x4000" { wrong = 1 } $1 == "LOAD" { loads++ } END { exit wrong || !loads }' ||
     die "$1 has parts that are not aligned to 16,384 bytes"
 }
+# Of the core library: JNI_OnLoad and the functions of thimble.h leave it, and nothing else.
+{
+  echo JNI_OnLoad
+  sed -n 's/^THIMBLE_API [^(]*[ *]\(thimble_[a-z0-9_]*\)(.*/\1/p' runtime/include/thimble/thimble.h
+} | LC_ALL=C sort >"$out/interface.txt"
+exports_interface() {
+  readelf --dyn-syms -W "$1" | awk '$5 == "GLOBAL" && $7 != "UND" { sub(/@.*/, "", $8); print $8 }' | LC_ALL=C sort |
+    diff "$out/interface.txt" - >"$out/exports.diff" || { cat "$out/exports.diff"; die "$1 exports something else than JNI_OnLoad and thimble.h"; }
+}
+exports_interface build/host/targets/android/libthimble_jni.so
+ok "the library exports JNI_OnLoad and the $(grep -c thimble "$out/interface.txt") functions of thimble.h"
+
 # native LIBRARY ABI FOLDER: the library for it, from the NDK, or a stand-in that says so; sets stand_in.
 stand_in=
 native() {
@@ -12,6 +24,7 @@ native() {
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     quietly "ndk-$2-$1" build $preset "$1"
     cp "build/$preset/targets/android/lib$1.so" "$3/"
+    [ "$1" != thimble_jni ] || exports_interface "$3/lib$1.so"
   else
     stand_in=-stand-in
     echo 'const char thimble_stand_in[] = "a stand-in, not for any device";' >"$out/stand_in.c"
@@ -19,6 +32,7 @@ native() {
   fi
   aligned "$3/lib$1.so"
 }
+[ -n "${ANDROID_NDK_HOME:-}" ] || not_run "the presets android-arm64 and android-x86_64: ANDROID_NDK_HOME is not set"
 # pack FOLDER AAR LIST: the folder as an archive, which has the files of the list.
 pack() {
   : >"$1/R.txt"
@@ -47,15 +61,6 @@ cp "$source/convert/AndroidManifest.xml" "$out/convert-aar/"
 cp "$source/convert/consumer-rules.pro" "$out/convert-aar/proguard.txt"
 pack "$out/convert-aar" "thimble-convert-android$stand_in.aar" $source/convert/aar.txt
 ok "libraries are aligned to pages of 16,384 bytes"
-
-# The one library has the C interface, too, and nothing else (as built for this machine).
-{
-  echo JNI_OnLoad
-  sed -n 's/^THIMBLE_API [^(]*[ *]\(thimble_[a-z0-9_]*\)(.*/\1/p' runtime/include/thimble/thimble.h
-} | LC_ALL=C sort >"$out/interface.txt"
-readelf --dyn-syms -W build/host/targets/android/libthimble_jni.so | awk '$5 == "GLOBAL" && $7 != "UND" { sub(/@.*/, "", $8); print $8 }' | LC_ALL=C sort |
-  diff "$out/interface.txt" - >"$out/exports.diff" || { cat "$out/exports.diff"; die "libthimble_jni.so exports something else than JNI_OnLoad and thimble.h"; }
-ok "the library exports JNI_OnLoad and the $(grep -c thimble "$out/interface.txt") functions of thimble.h"
 
 # publish ARTIFACT TYPE FILE SOURCES DEPENDENCIES WHAT: into the Maven folder, with what a repository asks for beside it.
 publish() {

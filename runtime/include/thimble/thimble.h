@@ -453,7 +453,7 @@ THIMBLE_API enum thimble_code thimble_rewind(thimble_session* session, size_t po
 THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
 /* ---- saved states ----
- * A decoder's session as a stream of bytes: the cache's rows, the last logits, the sampler's recent tokens. It moves to
+ * A decoder's session as a stream of bytes: rows of the cache, ids, last logits, the sampler's recent tokens. It moves to
  * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
  * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
  * random numbers go on, too, where the seed is the same. Rows of a prefix stay with the engine: such a state goes to engines
