@@ -36,7 +36,8 @@ TEST_CASE("the input of turned weights is turned, once for all that want it so")
       network.buffers.quantisation = quantisation.As<RowQuantisation>();
       network.buffers.turned = scratch.As<float>();
       network.options.kernels = table;
-      const Step step = {&network, pool, nullptr, t, nullptr};
+      Profiler profiler;
+      const Step step = {&network, pool, &profiler, t, nullptr};
       std::vector<float> first(t * n), plain(t * n), second(t * n), expected(t * n);
       const Linear& not_turned = layer.op();
       const LinearJob jobs[] = {{&turned, first.data(), n}, {&not_turned, plain.data(), n}, {&turned, second.data(), n}};
@@ -72,7 +73,8 @@ TEST_CASE("jobs of several kinds over the same rows have the bits of each alone"
     std::memcpy(rows.As<void>(), x.data(), x.size() * sizeof(float));
     network.buffers.quantised = q.As<int8_t>();
     network.buffers.quantisation = quantisation.As<RowQuantisation>();
-    const Step step = {&network, nullptr, nullptr, t, nullptr};
+    Profiler profiler;
+    const Step step = {&network, nullptr, &profiler, t, nullptr};
 
     std::deque<Weights> weights;
     std::deque<Layer> layers;
