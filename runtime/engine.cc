@@ -101,6 +101,8 @@ thimble_session& Engine::Slot(size_t i) const {
   return *reinterpret_cast<thimble_session*>(reinterpret_cast<uint8_t*>(slots_) + i * slot_bytes_);
 }
 
+Session* Engine::OpenSlot(size_t slot) const { return Slot(slot).open_.load() ? &Slot(slot) : nullptr; }
+
 Result<thimble_session*> Engine::OpenSession() {
   bool held = false;
   for (size_t i = 0; i < network_.options.max_sessions; ++i) {
@@ -202,7 +204,7 @@ bool Engine::MakePass(StepSpan* spans, Step* step) {
     if (span->cancelled || t == network_.options.chunk_tokens) continue;
     const size_t rows = std::min(span->count - span->done, network_.options.chunk_tokens - t);
     span->pass = {.first_row = t, .count = rows, .position = s.position_, .distance = s.distance_,
-                  .version = s.version_, .cancel = &s.cancel_};
+                  .stage = s.stage_, .version = s.version_, .cancel = &s.cancel_};
     *end = &span->pass;
     end = &span->pass.next;
     // Rings lose rows to this pass even if nothing comes of it.
@@ -256,7 +258,7 @@ template <typename Embed>
 bool Engine::RunRows(Session& session, size_t rows, size_t wanted, Embed embed) {
   const TurnHolder turn(turns_);
   const uint64_t start_ns = NowNs();
-  const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .version = session.version_,
+  const PassSpan span = {.count = rows, .position = session.position_, .distance = session.distance_, .stage = session.stage_, .version = session.version_,
                          .cancel = &session.cancel_, .wanted = wanted, .logits = session.logits_};
   const Step step = {&network_, pool_, &profiler_, rows, &span};
   RestoreWeights();

@@ -83,6 +83,8 @@ class Engine {
   // park.cc. Writes all sessions that are open and hold something to the older of the two files; those have to be woken before they
   // are used. All are held. *bytes: written; after an error nothing has changed.
   Status Park(uint32_t* sessions, uint64_t* bytes);
+  // The session of that slot, if it is open.
+  Session* OpenSlot(size_t slot) const;
   // A new session, with what the index-th one of the newest file held.
   Result<thimble_session*> Recover(uint32_t index);
   ParkFiles& park_files() { return park_files_; }

@@ -17,6 +17,7 @@ struct PassSpan {
   size_t first_row = 0, count = 0;
   size_t position = 0;                        // of the first of them in its sequence
   size_t distance = 0;                        // of its slot behind slot 0, in bytes (sequence_state.h)
+  unsigned stage = 0;                         // of its rows (Network::Lines)
   unsigned version = 0;                       // which of the two states of its fixed blocks is that at `position`
   const std::atomic<bool>* cancel = nullptr;  // set: its rows are not wanted any more
   // Wanted logits: of rows [first_wanted, first_wanted + wanted) of the pass, to logits[wanted, outputs].

@@ -191,7 +191,8 @@ void NetworkWalk::Shared() {
   DeclareState(count, false);
   network_->state_lines = count.count();
   network_->fixed_state = count.has_blocks();
-  network_->state = arena_.Take<StateLine>("state_lines", network_->state_lines);
+  network_->cache_stages = options_.min_cache == CacheType::kQ4 ? 3 : options_.min_cache == CacheType::kQ8 ? 2 : 1;
+  network_->state = arena_.Take<StateLine>("state_lines", uint64_t{network_->state_lines} * network_->cache_stages);
   network_->packed_layout_id = layouts_.Digest();
 }
 
@@ -206,6 +207,25 @@ void NetworkWalk::DeclareState(StateWalk& state, bool store) {
   });
 }
 
+void NetworkWalk::LoweredLines() {
+  for (unsigned stage = 1; network_->state != nullptr && stage < network_->cache_stages; ++stage) {
+    StateLine* const lines = network_->state + size_t{stage} * network_->state_lines;
+    Arena dry = Arena::Measuring();
+    StateWalk lowered(dry, Shape(), lines);
+    lowered.AtStage(stage);
+    DeclareState(lowered, false);
+    (void)lowered.Finish();
+    for (uint32_t i = 0; i < network_->state_lines; ++i) {
+      const StateLine& planned = network_->state[i];
+      if (planned.grows()) {
+        lines[i].rows.base = planned.rows.base;
+      } else {
+        lines[i] = planned;
+      }
+    }
+  }
+}
+
 uint8_t* NetworkWalk::SlotState(bool first) {
   StateWalk state(arena_, Shape(), first ? network_->state : nullptr);
   DeclareState(state, first);
@@ -217,6 +237,7 @@ uint8_t* NetworkWalk::SlotState(bool first) {
     DeclareState(touched, false);
   }
   if (first) {
+    LoweredLines();
     ForEachAttention(header_, part(), [&](uint32_t i, const AttentionSpec& a) {
       network_->kv_bytes_per_token += LayerCacheBytesPerToken(a, LayerCacheTypes(header_, part(), options_, i));
     });

@@ -77,6 +77,12 @@ struct Network {
   Buffers buffers;
   StateLine* state = nullptr;              // what is kept of a sequence, as in slot 0
   uint32_t state_lines = 0;
+  unsigned cache_stages = 1;               // how often the state is there: as planned, and for rows of fewer bits
+  const StateLine* Lines(unsigned stage) const { return state + size_t{stage} * state_lines; }
+  // But for newest rows of those that have as many bits themselves, as yet.
+  bool InUse(const StateLine& line, unsigned stage) const {
+    return line.newest_of == -1 || Lines(stage)[line.newest_of].rows.type == CacheType::kQ4;
+  }
   uint64_t packed_layout_id = 0;           // of how they are packed, all in order
   bool packed_are_there = false;           // in a file that holds them already
   uint64_t packed_weight_bytes = 0;        // in the arena or options.pack_cache, those that were repacked included

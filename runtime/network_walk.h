@@ -55,8 +55,10 @@ class NetworkWalk {
   void ForEachBlock(Visit visit);
   void Blocks();
   void InputAndOutput();
-  StateShape Shape() const { return {options_.context_tokens, options_.chunk_tokens, options_.prefix_tokens}; }
+  StateShape Shape() const { return {options_.context_tokens, options_.chunk_tokens, options_.prefix_tokens, options_.min_cache != CacheType::kF16}; }
   void DeclareState(StateWalk& state, bool store);
+  // The lines of slot 0 for rows of fewer bits, where they lie as planned.
+  void LoweredLines();
 
   const ModelFile& file_;
   const Header& header_;

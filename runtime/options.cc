@@ -70,6 +70,14 @@ Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_e
     return OptionError(Code::kInvalidArgument, "must be 0: with kv_budget_bytes each layer's type is chosen",
                        options.key_cache != 0 ? "key_cache" : "value_cache");
   }
+  const int32_t least = options.min_cache_type;
+  if (least != 0 && least != THIMBLE_CACHE_Q8 && least != THIMBLE_CACHE_Q4) {
+    return OptionError(Code::kOutOfRange, "neither q8 nor q4", "min_cache_type").Got(least);
+  }
+  if (least != 0 && (options.prefix_tokens != 0 || !part.decoder)) {
+    return OptionError(Code::kInvalidArgument, "must be 0: rows of a prefix and of encoders keep their type", "min_cache_type").Got(least);
+  }
+  out->min_cache = ToCacheType(least);
   out->key_cache = ToCacheType(options.key_cache);
   out->value_cache = ToCacheType(options.value_cache);
   if (out->key_cache == out->value_cache) return Status::Ok();
@@ -152,6 +160,7 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.park = options.park;
   if (out.park != nullptr && out.park[0] == 0) return OptionError(Code::kInvalidArgument, "an empty path", "park");
   if (options.arena_is_anonymous > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "arena_is_anonymous").Got(options.arena_is_anonymous);
+  if (options.reserved != 0) return OptionError(Code::kUnknownField, "must be zero", "reserved");
   out.give_back_arena = options.arena == nullptr || options.arena_is_anonymous == 1;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));

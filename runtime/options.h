@@ -35,6 +35,7 @@ struct EngineOptions {
   bool copy_model = false;       // nothing is read from the mapping once weights are loaded
   CacheType key_cache = CacheType::kF16;
   CacheType value_cache = CacheType::kF16;
+  CacheType min_cache = CacheType::kF16;  // how far trimming may lower them; f16: not at all
   CacheBudget budget = {};
   const char* pack_cache = nullptr;  // a folder for packed weights; the caller's text
   const char* park = nullptr;    // where the files for parked sessions lie; the caller's text

@@ -33,10 +33,10 @@ struct Stretch {
 
 // Calls visit(Stretch) in the order of the stream, for lines that hold newest rows or for the others.
 template <typename Visit>
-void ForStretches(const Network& n, size_t distance, unsigned version, uint64_t position, uint64_t oldest_query, bool newest, Visit visit) {
+void ForStretches(const Network& n, unsigned stage, size_t distance, unsigned version, uint64_t position, uint64_t oldest_query, bool newest, Visit visit) {
   for (uint32_t i = 0; i < n.state_lines; ++i) {
-    const StateLine& line = n.state[i];
-    if ((line.newest_of != -1) != newest) continue;
+    const StateLine& line = n.Lines(stage)[i];
+    if ((line.newest_of != -1) != newest || !n.InUse(line, stage)) continue;
     if (line.fixed()) {
       // As one row.
       CacheRows row = InSlot(line, distance);
@@ -65,8 +65,8 @@ void ForStretches(const Network& n, size_t distance, unsigned version, uint64_t 
 uint64_t TotalBytes(const Network& n, const StateHeader& h) {
   uint64_t bytes = sizeof h + n.state_lines * sizeof(StateRecord) + uint64_t{4} * h.recent_tokens + uint64_t{4} * h.position + uint64_t{4} * h.outputs;
   const auto add = [&](const Stretch& s) { bytes += (s.end - s.begin) * s.rows.row_bytes; };
-  ForStretches(n, 0, 0, h.position, h.oldest_query, false, add);
-  ForStretches(n, 0, 0, h.position, h.oldest_query, true, add);
+  ForStretches(n, h.cache_stage, 0, 0, h.position, h.oldest_query, false, add);
+  ForStretches(n, h.cache_stage, 0, 0, h.position, h.oldest_query, true, add);
   return bytes + kTrailerBytes;
 }
 
@@ -206,6 +206,9 @@ Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
   if (h.outputs != 0 && h.outputs != n.model.outputs) {
     return Bad(Code::kStateDamaged, "the header contradicts itself", "outputs").Got(h.outputs).Wanted(n.model.outputs);
   }
+  if (h.cache_stage >= n.cache_stages) {
+    return NotEqual("saved with rows of fewer bits than min_cache_type", "cache_stage", n.cache_stages - 1, h.cache_stage);
+  }
   if (h.lines != n.state_lines) return NotEqual("saved with other lines of state", "lines", h.lines, n.state_lines);
   const uint64_t wanted = TotalBytes(n, h);
   if (h.total_bytes == wanted) return Status::Ok();
@@ -213,7 +216,7 @@ Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
 }
 
 // Everything behind the header, to the last byte.
-Status CheckPayload(const Network& n, const StateReader& reader) {
+Status CheckPayload(const Network& n, unsigned stage, const StateReader& reader) {
   In in(reader, sizeof(StateHeader));
   Checksum checksum;
   uint32_t alike = 0;
@@ -221,7 +224,7 @@ Status CheckPayload(const Network& n, const StateReader& reader) {
     StateRecord record;
     if (!in.Get(&record, sizeof record)) return ReadFailed();
     checksum.Update(&record, sizeof record);
-    const StateRecord own = RecordOf(n.state[i]);
+    const StateRecord own = RecordOf(n.Lines(stage)[i]);
     if (alike == i && std::memcmp(&record, &own, sizeof own) == 0) ++alike;
   }
   uint8_t piece[512];
@@ -239,13 +242,14 @@ Status CheckPayload(const Network& n, const StateReader& reader) {
   return Bad(Code::kStateMismatch, "saved with rows of another kind", "line").Got(alike);
 }
 
-StateHeader MakeHeader(const Network& n, uint64_t prefix_id, size_t position, size_t oldest_query, const Sampler& sampler, bool has_logits) {
+StateHeader MakeHeader(const Network& n, unsigned stage, uint64_t prefix_id, size_t position, size_t oldest_query, const Sampler& sampler, bool has_logits) {
   StateHeader h = {};
   std::memcpy(h.magic, kStateMagic, sizeof h.magic);
   h.version = kStateVersion;
   h.header_bytes = sizeof h;
   h.model = n.file->header().content_id();
   h.part = n.options.part;
+  h.cache_stage = stage;
   h.key_cache = static_cast<uint32_t>(n.options.key_cache);
   h.value_cache = static_cast<uint32_t>(n.options.value_cache);
   h.window_tokens = n.options.window_tokens;
@@ -300,17 +304,17 @@ bool GetRows(const Stretch& s, In& in) {
 }  // namespace
 
 uint64_t Session::StateBytes() const {
-  return CheckDecoder().ok() ? MakeHeader(network(), engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_).total_bytes : 0;
+  return CheckDecoder().ok() ? MakeHeader(network(), stage_, engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_).total_bytes : 0;
 }
 
 Status Session::SaveState(const StateWriter& writer) const {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   const Network& n = network();
-  const StateHeader h = MakeHeader(n, engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_);
+  const StateHeader h = MakeHeader(n, stage_, engine_->prefix_id(), position_, RewindLimit(), sampler_, has_logits_);
   Out out(writer);
   out.PutPlain(&h, sizeof h);
   for (uint32_t i = 0; i < n.state_lines; ++i) {
-    const StateRecord record = RecordOf(n.state[i]);
+    const StateRecord record = RecordOf(n.Lines(stage_)[i]);
     out.Put(&record, sizeof record);
   }
   for (uint32_t i = 0; i < h.recent_tokens; ++i) {
@@ -320,7 +324,7 @@ Status Session::SaveState(const StateWriter& writer) const {
   out.Put(ids_, position_ * sizeof(int32_t));
   if (h.outputs != 0) out.Put(logits(), h.outputs * sizeof(float));
   for (const bool newest : {false, true}) {
-    ForStretches(n, distance_, version_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
+    ForStretches(n, stage_, distance_, version_, position_, h.oldest_query, newest, [&](const Stretch& s) { PutRows(s, out); });
   }
   return out.Finish() ? Status::Ok() : Bad(Code::kIo, "the saved state could not be written", "write");
 }
@@ -342,14 +346,15 @@ bool Session::ReadState(const StateReader& reader, const StateHeader& h) {
   if (!in.Get(last_logits_, h.outputs * sizeof(float))) return false;
   bool ok = true;
   const auto get = [&](const Stretch& s) { ok = ok && GetRows(s, in); };
-  ForStretches(n, distance_, version_, h.position, h.oldest_query, false, get);
+  stage_ = h.cache_stage;
+  ForStretches(n, stage_, distance_, version_, h.position, h.oldest_query, false, get);
   for (uint32_t i = 0; ok && i < n.state_lines; ++i) {
-    const StateLine& line = n.state[i];
-    if (line.newest_of != -1) {
-      RestoreNewest(line, n.state[line.newest_of], distance_, static_cast<size_t>(h.position), kNoneWritten);
+    const StateLine& line = n.Lines(stage_)[i];
+    if (line.newest_of != -1 && n.InUse(line, stage_)) {
+      RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, static_cast<size_t>(h.position), kNoneWritten);
     }
   }
-  ForStretches(n, distance_, version_, h.position, h.oldest_query, true, get);
+  ForStretches(n, stage_, distance_, version_, h.position, h.oldest_query, true, get);
   return ok;
 }
 
@@ -358,7 +363,7 @@ Status Session::LoadState(const StateReader& reader) {
   StateHeader h;
   THIMBLE_RETURN_IF_ERROR(CheckHeader(reader, &h));
   THIMBLE_RETURN_IF_ERROR(CheckFits(network(), engine_->prefix_id(), h));
-  THIMBLE_RETURN_IF_ERROR(CheckPayload(network(), reader));
+  THIMBLE_RETURN_IF_ERROR(CheckPayload(network(), h.cache_stage, reader));
   if (!ReadState(reader, h)) {
     // It could be read a moment ago: nothing of the session is left.
     Reset();

@@ -43,7 +43,8 @@ struct StateHeader {
   uint32_t prefix_tokens;     // behind a prefix that is not here, but for what lines with a window see
   uint64_t prefix_id;         // of its ids; 0: none
   uint32_t part;              // of the model
-  uint32_t reserved[3];       // 0
+  uint32_t cache_stage;       // so many steps down its rows are from what was planned (THIMBLE_TRIM_CACHE)
+  uint32_t reserved[2];       // 0
   uint64_t header_checksum;   // XXH64 of the 120 bytes before
 };
 static_assert(sizeof(StateHeader) == 128);

@@ -51,10 +51,18 @@ void StateWalk::TouchInLastChunk(const StateLine& line) {
   }
 }
 
+// One pass sees at most window + pass_tokens - 1 rows.
+uint64_t StateWalk::RingRows(uint32_t window) const {
+  return RoundUp(size_t{window} + static_cast<size_t>(pass_tokens_) - 1, kCacheChunkRows);
+}
+
+bool StateWalk::HasRing(uint32_t window, uint32_t sink_tokens) const {
+  return window != 0 && window < positions_ && RoundUp(sink_tokens, kCacheBlockRows) + RingRows(window) < positions_;
+}
+
 bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes) {
   CacheRows& rows = line->rows;
-  // One pass sees at most window + pass_tokens - 1 rows.
-  const uint64_t ring = RoundUp(size_t{line->window} + static_cast<size_t>(pass_tokens_) - 1, kCacheChunkRows);
+  const uint64_t ring = RingRows(line->window);
   const uint64_t places = RoundUp(line->sink_tokens, kCacheBlockRows) + ring;
   const bool whole = places >= positions_;
   if (whole && line->newest_of == -1) return false;
@@ -79,7 +87,7 @@ int32_t StateWalk::Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t
   line.width = width;
   line.window = window;
   line.sink_tokens = window == 0 ? 0 : sink_tokens;
-  if (window != 0 && window < positions_ && TakeRing("kv_ring", &line, layer, &ring_bytes_)) return Add(line);
+  if (HasRing(window, line.sink_tokens) && TakeRing("kv_ring", &line, layer, &ring_bytes_)) return Add(line);
   line.rows.strip = static_cast<size_t>(strips_);
   if (CacheRowsTaken(type, 1) > 1) together_ = kCacheBlockRows;
   // Blocks of 16 rows stay aligned to 64 bytes, whatever lies before them.

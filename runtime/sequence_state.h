@@ -67,7 +67,11 @@ struct StateShape {
   uint64_t positions = 0;
   uint64_t pass_tokens = 0;    // a query comes in passes of up to so many
   uint64_t prefix_tokens = 0;  // whole chunks, fewer than positions
+  bool whole_blocks = false;   // rows are taken in blocks, whatever their type: they may become others
 };
+
+// How often rows can become smaller, the planned ones counted: f16, q8, q4.
+inline constexpr unsigned kCacheStages = 3;
 
 // The memory of one slot's lines: declares them, in any order, then Finish() or FinishPrefix().
 class StateWalk {
@@ -75,7 +79,13 @@ class StateWalk {
   // `lines` null: nothing is stored, as when measuring or for other slots than the first.
   StateWalk(Arena& arena, const StateShape& shape, StateLine* lines)
       : arena_(arena), positions_(shape.positions), pass_tokens_(shape.pass_tokens), prefix_tokens_(shape.prefix_tokens),
-        lines_(lines) {}
+        lines_(lines), together_(shape.whole_blocks ? kCacheBlockRows : 1) {}
+
+  // Declares lines as they are after so many steps down; 0: as planned.
+  void AtStage(unsigned stage) { stage_ = stage; }
+  unsigned stage() const { return stage_; }
+  // Whether Rows() would give a line with that window a ring.
+  bool HasRing(uint32_t window, uint32_t sink_tokens) const;
 
   // Rows for all positions; or, with a window and where that is smaller, a ring. Returns the number of the line.
   int32_t Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer);
@@ -108,6 +118,7 @@ class StateWalk {
   void TouchRows(const StateLine& line);
   // For a growing line in the chunk that tokens() have not filled.
   void TouchInLastChunk(const StateLine& line);
+  uint64_t RingRows(uint32_t window) const;
   // A ring as one piece of memory, or all rows where the context is no longer. False: it would be no smaller.
   bool TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes);
 
@@ -117,7 +128,8 @@ class StateWalk {
   uint32_t count_ = 0;
   bool has_blocks_ = false;
   uint64_t strips_ = 0;  // bytes of one position in all growing lines
-  size_t together_ = 1;  // rows that are taken together: blocks of them, if one of the growing lines has blocks
+  unsigned stage_ = 0;
+  size_t together_;      // rows that are taken together: blocks of them, if one of the growing lines has blocks
   uint64_t bytes_ = 0, ring_bytes_ = 0, newest_bytes_ = 0;
   uint64_t growing_rows_ = 0;  // after Finish()
   uint8_t* begin_ = nullptr;

@@ -26,6 +26,7 @@ void Session::Reset() {
   has_logits_ = false;
   position_ = written_ = loaded_limit_ = 0;
   parked_at_ = 0;
+  stage_ = 0;
   if (begin() != 0) TakePrefix();
 }
 
@@ -136,11 +137,12 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
     const TurnHolder turn(engine_->turns());
     uint64_t state = seed;
     for (uint32_t i = 0; i < n.state_lines; ++i) {
-      if (n.state[i].newest_of == -1) FillRandomly(n.state[i], distance_, tokens, &state);
+      const StateLine& line = n.Lines(stage_)[i];
+      if (line.newest_of == -1) FillRandomly(line, distance_, tokens, &state);
     }
     for (uint32_t i = 0; i < n.state_lines; ++i) {
-      const StateLine& line = n.state[i];
-      if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, tokens, kNoneWritten);
+      const StateLine& line = n.Lines(stage_)[i];
+      if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, tokens, kNoneWritten);
     }
   }
   has_logits_ = false;
@@ -196,8 +198,8 @@ Status Session::Rewind(size_t position) {
   const Network& n = network();
   const size_t to = n.fixed_state ? position / kCheckpointTokens * kCheckpointTokens : position;
   for (uint32_t i = 0; i < n.state_lines; ++i) {
-    const StateLine& line = n.state[i];
-    if (line.newest_of != -1) RestoreNewest(line, n.state[line.newest_of], distance_, to, written_);
+    const StateLine& line = n.Lines(stage_)[i];
+    if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, to, written_);
     if (!line.fixed() || to == 0) continue;
     const StateBlock block = BlockInSlot(line, distance_);
     std::copy_n(block.Checkpoint(to), block.numbers, block.Version(version_));
@@ -239,7 +241,8 @@ size_t Session::RewindLimit() const {
 
 void Session::CopyState(const Session& from) {
   const Network& n = network();
-  for (uint32_t i = 0; i < n.state_lines; ++i) CopyRows(n.state[i], from.written_, from.distance_, distance_);
+  stage_ = from.stage_;
+  for (uint32_t i = 0; i < n.state_lines; ++i) CopyRows(n.Lines(stage_)[i], from.written_, from.distance_, distance_);
   position_ = from.position_;
   written_ = from.written_;
   loaded_limit_ = from.loaded_limit_;

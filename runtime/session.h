@@ -98,6 +98,14 @@ class Session {
 
   // park.cc: what the session holds lies in the engine's file.
   bool parked() const { return parked_at_ != 0; }
+  // Its rows that grow with the context one step down, in place; false, and nothing is done: there is none left. Bytes behind
+  // them that are not used then. requantise.cc.
+  bool LowerRows();
+  struct Unused {
+    uint8_t* begin = nullptr;
+    size_t bytes = 0;
+  };
+  Unused UnusedRows() const;
   // Reads it back, where that is so. By SessionUse, before anything else; after an error it is still there.
   Status Wake();
 
@@ -135,6 +143,7 @@ class Session {
   bool has_logits_ = false;
   uint32_t changes_ = 0;
   size_t position_ = 0;
+  unsigned stage_ = 0;         // of its rows: Network::Lines()
   unsigned version_ = 0;       // which of the two states of fixed blocks is that at position_
   size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
   size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one

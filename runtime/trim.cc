@@ -66,6 +66,12 @@ class PageCounter {
 
 uint64_t Less(uint64_t before, uint64_t after) { return before > after ? before - after : 0; }
 
+// Anonymous ones: what they held is lost. Bytes that were given back.
+uint64_t DropPages(uintptr_t first, uintptr_t last, PageCounter& pages) {
+  const uint64_t before = pages.Held(first, last);
+  return madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) == 0 ? Less(before, pages.Held(first, last)) : 0;
+}
+
 // Hears the lines of an arena; stretches of those that may go become pages that go.
 class LineDropper {
  public:
@@ -107,8 +113,7 @@ class LineDropper {
   void Close() {
     const uintptr_t page = PageBytes(), first = RoundUp(base_ + begin_, page), last = (base_ + end_) / page * page;
     if (first >= last) return;
-    const uint64_t before = pages_.Held(first, last);
-    if (madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) == 0) given_back_ += Less(before, pages_.Held(first, last));
+    given_back_ += DropPages(first, last, pages_);
   }
 
   const uintptr_t base_;
@@ -140,12 +145,28 @@ uint64_t DropMapping(const void* begin, uint64_t bytes, PageCounter& pages) {
   return Less(before, pages.Held(first, last));
 }
 
+// Of all sessions that are in memory; and what their rows leave free.
+uint64_t LowerRows(thimble_engine& engine) {
+  PageCounter pages;
+  uint64_t given_back = 0;
+  const EngineOptions& options = engine.network().options;
+  for (uint32_t i = 0; i < options.max_sessions; ++i) {
+    Session* const session = engine.OpenSlot(i);
+    if (session == nullptr || session->parked() || !session->LowerRows() || !options.give_back_arena) continue;
+    const Session::Unused unused = session->UnusedRows();
+    const uintptr_t page = PageBytes(), begin = reinterpret_cast<uintptr_t>(unused.begin);
+    const uintptr_t first = RoundUp(begin, page), last = (begin + unused.bytes) / page * page;
+    if (first < last) given_back += DropPages(first, last, pages);
+  }
+  return given_back;
+}
+
 // With the turn held.
 void Drop(thimble_engine& engine, int32_t level, thimble_trimmed* trimmed) {
   PageCounter pages;
   const Network& n = engine.network();
   if (n.options.give_back_arena) {
-    trimmed->anonymous_bytes = DropArena(engine, level, pages);
+    trimmed->anonymous_bytes += DropArena(engine, level, pages);
     if (level == THIMBLE_TRIM_PARK_ALL && !n.options.copy_model && n.options.pack_cache == nullptr) engine.ForgetPackedWeights();
   }
   if (level < THIMBLE_TRIM_WEIGHTS) return;
@@ -158,19 +179,23 @@ void Drop(thimble_engine& engine, int32_t level, thimble_trimmed* trimmed) {
 Status Trim(thimble_engine& engine, int32_t level, thimble_trimmed* trimmed) {
   *trimmed = {};
   trimmed->struct_bytes = sizeof *trimmed;
-  const bool parks = level == THIMBLE_TRIM_PARK || level == THIMBLE_TRIM_PARK_ALL;
-  if (!parks && level != THIMBLE_TRIM_SCRATCH && level != THIMBLE_TRIM_WEIGHTS) {
+  if (level < THIMBLE_TRIM_SCRATCH || level > THIMBLE_TRIM_PARK_ALL) {
     return Status::Error(Code::kOutOfRange, "no such level").Field("level").Got(level);
   }
-  if (!parks) {
+  if (level <= THIMBLE_TRIM_WEIGHTS) {
     const TurnHolder turn(engine.turns());
     Drop(engine, level, trimmed);
     return Status::Ok();
   }
+  if (level == THIMBLE_TRIM_CACHE && engine.network().cache_stages == 1) {
+    return Status::Error(Code::kWrongState, "rows of the cache keep their type; name the smallest in the engine's options").Field("min_cache_type");
+  }
   if (!engine.HoldAllSessions()) return SessionUse::Busy();
-  const Status status = engine.Park(&trimmed->parked_sessions, &trimmed->parked_bytes);
+  Status status;
+  if (level >= THIMBLE_TRIM_PARK) status = engine.Park(&trimmed->parked_sessions, &trimmed->parked_bytes);
   if (status.ok()) {
     const TurnHolder turn(engine.turns());
+    if (level == THIMBLE_TRIM_CACHE) trimmed->anonymous_bytes = LowerRows(engine);
     Drop(engine, level, trimmed);
   }
   engine.ReleaseAllSessions();

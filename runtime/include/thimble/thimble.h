@@ -207,6 +207,9 @@ typedef struct thimble_engine_options {
                                   let go of */
   uint32_t profile_slices;  /* not 0: passes record what every operation of every block takes (thimble_get_operations), and the newest
                                so many operations one by one (thimble_get_slices), in the arena; 0: the sums of thimble_profile alone */
+  int32_t min_cache_type;   /* enum thimble_cache_type: THIMBLE_CACHE_Q8 or _Q4, for THIMBLE_TRIM_CACHE; 0 = rows keep their type. Not
+                               with a prefix */
+  uint32_t reserved;        /* 0 */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -454,7 +457,7 @@ THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
 
 /* ---- saved states ----
  * A decoder's session as a stream of bytes: rows of the cache, ids, last logits, the sampler's recent tokens. It moves to
- * any session with the same model file, cache types, window_tokens and sink_tokens and with room for its tokens,
+ * any session with the same model file, cache types, min_cache_type, window_tokens and sink_tokens and with room for its tokens,
  * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
  * random numbers go on, too, where the seed is the same. Rows of a prefix stay with the engine: such a state goes to engines
  * with the same one. A state is checked wholly before anything changes; refused are
@@ -475,13 +478,17 @@ THIMBLE_API enum thimble_code thimble_state_load_fd(thimble_session* session, in
 
 /* ---- giving memory back ----
  * For Android's onTrimMemory, and whoever else is asked to take less: what an engine holds and can have again is let go of. All
- * its sessions stay as they are and usable, with the same next token to the last bit; what was let go of comes back with the next
+ * its sessions stay usable, but for level 3 as they are and with the same next token to the last bit; what was let go of comes back with the next
  * call that needs it, which takes the longer for it. Of memory only what is the library's own or what the caller declared
  * (arena_is_anonymous), in whole pages; of files nothing but their pages in memory. */
 
 enum thimble_trim_level {
   THIMBLE_TRIM_SCRATCH = 1,  /* what holds nothing between calls: buffers of a pass and workspaces */
   THIMBLE_TRIM_WEIGHTS = 2,  /* and pages of the model file and of pack_cache, which are read from it again */
+  THIMBLE_TRIM_CACHE = 3,    /* and half of what rows of the cache take: those of all sessions go one step down, from f32 or f16 to q8,
+                                from q8 to q4, as far as options.min_cache_type, and stay there until the session is closed. What
+                                follows is not the same to the last bit. Rows of layers with a window keep their type. THIMBLE_BUSY
+                                while a session is in use */
   THIMBLE_TRIM_PARK = 4,     /* and all sessions: they go into the older of the two files of options.park, complete or not at all, and
                                 each comes back with the next call for it. What is left is control blocks, a prefix, and packed
                                 weights. THIMBLE_BUSY while one is in use, THIMBLE_IO where the file cannot be written: then nothing

@@ -10,7 +10,7 @@ void Declare(StateWalk& walk, const Header& header, const ModelSpec& part, const
   (void)DeclareLayerCache(walk, a, options, types, WidestWindow(header, part, options, block, a), -1);
 }
 
-StateShape ShapeOf(const EngineOptions& o) { return {o.context_tokens, o.chunk_tokens, o.prefix_tokens}; }
+StateShape ShapeOf(const EngineOptions& o) { return {o.context_tokens, o.chunk_tokens, o.prefix_tokens, o.min_cache != CacheType::kF16}; }
 
 // int4 or int8, whatever takes fewer bytes.
 CacheType Smallest(const Header& header, const ModelSpec& part, const EngineOptions& options, uint32_t block,
@@ -58,6 +58,15 @@ uint32_t MostThatFit(uint32_t most, Fits fits) {
 }
 
 }  // namespace
+
+CacheType LoweredType(CacheType type, const EngineOptions& options, unsigned stage, size_t d) {
+  // Larger numbers are fewer bits.
+  for (const CacheType next : {CacheType::kQ8, CacheType::kQ4}) {
+    if (stage-- == 0 || next > options.min_cache) break;
+    if (next > type && CacheRowBytes(next, d) <= CacheRowBytes(type, d)) type = next;
+  }
+  return type;
+}
 
 uint32_t WidestWindow(const Header& header, const ModelSpec& part, const EngineOptions& options, uint32_t block,
                       const AttentionSpec& own) {

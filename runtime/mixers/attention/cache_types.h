@@ -19,6 +19,10 @@ struct CacheTypes {
 // Of the rows that the attention of a block reads, its own or those of its cache_source. The block's number is that in the file.
 CacheTypes LayerCacheTypes(const Header& header, const ModelSpec& part, const EngineOptions& options, uint32_t block);
 
+// The type after so many steps down (f32 or f16, q8, q4), but no further than the options' min_cache, and where a row of width d
+// takes no more then.
+CacheType LoweredType(CacheType type, const EngineOptions& options, unsigned stage, size_t d);
+
 // Of the windows of all blocks that read the rows of this one, the widest; 0 = one of them sees all.
 uint32_t WidestWindow(const Header& header, const ModelSpec& part, const EngineOptions& options, uint32_t block,
                       const AttentionSpec& own);

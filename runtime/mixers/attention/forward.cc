@@ -115,6 +115,8 @@ AttentionArgs MakeArgs(const Step& step, const PassSpan& span, const AttentionOp
   args.q = b.q + span.first_row * args.q_stride;
   args.out_stride = args.q_stride;
   args.out = b.heads + span.first_row * args.out_stride;
+  args.key_type = cache.keys.type;
+  args.value_type = cache.values.type;
   args.keys = cache.keys;
   args.values = cache.values;
   args.recent_tokens = cache.recent_tokens;
@@ -200,7 +202,7 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
     if (own_rows) TurnHeads(step, a.key_turn, G, d, b.k);
     if (own_rows && !SharesKeyAndValue(s.sharing)) TurnHeads(step, a.value_turn, G, d, b.v);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
-      const SlotCache cache = InSlot(a.cache, n.state, span->distance);
+      const SlotCache cache = InSlot(a.cache, n.Lines(span->stage), span->distance);
       const size_t rows = span->first_row * G * d;
       if (own_rows) AppendRows(cache, G, d, span->position, span->count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
       const AttentionArgs args = MakeArgs(step, *span, a, cache);

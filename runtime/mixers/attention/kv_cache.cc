@@ -26,18 +26,22 @@ LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& a, const Engi
                              uint32_t widest_window, int32_t layer) {
   // A query that is not causal looks ahead too, and an encoder has no more rows than one pass.
   const uint32_t window = a.causal ? widest_window : 0;
+  // What moves on with a window is small anyway.
+  const bool ring = walk.HasRing(window, options.sink_tokens);
+  const auto after = [&](CacheType type, unsigned stage) { return ring ? type : LoweredType(type, options, stage, a.head_width); };
+  const auto needs_newest = [&](CacheType type) { return after(type, kCacheStages - 1) == CacheType::kQ4; };
   const auto rows = [&](CacheType type) {
-    return walk.Rows(type, a.kv_heads, a.head_width, window, options.sink_tokens, layer);
+    return walk.Rows(after(type, walk.stage()), a.kv_heads, a.head_width, window, options.sink_tokens, layer);
   };
   const auto newest = [&](int32_t of, CacheType type) {
-    return type == CacheType::kQ4 ? walk.Newest(of, a.kv_heads, a.head_width, kRecentTokens, layer) : of;
+    return needs_newest(type) ? walk.Newest(of, a.kv_heads, a.head_width, kRecentTokens, layer) : of;
   };
   LayerCache cache;
   const bool shared = SharesKeyAndValue(a.sharing);
   cache.keys = rows(types.keys);
   cache.values = shared ? cache.keys : rows(types.values);
   const CacheType value_type = shared ? types.keys : types.values;
-  if (a.causal && (types.keys == CacheType::kQ4 || value_type == CacheType::kQ4)) {
+  if (a.causal && (needs_newest(types.keys) || needs_newest(value_type))) {
     cache.recent_tokens = kRecentTokens;
     cache.recent_keys = newest(cache.keys, types.keys);
     cache.recent_values = shared ? cache.recent_keys : newest(cache.values, value_type);
@@ -57,9 +61,14 @@ SlotCache InSlot(const LayerCache& cache, const StateLine* lines, size_t distanc
   slot.keys = InSlot(lines[cache.keys], distance);
   slot.values = cache.values == cache.keys ? slot.keys : InSlot(lines[cache.values], distance);
   if (cache.recent_tokens == 0) return slot;
+  // Not in use while rows have more bits themselves.
+  const bool newest_keys = slot.keys.type == CacheType::kQ4, newest_values = slot.values.type == CacheType::kQ4;
+  if (!newest_keys && !newest_values) return slot;
   slot.recent_tokens = cache.recent_tokens;
-  slot.recent_keys = InSlot(lines[cache.recent_keys], distance);
-  slot.recent_values = cache.recent_values == cache.recent_keys ? slot.recent_keys : InSlot(lines[cache.recent_values], distance);
+  slot.recent_keys = newest_keys ? InSlot(lines[cache.recent_keys], distance) : slot.keys;
+  slot.recent_values = cache.recent_values == cache.recent_keys ? slot.recent_keys
+                       : newest_values                          ? InSlot(lines[cache.recent_values], distance)
+                                                                : slot.values;
   return slot;
 }
 

@@ -71,13 +71,20 @@ bool IsSmall(CacheType type) { return type == CacheType::kQ8 || type == CacheTyp
 void WalkMixer(NetworkWalk& walk, const AttentionSpec& spec, AttentionOp* op) {
   op->spec = spec;
   op->shape = ShapeOf(spec, LayerCacheTypes(walk.header(), walk.part(), walk.options(), walk.block()));
-  Measure(spec, op->shape, walk.options().threads, &walk.needs().attention);
+  for (unsigned stage = 0; stage < kCacheStages; ++stage) {
+    AttentionShape shape = op->shape;
+    shape.key_type = LoweredType(shape.key_type, walk.options(), stage, shape.d);
+    shape.value_type = LoweredType(shape.value_type, walk.options(), stage, shape.d);
+    Measure(spec, shape, walk.options().threads, &walk.needs().attention);
+  }
   TakeRope(walk, spec, op);
   op->window = LayerWindow(spec, walk.options());
   op->sink_tokens = LayerSinks(spec, walk.options());
   const uint32_t turn = RowTurn(walk, spec);
-  if (IsSmall(op->shape.key_type)) op->key_turn = turn;
-  if (IsSmall(op->shape.value_type)) op->value_turn = turn;
+  // Rows that may become small are turned from the start.
+  const auto becomes_small = [&](CacheType type) { return IsSmall(LoweredType(type, walk.options(), kCacheStages - 1, spec.head_width)); };
+  if (becomes_small(op->shape.key_type)) op->key_turn = turn;
+  if (becomes_small(op->shape.value_type)) op->value_turn = turn;
   op->q = walk.MakeLinear(spec.q);
   op->k = walk.MakeLinear(spec.k);
   op->v = walk.MakeLinear(spec.v);
