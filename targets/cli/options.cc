@@ -180,6 +180,9 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   app->add_option("--cache-type-v", value_cache, "The values alone; also -ctv")
       ->type_name("TYPE")
       ->group(kGroup);
+  app->add_option("--kv-min", least_cache, "q8 or q4: how few bits rows may come to by /trim 3 of a conversation; with q4 a ring of newest rows is planned, too")
+      ->type_name("TYPE")
+      ->group(kGroup);
   app->add_flag("--no-mmap", copy_weights, "Copy the model into the arena, for files that may change or lie on a slow medium")->group(kGroup);
   app->add_flag("--overcommit", overcommit, "Start although the plan is larger than the memory that is available")->group(kGroup);
   app->add_option_function<std::string>(
@@ -211,6 +214,7 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.logits_rows = logits_rows;
   options.mem_budget_bytes = mem_budget;
   if (!pack_cache.empty()) options.pack_cache = pack_cache.c_str();
+  if (!least_cache.empty()) options.min_cache_type = CacheType(least_cache, "--kv-min");
   options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
   if (cache.starts_with("auto:")) {
     if (!key_cache.empty() || !value_cache.empty())

@@ -78,6 +78,7 @@ struct ContextOptions {
   int64_t window_tokens = 0, sink_tokens = 0;
   uint64_t mem_budget = 0;  // bytes; 0 = none
   std::string pack_cache;   // a folder
+  std::string least_cache;  // --kv-min
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   std::string part;  // for Model

@@ -201,7 +201,9 @@ void Chat::Trim(const std::string& level) const {
   const int64_t number = ParseInteger(level, 1, INT32_MAX, "/trim");
   Sized<thimble_trimmed> given;
   const thimble_error error = Call(thimble_trim, thimble_session_engine(session_), static_cast<int32_t>(number), static_cast<thimble_trimmed*>(&given));
-  if (error.code == kWrongState) throw Error(kWrongState, "/trim " + level + ": needs a file for the conversation; --park FILE names one at the start");
+  if (error.code == kWrongState)
+    throw Error(kWrongState, "/trim " + level + (number == THIMBLE_TRIM_CACHE ? ": needs rows that may have fewer bits; --kv-min q8 or q4 says so at the start"
+                                                                              : ": needs a file for the conversation; --park FILE names one at the start"));
   Check(error, "/trim");
   Note(Format("given back: %s anonymous, %s of files", HumanBytes(given.anonymous_bytes).c_str(), HumanBytes(given.file_backed_bytes).c_str()) +
        (given.parked_bytes == 0 ? "" : "; the conversation lies in a file, " + HumanBytes(given.parked_bytes)));

@@ -26,7 +26,7 @@ constexpr Row kRows[] = {
     {Verb::kLoad, "/load", "FILE", true, "go on from such a file"},
     {Verb::kStats, "/stats", "", false, "how full the context is, and how fast it went"},
     {Verb::kPlan, "/plan", "", false, "every byte that this takes"},
-    {Verb::kTrim, "/trim", "LEVEL", true, "give memory back: 1 buffers, 2 and weights, 4 and the conversation (--park), 5 and packed weights"},
+    {Verb::kTrim, "/trim", "LEVEL", true, "give memory back: 1 buffers, 2 and weights, 3 and half of the rows (--kv-min), 4 the conversation (--park), 5 and packed weights"},
     {Verb::kSystem, "/system", "[TEXT]", false, "show or change what the model is told first"},
     {Verb::kSet, "/set", "[NAME VALUE]", false, "show or change how answers are drawn"},
     {Verb::kQuit, "/quit", "", false, "the end; so does Ctrl-D"},
