@@ -129,6 +129,20 @@ TEST_CASE("memory: a contract in a file, kept and broken") {
   CHECK(RunThimble({"verify", plain, "--contract"}).exit_code == 4);
 }
 
+TEST_CASE("memory: the shipped model keeps what its page promises") {
+  // targets/cli/models/README.md: kernels that pack nothing, one thread, the whole context.
+  const std::vector<std::string> promised = {"plan", ShippedModel(), "-c", "512", "--kv", "q8", "-t", "1", "--kernels", "scalar"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), promised.begin(), promised.end());
+    return RunThimble(more);
+  };
+  const Finished kept = with({"--assert-anon-below", "640KiB"});
+  INFO(kept.err);
+  CHECK(kept.exit_code == 0);
+  CHECK(with({"--assert-anon-below", "560KiB"}).exit_code == 5);  // it is no idle promise
+  CHECK(Number(ParseJson(with({"--json"}).out), "file_backed_bytes") == std::filesystem::file_size(ShippedModel()));
+}
+
 TEST_CASE("memory: a run ends with planned and peak bytes of both kinds") {
   const Finished run = RunThimble({"run", ShippedModel(), "-p", "Once", "-n", "2", "-c", "64"});
   INFO(run.err);
