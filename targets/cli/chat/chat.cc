@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -197,8 +198,11 @@ void Chat::Set(const std::string& assignment) {
   settings_ = changed;
 }
 
-void Chat::Trim(const std::string& level) const {
+void Chat::Trim(const std::string& level) {
   const int64_t number = ParseInteger(level, 1, INT32_MAX, "/trim");
+  const ProcessMemory now = MeasureMemory();
+  before_trims_.anonymous_bytes = std::max(before_trims_.anonymous_bytes, now.anonymous_bytes);
+  before_trims_.resident_file_bytes = std::max(before_trims_.resident_file_bytes, now.resident_file_bytes);
   Sized<thimble_trimmed> given;
   const thimble_error error = Call(thimble_trim, thimble_session_engine(session_), static_cast<int32_t>(number), static_cast<thimble_trimmed*>(&given));
   if (error.code == kWrongState)

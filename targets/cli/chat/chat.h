@@ -9,6 +9,7 @@
 #include "targets/cli/chat/line_editor.h"
 #include "targets/cli/chat/settings.h"
 #include "targets/cli/generation.h"
+#include "targets/cli/memory.h"
 #include "targets/cli/options.h"
 
 namespace thimble::cli {
@@ -38,6 +39,8 @@ class Chat {
   const Generation& total() const { return total_; }
   // [{"prompt_ids", "ids"}, ...] of each answer; of a silent one only.
   const Json& answers() const { return answers_; }
+  // The most that there was when memory was given back; zeros where none was.
+  const ProcessMemory& before_trims() const { return before_trims_; }
 
  private:
   enum class Next { kGoOn, kEnd };
@@ -56,7 +59,7 @@ class Chat {
   bool MakeRoom(bool in_answer);
   void Banner() const;
   void Stats() const;
-  void Trim(const std::string& level) const;
+  void Trim(const std::string& level);
   void Save(const std::string& path) const;
   void Load(const std::string& path);
   void Set(const std::string& assignment);
@@ -81,6 +84,7 @@ class Chat {
   Json answers_ = Json::Array();
   size_t answer_count_ = 0;
   int exit_code_ = 0;
+  ProcessMemory before_trims_;
 };
 
 }  // namespace thimble::cli

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -112,6 +113,9 @@ int RunChat(const RunArguments& arguments, const ChatArguments& chat_arguments) 
   use.loaded = MeasureMemory();
   chat.Run(session.handle(), has_first ? &first : nullptr, single);
   use.after = MeasureMemory();
+  // What was given back was there before.
+  use.loaded.anonymous_bytes = std::max(use.loaded.anonymous_bytes, chat.before_trims().anonymous_bytes);
+  use.loaded.resident_file_bytes = std::max(use.loaded.resident_file_bytes, chat.before_trims().resident_file_bytes);
   use.arena_resident_bytes = session.ResidentArenaBytes();
   if (memory_report) WriteMemoryReport(*memory_report, model, options, plan, use);
   if (chat.total().stop == StopReason::kPipeClosed) return 0;
