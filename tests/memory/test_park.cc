@@ -1,4 +1,5 @@
 // Parked sessions: in files that are whole or not there, however the process ends; read back by the next call, or by another process.
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -284,7 +285,7 @@ TEST_CASE("park: where it cannot be written nothing changes") {
   ReadOn(session, 2);
 }
 
-TEST_CASE("park: a process that is killed while it parks leaves the old or the new state") {
+TEST_CASE("park: a process that is killed while it parks leaves the old or the new state", "[slow]") {
   // 200 rounds by hand: THIMBLE_KILLS=200 test_memory "park: a process that is killed*".
   const char* asked = std::getenv("THIMBLE_KILLS");
   const int rounds = asked == nullptr ? 20 : std::atoi(asked);
@@ -310,7 +311,10 @@ TEST_CASE("park: a process that is killed while it parks leaves the old or the n
     REQUIRE(child >= 0);
     if (child == 0) ParkOnAndOn(model.get(), park.path, ends[1]);
     close(ends[1]);
-    usleep(static_cast<useconds_t>(2000 + random() % 20000));
+    // However long it takes to start: from its first message on.
+    pollfd first = {ends[0], POLLIN, 0};
+    REQUIRE(poll(&first, 1, 60000) == 1);
+    usleep(static_cast<useconds_t>(random() % 20000));
     kill(child, SIGKILL);
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);

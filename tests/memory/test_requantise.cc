@@ -168,7 +168,7 @@ TEST_CASE("requantise: every row becomes what it would be if it had been stored 
   CHECK(with_newest > 10);
 }
 
-TEST_CASE("requantise: half of the rows' memory goes back, and what is said then is nearly the same") {
+TEST_CASE("requantise: half of the rows' memory goes back, and what is said then is nearly the same", "[slow]") {
   ModelBuilder builder(256, 500, 4096);
   builder.Weights(WeightType::kQ8);
   for (int i = 0; i < 2; ++i) {

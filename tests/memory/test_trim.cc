@@ -189,7 +189,7 @@ TEST_CASE("trim: models of every kind go on as before, whatever was let go of, w
   CHECK(parked >= 40);
 }
 
-TEST_CASE("trim: a block that nobody declared anonymous keeps all its pages, and every word of them") {
+TEST_CASE("trim: a block that nobody declared anonymous keeps all its pages, and every word of them", "[slow]") {
   const OpenModel model(WideModel().Bytes());
   ApiOptions options;
   options.context_tokens = 500;
@@ -207,7 +207,7 @@ TEST_CASE("trim: a block that nobody declared anonymous keeps all its pages, and
   CHECK(Call(thimble_trim, opened.engine, int32_t{THIMBLE_TRIM_PARK}, static_cast<thimble_trimmed*>(nullptr)).code == THIMBLE_WRONG_STATE);
 }
 
-TEST_CASE("trim: of a caller's block whole pages inside it go, and what lies around it stays") {
+TEST_CASE("trim: of a caller's block whole pages inside it go, and what lies around it stays", "[slow]") {
   const OpenModel model(WideModel().Bytes());
   ApiOptions options;
   options.context_tokens = 500;
