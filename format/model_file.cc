@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -105,8 +106,9 @@ Status ModelFile::ReadHeader(int fd, uint64_t offset, uint64_t file_bytes) {
 Status ModelFile::Map(int fd, uint64_t offset, uint64_t file_bytes) {
   const uint64_t before = offset % static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   size_t bytes;
-  if (!CheckedSize(before + file_bytes, &bytes)) {
-    return Status::Error(Code::kSizeOverflow, "the file does not fit this address space").Got(file_bytes);
+  // 32 bits have room for 2 GiB beside everything else.
+  if (!CheckedSize(before + file_bytes, &bytes) || bytes > PTRDIFF_MAX) {
+    return Status::Error(Code::kSizeOverflow, "the file does not fit this address space").Got(file_bytes).Wanted(PTRDIFF_MAX);
   }
   void* base = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, static_cast<off_t>(offset - before));
   if (base == MAP_FAILED) return IoError("cannot map the model file");

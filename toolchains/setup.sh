@@ -3,7 +3,7 @@
 # sources.
 #
 #   sh toolchains/setup.sh demo     compiler, CMake, Ninja
-#   sh toolchains/setup.sh test     also the ARM cross compiler, qemu's user mode, pkg-config and abidiff, and with a JDK and Maven
+#   sh toolchains/setup.sh test     also the ARM cross compilers, qemu's user mode, pkg-config and abidiff, and with a JDK and Maven
 #                                   Android's tools for archives
 #
 # Debian 12 and 13 and Raspberry Pi OS are known by name; elsewhere the tools must be there already. When
@@ -37,7 +37,8 @@ find_missing() {
   # On a 64-bit ARM machine the host's own tests are the ARM tests.
   [ "$(uname -m)" != aarch64 ] || return 0
   have aarch64-linux-gnu-g++ || missing="$missing g++-aarch64-linux-gnu"
-  have qemu-aarch64-static || have qemu-aarch64 || missing="$missing $qemu_package"
+  have arm-linux-gnueabihf-g++ || missing="$missing g++-arm-linux-gnueabihf"
+  { have qemu-aarch64-static && have qemu-arm-static; } || { have qemu-aarch64 && have qemu-arm; } || missing="$missing $qemu_package"
   # Only where Android's classes can be compiled at all.
   have javac && have mvn || return 0
   for tool in zipalign apksigner dexdump; do

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Set-up, then builds and runs every test: this machine, this machine with sanitizers (tsan: the tests that have threads), and
-# 64-bit ARM under qemu as three processors, and Android's tools over the Java classes. Ends with a table, and with ctest's closing lines over all of it. Exit
+# 64-bit ARM under qemu as three processors, 32-bit ARM as one, and Android's tools over the Java classes. Ends with a table, and with ctest's closing lines over all of it. Exit
 # status 0 when everything passed.
 #
 #   sh toolchains/test.sh                   everything
-#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max, android)
+#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max, a7, android)
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -14,7 +14,7 @@ cd -- "$root"
 
 begin=$(date +%s)
 sh "$here/setup.sh" test
-configurations=${*:-host host-asan tsan a53 a76 max android}
+configurations=${*:-host host-asan tsan a53 a76 max a7 android}
 logs=$root/build/logs
 mkdir -p "$logs"
 : >"$logs/summary"
@@ -68,6 +68,13 @@ for configuration in $configurations; do
         run "aarch64-$configuration" rpi-aarch64 "rpi-aarch64-$configuration"
       fi
       ;;
+    a7)
+      if ! command -v arm-linux-gnueabihf-g++ >/dev/null 2>&1 || [ "$(uname -m)" = aarch64 ]; then
+        printf '%s|0|0|0|not run: this machine is ARM, or has no 32-bit ARM compiler|0|0\n' armv7-a7 >>"$logs/summary"
+      else
+        run armv7-a7 rpi-armv7 rpi-armv7-a7
+      fi
+      ;;
     android)
       heading "android"
       started=$(date +%s)
@@ -85,7 +92,7 @@ for configuration in $configurations; do
         $(($(grep -c '^android: ok:' "$logs/android.log" || true) + result)) "${reason:-$verdict}" $result >>"$logs/summary"
       ;;
     *)
-      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max, android)" >&2
+      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max, a7, android)" >&2
       exit 2
       ;;
   esac

@@ -1,9 +1,9 @@
-// Attention in float for every aarch64 CPU: multiply and add, not fused, so that the bits are those of the
+// Attention in float for every ARM CPU with NEON: multiply and add, not fused, so that the bits are those of the
 // portable kernel. Includes intrinsics and the contract only.
 #include "ops/neon/kernels.h"
 
-#if defined(__aarch64__)
-#include <arm_neon.h>
+#if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/neon/missing_intrinsics.h"
 
 #define THIMBLE_LANES 4
 #define THIMBLE_ROW_TILE 2

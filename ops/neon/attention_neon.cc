@@ -1,9 +1,9 @@
-// Attention over int8 cache rows with SMULL and SADALP (scores) and SMLAL (values), for every aarch64 CPU. Includes intrinsics and the
+// Attention over int8 cache rows with SMULL and SADALP (scores) and SMLAL (values), for every ARM CPU with NEON. Includes intrinsics and the
 // contract only.
 #include "ops/neon/kernels.h"
 
-#if defined(__aarch64__)
-#include <arm_neon.h>
+#if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/neon/missing_intrinsics.h"
 
 #define THIMBLE_LANES 4
 #define THIMBLE_PLANES 0
@@ -45,6 +45,13 @@ inline void AddDot(Pairs* sum, int8x16_t a, int8x16_t b) {
 }
 
 inline float32x4_t Total(const Pairs& sum) { return vcvtq_f32_s32(vpaddq_s32(sum.low, sum.high)); }
+
+// Rows at a time; with 32 bits there are half as many registers.
+#if defined(__aarch64__)
+constexpr int kRowsTogether = 4;
+#else
+constexpr int kRowsTogether = 2;
+#endif
 
 // A block of 16 rows is four registers of 4 rows for every 4 bytes of the head; two of them at a time.
 template <int kRows>
@@ -95,7 +102,7 @@ inline void ScoreRows(const AttentionQueries& queries, size_t row, const Attenti
 }
 
 void Scores(const AttentionQueries* queries, const AttentionBlocks* keys, float* out, size_t out_stride) {
-  ForRowGroups<4>(queries->rows, [&]<int kRows>(size_t row) {
+  ForRowGroups<kRowsTogether>(queries->rows, [&]<int kRows>(size_t row) {
     ScoreRows<kRows>(*queries, row, *keys, out, out_stride);
   });
 }
@@ -162,7 +169,7 @@ inline void ValueRows(const uint8_t* p, const float* p_scales, const AttentionBl
 
 void Values(const uint8_t* p, const float* p_scales, size_t rows, const AttentionBlocks* values, float* out,
             size_t out_stride) {
-  ForRowGroups<4>(rows, [&]<int kRows>(size_t row) {
+  ForRowGroups<kRowsTogether>(rows, [&]<int kRows>(size_t row) {
     ValueRows<kRows>(p + row * kAttentionProbabilityBytes, p_scales + row, *values, out + row * out_stride, out_stride);
   });
 }

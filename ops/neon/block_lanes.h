@@ -8,9 +8,8 @@
 // is static.
 #pragma once
 
-#include <arm_neon.h>
-
 #include "ops/linear/block_tile.h"
+#include "ops/neon/missing_intrinsics.h"
 
 namespace thimble {
 namespace {
@@ -79,7 +78,12 @@ struct BlockType {
   // 32 bytes of weights, which nobody writes meanwhile. In assembly, since gcc 12 takes two instructions for some.
   template <int kAt>
   static inline void LoadTwo(const uint8_t* w, uint8x16_t out[2]) {
+#if defined(__aarch64__)
     __asm__("ldp %q0, %q1, [%2, %3]" : "=w"(out[0]), "=w"(out[1]) : "r"(w), "n"(kAt));
+#else
+    out[0] = vld1q_u8(w + kAt);
+    out[1] = vld1q_u8(w + kAt + 16);
+#endif
   }
   // Bit kFrom to kTo.
   template <int kFrom, int kTo>
@@ -107,9 +111,8 @@ struct BlockType {
 
   // Of eight channels, from half precision.
   static inline void Halves(const uint8_t* at, float32x4_t out[2]) {
-    const float16x8_t halves = vreinterpretq_f16_u8(vld1q_u8(at));
-    out[0] = vcvt_f32_f16(vget_low_f16(halves));
-    out[1] = vcvt_high_f32_f16(halves);
+    out[0] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at)));
+    out[1] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at + 8)));
   }
 
   // Scales of eight channels, from the group's first of them on; kSuper: integers, as bits.

@@ -1,4 +1,4 @@
-// Our own aarch64 kernels. Each is compiled with its instruction set's flags in a file of its own.
+// Our own ARM kernels. Each is compiled with its instruction set's flags in a file of its own.
 #pragma once
 
 #include "ops/attention/attention_float_kernel.h"
@@ -8,7 +8,7 @@
 
 namespace thimble {
 
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__arm__)
 extern const AttentionKernel kAttentionNeon;
 extern const AttentionKernel kAttentionNeonDot;
 extern const AttentionFloatKernel kAttentionFloatNeon;

@@ -1,11 +1,11 @@
 // Linear layers of block types for CPUs without dot products (Cortex-A53, A72). SMULL and SMLAL: 2 channels x 4 columns of bytes at
 // a time into sums of 16 bits, a column to each. How many products those hold depends on the type: of codes up to 15 (and of 16 columns of
 // larger ones) all of a group, so that a block's products are reduced once; of 8 bits and IQ4's numbers two.
-// Compiled for every aarch64 CPU: includes intrinsics and the contract only.
+// Compiled for every ARM CPU with NEON: includes intrinsics and the contract only.
 #include "ops/neon/kernels.h"
 
-#if defined(__aarch64__)
-#include <arm_neon.h>
+#if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/neon/missing_intrinsics.h"
 
 #include "ops/lanes/row_groups.h"
 #include "ops/neon/block_lanes.h"

@@ -1,9 +1,9 @@
 // The quantisation of a row of block types, a block at a time, with the bits of quantise_blocks.h: minNum and maxNum instead of
-// comparisons, sums over bytes. For every aarch64 CPU.
+// comparisons, sums over bytes. For every ARM CPU with NEON.
 #include "ops/neon/kernels.h"
 
-#if defined(__aarch64__)
-#include <arm_neon.h>
+#if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/neon/missing_intrinsics.h"
 
 namespace thimble {
 namespace {

@@ -1,10 +1,10 @@
 // The quantisation of one row, 16 values at a time, with the bits of quantise_row.h in a third of the
-// instructions: minNum and maxNum instead of comparisons, bytes before the zero point is added. For every aarch64
-// CPU.
+// instructions: minNum and maxNum instead of comparisons, bytes before the zero point is added. For every ARM
+// CPU with NEON.
 #include "ops/neon/kernels.h"
 
-#if defined(__aarch64__)
-#include <arm_neon.h>
+#if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/neon/missing_intrinsics.h"
 
 #define THIMBLE_LANES 4
 #include "ops/linear/quantise_row.h"

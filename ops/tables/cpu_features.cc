@@ -3,7 +3,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#elif defined(__aarch64__) && defined(__linux__)
+#elif (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
@@ -57,6 +57,17 @@ CpuFeatures DetectCpu() {
   // The kernel's numbers (asm/hwcap.h), written down here because older headers lack them.
   cpu.neondot = (getauxval(AT_HWCAP) & (1ul << 20)) != 0;                   // HWCAP_ASIMDDP
   cpu.neoni8mm = cpu.neondot && (getauxval(AT_HWCAP2) & (1ul << 13)) != 0;  // HWCAP2_I8MM
+#endif
+  return cpu;
+}
+
+#elif defined(__arm__)
+
+CpuFeatures DetectCpu() {
+  CpuFeatures cpu;
+#if defined(__linux__)
+  constexpr unsigned long kNeon = 1ul << 12, kVfp4 = 1ul << 16;  // HWCAP_NEON, HWCAP_VFPv4
+  cpu.neon = (getauxval(AT_HWCAP) & (kNeon | kVfp4)) == (kNeon | kVfp4);
 #endif
   return cpu;
 }

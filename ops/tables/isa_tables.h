@@ -9,10 +9,12 @@ namespace thimble {
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvxVnniTable;
 extern const KernelTable kAvx512VnniTable;
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 extern const KernelTable kNeonTable;
+#if defined(__aarch64__)
 extern const KernelTable kNeonDotTable;
 extern const KernelTable kNeonI8mmTable;
+#endif
 #endif
 
 }  // namespace thimble

@@ -31,10 +31,12 @@ constinit const KernelTable* const kTables[] = {
     &kAvx2Table,
     &kAvxVnniTable,
     &kAvx512VnniTable,
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
     &kNeonTable,
+#if defined(__aarch64__)
     &kNeonDotTable,
     &kNeonI8mmTable,
+#endif
 #endif
 };
 

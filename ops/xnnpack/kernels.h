@@ -11,7 +11,7 @@ extern const LinearKernel kF32Avx512;
 extern const LinearKernel kQ8Avx2;
 extern const LinearKernel kQ8AvxVnni;
 extern const LinearKernel kQ4Avx2;
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 extern const LinearKernel kF32Neon;
 extern const LinearKernel kQ8Neon;
 extern const LinearKernel kQ4Neon;

@@ -79,6 +79,12 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   THIMBLE_RETURN_IF_ERROR(PlanMemory({*model.file, resolved, model.tokenizer, sizeof(OpenedModel), kWholeContext}, &plan, nullptr,
                                      nullptr, &largest, &layout_id));
   THIMBLE_RETURN_IF_ERROR(CheckBudget(resolved, plan, largest));
+  // Only 32 bits are ever too few.
+  if (plan.arena_bytes > PTRDIFF_MAX || plan.pack_cache_bytes > PTRDIFF_MAX) {
+    const bool arena = plan.arena_bytes > PTRDIFF_MAX;
+    return Status::Error(Code::kSizeOverflow, "does not fit this address space; a smaller context or cache type takes less")
+        .Field(arena ? "arena_bytes" : "pack_cache_bytes").Got(arena ? plan.arena_bytes : plan.pack_cache_bytes).Wanted(PTRDIFF_MAX);
+  }
   const size_t need = static_cast<size_t>(plan.arena_bytes);
 
   void* owned = nullptr;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace thimble {
 
@@ -29,8 +30,17 @@ inline bool RangeFits(uint64_t offset, uint64_t size, uint64_t total) {
   return size <= total && offset <= total - size;
 }
 
-// For values that were checked before: dimensions already bounded by the validator.
-constexpr size_t RoundUp(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-constexpr size_t CeilDiv(size_t value, size_t divisor) { return (value + divisor - 1) / divisor; }
+// For values that were checked before: dimensions already bounded by the validator. In the wider of both types, size_t at least:
+// what a file's numbers come to has 64 bits on every machine.
+template <typename Value, typename Other>
+constexpr auto RoundUp(Value value, Other multiple) {
+  using Wide = std::common_type_t<Value, Other, size_t>;
+  return (static_cast<Wide>(value) + static_cast<Wide>(multiple) - 1) / static_cast<Wide>(multiple) * static_cast<Wide>(multiple);
+}
+template <typename Value, typename Other>
+constexpr auto CeilDiv(Value value, Other divisor) {
+  using Wide = std::common_type_t<Value, Other, size_t>;
+  return (static_cast<Wide>(value) + static_cast<Wide>(divisor) - 1) / static_cast<Wide>(divisor);
+}
 
 }  // namespace thimble

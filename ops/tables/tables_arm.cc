@@ -1,7 +1,8 @@
-// The aarch64 tables. NEON is part of the architecture; float kernels are the same in all three.
+// The tables of ARM. NEON is part of the 64-bit architecture, where float kernels are the same in all three; with 32 bits there is
+// the first one.
 #include "ops/tables/isa_tables.h"
 
-#if defined(__aarch64__)
+#if defined(__aarch64__) || defined(__arm__)
 
 #include "ops/linear/packed_linear.h"
 #include "ops/linear/turn.h"
@@ -12,6 +13,7 @@
 namespace thimble {
 namespace {
 
+#if defined(__aarch64__)
 constinit const LinearKernel kQ8NeonDot =
     PackedLinear<kQ8x16c4, LinearQ8NeonDot>("linear_q8_4x16c4__neondot", QuantiseRowNeon, kGemmRowTile);
 constinit const LinearKernel kQ8NeonI8mm =
@@ -27,6 +29,7 @@ constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KER
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neoni8mm", QuantiseBlocksNeon, Linear##Name##NeonI8mm),
 constinit const LinearKernel kBlocksNeonI8mm[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
+#endif
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neon", QuantiseBlocksNeon, Linear##Name##Neon),
 constinit const LinearKernel kBlocksNeon[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
@@ -35,7 +38,7 @@ constinit const LinearKernel kBlocksNeon[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL
 
 constinit const KernelTable kNeonTable = {
     .name = "neon",
-    .description = "NEON, every aarch64 CPU",
+    .description = "NEON, every 64-bit ARM CPU, and 32-bit ones with VFPv4 (Cortex-A7 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neon; },
     .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon},
     .blocks = kBlocksNeon,
@@ -44,6 +47,7 @@ constinit const KernelTable kNeonTable = {
     .turn = Turn,
 };
 
+#if defined(__aarch64__)
 constinit const KernelTable kNeonDotTable = {
     .name = "neondot",
     .description = "NEON with dot products (Cortex-A55, A75 and later)",
@@ -65,6 +69,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .activate = ActivatePortable,
     .turn = Turn,
 };
+#endif
 
 }  // namespace thimble
 
