@@ -4,6 +4,7 @@
 #   thimble_flags           everything we write: language, warnings, no contraction of a*b+c (sums must be
 #                           the same on every machine)
 #   thimble_library_flags   the layers that end in libthimble.a: also no exceptions, no RTTI, hidden symbols
+#   thimble_compiles_small(file...)   see there
 #   thimble_sees(target path...)   what the target's sources may include, by paths from the project's root
 
 add_library(thimble_flags INTERFACE)
@@ -24,6 +25,11 @@ target_link_libraries(thimble_library_flags INTERFACE thimble_flags)
 target_compile_options(thimble_library_flags INTERFACE
   -fvisibility=hidden -ffunction-sections -fdata-sections
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fvisibility-inlines-hidden>)
+
+# thimble_compiles_small(file...): files whose time is that of a load or a call, not of a token; apps count the bytes.
+function(thimble_compiles_small)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
+endfunction()
 
 # The include directory of a target is a folder of links to what its layer may include, so that an include which
 # goes up is not found. (Finer rules, folder by folder: tests/tree.)
