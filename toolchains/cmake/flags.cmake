@@ -11,8 +11,9 @@ add_library(thimble_flags INTERFACE)
 target_compile_features(thimble_flags INTERFACE cxx_std_20)
 target_compile_options(thimble_flags INTERFACE
   -Wall -Wextra -ffp-contract=off
-  # 32-bit systems see files as 64-bit ones do.
+  # 32-bit systems see files as 64-bit ones do; gcc tells of an old change in how small structs are passed.
   $<$<EQUAL:${CMAKE_SIZEOF_VOID_P},4>:-D_FILE_OFFSET_BITS=64>
+  $<$<AND:$<EQUAL:${CMAKE_SIZEOF_VOID_P},4>,$<COMPILE_LANG_AND_ID:CXX,GNU>>:-Wno-psabi>
   # gcc 12 sees overlapping copies inside std::string's operator+ where there are none.
   $<$<AND:$<COMPILE_LANG_AND_ID:CXX,GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
   # gcc 13 and later suspect every function that takes a temporary and gives back a reference.
