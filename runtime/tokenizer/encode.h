@@ -59,8 +59,8 @@ class SpmEmitter {
   bool unknown_ = false;  // unk is to be written
 };
 
-// Unigram: the best way to reach a byte offset.
-struct UnigramNode {
+// Unigram: the best way to reach a byte offset. Lies in a workspace of words.
+struct __attribute__((packed, aligned(4))) UnigramNode {
   uint32_t id;     // the last piece, or kNoToken for an unknown character
   uint32_t start;  // where it starts
   double score;
