@@ -70,6 +70,7 @@ const std::vector<Layer> kLayers = {
     {"targets/convert/",
      {"runtime/core/", "format/", "ops/linear/block_row.h", "ops/linear/embed.h", "ops/linear/packing/layouts.h", "ops/linear/turn.h", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/"},
      {"minizip/"}},
+    {"targets/examples/", {"thimble/"}, {}},
     {"targets/json/", {"targets/json/"}, {"yyjson.h"}},
     {"targets/cli/", {"thimble/", "targets/cli/", "targets/convert/", "targets/json/", "targets/template/", "runtime/template/", "format/"}, {"CLI/"}},
     {"targets/cli/chat/", {"thimble/", "targets/cli/", "targets/json/", "targets/template/"}, {"CLI/", "histedit.h"}},
@@ -304,7 +305,7 @@ TEST_CASE("the README's example is the one that the consumer test compiles", "[t
     std::ifstream in(path);
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
-  const std::string example = read(kRoot / "tests/consumer/example.cc");
+  const std::string example = read(kRoot / "targets/examples/story.cc");
   const std::size_t code = example.find("#include");
   REQUIRE(code != std::string::npos);
   CHECK(read(kRoot / "README.md").find(example.substr(code)) != std::string::npos);

@@ -23,3 +23,11 @@ sniff "$out/classes" "$out/convert-classes" >"$out/api.txt" || { cat "$out/api.t
 sniff "$out/newer" >"$out/newer.txt" && die "ProcessHandle passes for a class of API 26"
 grep -q ProcessHandle "$out/newer.txt" || { cat "$out/newer.txt"; die "ProcessHandle is not named"; }
 ok "nothing is newer than API 26"
+
+# The example, as a program of this machine.
+mkdir "$out/example"
+javac --release 8 -Xlint:all,-options -Werror -cp "$out/plain.jar" -d "$out/example" targets/examples/Story.java
+java -Xcheck:jni -XX:TieredStopAtLevel=1 -Djava.library.path=build/host/targets/android -cp "$out/example:$out/plain.jar" Story "$model" >"$out/story.txt" 2>&1 ||
+  { cat "$out/story.txt"; die "the Java example failed"; }
+[ "$(wc -w <"$out/story.txt")" -ge 20 ] || { cat "$out/story.txt"; die "the Java example tells no story"; }
+ok "the Java example"

@@ -15,3 +15,5 @@ java -Xcheck:jni -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.library.path=bu
   { cat "$out/flows.txt"; die "the tests of the Kotlin extensions failed"; }
 if grep -q 'WARNING in native method\|FATAL ERROR in native' "$out/flows.txt"; then cat "$out/flows.txt"; die "-Xcheck:jni found something"; fi
 ok "$(tail -n 1 "$out/flows.txt")"
+quietly kotlin-example kotlinc -module-name example -cp "$out/kotlin:$out/classes:$kotlin_path" -d "$out/kotlin-example" targets/examples/Chat.kt
+ok "the Kotlin example compiles"
