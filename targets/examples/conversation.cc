@@ -11,7 +11,7 @@
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: %s MODEL.thimble\n", argv[0]), 2;
   thimble::EngineOptions options;
-  options.context_tokens = 2048;
+  options.context_tokens = 512;
   options.max_text_bytes = 16384;  // of a whole conversation
   auto model = thimble::Model::Open(argv[1]);
   auto session = model.and_then([&](auto& m) { return m.CreateSession(options); });
