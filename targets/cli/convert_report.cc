@@ -97,6 +97,9 @@ std::string ConversionText(const ConversionFacts& facts) {
   for (const auto& [part, count] : report.left_out) {
     text += Format("left out    %s: %s of another sense or purpose than text\n", part.c_str(), Counted(count, "tensor").c_str());
   }
+  if (!report.without_effect.empty()) {
+    text += Format("config      %s in it without effect on what is computed (--json names them)\n", Counted(report.without_effect.size(), "field").c_str());
+  }
   text += report.has_tokenizer ? Format("tokenizer   %s ids\n", Thousands(report.vocabulary).c_str())
                                : "tokenizer   none (--tokenizer FILE adds one; text needs it)\n";
   for (size_t i = 0; i < report.chat_templates.size(); ++i) {
@@ -142,6 +145,8 @@ Json ConversionJson(const ConversionFacts& facts) {
   for (const std::string& why : report.no_calls) no_calls.Push(why);
   Json left_out = Json::Object();
   for (const auto& [part, count] : report.left_out) left_out[part] = count;
+  Json without_effect = Json::Array();
+  for (const std::string& field : report.without_effect) without_effect.Push(field);
   Json files = Json::Array();
   for (const std::string& file : facts.files) files.Push(std::filesystem::absolute(file).string());
   return {{"report", "thimble conversion"},
@@ -161,6 +166,7 @@ Json ConversionJson(const ConversionFacts& facts) {
           {"chat_templates", std::move(chat_templates)},
           {"no_tool_calls", std::move(no_calls)},
           {"left_out", std::move(left_out)},
+          {"fields_without_effect", std::move(without_effect)},
           {"worst_relative_error", worst},
           {"seconds", facts.seconds},
           {"peak_resident_bytes", facts.peak_resident_bytes},

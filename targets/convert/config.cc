@@ -86,6 +86,7 @@ bool Config::Has(const std::string& field) const {
 
 const Json* Config::Find(const std::string& field) {
   known_.insert(field);
+  read_.insert(field);
   return Has(field) ? json_.Find(field) : nullptr;
 }
 
@@ -227,7 +228,9 @@ std::optional<Config> Config::Object(const std::string& field) {
   if (value == nullptr) return std::nullopt;
   if (!value->is_object())
     Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected an object");
-  return Config(*value, file_, prefix_ + field + ".");
+  Config inner(*value, file_, prefix_ + field + ".");
+  inner.without_effect_ = without_effect_;
+  return inner;
 }
 
 size_t Config::Choice(const std::string& field, const std::vector<std::string>& known,
@@ -269,7 +272,11 @@ void Config::IgnoreCommon() {
 
 void Config::Finish() const {
   for (const auto& [field, value] : json_.members()) {
-    if (value.is_null() || known_.contains(field)) continue;
+    if (value.is_null() || read_.contains(field)) continue;
+    if (known_.contains(field)) {
+      without_effect_->push_back(prefix_ + field);
+      continue;
+    }
     Refuse(
         Code::kUnsupported, field,
         "unknown field with value " + Shown(value) + "; it may change the mathematics, so it is not ignored");

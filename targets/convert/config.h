@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -64,8 +65,10 @@ class Config {
   // Those of every Hugging Face configuration: names, generation defaults, dropout, training; and what other
   // families have, where it is written down with the value that does nothing.
   void IgnoreCommon();
-  // Refuses every field that was neither asked for nor ignored.
+  // Refuses every field that was neither asked for nor ignored, and notes those that were only ignored.
   void Finish() const;
+  // Fields that stand in the file, change nothing and were passed over, of this object and of those inside it that were finished.
+  const std::vector<std::string>& without_effect() const { return *without_effect_; }
 
   [[noreturn]] void Refuse(Code code, const std::string& field, const std::string& text) const;
 
@@ -76,7 +79,8 @@ class Config {
   const Json& json_;
   std::string file_;
   std::string prefix_;
-  std::set<std::string> known_;
+  std::set<std::string> known_, read_;
+  std::shared_ptr<std::vector<std::string>> without_effect_ = std::make_shared<std::vector<std::string>>();
   std::map<std::string, std::string> names_;
 };
 

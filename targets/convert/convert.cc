@@ -328,6 +328,7 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   for (const ChatTemplateText& t : source.chat_templates) report.chat_templates.push_back(t.name + " from " + t.place);
   report.source_bytes = source.checkpoint->bytes();
   report.left_out = source.left_out;
+  report.without_effect = source.without_effect;
 
   for (const NamedTensor& t : model.tensors) report.weights += uint64_t{t.spec.rows} * t.spec.cols;
 

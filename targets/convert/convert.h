@@ -77,6 +77,7 @@ struct ConvertReport {
   std::vector<std::string> chat_templates;  // for people: which were taken, "default from tokenizer_config.json, chat_template"
   std::vector<std::string> no_calls = {};   // for each: why tool calls cannot be read from its answers; empty where they can
   bool quantised_source = false;  // some of its matrices are
+  std::vector<std::string> without_effect = {};  // fields of config.json that stand there and change nothing
   std::map<std::string, size_t> left_out;  // parts that are no text ("model.visual"), and how many tensors they have
 };
 

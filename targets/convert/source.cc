@@ -101,6 +101,7 @@ Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   config.Ignore(options.ignore_fields);
   Source source;
   source.plan = family.plan(config, *checkpoint);
+  source.without_effect = config.without_effect();
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
   source.directory = HasTokenizer(own) ? own : front;
   source.chat_templates = ReadChatTemplates(source.directory);
@@ -121,6 +122,7 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   Config config(text ? *text : json, config_path.string(), text ? "text_config." : "");
   config.Ignore(options.ignore_fields);
   source.plan = family.plan(config, *source.checkpoint);
+  source.without_effect = config.without_effect();
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);
   AddSentenceModules(directory, source.plan);
   source.directory = directory;

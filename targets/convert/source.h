@@ -22,6 +22,7 @@ struct Source {
   std::vector<ChatTemplateText> chat_templates;
   std::vector<uint32_t> eos;  // from config.json and generation_config.json
   std::optional<uint32_t> bos;
+  std::vector<std::string> without_effect;  // fields of config.json that stand there and change nothing
   std::map<std::string, size_t> left_out;  // parts of the model that are no text, and how many tensors they have
 };
 

@@ -55,6 +55,20 @@ TEST_CASE("fields are read, null is absent, what nobody asked for is refused") {
   CHECK(With(R"({"a":1,"a":2})", [](Config& c) { c.Count("a"); }).Names("duplicate key 'a'"));
 }
 
+TEST_CASE("fields that stand there and change nothing are told, those of objects inside, too") {
+  const Json object = ParseJsonObject(R"({"n": 3, "noted": 1, "absent": null, "inner": {"m": 2, "dropout": 0.1}})", "config.json");
+  Config config(object, "config.json");
+  config.Ignore({"noted", "absent", "elsewhere", "n"});
+  CHECK(config.Count("n") == 3);  // asked for, whatever was said before
+  std::optional<Config> inner = config.Object("inner");
+  REQUIRE(inner);
+  CHECK(inner->Count("m") == 2);
+  inner->Ignore({"dropout"});
+  inner->Finish();
+  config.Finish();
+  CHECK(config.without_effect() == std::vector<std::string>{"inner.dropout", "noted"});
+}
+
 TEST_CASE("llama: fields that change the mathematics are refused by name") {
   CHECK(Llama({}).code == Code::kOk);
   CHECK(Llama({{"rope_scaling", nullptr},
