@@ -67,6 +67,7 @@ Options::Options(JNIEnv* env, jlongArray array, jobjectArray texts)
   c_.kv_budget_bytes = static_cast<uint64_t>(n[16]);
   c_.mem_budget_bytes = static_cast<uint64_t>(n[17]);
   c_.profile_slices = static_cast<uint32_t>(n[18]);
+  c_.min_cache_type = static_cast<int32_t>(n[19]);
   c_.kernels = kernels_.text();
   c_.pack_cache = pack_cache_.text();
   c_.park = park_.text();

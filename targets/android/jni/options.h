@@ -11,7 +11,7 @@ thimble_sampling ReadSampling(const jlong* numbers);
 void WriteSampling(const thimble_sampling& sampling, jlong* numbers);
 
 // Numbers of EngineOptions as Native.java lists them, then those of Sampling.
-inline constexpr size_t kOptionNumbers = 19;
+inline constexpr size_t kOptionNumbers = 20;
 
 // The options while it lives. ok() is false, and an exception waits, where Java's heap is full or the array is of another length.
 class Options {

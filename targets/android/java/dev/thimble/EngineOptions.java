@@ -2,7 +2,7 @@ package dev.thimble;
 
 /** What an engine is made for. 0 is the default of every number; thimble.h says more about each. */
 public final class EngineOptions {
-    private final long[] numbers = new long[19];
+    private final long[] numbers = new long[20];
     private byte[] kernels;
     private byte[] packCache;
     private byte[] park;
@@ -30,6 +30,11 @@ public final class EngineOptions {
     public EngineOptions cache(CacheType keys, CacheType values) {
         set(3, "keys", Check.notNull("keys", keys).ordinal());
         return set(4, "values", Check.notNull("values", values).ordinal());
+    }
+
+    /** How coarse {@link TrimLevel#CACHE} may make rows: {@link CacheType#Q8} or {@link CacheType#Q4}; without it rows keep their type. */
+    public EngineOptions minCache(CacheType least) {
+        return set(19, "minCache", Check.notNull("minCache", least).ordinal());
     }
 
     /** Tokens per pass; 0: 64. Cancelling, progress and other sessions get their turn after each. */

@@ -6,6 +6,8 @@ public enum TrimLevel {
     SCRATCH(1),
     /** Pages of the model file, which are read from it again. */
     WEIGHTS(2),
+    /** Half of what rows of the cache take, as far as {@link EngineOptions#minCache} allows; what follows is computed from coarser rows. */
+    CACHE(3),
     /** All sessions, into a file of {@link EngineOptions#park}; each comes back with the next call for it. */
     PARK(4),
     /** Weights that were packed into the arena; the next pass packs them again. */
