@@ -6,7 +6,7 @@ set -eu
 
 library=$1 nm=$3 strip=$4 work=$6
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-most_bytes=1030000  # 1,010,992 measured; the goal is 1,000,000
+most_bytes=1000000  # 945,456 measured
 
 # "name" or "name@VERSION". Debian's spellings of what Android calls otherwise; what the start files and the linker leave weak.
 "$nm" -D --undefined-only "$library" | sed 's/^ *[UwVv] //' | sed \
