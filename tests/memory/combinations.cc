@@ -97,4 +97,24 @@ std::vector<uint8_t> PaintedBlock::Snapshot() {
   return {data(), data() + size()};
 }
 
+ModelBuilder WideModel() {
+  ModelBuilder builder(256, 500, 4096);
+  builder.Weights(WeightType::kQ8);
+  for (int i = 0; i < 2; ++i) {
+    AttentionSpec a;
+    a.heads = 8;
+    a.kv_heads = 4;
+    a.head_width = 32;
+    a.scale = 0.2f;
+    a.rotation = KeyRotation::kOnWrite;
+    a.rope.width = 32;
+    a.rope.pair_stride = 16;
+    a.rope.denominator = 32;
+    a.rope.theta = 10000;
+    builder.AddLayer(a, FfnKind::kGated, Activation::kSilu, 1024, NormKind::kRmsNorm, false);
+  }
+  builder.Finish(false, true, NormKind::kRmsNorm);
+  return builder;
+}
+
 }  // namespace thimble::test

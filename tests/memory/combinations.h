@@ -56,6 +56,9 @@ class OpenModel {
   thimble_model* model_ = nullptr;
 };
 
+// Two layers of four cache heads each, large enough that a page is little.
+ModelBuilder WideModel();
+
 // Throws with the message when the status is an error.
 void Require(const thimble_error& status);
 

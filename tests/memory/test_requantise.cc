@@ -169,23 +169,7 @@ TEST_CASE("requantise: every row becomes what it would be if it had been stored 
 }
 
 TEST_CASE("requantise: half of the rows' memory goes back, and what is said then is nearly the same", "[slow]") {
-  ModelBuilder builder(256, 500, 4096);
-  builder.Weights(WeightType::kQ8);
-  for (int i = 0; i < 2; ++i) {
-    AttentionSpec a;
-    a.heads = 8;
-    a.kv_heads = 4;
-    a.head_width = 32;
-    a.scale = 0.2f;
-    a.rotation = KeyRotation::kOnWrite;
-    a.rope.width = 32;
-    a.rope.pair_stride = 16;
-    a.rope.denominator = 32;
-    a.rope.theta = 10000;
-    builder.AddLayer(a, FfnKind::kGated, Activation::kSilu, 512, NormKind::kRmsNorm, false);
-  }
-  builder.Finish(false, true, NormKind::kRmsNorm);
-  const OpenModel model(builder.Bytes());
+  const OpenModel model(WideModel().Bytes());
   ApiOptions options;
   options.context_tokens = 2000;
   options.min_cache_type = THIMBLE_CACHE_Q4;
