@@ -129,14 +129,12 @@ template <int kIndex>
 static inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float* y, size_t columns) {
   using T = Type<kIndex>;
   constexpr size_t kGroups = T::kGroupsOfBlock;
-  // Several planes are read side by side, one is not.
-  constexpr bool kOnePlane = T::kFormat.bits == 8 || T::kFormat.bits == 4 || T::kFormat.bits == 2;
   const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
   __m256 totals[2] = {_mm256_loadu_ps(reinterpret_cast<const float*>(w)), _mm256_loadu_ps(reinterpret_cast<const float*>(w + 32))};
   w += 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
     const size_t blocks = left < 8 ? left : 8;
-    FetchInOrder(w, T::ScaleBytes(blocks * kGroups) + (kOnePlane ? 0 : blocks * T::kBlockBytes));
+    FetchInOrder(w, T::ScaleBytes(blocks * kGroups));
     const typename T::Scales scales[2] = {{w, blocks * kGroups, 0}, {w, blocks * kGroups, 1}};
     w += T::ScaleBytes(blocks * kGroups);
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {

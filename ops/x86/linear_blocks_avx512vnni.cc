@@ -72,8 +72,6 @@ struct Type {
   static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
   static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
 
-  static constexpr size_t kSuperBytes = ScaleBytes(8 * kGroupsOfBlock) + 8 * kBlockBytes;
-
   // The codes of one block, unsigned, four columns of 16 channels in each.
   static inline void Codes(const uint8_t* w, __m512i out[8]) {
     if constexpr (kFormat.bits == 8) {
@@ -162,22 +160,19 @@ template <int kIndex>
 inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float* y, size_t columns) {
   using T = Type<kIndex>;
   constexpr size_t kGroups = T::kGroupsOfBlock;
-  // Several planes are read side by side, one is not.
-  constexpr bool kOnePlane = T::kFormat.bits == 8 || T::kFormat.bits == 4 || T::kFormat.bits == 2;
   const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
   FetchPages(w + g.tile_bytes, g.tile_bytes);
   __m512 total = _mm512_loadu_ps(w);
   w += 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
     const size_t blocks = left < 8 ? left : 8;
-    // One plane of codes the processor fetches ahead by itself, once the scales in front of it are there; of several it would wait for
-    // each: those are fetched a super block ahead, block by block.
-    FetchInOrder(kOnePlane ? w : w + T::kSuperBytes, T::ScaleBytes((kOnePlane ? blocks : 8) * kGroups));
+    // The codes behind the scales the processor fetches ahead by itself, the planes of a block, too: fetched a super block ahead by
+    // instructions they came a tenth slower (tests/bench/README.md).
+    FetchInOrder(w, T::ScaleBytes(blocks * kGroups));
     const typename T::Scales scales(w, blocks * kGroups);
     w += T::ScaleBytes(blocks * kGroups);
     __m512 super = _mm512_setzero_ps();
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
-      if constexpr (!kOnePlane) FetchInOrder(w + T::kSuperBytes, T::kBlockBytes);
       __m512i codes[8];
       T::Codes(w, codes);
 #pragma GCC unroll 2
