@@ -20,56 +20,52 @@ void UnitLength(float* x, size_t count, float factor) {
   for (size_t i = 0; i < count; ++i) x[i] *= scale;
 }
 
+namespace {
+
+// to[n] = keep * from[n] + in * b[n];  returns sum_n to[n] * c[n]: sixteen partial sums, so that additions do not wait for each other,
+// added in a fixed order, then the tail.
+inline float StepRow(const float* from, float* to, size_t states, float keep, float in, const float* b, const float* c) {
+  const Vec4 kept = Splat4(keep), fresh = Splat4(in);
+  Vec4 sums[4] = {};
+  size_t n = 0;
+  const auto step = [&](Vec4* sum) {
+    const Vec4 state = kept * Load4(from + n) + fresh * Load4(b + n);
+    Store4(to + n, state);
+    *sum += state * Load4(c + n);
+    n += 4;
+  };
+  while (n + 16 <= states) step(&sums[0]), step(&sums[1]), step(&sums[2]), step(&sums[3]);
+  while (n + 4 <= states) step(&sums[0]);
+  float sum = Sum4((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  for (; n < states; ++n) {
+    to[n] = keep * from[n] + in * b[n];
+    sum += to[n] * c[n];
+  }
+  return sum;
+}
+
+// `before`, or zeros.
+inline const float* Begin(const float* before, float* after, size_t count) {
+  if (before != nullptr) return before;
+  std::memset(after, 0, count * sizeof(float));
+  return after;
+}
+
+}  // namespace
+
 void DeltaRow(const float* before, float* after, size_t width, size_t states, float keep, float beta, const float* v, const float* k,
               const float* q, float* y) {
-  for (size_t p = 0; p < width; ++p) {
-    const float* from = before == nullptr ? nullptr : before + p * states;
-    float* to = after + p * states;
-    float known = 0;
-    if (from != nullptr) {
-      Vec4 sums = {};
-      size_t n = 0;
-      for (; n + 4 <= states; n += 4) sums += Load4(from + n) * Load4(k + n);
-      known = Sum4(sums);
-      for (; n < states; ++n) known += from[n] * k[n];
-    }
-    const float in = beta * (v[p] - keep * known);
-    Vec4 sums = {};
-    size_t n = 0;
-    for (; n + 4 <= states; n += 4) {
-      const Vec4 old = from == nullptr ? Vec4{} : Load4(from + n);
-      const Vec4 state = Splat4(keep) * old + Splat4(in) * Load4(k + n);
-      Store4(to + n, state);
-      sums += state * Load4(q + n);
-    }
-    float sum = Sum4(sums);
-    for (; n < states; ++n) {
-      to[n] = keep * (from == nullptr ? 0.0f : from[n]) + in * k[n];
-      sum += to[n] * q[n];
-    }
-    y[p] = sum;
+  const float* from = Begin(before, after, width * states);
+  for (size_t p = 0; p < width; ++p, from += states, after += states) {
+    y[p] = StepRow(from, after, states, keep, beta * (v[p] - keep * Dot(from, k, states)), k, q);
   }
 }
 
 void StateSpaceRow(const float* before, float* after, size_t width, size_t states, float keep, float step, float skip, const float* v,
                    const float* b, const float* c, float* y) {
-  for (size_t p = 0; p < width; ++p) {
-    const float in = step * v[p], *from = before == nullptr ? nullptr : before + p * states;
-    float* to = after + p * states;
-    Vec4 sums = {};
-    size_t n = 0;
-    for (; n + 4 <= states; n += 4) {
-      const Vec4 old = from == nullptr ? Vec4{} : Load4(from + n);
-      const Vec4 state = Splat4(keep) * old + Splat4(in) * Load4(b + n);
-      Store4(to + n, state);
-      sums += state * Load4(c + n);
-    }
-    float sum = Sum4(sums);
-    for (; n < states; ++n) {
-      to[n] = keep * (from == nullptr ? 0.0f : from[n]) + in * b[n];
-      sum += to[n] * c[n];
-    }
-    y[p] = sum + skip * v[p];
+  const float* from = Begin(before, after, width * states);
+  for (size_t p = 0; p < width; ++p, from += states, after += states) {
+    y[p] = StepRow(from, after, states, keep, step * v[p], b, c) + skip * v[p];
   }
 }
 
