@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 
+import family_gguf
+
 PEER_TYPES = {"q4": "Q4_0", "q8": "Q8_0"}
 
 
@@ -40,6 +42,13 @@ def gguf_model(peer, scripts, work, shape, kind):
     """A GGUF file of the shape, quantised to a type by the peer's own tool; None where the peer's scripts do not know the shape."""
     path = os.path.join(work, "%s-%s.gguf" % (shape, kind))
     if os.path.exists(path):
+        return path
+    if shape in family_gguf.SHAPES:  # in 4 bits only
+        if kind != "Q4_0":
+            return None
+        log("writing " + path)
+        subprocess.run([sys.executable, family_gguf.__file__, shape, path + ".part"], check=True)
+        os.replace(path + ".part", path)
         return path
     source = os.path.join(work, shape + "-F16.gguf")
     if not os.path.exists(source):
