@@ -8,6 +8,7 @@
 // is static.
 #pragma once
 
+#include "ops/lanes/fetch.h"
 #include "ops/linear/block_tile.h"
 #include "ops/neon/missing_intrinsics.h"
 
@@ -411,7 +412,10 @@ static inline void RunBlocks(const BlockGemm& g) {
   using T = BlockType<kIndex>;
   if (g.rows == 1) {
     const uint8_t* w = g.w;
-    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) OneRow<Products, kIndex>(g, w, g.y + n, g.columns - n);
+    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
+      FetchPages(w + g.tile_bytes, g.tile_bytes);
+      OneRow<Products, kIndex>(g, w, g.y + n, g.columns - n);
+    }
     return;
   }
   UnpackedBlocks unpacked;

@@ -7,6 +7,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
+#include "ops/lanes/fetch.h"
 #include "ops/neon/linear_lanes.h"
 #include "ops/lanes/row_groups.h"
 
@@ -253,6 +254,7 @@ void Run(const PackedGemm& g) {
       float* y = g.y + row * g.y_stride + n;
       const ptrdiff_t columns = static_cast<ptrdiff_t>(g.columns - n);
       if constexpr (kRows == 1) {
+        FetchPages(w + g.tile_bytes, g.tile_bytes);
         Kind::OneRow(g, w, q, g.quantisation + row, y, columns);
       } else {
         Kind::template Rows<kRows>(g, w, q, g.quantisation + row, y, columns);
