@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "ops/rows/activation.h"
+#include "ops/rows/state_space.h"
 #include "ops/attention/attention_scalar.h"
 #include "ops/linear/linear_scalar.h"
 #include "ops/linear/turn.h"
@@ -22,6 +23,7 @@ constinit const KernelTable kScalarTable = {
     .attention = &kAttentionScalar,
     .activate = ActivatePortable,
     .turn = Turn,
+    .state = &kStatePortable,
 };
 
 // Slowest first: the last one that a CPU supports is its best.

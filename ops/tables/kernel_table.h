@@ -7,6 +7,7 @@
 #include "ops/rows/activation_kernel.h"
 #include "ops/attention/attention_kernel.h"
 #include "ops/linear/linear.h"
+#include "ops/rows/state_kernel.h"
 
 namespace thimble {
 
@@ -34,6 +35,7 @@ struct KernelTable {
   const AttentionKernel* attention;              // over int8 cache rows
   ActivateFn activate;
   TurnFn turn;
+  const StateKernel* state;
 
   // The portable kernel for a type that is not listed: never null.
   const LinearKernel* Kernel(WeightType type) const;

@@ -8,6 +8,7 @@
 #include "ops/linear/turn.h"
 #include "ops/neon/kernels.h"
 #include "ops/rows/activation.h"
+#include "ops/rows/state_space.h"
 #include "ops/xnnpack/kernels.h"
 
 namespace thimble {
@@ -45,6 +46,7 @@ constinit const KernelTable kNeonTable = {
     .attention = &kAttentionNeon,
     .activate = ActivatePortable,
     .turn = Turn,
+    .state = &kStatePortable,
 };
 
 #if defined(__aarch64__)
@@ -57,6 +59,7 @@ constinit const KernelTable kNeonDotTable = {
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
     .turn = Turn,
+    .state = &kStatePortable,
 };
 
 constinit const KernelTable kNeonI8mmTable = {
@@ -68,6 +71,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
     .turn = Turn,
+    .state = &kStatePortable,
 };
 #endif
 

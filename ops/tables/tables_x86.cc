@@ -39,6 +39,7 @@ constinit const KernelTable kAvx2Table = {
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
+    .state = &kStateAvx2,
 };
 
 constinit const KernelTable kAvxVnniTable = {
@@ -50,6 +51,7 @@ constinit const KernelTable kAvxVnniTable = {
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
+    .state = &kStateAvx2,
 };
 
 constinit const KernelTable kAvx512VnniTable = {
@@ -61,6 +63,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,
     .turn = TurnAvx512,
+    .state = &kStateAvx512,
 };
 
 }  // namespace thimble

@@ -83,6 +83,7 @@ void Scan(const Step& step, const PassSpan& span, const StateSpaceOp& op) {
   const StateBlock block = BlockInSlot(step.network->state[op.state], span.distance);
   const float* before = span.position == 0 ? nullptr : block.Version(span.version);
   float* after = block.Version(1 - span.version);
+  const StateKernel& kernel = *step.network->options.kernels->state;
   ForRows(step.pool, H, span.count * P * N, [&](size_t first, size_t heads) {
     for (size_t h = first; h < first + heads; ++h) {
       const size_t group = h / (H / s.groups);
@@ -97,9 +98,9 @@ void Scan(const Step& step, const PassSpan& span, const StateSpaceOp& op) {
         const float* c = B + s.groups * N;
         if (s.rule == StateRule::kDelta) {
           const double beta = 1.0 / (1.0 + ExpDouble(-static_cast<double>(b.beta[(span.first_row + i) * H + h])));
-          DeltaRow(from, to, P, N, keep, static_cast<float>(beta * static_cast<double>(s.beta_scale)), v, B, c, v);
+          kernel.delta(from, to, P, N, keep, static_cast<float>(beta * static_cast<double>(s.beta_scale)), v, B, c, v);
         } else {
-          StateSpaceRow(from, to, P, N, keep, d, op.skip[h], v, B, c, v);
+          kernel.step(from, to, P, N, keep, d, op.skip[h], v, B, c, v);
         }
         from = to;
         const size_t position = span.position + i + 1;
