@@ -71,6 +71,7 @@ struct Type {
 
   static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
   static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
+  static constexpr size_t kSuperBytes = TileScaleBytes(kFormat, 8 * kGroupsOfBlock) + 8 * kBlockBytes;
 
   // The codes of one block, unsigned, four columns of 16 channels in each.
   static inline void Codes(const uint8_t* w, __m512i out[8]) {
@@ -336,9 +337,22 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
   StoreTotals<kRows>(sum, totals);
 }
 
+// What is unpacked next, of two tiles.
+struct Next {
+  const uint8_t* tiles[2];
+  size_t bytes;
+};
+
+// The next super block comes from memory meanwhile: some of its lines with each group of rows, as all at once would have to wait.
 template <Form kForm>
-__attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, float (*totals)[2][16]) {
+__attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, Next next,
+                                              float (*totals)[2][16]) {
+  const size_t part = (next.bytes / 64 * 6 / g.rows + 1) * 64;
   ForRowGroups<6>(g.rows, [&]<int kRows>(size_t row) {
+    for (const uint8_t*& tile : next.tiles) {
+      FetchInOrder(tile, part);
+      tile += part;
+    }
     const uint8_t* q = g.q + row * g.q_stride;
     AddSuper<kRows, kForm>(w, blocks, q + 32 * first_block, g.q_stride, reinterpret_cast<const BlockInput*>(q + g.inputs) + first_block,
                            totals + row);
@@ -373,7 +387,11 @@ void Run(const BlockGemm& g) {
       const size_t blocks = BlocksOf(g.k) - block < 8 ? BlocksOf(g.k) - block : 8;
       tiles[0] += Unpack<kIndex>(tiles[0], blocks, 0, &unpacked);
       tiles[1] += Unpack<kIndex>(tiles[1], blocks, 1, &unpacked);
-      AddSuperToRows<T::kForm>(unpacked, blocks, g, block, totals);
+      Next next = {{tiles[0], tiles[1]}, T::kSuperBytes};
+      if (block + blocks == BlocksOf(g.k)) {
+        for (size_t i = 0; i < 2; ++i) next.tiles[i] = g.w + (n / 16 + 2 + i) * g.tile_bytes;
+      }
+      AddSuperToRows<T::kForm>(unpacked, blocks, g, block, next, totals);
     }
     for (size_t r = 0; r < g.rows; ++r) {
       float* y = g.y + r * g.y_stride + n;

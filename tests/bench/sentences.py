@@ -90,7 +90,7 @@ def post(path, body):
 
 
 def peer_vectors(peer, gguf, ids):
-    server = subprocess.Popen([peer, "llama-server", "-m", gguf, "--embeddings", "--pooling", "mean", "--port", str(PORT), "-c", "512", "-t", "2",
+    server = subprocess.Popen([peer, "llama-server", "-m", gguf, "--embeddings", "--pooling", "mean", "--port", str(PORT), "-c", "512", "-t", "1",
                                "-ub", "512", "-b", "512"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(120):
