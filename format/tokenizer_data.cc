@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "format/piece_index.h"
 #include "runtime/core/checked.h"
 
 namespace thimble {
@@ -40,6 +41,22 @@ Status CheckIds(const uint32_t* ids, uint32_t count, uint32_t piece_count, bool 
           .Got(id)
           .Wanted(piece_count);
     }
+  }
+  return Status::Ok();
+}
+
+// A look-up looks into kIndexReach slots from its home on, without asking how many there are.
+Status CheckIndex(const TokenizerData& data) {
+  if (!IndexIsHashed(data.kind)) return CheckIds(data.index, data.index_count, data.piece_count, false, "index");
+  if (data.index_count > 0 && data.index_count < kIndexReach) {
+    return Bad(Code::kInvalidModel, "index", "has too few slots").Got(data.index_count).Wanted(kIndexReach);
+  }
+  for (uint32_t i = 0; i < data.index_count; ++i) {
+    if (data.index[i] == kFreeSlot || IdOfSlot(data.index[i]) < data.piece_count) continue;
+    return Bad(Code::kInvalidModel, "index", "is not an id of the vocabulary")
+        .At("tokenizer", i)
+        .Got(IdOfSlot(data.index[i]))
+        .Wanted(data.piece_count);
   }
   return Status::Ok();
 }
@@ -117,7 +134,12 @@ Status CheckPieces(TokenizerData* data) {
     if (length > data->max_piece_bytes) data->max_piece_bytes = length;
     const uint8_t type = data->types[i] & kPieceTypeMask;
     if ((data->types[i] & kPieceLate) != 0) data->has_late_pieces = true;
-    if ((data->types[i] & kPieceAdded) != 0) data->has_added_pieces = true;
+    if ((data->types[i] & kPieceAdded) != 0) {
+      data->has_added_pieces = true;
+      const bool in_index = data->merge_count == 0 || type == static_cast<uint8_t>(PieceType::kNormal);
+      const bool spaces = data->Piece(i).find_first_not_of(' ') == std::string_view::npos;
+      if (in_index && spaces) data->added_spaces[length / 64] |= uint64_t{1} << (length % 64);
+    }
     if (data->has_late_pieces && data->kind == TokenizerKind::kWordPiece) {
       return Bad(Code::kInvalidModel, "types", "WordPiece looks for special pieces before anything else").At("tokenizer", i);
     }
@@ -187,7 +209,7 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
     return Bad(Code::kInvalidModel, "magic", "is not a tokenizer segment");
   }
   if (const uint32_t version = HeaderField(bytes, 4); version != kTokenizerVersion) {
-    return Bad(Code::kUnsupportedVersion, "version", "this build does not know the version")
+    return Bad(Code::kUnsupportedVersion, "version", "this build reads another version: convert the model again")
         .Got(version)
         .Wanted(kTokenizerVersion);
   }
@@ -257,7 +279,7 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.byte_ids, 256, v, true, "byte_ids"));
   THIMBLE_RETURN_IF_ERROR(CheckPieces(&data));
   if (data.kind == TokenizerKind::kSpmBpe) FindJoins(&data);
-  THIMBLE_RETURN_IF_ERROR(CheckIds(data.index, data.index_count, v, false, "index"));
+  THIMBLE_RETURN_IF_ERROR(CheckIndex(data));
   THIMBLE_RETURN_IF_ERROR(CheckIds(data.specials, data.special_count, v, false, "specials"));
   for (uint32_t i = 0; i < data.special_count; ++i) {
     const std::string_view piece = data.Piece(data.specials[i]);
@@ -277,23 +299,6 @@ Result<TokenizerData> ParseTokenizerData(const void* memory, size_t size) {
     return Bad(Code::kInvalidModel, "eos", "is needed by the add_eos flag");
   }
   return data;
-}
-
-uint32_t TokenizerData::Find(std::string_view piece) const {
-  uint32_t low = 0;
-  uint32_t high = index_count;
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    const uint32_t id = index[middle];
-    const int order = Piece(id).compare(piece);
-    if (order == 0) return id < piece_count ? id : kNoToken;
-    if (order < 0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return kNoToken;
 }
 
 const TokenizerMerge* TokenizerData::FindMerge(uint32_t left, uint32_t right) const {
@@ -411,10 +416,18 @@ bool Joins(const TokenizerData& data, const TokenizerMerge& merge) {
 }  // namespace
 
 Status CheckTokenizerData(const TokenizerData& data) {
-  THIMBLE_RETURN_IF_ERROR(CheckSorted(data, data.index, data.index_count, "index"));
+  if (!IndexIsHashed(data.kind)) {
+    THIMBLE_RETURN_IF_ERROR(CheckSorted(data, data.index, data.index_count, "index"));
+  }
   THIMBLE_RETURN_IF_ERROR(CheckSorted(data, data.specials, data.special_count, "specials"));
   for (uint32_t i = 0; i < data.index_count; ++i) {
-    const PieceType type = data.Type(data.index[i]);
+    const bool hashed = IndexIsHashed(data.kind);
+    if (hashed && data.index[i] == kFreeSlot) continue;
+    const uint32_t id = hashed ? IdOfSlot(data.index[i]) : data.index[i];
+    if (hashed && data.Find(data.Piece(id)) != id) {
+      return Bad(Code::kInvalidModel, "index", "holds a piece that is not found there").At("tokenizer", i);
+    }
+    const PieceType type = data.Type(id);
     if (type != PieceType::kNormal && type != PieceType::kUserDefined && type != PieceType::kUnused) {
       return Bad(Code::kInvalidModel, "index", "holds a piece that merging must not produce")
           .At("tokenizer", i);

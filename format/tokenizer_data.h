@@ -6,13 +6,13 @@
 //
 //   bytes      type          what
 //   0          u8[4]         magic "ttok"
-//   4          u32           version, 1
+//   4          u32           version, 2
 //   8          u32           kind (TokenizerKind)
 //   12         u32           split pattern (SplitPattern)
 //   16         u32           flags (TokenizerFlag)
 //   20         u32           V, pieces
 //   24         u32           B, bytes of all pieces together
-//   28         u32           I, entries of the lookup index
+//   28         u32           I, entries of the index
 //   32         u32           S, entries of the special index
 //   36         u32           M, merges
 //   40         u32           E, end-of-generation ids
@@ -22,7 +22,9 @@
 //              u32[256]      the id that stands for a single byte, or 0xffffffff
 //              u32[V+1]      piece i is bytes [offset[i], offset[i+1]) of the last section
 //              f32[V]        scores (SentencePiece kinds; 0 elsewhere)
-//              u32[I]        ids that merging may produce, sorted by their bytes
+//              u32[I]        where the pieces are found that merging may produce: for both kinds of BPE a table by their hash
+//                            (piece_index.h; none where no piece is looked for by its bytes), for the others their ids, sorted
+//                            by their bytes
 //              u32[S]        ids that are matched as a whole in the text, sorted by their bytes
 //              u32[4][M]     left id, right id, rank, merged id; sorted by (left, right)
 //              u8[C]         the character map of SentencePiece ("precompiled_charsmap"): u32 T, then T bytes of
@@ -132,9 +134,9 @@ inline constexpr uint8_t kPieceLate = 0x40;
 inline constexpr uint8_t kPieceAdded = 0x80;
 
 inline constexpr uint32_t kNoToken = 0xffffffffu;
-inline constexpr uint32_t kTokenizerVersion = 1;
+inline constexpr uint32_t kTokenizerVersion = 2;
 inline constexpr size_t kTokenizerHeaderBytes = 64;
-inline constexpr uint32_t kMaxTokenizerPieces = 1u << 24;
+inline constexpr uint32_t kMaxTokenizerPieces = (1u << 24) - 1;  // a slot of the index has 24 bits for an id
 // Longest piece; bounds the memory of a detokenizer, and how long looking for pieces takes at one place of a text. Real
 // vocabularies stay below 200.
 inline constexpr uint32_t kMaxPieceBytes = 1u << 10;
@@ -175,6 +177,7 @@ struct TokenizerData {
   bool has_added_pieces = false;
   uint64_t special_starts[4] = {};  // the bytes that special pieces start with, a bit for each
   uint64_t joined[4] = {};          // those before a space inside of a piece (SentencePiece BPE)
+  uint64_t added_spaces[kMaxPieceBytes / 64 + 1] = {};  // of how many spaces added pieces of the index consist, a bit for each
   float min_score = 0;  // of the normal pieces
   float max_score = 0;
   const uint32_t* eog_ids = nullptr;
@@ -213,7 +216,7 @@ struct TokenizerData {
     const uint32_t id = byte_ids[byte];
     return id < piece_count ? id : kNoToken;
   }
-  // The piece with exactly these bytes among those that merging may produce, or kNoToken. O(log I).
+  // The piece with exactly these bytes among those of the index, or kNoToken. BPE: of kIndexReach slots at most; else O(log I).
   uint32_t Find(std::string_view piece) const;
   // The merge of two ids, or nullptr. O(log M). The caller checks `merged` before using it as an index.
   const TokenizerMerge* FindMerge(uint32_t left, uint32_t right) const;
@@ -227,6 +230,8 @@ struct TokenizerData {
     const uint8_t byte = static_cast<uint8_t>(c);
     return (joined[byte / 64] >> (byte % 64) & 1) != 0;
   }
+  // Is there an added piece of so many spaces?
+  bool HasAddedSpaces(size_t count) const { return count <= kMaxPieceBytes && (added_spaces[count / 64] >> (count % 64) & 1) != 0; }
   // The longest special piece at the start of `text`: user-defined ones, with `control` also control and
   // unknown ones. kNoToken if none. O(length of the match * log S).
   uint32_t FindSpecial(std::string_view text, bool control, SpecialStage stage = SpecialStage::kAny) const;
@@ -236,13 +241,16 @@ struct TokenizerData {
   bool IsEndOfGeneration(uint32_t id) const;
 };
 
+// Is `index` a table by hash?
+inline bool IndexIsHashed(TokenizerKind kind) { return kind == TokenizerKind::kSpmBpe || kind == TokenizerKind::kByteLevelBpe; }
+
 // Any bytes are legal input: a view that is safe to use, or a Status with the field. `bytes` stays alive
 // and mapped for as long as the view. Checks every id, offset and type once, O(V + M); trusts no sorting (a
 // wrong order gives other ids, never another access).
 Result<TokenizerData> ParseTokenizerData(const void* bytes, size_t size);
 
-// The deep checks of `verify`: both indexes and the merges strictly sorted and free of duplicates, byte ids that name their
-// byte, merges that build what they say. O(V + M).
+// The deep checks of `verify`: an index that finds what is in it, special pieces and merges strictly sorted and free of duplicates,
+// byte ids that name their byte, merges that build what they say. O(V + M).
 Status CheckTokenizerData(const TokenizerData& data);
 
 }  // namespace thimble

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Are our ids and decoded texts those of the libraries that the files come from?
 
-    check_tokenizers.py --thimble build/host/bin/thimble --work DIR [--strings 5000] [--seed 1] [--speed] [TOKENIZER...]
+    check_tokenizers.py --thimble build/host/bin/thimble --work DIR [--strings 5000] [--seed 1] [TOKENIZER...]
+    check_tokenizers.py --speed build/host/bin/bench_tokenize --work DIR [--text FILE] [--rounds 15] [TOKENIZER...]
 
 A TOKENIZER is a tokenizer.json (read by PyPI's tokenizers), a SentencePiece .model (by PyPI's sentencepiece), or a .json.xz.
 Without one: the small ones in tests/golden/tokenizers, and those of the shared data where it lies (THIMBLE_SHARED_DATA,
 else shared/data beside the checkout). Each is given --strings generated texts in all, with and without special pieces read;
-what comes back is decoded again. `--strings 1000000` is for a night. --speed encodes them on both sides in turn and prints
+what comes back is decoded again. `--strings 1000000` is for a night. --speed encodes a text on both sides in turn and prints
 how many times as fast ours is. The packages are fetched by pip into DIR where they are not installed. Exit status 1 where
 anything differs (the first ten are shown), 77 (skipped) where pip gives no package.
 """
@@ -196,46 +197,60 @@ def check(path, arguments, count):
 
 
 def compare_speed(path, arguments):
-    """How many times as fast ours is, in processor time: the project's own pages as one text and line by line, each side in turn,
-    medians. What empty lines cost is taken off ours; the JSON of texts and ids is not."""
+    """How many times as fast ours is, in processor time, both sides timed inside of their process: --text, or the project's own pages,
+    as one text and line by line, each side in turn, medians."""
     plain = unpacked(path, arguments.work)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     reference = (SentencePiece if plain.endswith(".model") else Tokenizers)(plain, arguments.work)
-    ours = Ours(arguments.thimble, plain)
-    pages = [os.path.join(folder, name) for folder, _, names in os.walk(ROOT) for name in names if name == "README.md" and "build" not in folder]
+    pages = [arguments.text] if arguments.text else sorted(
+        os.path.join(folder, name) for folder, _, names in os.walk(ROOT) for name in names if name == "README.md" and "build" not in folder)
     text = ""
-    for page in sorted(pages):
-        with open(page, encoding="utf-8") as file:
+    for page in pages:
+        with open(page, encoding="utf-8", newline="") as file:
             text += file.read()
-    lines = [line for line in text.splitlines() if line]
+    together = os.path.join(arguments.work, "text")
+    with open(together, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    texts = {"whole": [text], "lines": [line for line in text.split("\n") if line]}
+    ours = subprocess.Popen([arguments.speed, plain, together], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    taken = {what: ([], []) for what in texts}
+    for _ in range(arguments.rounds):
+        for what, some in texts.items():
+            start = time.process_time()
+            ids = reference.encode(some, False)
+            taken[what][0].append(time.process_time() - start)
+            ours.stdin.write(what + "\n")
+            ours.stdin.flush()
+            seconds, count = ours.stdout.readline().split()
+            taken[what][1].append(float(seconds))
+            if int(count) != sum(map(len, ids)):
+                sys.exit("%s: %s ids, and %d of the library" % (path, count, sum(map(len, ids))))
+    ours.stdin.close()
+    ours.wait()
+    print("%s: %s" % (os.path.relpath(path, ROOT), ", ".join(
+        "%s (%d of %.0f characters) %.2f ms, theirs %.2f: %.2f times as fast" % (
+            what, len(texts[what]), len(text) / len(texts[what]), 1000 * middle(mine), 1000 * middle(theirs),
+            middle([a / b for a, b in zip(theirs, mine)])) for what, (theirs, mine) in taken.items())), flush=True)
 
-    def seconds(clock, encode, texts):
-        start = clock()
-        encode(texts, False)
-        return clock() - start
 
-    ours_clock = ~ours.process.pid << 3 | 2  # clock_getcpuclockid()
-    ratios = {"whole": [], "lines": []}
-    for _ in range(7):
-        for what, some in (("whole", [text]), ("lines", lines)):
-            theirs = seconds(time.process_time, reference.encode, some)
-            line, empty = (seconds(lambda: time.clock_gettime(ours_clock), ours.encode, all_) for all_ in (some, [""] * len(some)))
-            ratios[what].append(theirs / (line - empty))
-    ours.close()
-    print("%s: %s" % (os.path.relpath(path, ROOT), ", ".join("%s %.1f times as fast" % (what, sorted(r)[3]) for what, r in ratios.items())),
-          flush=True)
+def middle(values):
+    return sorted(values)[len(values) // 2]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--thimble", required=True)
+    parser.add_argument("--thimble")
     parser.add_argument("--work", required=True)
     parser.add_argument("--strings", type=int, default=5000)
     parser.add_argument("--each", action="store_true", help="so many strings for each tokenizer, not in all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--speed", metavar="BENCH_TOKENIZE")
+    parser.add_argument("--text")
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("tokenizers", nargs="*")
     arguments = parser.parse_args()
+    if not arguments.speed and not arguments.thimble:
+        parser.error("needs --thimble, or --speed")
     paths = arguments.tokenizers or list(known())
     if arguments.speed:
         for path in paths:

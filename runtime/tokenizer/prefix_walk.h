@@ -1,4 +1,4 @@
-// Looking for all pieces that a text starts with, byte by byte. Not for users.
+// Looking for all pieces of a sorted list that a text starts with, byte by byte. Not for users.
 #pragma once
 
 #include <cstddef>
@@ -9,11 +9,11 @@
 
 namespace thimble {
 
-// The pieces that start with the bytes taken so far: index[low_, high_), which is sorted. In the wrong order
-// that a damaged file may have pieces are missed, but none is made up.
+// The pieces that start with the bytes taken so far: ids_[low_, high_), which are sorted by their bytes (the index of unigram and
+// WordPiece, or the special pieces). In the wrong order that a damaged file may have pieces are missed, but none is made up.
 class PrefixWalk {
  public:
-  explicit PrefixWalk(const TokenizerData& data) : data_(data), high_(data.index_count) {}
+  PrefixWalk(const TokenizerData& data, const uint32_t* ids, uint32_t count) : data_(data), ids_(ids), high_(count) {}
 
   // False when no piece goes on with this byte.
   bool Take(uint8_t byte) {
@@ -24,7 +24,7 @@ class PrefixWalk {
   }
   // The piece that is exactly `text`, the bytes taken, or kNoToken.
   uint32_t Match(std::string_view text) const {
-    const uint32_t id = data_.index[low_];
+    const uint32_t id = ids_[low_];
     return id < data_.piece_count && data_.Piece(id) == text ? id : kNoToken;
   }
 
@@ -34,7 +34,7 @@ class PrefixWalk {
     uint32_t to = high_;
     while (from < to) {
       const uint32_t middle = from + (to - from) / 2;
-      const std::string_view piece = data_.Piece(data_.index[middle]);
+      const std::string_view piece = data_.Piece(ids_[middle]);
       if (piece.size() <= depth_ || static_cast<uint8_t>(piece[depth_]) < bound) {
         from = middle + 1;
       } else {
@@ -45,6 +45,7 @@ class PrefixWalk {
   }
 
   const TokenizerData& data_;
+  const uint32_t* ids_;
   uint32_t low_ = 0;
   uint32_t high_;
   size_t depth_ = 0;

@@ -9,7 +9,6 @@
 #include "runtime/tokenizer/encode.h"
 #include "runtime/tokenizer/guard.h"
 #include "runtime/tokenizer/normalize.h"
-#include "runtime/tokenizer/prefix_walk.h"
 
 namespace thimble {
 namespace {
@@ -122,18 +121,18 @@ struct Cutter {
 
   // The longest added piece of spaces that `text` starts with, written with U+2581, or kNoToken; *bytes as above.
   uint32_t FindSpaces(std::string_view text, size_t* bytes) const {
-    uint32_t longest = kNoToken;
-    size_t taken = 0;
-    PrefixWalk walk(data);
-    for (size_t run = 1; text.starts_with(kEscapedSpace) && walk.Take(' '); ++run) {
-      text.remove_prefix(kEscapedSpace.size());
-      const uint32_t id = walk.Match(std::string_view(kSpaces.data(), run));
-      if (data.IsAdded(id)) longest = id;
-      if (data.IsAdded(id) || longest == kNoToken) taken = run * kEscapedSpace.size();
+    size_t run = 0;
+    while (run < kMaxPieceBytes && text.substr(run * kEscapedSpace.size()).starts_with(kEscapedSpace)) ++run;
+    size_t longest = run;
+    while (longest > 0 && !data.HasAddedSpaces(longest)) --longest;
+    const uint32_t id = longest > 0 ? data.Find(std::string_view(kSpaces.data(), longest)) : kNoToken;
+    if (data.IsAdded(id)) {
+      *bytes = longest * kEscapedSpace.size();
+      return id;
     }
     // What has no match here has none further on in the run, but another special piece may start there.
-    if (longest != kNoToken || (taken > 0 && !data.StartsSpecial(kEscapedSpace[0]))) *bytes = taken;
-    return longest;
+    if (run > 0 && !data.StartsSpecial(kEscapedSpace[0])) *bytes = run * kEscapedSpace.size();
+    return kNoToken;
   }
 };
 

@@ -28,7 +28,7 @@ void FindBestPath(const TokenizerData& data, std::string_view text, UnigramNode*
     const double here = nodes[start].score;
     const size_t character_bytes = DecodeUtf8(rest).bytes;
     bool has_character = false;
-    PrefixWalk walk(data);
+    PrefixWalk walk(data, data.index, data.index_count);
     for (size_t length = 1; length <= rest.size(); ++length) {
       if (!walk.Take(static_cast<uint8_t>(rest[length - 1]))) break;
       const uint32_t id = walk.Match(rest.substr(0, length));

@@ -145,7 +145,7 @@ class WordCutter {
   // `word` with the space in front that the pieces have which start one.
   bool Cut(std::string_view word) {
     while (!word.empty()) {
-      PrefixWalk walk(data_);
+      PrefixWalk walk(data_, data_.index, data_.index_count);
       uint32_t longest = kNoToken;
       size_t taken = 0;
       for (size_t length = 1; length <= word.size() && walk.Take(static_cast<uint8_t>(word[length - 1])); ++length) {

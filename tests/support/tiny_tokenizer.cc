@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "format/piece_index.h"
+
 namespace thimble::test {
 namespace {
 
@@ -67,6 +69,18 @@ class Bytes {
   std::vector<uint8_t> out_;
 };
 
+// Four slots for a piece, each in the first free one from its home on.
+std::vector<uint32_t> Hashed(const Pieces& p, const std::vector<uint32_t>& ids) {
+  std::vector<uint32_t> slots(4 * ids.size() + kIndexReach, kFreeSlot);
+  for (const uint32_t id : ids) {
+    const uint32_t hash = HashOfPiece(p.text[id]);
+    uint32_t at = HomeOf(hash, static_cast<uint32_t>(slots.size()));
+    while (slots[at] != kFreeSlot) ++at;
+    slots[at] = SlotOf(id, hash);
+  }
+  return slots;
+}
+
 }  // namespace
 
 std::vector<uint8_t> TinyTokenizer(uint32_t count, TokenizerKind kind) {
@@ -80,7 +94,7 @@ std::vector<uint8_t> TinyTokenizer(uint32_t count, TokenizerKind kind) {
     all += p.text[i];
   }
   const auto by_bytes = [&p](uint32_t a, uint32_t b) { return p.text[a] < p.text[b]; };
-  std::sort(index.begin(), index.end(), by_bytes);
+  index = spm ? Hashed(p, index) : std::vector<uint32_t>();
   std::sort(specials.begin(), specials.end(), by_bytes);
 
   Bytes out;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "format/piece_index.h"
 #include "targets/convert/import_error.h"
 
 namespace thimble {
@@ -66,6 +67,43 @@ std::vector<uint32_t> SortedIds(const TokenizerModel& model, bool (*wanted)(cons
     }
   }
   return ids;
+}
+
+// The table of piece_index.h. In the order of their hashes every piece takes its home or, where that is taken, the slot behind the
+// one before it: so none lies further from home than it must.
+std::vector<uint32_t> HashedIndex(const TokenizerModel& model, const std::vector<uint32_t>& ids) {
+  if (ids.empty()) return {};
+  struct Entry {
+    uint32_t hash;
+    uint32_t id;
+  };
+  std::vector<Entry> entries;
+  entries.reserve(ids.size());
+  for (const uint32_t id : ids) entries.push_back({HashOfPiece(model.pieces[id]), id});
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.hash != b.hash ? a.hash < b.hash : a.id < b.id; });
+  for (size_t homes = ids.size() * 3 / 2 + 1; homes < 16 * ids.size() + 1; homes += homes / 4 + 1) {
+    std::vector<uint32_t> slots(homes + kIndexReach - 1, kFreeSlot);
+    size_t next = 0;
+    bool all = true;
+    for (const Entry& entry : entries) {
+      const size_t home = HomeOf(entry.hash, static_cast<uint32_t>(slots.size()));
+      next = std::max(next, home);
+      all = next - home < kIndexReach;
+      if (!all) break;
+      slots[next++] = SlotOf(entry.id, entry.hash);
+    }
+    if (all) return slots;
+  }
+  Fail("pieces: more than " + std::to_string(kIndexReach) + " have hashes too close to each other");
+}
+
+// The ids that merging may produce, as the index of the kind has them.
+std::vector<uint32_t> Index(const TokenizerModel& model) {
+  const std::vector<uint32_t> ids = SortedIds(model, IsLookedUp, "pieces");
+  if (!IndexIsHashed(model.kind)) return ids;
+  // Bytes become pieces by merges alone, but where whole words are looked for.
+  if (model.kind == TokenizerKind::kByteLevelBpe && !model.Has(kTokenizerIgnoreMerges)) return {};
+  return HashedIndex(model, ids);
 }
 
 std::vector<TokenizerMerge> SortedMerges(const TokenizerModel& model) {
@@ -171,7 +209,7 @@ std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
   CheckModel(model);
   if (model.charsmap.size() > kMaxCharsmapBytes - 3) Fail("charsmap: is too large");
   const std::string charsmap_end((4 - model.charsmap.size() % 4) % 4, '\0');
-  const std::vector<uint32_t> index = SortedIds(model, IsLookedUp, "pieces");
+  const std::vector<uint32_t> index = Index(model);
   const std::vector<uint32_t> specials = SortedIds(model, IsSpecial, "special pieces");
   const std::vector<TokenizerMerge> merges = SortedMerges(model);
   const std::vector<uint32_t> byte_ids = ByteIds(model);
