@@ -9,6 +9,7 @@
 //   <function=  f  >\n  <parameter=a>\n1\n</parameter>\n  </function>             text, name, text, fields, text
 //
 // Calls that nothing but a bracket marks are looked for where an answer begins; what is none then is text.
+// Arguments may be an object or, as in OpenAI's interface, a text that holds one ("{\"a\": 1}"): they are told as the object.
 // Sections that say their names in the same way (<|channel|>analysis<|message|>) may have others: these are text.
 // White space around a section is not part of it. Where a text of the description has white space any may stand in an answer, or none.
 //

@@ -157,8 +157,9 @@ class CallReader {
   Reading Arguments() {
     at_ += Spaces(rest());
     if (at_ == in_.size()) return Reading::kMore;
-    if (in_[at_] != '{') return Bad("arguments that are no object");
-    const Reading state = ReadValue(in_, &at_, f_, false, out_);
+    const bool text = BeginsText(in_[at_], f_);
+    if (in_[at_] != '{' && !text) return Bad("arguments that are no object");
+    const Reading state = text ? ReadObjectInText(in_, &at_, f_, out_) : ReadValue(in_, &at_, f_, false, out_);
     arguments_ = state == Reading::kDone;
     return state == Reading::kBad ? Bad("arguments that are no JSON") : state;
   }
@@ -198,6 +199,8 @@ class CallReader {
     if (name_.empty()) return Bad("a tool call without a name");
     if (arguments == 0 || StartsWith(in_.substr(arguments), "null")) {
       if (out_ != nullptr) out_->Put("{}");
+    } else if (BeginsText(in_[arguments], f_)) {
+      if (ReadObjectInText(in_.substr(0, arguments_end), &arguments, f_, out_) != Reading::kDone) return Bad("arguments that are no object");
     } else if (in_[arguments] != '{') {
       return Bad("arguments that are no object");
     } else if (out_ != nullptr) {

@@ -51,6 +51,10 @@ class JsonOut {
 // A value at in[*at], and *at behind it. `out` may be null. `whole`: nothing can follow, so that a number may end at the end.
 Reading ReadValue(std::string_view in, size_t* at, const AnswerFormat& format, bool whole, JsonOut* out);
 
+// Arguments as OpenAI's interface has them: a text that holds an object, or nothing. in[*at] is what the text is quoted with.
+Reading ReadObjectInText(std::string_view in, size_t* at, const AnswerFormat& format, JsonOut* out);
+inline bool BeginsText(char c, const AnswerFormat& format) { return c == '"' || (c == '\'' && format.python); }
+
 struct CallReading {
   Reading state = Reading::kMore;
   size_t bytes = 0;      // of a call that is done

@@ -1,4 +1,5 @@
-// Values as models write them: JSON, what Python prints, or texts between quotes of a template's own.
+// Values as models write them: JSON, what Python prints, or texts between quotes of a template's own; and JSON inside of a text, whose
+// quotes and backslashes have one backslash more.
 #include "runtime/template/answer_call.h"
 
 namespace thimble::chat {
@@ -11,8 +12,9 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 class ValueReader {
  public:
-  ValueReader(std::string_view in, size_t at, const AnswerFormat& format, bool whole, JsonOut* out)
-      : in_(in), at_(at), format_(format), whole_(whole), out_(out) {}
+  // `around`: what the text is quoted with that the value stands in; 0: in none.
+  ValueReader(std::string_view in, size_t at, const AnswerFormat& format, bool whole, JsonOut* out, char around = 0)
+      : in_(in), at_(at), format_(format), whole_(whole), out_(out), around_(around) {}
 
   Reading Read(int depth) {
     if (depth > kMaxDepth) return Reading::kBad;
@@ -21,14 +23,36 @@ class ValueReader {
     const char c = in_[at_];
     if (c == '{') return Object(depth);
     if (c == '[') return List(depth);
-    if (const Reading text = Quoted(); text != Reading::kBad || failed_) return text;
+    if (const Reading text = Text(); text != Reading::kBad || failed_) return text;
     if (c == '-' || IsDigit(c)) return Number();
     return Word();
+  }
+  // An object up to the end of the text that it stands in; where nothing does, one without members.
+  Reading ObjectInText() {
+    Skip();
+    if (at_ == in_.size()) return Reading::kMore;
+    if (in_[at_] == around_) {
+      Put("{}");
+    } else {
+      if (in_[at_] != '{') return Fail();
+      if (const Reading object = Object(0); object != Reading::kDone) return object;
+      Skip();
+      if (at_ == in_.size()) return Reading::kMore;
+      if (in_[at_] != around_) return Fail();
+    }
+    ++at_;
+    return Reading::kDone;
   }
   size_t at() const { return at_; }
 
  private:
-  void Skip() { at_ += Spaces(in_, at_); }
+  void Skip() {
+    at_ += Spaces(in_, at_);
+    while (around_ != 0 && at_ + 1 < in_.size() && in_[at_] == '\\' && std::memchr("nrt", in_[at_ + 1], 3) != nullptr) {
+      at_ += 2;
+      at_ += Spaces(in_, at_);
+    }
+  }
   void Put(std::string_view text) {
     if (out_ != nullptr) out_->Put(text);
   }
@@ -82,7 +106,8 @@ class ValueReader {
     return Reading::kDone;
   }
   Reading Key() {
-    if (const Reading quoted = Quoted(); quoted != Reading::kBad || failed_) return quoted;
+    if (const Reading text = Text(); text != Reading::kBad || failed_) return text;
+    if (around_ != 0) return Fail();
     if (format_.quote.empty()) return Fail();
     const size_t begin = at_;
     for (; at_ < in_.size() && in_[at_] != ':'; ++at_) {
@@ -93,6 +118,7 @@ class ValueReader {
     return Reading::kDone;
   }
   // kBad without a failure: there is no text here.
+  Reading Text() { return around_ == 0 ? Quoted() : QuotedInText(); }
   Reading Quoted() {
     if (!format_.quote.empty()) {
       const std::string_view rest = in_.substr(at_);
@@ -147,6 +173,40 @@ class ValueReader {
     Put(in_.substr(at_, 1));
     return Reading::kDone;
   }
+  // The same inside of a text: \"a \\n b\", or "a \\n b" where the text stands between '.
+  Reading QuotedInText() {
+    const bool plain = around_ != '"';
+    if (in_[at_] != (plain ? '"' : '\\')) return Reading::kBad;
+    if (!plain && ++at_ == in_.size()) return Reading::kMore;
+    if (in_[at_] != '"') return Fail();
+    Put("\"");
+    for (++at_; at_ < in_.size(); ++at_) {
+      const bool escape = in_[at_] == '\\';
+      if (escape && at_ + 1 == in_.size()) return Reading::kMore;
+      if (in_[at_] == around_) return Fail();  // the text ends before its value
+      if (plain ? in_[at_] == '"' : escape && in_[at_ + 1] == '"') {
+        at_ += plain ? 1 : 2;
+        Put("\"");
+        return Reading::kDone;
+      }
+      if (!escape) {
+        if (out_ != nullptr) out_->PutEscaped(in_[at_]);
+        continue;
+      }
+      // Two of them begin an escape of the value's own, in which \ and " may be escaped once more.
+      if (in_[at_ + 1] == '\\') {
+        if (at_ + 2 < in_.size() && in_[at_ + 2] == '\\') {
+          if (at_ + 3 < in_.size() && in_[at_ + 3] != '\\' && in_[at_ + 3] != around_) return Fail();
+          ++at_;
+        } else if (at_ + 2 < in_.size() && in_[at_ + 2] == around_) {
+          return Fail();
+        }
+        ++at_;
+      }
+      if (const Reading read = Escape(); read != Reading::kDone) return read;
+    }
+    return Reading::kMore;
+  }
   Reading Number() {
     const size_t begin = at_;
     size_t i = at_;
@@ -196,9 +256,17 @@ class ValueReader {
   const AnswerFormat& format_;
   bool whole_, failed_ = false;
   JsonOut* out_;
+  char around_;
 };
 
 }  // namespace
+
+Reading ReadObjectInText(std::string_view in, size_t* at, const AnswerFormat& format, JsonOut* out) {
+  ValueReader reader(in, *at + 1, format, false, out, in[*at]);
+  const Reading state = reader.ObjectInText();
+  *at = reader.at();
+  return state;
+}
 
 Reading ReadValue(std::string_view in, size_t* at, const AnswerFormat& format, bool whole, JsonOut* out) {
   ValueReader reader(in, *at, format, whole, out);

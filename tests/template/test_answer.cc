@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <random>
+#include <set>
 
 #include "targets/template/compile.h"
 #include "targets/template/derive.h"
@@ -49,14 +50,14 @@ Derived Derive(const std::string& text, const Json& variables) {
   return d;
 }
 
-// In the way in which the template wants them.
-Json CallMessage(const AnswerFormat& f, const std::vector<ReadCallText>& calls) {
+// In the way in which the template wants them, or with arguments as a text, as OpenAI's interface has them.
+Json CallMessage(const AnswerFormat& f, const std::vector<ReadCallText>& calls, bool as_text = false) {
   Json message = {{"role", "assistant"}};
   if (f.null_content) message["content"] = nullptr;
   else if (!f.no_content) message["content"] = "";
   message["tool_calls"] = Json::Array();
   for (const ReadCallText& call : calls) {
-    const Json arguments = f.arguments_as_text ? Json(JsonText(call.arguments)) : call.arguments;
+    const Json arguments = f.arguments_as_text || as_text ? Json(JsonText(call.arguments)) : call.arguments;
     const std::string number = std::to_string(message["tool_calls"].size());
     message["tool_calls"].Push({{"id", f.name_in_id ? "functions." + call.name + ":" + number : "call0000" + number}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
   }
@@ -112,30 +113,32 @@ const ReadCallText kEmpty = {"get_weather", Json::Object()};
 const ReadCallText kBook = {"book_table", ParseJson(R"({"guest": {"name": "Ana <b>", "age": 31, "address": {"city": "S\u00e3o \u6f22", "zip": "01\\n"}}, "dishes": [{"dish": "soup", "count": 1.5},
     {"dish": "rice", "count": 2}], "tags": [], "when": 1e21, "outside": true})")};
 
+struct ListsOfCalls {
+  size_t written = 0, read_back = 0;
+};
+
 // Every list of calls that the template writes is read back, however it is cut.
-void ReadBack(const Derived& d) {
+ListsOfCalls ReadBack(const Derived& d, bool as_text) {
   std::mt19937 random(7);
   JsonValues values;
   const Value tools = values.Make(kTools);
-  size_t written = 0;
+  ListsOfCalls lists;
   for (const std::vector<ReadCallText>& calls : std::vector<std::vector<ReadCallText>>{{kWeather}, {kEmpty}, {kBook}, {kWeather, kBook}, {kEmpty, kBook, kWeather}}) {
-    std::optional<std::string> answer = Written(d, CallMessage(d.format, calls), {{"tools", kTools}});
-    if (!answer) answer = Written(d, CallMessage(d.format, calls), {});
+    std::optional<std::string> answer = Written(d, CallMessage(d.format, calls, as_text), {{"tools", kTools}});
+    if (!answer) answer = Written(d, CallMessage(d.format, calls, as_text), {});
     if (!answer) continue;
     // Some write the first one only.
     if (calls.size() > 1 && answer->find(calls[1].name, answer->find(calls[0].name) + 1) == answer->npos) continue;
     // One family's template ends the turn behind the second call, and again behind the third.
     if (const size_t end = answer->find(d.format.end_count > 0 ? d.format.ends[0] : "\xff"); calls.size() > 2 && answer->find(kWeather.name, end) != answer->npos) continue;
-    ++written;
-    INFO(*answer);
+    ++lists.written;
     const ReadAnswerText whole = ReadAnswer(d.format, "", *answer, &tools);
-    CHECK(whole.broken.empty());
-    CHECK(whole.calls == calls);
-    CHECK(whole.text.empty());
-    CHECK(ReadAnswer(d.format, "", *answer, &tools, 1).calls == calls);
-    CHECK(ReadInRandomPieces(d.format, *answer, &tools, random).calls == calls);
+    const bool read = whole.broken.empty() && whole.calls == calls && whole.text.empty() && ReadAnswer(d.format, "", *answer, &tools, 1).calls == calls &&
+                      ReadInRandomPieces(d.format, *answer, &tools, random).calls == calls;
+    lists.read_back += read;
+    if (!read) UNSCOPED_INFO(*answer << "\nread as " << whole.calls.size() << " calls, " << whole.broken << ", text " << whole.text);
   }
-  CHECK(written >= 3);
+  return lists;
 }
 
 }  // namespace
@@ -147,14 +150,18 @@ TEST_CASE("from small templates of every style is derived how their answers are 
     const Derived d = Derive(style.text, variables);
     CHECK(AnswerText(d.format) == style.derived);
     CHECK((d.answer.calls ? d.answer.why.empty() : d.answer.why == "the template writes no tool calls"));
-    if (d.answer.calls) ReadBack(d);
+    if (!d.answer.calls) continue;
+    const ListsOfCalls lists = ReadBack(d, false);
+    CHECK(lists.written >= 3);
+    CHECK(lists.read_back == lists.written);
   }
 }
 
 TEST_CASE("from published templates is derived how their answers are read") {
   if (!fs::exists(kShared / "templates")) SKIP("the published templates are not here: " << kShared.string());
   const Json origins = ParseJson(ReadText(kShared / "origins.json"));
-  size_t derived = 0;
+  size_t derived = 0, texts = 0;
+  std::set<std::string> unread;
   std::map<std::string, std::string> others;
   for (const fs::directory_entry& entry : fs::directory_iterator(kShared / "templates")) {
     const std::string name = entry.path().stem().string();
@@ -164,16 +171,67 @@ TEST_CASE("from published templates is derived how their answers are read") {
     const Derived d = Derive(ReadText(entry.path()), variables);
     if (d.answer.calls) {
       ++derived;
-      ReadBack(d);
+      const ListsOfCalls lists = ReadBack(d, false);
+      CHECK(lists.written >= 3);
+      CHECK(lists.read_back == lists.written);
+      const ListsOfCalls with_texts = ReadBack(d, true);
+      texts += with_texts.written > 0;
+      if (with_texts.read_back != with_texts.written) unread.insert(name);
     } else if (d.answer.why != "the template writes no tool calls") {
       others[name] = d.answer.why;
     }
   }
   // The table is in targets/template/README.md.
   CHECK(derived == 38);
+  // The 11 others raise where arguments are a text. Gemma 4 sets it between the braces of its own notation, Kimi K3 apart from fields.
+  CHECK(texts == 27);
+  CHECK(unread == std::set<std::string>{"Kimi-K3", "gguf-gemma-4", "google-gemma-4-31B-it-interleaved"});
   CHECK(others == std::map<std::string, std::string>{
                       {"CohereForAI-c4ai-command-r-plus-tool_use", "how a tool call is written does not fit a description"},
                       {"lcpp-yandex-YandexGPT-5-Lite-8B-instruct", "the template does not write a question and its answer"}});
+}
+
+TEST_CASE("arguments may be a text that holds an object") {
+  AnswerDraft draft;
+  draft.calls = true;
+  draft.call = {{Part::kText, "<call>"}, {Part::kObject}, {Part::kText, "</call>"}};
+  draft.name_key = "name";
+  draft.arguments_key = "arguments";
+  const auto read = [&](const std::string& arguments, bool python = false) {
+    draft.python = python;
+    const std::vector<uint8_t> bytes = WriteAnswerFormat(draft);
+    const AnswerFormat f = VerifyAnswerFormat(bytes.data(), bytes.size()).value();
+    const std::string answer = "<call>{\"name\": \"f\", \"arguments\": " + arguments + "}</call>";
+    const ReadAnswerText whole = ReadAnswer(f, "", answer, nullptr), cut = ReadAnswer(f, "", answer, nullptr, 1);
+    CHECK(whole.calls == cut.calls);
+    CHECK(whole.broken == cut.broken);
+    return whole.calls.empty() ? whole.broken : JsonText(whole.calls[0].arguments);
+  };
+  // Of any object, as JSON and as Python print the text that JSON has of it.
+  for (const Json& object : {kWeather.arguments, kEmpty.arguments, kBook.arguments, ParseJson(R"({"\\\"'": ["\\", "\"\"", "'", "\b\u0007/", "\\n", true, null, -1.5e-7], "{": {"}": []}})")}) {
+    INFO(JsonText(object));
+    CHECK(read(JsonText(Json(JsonText(object)))) == JsonText(object));
+    CHECK(read(JsonText(Json(JsonText(object, 2)))) == JsonText(object));  // in lines
+    CHECK(read(JsonText(Json(JsonText(object)), -1, true)) == JsonText(object));
+    CHECK(read(JsonText(Json(JsonText(object, -1, true)), -1, true)) == JsonText(object));
+    std::string repr = "'";
+    for (const char c : JsonText(object)) repr += c == '\\' ? "\\\\" : c == '\'' ? "\\'" : std::string(1, c);
+    CHECK(read(repr + "'", true) == JsonText(object));
+  }
+  CHECK(read("\"\"") == "{}");
+  CHECK(read("\" \"") == "{}");
+  CHECK(read("\"\\n\"") == "{}");
+  for (const char* none : {R"("a")", R"("{")", R"("{a: 1}")", R"("[1]")", R"("{} {}")", R"("{\"a\": 1")", R"("{\"a: 1}")", R"("{\"a\": \"b}")", R"("{'a': 1}")"}) {
+    INFO(none);
+    CHECK(read(none) == "arguments that are no object");
+  }
+  // Where they stand alone.
+  draft.call = {{Part::kText, "<call>"}, {Part::kName}, {Part::kText, "<args>"}, {Part::kValue}, {Part::kText, "</call>"}};
+  const std::vector<uint8_t> bytes = WriteAnswerFormat(draft);
+  const AnswerFormat f = VerifyAnswerFormat(bytes.data(), bytes.size()).value();
+  for (const size_t cut : {size_t{0}, size_t{1}}) {
+    CHECK(ReadAnswer(f, "", "<call>f<args>" + JsonText(Json(JsonText(kBook.arguments))) + "</call>", nullptr, cut).calls == std::vector<ReadCallText>{{"f", kBook.arguments}});
+  }
 }
 
 TEST_CASE("an answer is told as text, reasoning, calls and its end") {
