@@ -98,8 +98,11 @@ Status CheckKind(const TokenizerData& data) {
       return Bad(Code::kUnsupported, "kind", "this build does not know the kind of tokenizer")
           .Got(static_cast<uint32_t>(data.kind));
   }
-  if (data.kind != TokenizerKind::kWordPiece && (data.flags & kWordPieceFlags) != 0) {
-    return Bad(Code::kInvalidModel, "flags", "only WordPiece changes letters").Got(data.flags);
+  const uint32_t letters = data.kind == TokenizerKind::kWordPiece ? 0u
+                           : data.kind == TokenizerKind::kSpmBpe  ? kWordPieceFlags & ~kTokenizerLowercase
+                                                                  : kWordPieceFlags;
+  if ((data.flags & letters) != 0) {
+    return Bad(Code::kInvalidModel, "flags", "this kind of tokenizer does not change letters so").Got(data.flags);
   }
   if (data.Has(kTokenizerNfc) && data.kind != TokenizerKind::kByteLevelBpe) {
     return Bad(Code::kUnsupported, "flags", "only byte-level BPE has a normal form");

@@ -102,15 +102,16 @@ enum TokenizerFlag : uint32_t {
   kTokenizerPrefixUnlessSpace = 1u << 8,  // no dummy prefix where a space stands already
   kTokenizerPrefixFirstOnly = 1u << 9,    // no dummy prefix after a special piece
   kTokenizerNfc = 1u << 10,               // text is brought into normal form C first (byte-level BPE)
-  // WordPiece, which has of the others only the first two:
-  kTokenizerLowercase = 1u << 11,
+  kTokenizerLowercase = 1u << 11,         // (SentencePiece BPE and WordPiece)
+  // WordPiece, which has of the others only the first two and kTokenizerLowercase:
   kTokenizerStripAccents = 1u << 12,      // canonical decomposition without nonspacing marks
   kTokenizerSpaceIdeographs = 1u << 13,   // every ideograph is a word of its own
   kTokenizerEachUnknown = 1u << 14,       // every character without a piece is unk, not a run of them once
   kTokenizerKeepLastSpace = 1u << 15,     // of runs of spaces that become one, that at the end stays
   kTokenizerExactSums = 1u << 16,         // unigram: scores are summed as doubles, not rounded after every piece
   kTokenizerLiteralEscapes = 1u << 17,    // U+2581 in a text is no white space: none of it is removed, nor added to
-  kTokenizerSpaceIsCut = 1u << 18,        // a space is only where a word starts, and is left out in front of U+2581
+  kTokenizerSpaceIsCut = 1u << 18,        // white space is only where a word starts; unigram: and is left out in front of U+2581; BPE: and
+                                          // is nothing itself
   kTokenizerKnownFlags = (1u << 19) - 1,
 };
 

@@ -3,6 +3,7 @@
 // them: so they become byte pieces and can be decoded again.
 #include "runtime/tokenizer/normalize.h"
 
+#include "runtime/core/unicode/case_mapping.h"
 #include "runtime/core/unicode/nfc.h"
 #include "runtime/core/unicode/unicode.h"
 
@@ -34,7 +35,7 @@ class SpmNormalizer {
     }
     for (bool after_space = squeeze; part.data() != nullptr; part = TakePart()) {
       while (after_space && part.starts_with(' ')) part.remove_prefix(1);
-      if (data_.Has(kTokenizerSpaceIsCut) && part.starts_with(kEscapedSpace) && trailing_spaces_ == 1) --size_;
+      if (data_.Has(kTokenizerSpaceIsCut) && data_.Has(kTokenizerEscapeWhitespace) && part.starts_with(kEscapedSpace) && trailing_spaces_ == 1) --size_;
       if (!part.empty()) after_space = squeeze && part.ends_with(' ');
       while (!part.empty()) {
         const size_t space = SpaceBytes(part);
@@ -66,8 +67,15 @@ class SpmNormalizer {
       }
     }
     if (taken == 0) {
-      taken = DecodeUtf8(rest_).bytes;
+      const Utf8Char c = DecodeUtf8(rest_);
+      taken = c.bytes;
       part = rest_.substr(0, taken);
+      // Where words are cut at white space, what the map leaves alone of it cuts, too.
+      if (data_.Has(kTokenizerSpaceIsCut) && c.valid && ClassOf(c.code_point) == CharClass::kSpace) {
+        part = " ";
+      } else if (data_.Has(kTokenizerLowercase) && c.valid) {
+        part = {lower_, CaseMapped(c.code_point, CaseForm::kLower, lower_)};
+      }
     }
     rest_.remove_prefix(taken);
     return part;
@@ -89,11 +97,14 @@ class SpmNormalizer {
   size_t capacity_;
   size_t size_ = 0;
   size_t trailing_spaces_ = 0;
+  char lower_[kMaxCaseBytes];
 };
 
 }  // namespace
 
-bool MayGrow(const TokenizerData& data) { return data.charsmap_units > 0 || data.Has(kTokenizerNfc); }
+bool MayGrow(const TokenizerData& data) {
+  return data.charsmap_units > 0 || data.Has(kTokenizerNfc) || (data.Has(kTokenizerLowercase) && data.kind == TokenizerKind::kSpmBpe);
+}
 
 bool Normalizes(const TokenizerData& data) {
   if (data.kind == TokenizerKind::kWordPiece) return false;

@@ -192,9 +192,10 @@ void EncodeSpmBpe(const TokenizerData& data, std::string_view text, const Encode
   SpmEmitter emitter(data, sink);
   Lookups lookups(data, text.size());
   while (!text.empty()) {
-    const std::string_view word = text.substr(0, WordEnd(data, text));
-    SpmEncoder(data, workspace, word, &lookups).Run(&emitter);
+    std::string_view word = text.substr(0, WordEnd(data, text));
     text.remove_prefix(word.size());
+    if (data.Has(kTokenizerSpaceIsCut)) word.remove_prefix(std::min(word.find_first_not_of(' '), word.size()));
+    if (!word.empty()) SpmEncoder(data, workspace, word, &lookups).Run(&emitter);
   }
   emitter.Finish();
 }

@@ -155,6 +155,39 @@ TEST_CASE("GGUF: gemma4 is BPE over characters, by rank") {
   }
 }
 
+TEST_CASE("GGUF: whitespace is BPE over characters between white space, which is nothing itself") {
+  Json tokens = Json::Array({"<s>", "<pad>", "</s>", "<unk>", "a", "b", "ab", "\u4f60", "\u597d", "\u4f60\u597d", "\u00e4", "\u2581", "i", "<u>"});
+  Json types = Json::Array({3, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4});
+  Json metadata = {{"tokenizer.ggml.model", "whitespace"},
+                   {"tokenizer.ggml.pre", "whitespace"},
+                   {"tokenizer.ggml.tokens", tokens},
+                   {"tokenizer.ggml.token_type", types},
+                   {"tokenizer.ggml.merges", Json::Array({"a b", "\u4f60 \u597d"})},
+                   {"tokenizer.ggml.bos_token_id", 0},
+                   {"tokenizer.ggml.eos_token_id", 2},
+                   {"tokenizer.ggml.unknown_token_id", 3},
+                   {"tokenizer.ggml.add_bos_token", true},
+                   {"tokenizer.ggml.add_eos_token", true},
+                   {"tokenizer.ggml.normalizer.lowercase", true}};
+  const LoadedTokenizer tokenizer(ReadGgufVocabulary(metadata));
+  // The ids of the library tokenizers with Lowercase, WhitespaceSplit and the same pieces.
+  CHECK(tokenizer.Encode("") == Ids{0, 2});
+  CHECK(tokenizer.Encode("ab \u4f60\u597d") == Ids{0, 6, 9, 2});
+  CHECK(tokenizer.EncodePlain("aB  Ab\t\n\u3000a\u0085b a b ") == Ids{6, 6, 4, 5, 4, 5});
+  CHECK(tokenizer.EncodePlain("  ") == Ids{});
+  CHECK(tokenizer.EncodePlain("xa yz \u00c4") == Ids{3, 4, 3, 3, 10});
+  CHECK(tokenizer.EncodePlain("\u0130\u023a") == Ids{12, 3, 3});  // which become two characters, and one of more bytes
+  CHECK(tokenizer.EncodePlain("a \u2581b") == Ids{4, 11, 5});
+  CHECK(tokenizer.EncodePlain("A<u> B") == Ids{4, 13, 5});
+  metadata.Erase("tokenizer.ggml.normalizer.lowercase");
+  CHECK(LoadedTokenizer(ReadGgufVocabulary(metadata)).EncodePlain("aB") == Ids{4, 3});
+  for (const auto& [model, pre] : {std::pair("gpt2", "whitespace"), std::pair("whitespace", "gpt-2")}) {
+    metadata["tokenizer.ggml.model"] = model;
+    metadata["tokenizer.ggml.pre"] = pre;
+    CHECK_THROWS_AS(ReadGgufVocabulary(metadata), ImportError);
+  }
+}
+
 TEST_CASE("GGUF: end ids are what the keys say, whatever the pieces are called") {
   const LoadedTokenizer tokenizer(ReadGgufVocabulary(ByteLevel("gpt-2")));
   std::vector<uint32_t> ends;

@@ -192,7 +192,7 @@ TEST_CASE("Tokenizer segment: fields that contradict are refused by name") {
   CHECK(field_after(4, 1) == "version");
   CHECK(field_after(8, 5) == "kind");
   CHECK(field_after(12, 1) == "split");
-  CHECK(field_after(16, 0x800) == "flags");
+  CHECK(field_after(16, kTokenizerStripAccents) == "flags");
   CHECK(field_after(20, 0) == "piece_count");
   CHECK(field_after(20, 0xFFFFFFFF) == "piece_count");
   CHECK(field_after(24, 0xFFFFFFFF) == "counts");

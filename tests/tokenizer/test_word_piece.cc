@@ -232,7 +232,7 @@ TEST_CASE("WordPiece segments: what contradicts itself is refused by field") {
   model.strips.assign(model.pieces.size(), kPieceLate);
   CHECK(contains(field_of(model), "types"));
   model = SmallSpm({"a"});
-  model.flags |= kTokenizerLowercase;
+  model.flags |= kTokenizerStripAccents;
   CHECK(contains(field_of(model), "flags"));
 }
 

@@ -1,4 +1,4 @@
-// All names that llama.cpp knows (src/llama-vocab.cpp), but for "whitespace", whose vocabulary has no byte pieces. What the
+// All names that llama.cpp knows (src/llama-vocab.cpp). What the
 // name does not say, and the model's own tokenizer does, is here, too: normal form C (Qwen, Command R, GPT-NeoX and what
 // has its vocabulary, StableLM 2), and that a word which is a piece is taken whole.
 #include "targets/convert/tokenizers/gguf_splits.h"
@@ -102,6 +102,7 @@ constexpr GgufSplit kSplits[] = {
     {"gemma4", SplitPattern::kNone, kBos},
     {"granite-embed-multi-311m", SplitPattern::kNone, kBos},
     {"sarvam-moe", SplitPattern::kNone, 0},
+    {"whitespace", SplitPattern::kNone, kTokenizerSpaceIsCut | kTokenizerRemoveExtraWhitespaces | kTokenizerEachUnknown},
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace thimble {
 
 struct GgufSplit {
   const char* name;
-  SplitPattern pattern;  // kNone: characters merge by rank, with U+2581 for spaces and byte pieces (Gemma 4)
+  SplitPattern pattern;  // kNone: characters merge by rank, with U+2581 for spaces and byte pieces (Gemma 4), or, with
+                         // kTokenizerSpaceIsCut, between white space, which is nothing itself (Jina's Chinese)
   uint32_t flags;        // TokenizerFlag
 };
 

@@ -134,7 +134,7 @@ void DecodePieces(TokenizerModel* model) {
       if (type == PieceType::kNormal && piece.find(' ') != std::string::npos) {
         throw ImportError(Code::kUnsupported, name + "holds a plain space, which no text can become");
       }
-      const std::string plain = WithPlainSpaces(piece);
+      const std::string plain = model->Has(kTokenizerSpaceIsCut) ? piece : WithPlainSpaces(piece);
       if (type == PieceType::kUserDefined && model->kind != TokenizerKind::kUnigram) {
         const bool only_spaces = plain.find_first_not_of(' ') == std::string::npos;
         // Merging makes those, too.
@@ -198,8 +198,13 @@ TokenizerModel ReadRankedMerges(const Fields& fields, const GgufSplit& split) {
   model.flags |= split.flags & ~uint32_t{kTokenizerAddBos};
   if (split.pattern == SplitPattern::kNone) {
     model.kind = TokenizerKind::kSpmBpe;
-    model.flags |= kTokenizerEscapeWhitespace | kTokenizerByteFallback;
-    if (fields.Flag("add_space_prefix", false)) model.flags |= kTokenizerAddDummyPrefix;
+    model.flags |= kTokenizerByteFallback;
+    if (!model.Has(kTokenizerSpaceIsCut)) {
+      model.flags |= kTokenizerEscapeWhitespace;
+      if (fields.Flag("add_space_prefix", false)) model.flags |= kTokenizerAddDummyPrefix;
+    } else if (fields.Flag("normalizer.lowercase", false)) {
+      model.flags |= kTokenizerLowercase;
+    }
     model.pieces = tokens;
     model.types = types;
     DecodePieces(&model);
@@ -237,6 +242,9 @@ TokenizerModel ReadWordPieces(const Fields& fields) {
 
 const GgufSplit& SplitOf(const Fields& fields, const std::string& kind) {
   const std::string name = kind == "gemma4" ? kind : fields.Text("pre");
+  if ((kind == "whitespace") != (name == "whitespace")) {
+    fields.Fail(Code::kUnsupported, "pre", "'" + name + "' with the model '" + kind + "' is not supported");
+  }
   const GgufSplit* split = FindGgufSplit(name);
   if (split != nullptr) return *split;
   fields.Fail(Code::kUnsupported, "pre",
@@ -295,7 +303,7 @@ TokenizerModel ReadGgufVocabulary(const Json& metadata) {
     model = ReadSentencePieces(fields, TokenizerKind::kUnigram);
     adds_eos = true;
     default_eos = 1;
-  } else if (kind == "gpt2" || kind == "gemma4") {
+  } else if (kind == "gpt2" || kind == "gemma4" || kind == "whitespace") {
     const GgufSplit& split = SplitOf(fields, kind);
     model = ReadRankedMerges(fields, split);
     adds_bos = (split.flags & kTokenizerAddBos) != 0;
@@ -306,7 +314,7 @@ TokenizerModel ReadGgufVocabulary(const Json& metadata) {
   } else {
     fields.Fail(Code::kUnsupported, "model",
                 (kind.empty() ? "is missing" : "'" + kind + "' is not supported") +
-                    ", expected one of: llama, t5, gpt2, gemma4, bert");
+                    ", expected one of: llama, t5, gpt2, gemma4, whitespace, bert");
   }
   const size_t n = model.pieces.size();
   const auto id_of = [&](std::initializer_list<const char*> keys, uint32_t otherwise) {
