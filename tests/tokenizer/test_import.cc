@@ -352,6 +352,20 @@ TEST_CASE("Unigram in a tokenizer.json: what it refuses, by name") {
   CHECK(Contains(refusal([](Json& f) { f["normalizer"] = {{"type", "NFKD"}}; }, unsupported), "normalizer NFKD"));
   CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][1]["strip_left"] = true; }, unsupported), "Strip"));
   CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][2]["content"] = "x"; }, unsupported), "Replace"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][1] = f["normalizer"]; }, unsupported), "normalizer in itself"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][2] = f["normalizer"]["normalizers"][1]; }, unsupported), "Strip without"));
+  CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][0] = f["normalizer"]["normalizers"][2]; }, unsupported), "normalizer Strip"));
+  const auto steps = [](Json first, Json second) { return Json{{"type", "Sequence"}, {"pretokenizers", Json::Array({first, second})}}; };
+  const Json cut = {{"type", "WhitespaceSplit"}};
+  CHECK(Contains(refusal([&](Json& f) { f["pre_tokenizer"] = steps(f["pre_tokenizer"], cut); }, unsupported), "WhitespaceSplit after Metaspace"));
+  CHECK(Contains(refusal([&](Json& f) {
+    f["pre_tokenizer"]["prepend_scheme"] = "first";
+    f["pre_tokenizer"] = steps(cut, f["pre_tokenizer"]);
+  }, unsupported), "without a space in front of every word"));
+  CHECK(Contains(refusal([&](Json& f) {
+    f["pre_tokenizer"] = steps(cut, f["pre_tokenizer"]);
+    f["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "BAAAAAAAAABhCWIA"}};  // 4 bytes of double array, "a\tb"
+  }, unsupported), "makes white space other than spaces"));
   const Code invalid = Code::kInvalidModel;
   CHECK(Contains(refusal([](Json& f) { f["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "?"; }, invalid), "base64"));
   refusal([](Json& f) { f["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "AAAA"; }, invalid);

@@ -72,6 +72,8 @@ TEST_CASE("Reference: DeepSeek Coder's kind: two pieces with one spelling, #vers
 }
 TEST_CASE("Reference: GPT-NeoX's kind: runs of spaces as added tokens and as pieces") { CheckCases("neox"); }
 TEST_CASE("Reference: XLM-R's kind: unigram, words cut at white space") { CheckCases("xlm_roberta"); }
+TEST_CASE("Reference: E5's kind: the same, and white space that the map leaves alone") { CheckCases("e5"); }
+TEST_CASE("Reference: unigram, words cut at white space, no map") { CheckCases("white_space"); }
 TEST_CASE("Reference: T5's kind: unigram, the end stripped, runs of spaces one") { CheckCases("t5"); }
 TEST_CASE("Reference: BGE-M3's kind: unigram, a space stays at the end") { CheckCases("bge_m3"); }
 

@@ -5,10 +5,12 @@
 #include "targets/convert/tokenizers/unigram_json.h"
 
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "runtime/core/unicode/unicode.h"
 #include "targets/convert/import_error.h"
 #include "targets/convert/tokenizers/base64.h"
 #include "targets/convert/tokenizers/json_fields.h"
@@ -84,11 +86,25 @@ void ReadPreTokenizerStep(const Json& step, Spaces* spaces) {
   spaces->first_only = scheme == "first";
 }
 
+// Does a text of the map hold white space other than spaces? WhitespaceSplit would cut there. (What the map leaves alone is cut
+// when text is encoded.)
+bool MakesWhiteSpace(std::string_view charsmap) {
+  uint32_t trie_bytes = 0;
+  if (charsmap.size() < sizeof trie_bytes) return false;
+  std::memcpy(&trie_bytes, charsmap.data(), sizeof trie_bytes);
+  if (trie_bytes > charsmap.size() - sizeof trie_bytes) return false;  // which the writer refuses
+  for (std::string_view texts = charsmap.substr(sizeof trie_bytes + trie_bytes); !texts.empty();) {
+    const Utf8Char c = DecodeUtf8(texts);
+    if (c.valid && c.code_point != ' ' && ClassOf(c.code_point) == CharClass::kSpace) return true;
+    texts.remove_prefix(c.bytes);
+  }
+  return false;
+}
+
 uint32_t FlagsOf(const Spaces& spaces) {
   if (!spaces.replaced) Refuse("model.type \"Unigram\" without Metaspace");
   if (spaces.splits && (!spaces.prefix || spaces.first_only)) Refuse("pre_tokenizer WhitespaceSplit without a space in front of every word");
-  // Without a map line ends would have to be cut at, too.
-  if (spaces.splits && spaces.charsmap.empty()) Refuse("pre_tokenizer WhitespaceSplit without a character map");
+  if (spaces.splits && MakesWhiteSpace(spaces.charsmap)) Refuse("pre_tokenizer WhitespaceSplit with a character map that makes white space other than spaces");
   if (spaces.strips_right && !spaces.squeezes) Refuse("normalizer Strip without a Replace of runs of spaces");
   uint32_t flags = kTokenizerEscapeWhitespace | kTokenizerExactSums | kTokenizerLiteralEscapes;
   if (spaces.splits) flags |= kTokenizerSpaceIsCut;

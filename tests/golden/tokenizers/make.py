@@ -226,10 +226,10 @@ def neox():
     return file, {"eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>"}, {"eos_token_id": count}
 
 
-def character_map():
+def character_map(without=()):
     """White space of all kinds, some compatibility forms and accents, as SentencePiece compiles its map."""
     import sentencepiece
-    rules = {chr(code): " " for code in [9, 10, 11, 12, 13, 0x85, 0xa0, 0x1680, *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]}
+    rules = {chr(code): " " for code in [9, 10, 11, 12, 13, 0x85, 0xa0, 0x1680, *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f, 0x205f, 0x3000] if code not in without}
     rules.update({chr(code): "" for code in [*range(1, 9), 0x200b, 0xfeff]})
     for code in [*range(0xa8, 0x180), *range(0x2460, 0x2474), *range(0xff01, 0xff5f), 0xfdfa]:
         normal = unicodedata.normalize("NFKC", chr(code))
@@ -272,9 +272,9 @@ def character_map():
     return base64.b64encode(next(value for field, value in fields(spec) if field == 2)).decode()
 
 
-def learn_unigram(steps, pre_tokenizer):
+def learn_unigram(steps, pre_tokenizer, without=()):
     """Scores of pieces, runs of letters and of spaces among them, so that ties between cuts come up."""
-    precompiled = {"type": "Precompiled", "precompiled_charsmap": character_map()}
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": character_map(without)}
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = Tokenizer.from_str(json.dumps(shell(None, {"type": "Unigram", "unk_id": None, "vocab": []}, normalizer=precompiled))).normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -305,6 +305,19 @@ def xlm_roberta():
     old = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}
     file, config, generation = learn_unigram([], {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, old]})
     file["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": True, "add_prefix_space": True}
+    return file, config, generation
+
+
+def e5():
+    """The same with white space that the character map leaves alone, as published maps do with U+0085."""
+    steps = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, METASPACE]}
+    return learn_unigram([], steps, without=(9, 0x85, 0x2003, 0x2028))
+
+
+def white_space():
+    """The same without a character map."""
+    file, config, generation = e5()
+    file["normalizer"] = None
     return file, config, generation
 
 
@@ -391,14 +404,18 @@ def write(path, value, indent=None):
 
 
 def main():
-    for make in (qwen, gptoss, llama3, smollm2, gemma, llama2, mistral, deepseek_coder, neox, xlm_roberta, t5, bge_m3):
+    only = sys.argv[1:]  # the names of folders; none: all
+    for make in (qwen, gptoss, llama3, smollm2, gemma, llama2, mistral, deepseek_coder, neox, xlm_roberta, e5, white_space, t5, bge_m3):
+        if only and make.__name__ not in only:
+            continue
         file, config, generation = make()
         folder = os.path.join(HERE, make.__name__)
         write(os.path.join(folder, "tokenizer.json"), file)
         write(os.path.join(folder, "tokenizer_config.json"), config)
         write(os.path.join(folder, "generation_config.json"), generation)
         write(os.path.join(folder, "cases.json"), cases(file))
-    write(os.path.join(HERE, "splits.json"), [dict(words(name), name=name) for name in sorted(PATTERN)])
+    if not only:
+        write(os.path.join(HERE, "splits.json"), [dict(words(name), name=name) for name in sorted(PATTERN)])
 
 
 if __name__ == "__main__":
