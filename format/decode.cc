@@ -69,6 +69,8 @@ Status DecodeInput(const fb::Input* input, InputSpec* out) {
     THIMBLE_RETURN_IF_ERROR(DecodeNorm(rows->norm(), "input.layer_rows.norm", &r.norm));
     r.scale = rows->scale();
   }
+  out->streams = input->streams();
+  out->stream_start = input->stream_start();
   return DecodeNorm(input->norm(), "input.norm", &out->norm);
 }
 
@@ -125,7 +127,7 @@ Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
   *out = {};
   const fb::Block& b = *header.blocks()->Get(index);
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(b.form(), BlockForm::kReplace, "form", &out->form));
-  if (out->form > BlockForm::kBranches && out->form != BlockForm::kReplace) return NotRun("form").Got(b.form());
+  if (out->form > BlockForm::kStreams && out->form != BlockForm::kReplace) return NotRun("form").Got(b.form());
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.norm(), "norm", &out->norm));
   if (b.mixer() == nullptr) return Status::Error(Code::kInvalidModel, "a block without a mixer").Field("mixer");
   MixerKind kind;
@@ -136,6 +138,8 @@ Status DecodeBlock(const fb::Header& header, uint32_t index, BlockSpec* out) {
   out->scale = b.scale();
   out->output_scale = b.output_scale();
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(b.sum_norm(), "sum_norm", &out->sum_norm));
+  out->carry = b.carry();
+  out->repeats = b.repeats();
   return Status::Ok();
 }
 

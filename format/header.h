@@ -36,6 +36,7 @@ inline constexpr uint32_t kMaxFfnWidth = 1u << 20;       // F
 inline constexpr uint32_t kMaxQuantisedColumns = 1u << 16;  // K of int8 and int4 weights: sums of products stay in int32
 inline constexpr uint32_t kMaxExperts = 1024;            // E
 inline constexpr uint32_t kMaxChosenExperts = 64;        // of them for one row
+inline constexpr uint32_t kMaxStreams = 16;              // S
 inline constexpr uint32_t kMaxTaps = 64;                 // of a short convolution
 inline constexpr uint32_t kMaxHeads = 1024;              // H
 inline constexpr uint32_t kMaxHeadWidth = 1024;          // d

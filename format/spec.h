@@ -17,14 +17,14 @@
 namespace thimble {
 
 // How a block joins the residual stream x; f is its mixer.
-//   kResidual  x = output_scale * (x + scale * post_norm(f(norm(x)))); either norm may be absent
-//   kPostNorm  x = output_scale * post_norm(x + scale * f(x))
-//   kParallel  x = output_scale * (x + scale * post_norm(f(h))), h the normed rows of the block before it in its layer
+//   kResidual  x = output_scale * (x + carry * norm(x) + scale * post_norm(f(norm(x)))); either norm may be absent
+//   kPostNorm  x = output_scale * post_norm(x + scale * f(norm(x)))
+//   kParallel  x = output_scale * (x + carry * h + scale * post_norm(f(h))), h the normed rows of the block before it in its layer
 //   kReplace   x = output_scale * scale * post_norm(f(norm(x)))
 //   kBranches  these blocks, one behind the other in a layer, all read x: x = output_scale * (x + sum_norm(sum scale * post_norm(f(norm(x))))),
 //              sum_norm and output_scale of the last of them
-// The others are named for files to come and not run by this build: streams (several residual streams), cycles (a stack run several times).
-enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kCycles, kReplace };
+//   kStreams   of a model with several residual streams: the mixer reads and writes all of them itself (mixers/streams/spec.h)
+enum class BlockForm : uint8_t { kResidual, kPostNorm, kParallel, kBranches, kStreams, kReplace = 6 };
 
 // A layer is a short list of these.
 struct BlockSpec {
@@ -35,6 +35,8 @@ struct BlockSpec {
   float scale = 1.0f;
   float output_scale = 1.0f;
   NormSpec sum_norm;               // kBranches only
+  float carry = 0;                 // kResidual and kParallel only
+  int32_t repeats = -1;            // an earlier block of the part whose mixer this is again, the same weights with a state of its own
 };
 
 // Blocks [first_block, first_block + blocks) of the file.
@@ -70,6 +72,9 @@ struct InputSpec {
   int32_t cls = kNoTensor;         // f32 [D]
   NormSpec norm;                   // of the rows that enter the first layer
   LayerRowsSpec layer_rows;        // kTokens only
+  // Residual streams (mixers/streams/spec.h). Stream 0 begins as said above, the others as rows of stream_start, or as stream 0.
+  uint32_t streams = 1;            // S; kTokens only
+  int32_t stream_start = kNoTensor;  // f32 [S - 1, D]
 };
 
 // Which rows give logits: every row, or the first (CLS).

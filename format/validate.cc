@@ -136,6 +136,11 @@ Status CheckInput(const Rules& rules, const ModelSpec& m) {
   THIMBLE_RETURN_IF_ERROR(CheckLayerRows(rules, m));
   THIMBLE_RETURN_IF_ERROR(rules.Finite(in.scale, "input.scale"));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(in.norm, "input.norm", m.width, 0));
+  THIMBLE_RETURN_IF_ERROR(rules.Range(in.streams, 1, in.kind == InputKind::kTokens ? kMaxStreams : 1, "input.streams"));
+  if (in.stream_start != kNoTensor) {
+    if (in.streams == 1) return rules.Bad("there is one stream", "input.stream_start");
+    THIMBLE_RETURN_IF_ERROR(rules.FloatMatrix(in.stream_start, "input.stream_start", in.streams - 1, m.width));
+  }
   if (in.positions != kNoTensor) {
     THIMBLE_RETURN_IF_ERROR(rules.FloatMatrix(in.positions, "input.positions", m.max_positions, m.width));
   }
@@ -183,9 +188,6 @@ Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& 
   if ((FeaturesOf(block) & ~RequiredFeatures(rules.header())) != 0) {
     return rules.Bad("a block needs a feature that the file does not require", "required_features");
   }
-  if (block.form == BlockForm::kPostNorm && block.norm.kind != NormKind::kNone) {
-    return rules.Bad("must be absent where the norm stands behind", "norm");
-  }
   if (block.form == BlockForm::kParallel && block.norm.kind != NormKind::kNone) {
     return rules.Bad("must be absent where the rows are those of the block before", "norm");
   }
@@ -196,7 +198,17 @@ Status CheckBlock(const Rules& rules, const BlockPlace& place, const BlockSpec& 
   THIMBLE_RETURN_IF_ERROR(rules.Norm(block.sum_norm, "sum_norm", D, 0));
   if (block.sum_norm.kind != NormKind::kNone && block.form != BlockForm::kBranches) return rules.Bad("of blocks that are summed", "sum_norm");
   THIMBLE_RETURN_IF_ERROR(rules.Finite(block.scale, "scale"));
-  return rules.Finite(block.output_scale, "output_scale");
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(block.output_scale, "output_scale"));
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(block.carry, "carry"));
+  if (block.carry != 0 && block.form != BlockForm::kResidual && block.form != BlockForm::kParallel) {
+    return rules.Bad("of blocks that add what they give to the rows before", "carry");
+  }
+  const bool streams = std::holds_alternative<StreamsSpec>(block.mixer);
+  if (streams != (block.form == BlockForm::kStreams)) return rules.Bad("is that of mixers of streams, and of no others", "form");
+  if (streams && (block.post_norm.kind != NormKind::kNone || block.scale != 1.0f || block.output_scale != 1.0f)) {
+    return rules.Bad("streams are mixed without norms and scales behind", "post_norm");
+  }
+  return Status::Ok();
 }
 
 // How many mixers of each kind the blocks so far have taken: tables lie in the order of their blocks, so that none is
@@ -205,7 +217,9 @@ struct MixersTaken {
   uint32_t of_kind[std::variant_size_v<MixerSpec>] = {};
 
   Status Take(const fb::Header& header, uint32_t block, const MixerSpec& mixer) {
-    const uint32_t index = header.blocks()->Get(block)->mixer()->index();
+    const fb::Block& b = *header.blocks()->Get(block);
+    if (b.repeats() != -1) return Status::Ok();  // CheckRepeated
+    const uint32_t index = b.mixer()->index();
     uint32_t& taken = of_kind[mixer.index()];
     if (index == taken++) return Status::Ok();
     return Status::Error(Code::kInvalidModel, "mixers lie in the order of their blocks").Field("mixer.index")
@@ -217,6 +231,19 @@ struct MixersTaken {
     return ((of_kind[kIndex] == CountMixers(header, std::variant_alternative_t<kIndex, MixerSpec>())) && ...);
   }
 };
+
+// A mixer that is applied again is that of an earlier block of the part, which has it first.
+Status CheckRepeated(const Rules& rules, const BlockPlace& place, const BlockSpec& block) {
+  if (block.repeats == -1) return Status::Ok();
+  if (block.repeats < static_cast<int64_t>(place.part.first_block) || block.repeats >= static_cast<int64_t>(place.block)) {
+    return rules.Bad("must be an earlier block of the part", "repeats").Got(block.repeats).Wanted(place.block);
+  }
+  const fb::Block& own = *rules.header().blocks()->Get(place.block);
+  const fb::Block& first = *rules.header().blocks()->Get(static_cast<uint32_t>(block.repeats));
+  if (first.repeats() != -1) return rules.Bad("must be the first block that has this mixer", "repeats").Got(block.repeats);
+  if (own.mixer()->kind() == first.mixer()->kind() && own.mixer()->index() == first.mixer()->index()) return Status::Ok();
+  return rules.Bad("the block has another mixer", "mixer.index").Got(own.mixer()->index()).Wanted(first.mixer()->index());
+}
 
 Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersTaken* taken) {
   if ((m.role == PartRole::kMain) != (index == 0)) return rules.Bad("the first part is the main one, and no other", "role");
@@ -236,6 +263,7 @@ Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersT
       BlockSpec block;
       Status status = DecodeBlock(rules.header(), b, &block);
       if (status.ok()) status = taken->Take(rules.header(), b, block.mixer);
+      if (status.ok()) status = CheckRepeated(rules, {m, b}, block);
       if (status.ok()) status = CheckBlock(rules, {m, b}, block);
       const AttentionSpec* attention = std::get_if<AttentionSpec>(&block.mixer);
       if (status.ok() && attention != nullptr && attention->causal != m.causal) {
@@ -246,7 +274,7 @@ Status CheckPart(const Rules& rules, uint32_t index, const ModelSpec& m, MixersT
       }
       if (status.ok() && block.form != BlockForm::kBranches && summed) status = rules.Bad("what is summed ends with its layer's run", "sum_norm");
       summed = block.form == BlockForm::kBranches && block.sum_norm.kind == NormKind::kNone;
-      normed = block.norm.kind != NormKind::kNone || (normed && block.form == BlockForm::kParallel);
+      normed = (block.norm.kind != NormKind::kNone && block.form != BlockForm::kStreams) || (normed && block.form == BlockForm::kParallel);
       if (!status.ok()) return status.At("layer", layer);
     }
     if (summed) return rules.Bad("what is summed ends with a norm in its layer", "sum_norm").At("layer", layer);

@@ -13,15 +13,23 @@
 namespace thimble {
 namespace {
 
-Offset<fb::Block> Pack(FlatBufferBuilder& b, const BlockSpec& block, MixerTables* tables) {
+// `mixers`: those of the blocks so far, to which it adds this block's.
+Offset<fb::Block> Pack(FlatBufferBuilder& b, const BlockSpec& block, MixerTables* tables, std::vector<fb::Mixer>* mixers) {
   const auto norm = Pack(b, block.norm);
-  uint32_t index = 0;
-  VisitAlternative(block.mixer, [&](const auto& mixer) { index = WriteMixer(b, mixer, tables); });
-  const fb::Mixer mixer(static_cast<uint32_t>(KindOf(block.mixer)), index);
+  fb::Mixer mixer;
+  if (block.repeats >= 0 && static_cast<size_t>(block.repeats) < mixers->size()) {
+    mixer = (*mixers)[static_cast<size_t>(block.repeats)];
+  } else {
+    VisitAlternative(block.mixer, [&](const auto& m) { mixer = fb::Mixer(static_cast<uint32_t>(KindOf(block.mixer)), WriteMixer(b, m, tables)); });
+  }
+  mixers->push_back(mixer);
   const auto post_norm = Pack(b, block.post_norm);
   const auto sum_norm = Pack(b, block.sum_norm);
   fb::BlockBuilder t(b);
-  if (!sum_norm.IsNull()) t.add_sum_norm(sum_norm);  // leaves no trace in files without
+  // Fields that came later leave no trace in files without.
+  if (block.repeats != -1) t.add_repeats(block.repeats);
+  if (block.carry != 0) t.add_carry(block.carry);
+  if (!sum_norm.IsNull()) t.add_sum_norm(sum_norm);
   t.add_output_scale(block.output_scale);
   t.add_scale(block.scale);
   t.add_post_norm(post_norm);
@@ -42,7 +50,10 @@ Offset<fb::Input> Pack(FlatBufferBuilder& b, const InputSpec& i) {
                                row_norm, i.layer_rows.scale);
   }
   fb::InputBuilder t(b);
-  if (!rows.IsNull()) t.add_layer_rows(rows);  // leaves no trace in files without
+  // Fields that came later leave no trace in files without.
+  if (i.stream_start != kNoTensor) t.add_stream_start(i.stream_start);
+  if (i.streams != 1) t.add_streams(i.streams);
+  if (!rows.IsNull()) t.add_layer_rows(rows);
   t.add_norm(norm);
   t.add_cls(i.cls);
   t.add_patch_projection(&projection);
@@ -138,11 +149,12 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   std::vector<fb::Layer> layers;
   std::vector<Offset<fb::Block>> blocks;
   MixerTables mixers;
+  std::vector<fb::Mixer> of_blocks;
   uint32_t needed = 0;
   for (const LayerSpec& l : d.layers) {
     layers.emplace_back(static_cast<uint32_t>(blocks.size()), static_cast<uint32_t>(l.blocks.size()));
     for (const BlockSpec& block : l.blocks) {
-      blocks.push_back(Pack(b, block, &mixers));
+      blocks.push_back(Pack(b, block, &mixers, &of_blocks));
       needed |= FeaturesOf(block);
     }
   }
@@ -203,6 +215,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   // Kinds that came later leave no trace in files that have none, so that these stay as they were, to the byte.
   const auto state_space_vector = mixers.state_spaces.empty() ? 0 : b.CreateVector(mixers.state_spaces);
   const auto chat_format_vector = chat_formats.empty() ? 0 : b.CreateVector(chat_formats);
+  const auto stream_vector = mixers.streams.empty() ? 0 : b.CreateVector(mixers.streams);
   const auto contract_vector = contracts.empty() ? 0 : b.CreateVector(contracts);
   const auto tensor_vector = b.CreateVector(tensors);
   const auto segment_vector = b.CreateVectorOfStructs(packed_segments);
@@ -227,6 +240,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   h.add_chat_formats(chat_format_vector);
   h.add_metadata(metadata_vector);
   h.add_contracts(contract_vector);
+  h.add_streams(stream_vector);
   fb::FinishHeaderBuffer(b, h.Finish());
 }
 

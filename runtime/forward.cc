@@ -93,6 +93,11 @@ void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   }
   float* rows = n.buffers.x + span.first_row * D;
   NormRows(step, n.input_norm, rows, span.count, D, rows);
+  for (size_t s = 1; s < n.model.input.streams; ++s) {
+    float* stream = rows + s * n.stream_floats();
+    if (n.stream_start == nullptr) std::memcpy(stream, rows, span.count * D * sizeof(float));
+    for (size_t i = 0; n.stream_start != nullptr && i < span.count; ++i) std::memcpy(stream + i * D, n.stream_start + (s - 1) * D, D * sizeof(float));
+  }
   if (n.buffers.layer_rows != nullptr) MakeLayerRows(step, span, ids, rows);
 }
 
@@ -124,8 +129,8 @@ void EmbedImage(const Step& step, const float* pixels) {
 
 namespace {
 
-// What the mixer gave (b.y) joins the residual stream, as the block's form says.
-void Join(const Step& step, const BlockOp& block) {
+// What the mixer gave (b.y) joins the residual stream, as the block's form says; h is what it read.
+void Join(const Step& step, const BlockOp& block, const float* h) {
   const Buffers& b = step.network->buffers;
   const size_t D = step.network->model.width;
   ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
@@ -144,6 +149,7 @@ void Join(const Step& step, const BlockOp& block) {
       NormPiece(block.sum_norm, b.sum, first, count, D, b.sum);
       y = sum;
     }
+    if (block.carry != 0) AddScaledInPlace(x, block.carry, h + first * D, count * D);
     if (block.form == BlockForm::kReplace) {
       std::memcpy(x, y, count * D * sizeof(float));
     } else {
@@ -195,8 +201,9 @@ void RunLayers(const Step& step) {
       h = NormRows(step, block.norm, n.buffers.x, step.t, n.model.width, n.buffers.h);
     }
     VisitAlternative(block.mixer, [&](const auto& op) { RunMixer(step, op, h); });
+    if (block.form == BlockForm::kStreams) continue;  // which has written all of them
     const ScopedTimer timer(step.profile, PassOperation::kJoin);
-    Join(step, block);
+    Join(step, block, h);
   }
 }
 

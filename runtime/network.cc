@@ -54,7 +54,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   network_->weight_bytes_per_step += bytes * used;
   if (stored == wanted) {
     // In place: from here on only the kernels touch these pages.
-    network_->in_place_weight_bytes += bytes * spec.stack;
+    if (!repeating_) network_->in_place_weight_bytes += bytes * spec.stack;
     uint64_t data = bytes, scales = 0;
     if (wanted != nullptr) {
       linear.packed = linear.rows.data;
@@ -71,6 +71,7 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
     }
     return stack;
   }
+  if (repeating_) return stack;  // the first block's are taken in its place
   stack.weight_bytes = stack.scale_bytes = RoundUp(static_cast<size_t>(bytes), kArenaAlignment);
   const uint64_t all = uint64_t{stack.weight_bytes} * (spec.stack - 1) + bytes;
   if (&packed_ == &arena_) arena_.SetUse(LineUse::kWeights);
@@ -95,6 +96,22 @@ LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {
   }
   return stack;
 }
+
+namespace {
+
+// An op that is applied again; its lines of state are declared anew. (A table of rotations is the first block's.)
+template <typename Op>
+Op Again(const Op& first) {
+  return first;
+}
+AttentionOp Again(const AttentionOp& first) {
+  AttentionOp again = first;
+  again.earlier_rope = first.rope();
+  again.own_rope = {};
+  return again;
+}
+
+}  // namespace
 
 template <typename Visit>
 void NetworkWalk::ForEachBlock(Visit visit) {
@@ -125,11 +142,17 @@ void NetworkWalk::Blocks() {
     sums_ = sums_ || spec.form == BlockForm::kBranches;
     block.scale = spec.scale;
     block.output_scale = spec.output_scale;
+    block.carry = spec.carry;
+    block.repeats = spec.repeats != -1;
+    repeating_ = block.repeats;
     VisitAlternative(spec.mixer, [&](const auto& mixer) {
-      decltype(OpOf(mixer)) op;
+      using Op = decltype(OpOf(mixer));
+      Op op;
       WalkMixer(*this, mixer, &op);
+      if (const Op* first = block.repeats ? Earlier<Op>(static_cast<uint32_t>(spec.repeats)) : nullptr) op = Again(*first);
       block.mixer = op;
     });
+    repeating_ = false;
     block.weights = stretch_.Take();
     if (network_->blocks != nullptr) network_->blocks[i] = block;
   });
@@ -141,6 +164,7 @@ void NetworkWalk::InputAndOutput() {
   network_->cls = Vector(m.input.cls);
   network_->patch_projection = MakeLinear(m.input.patch_projection);
   network_->input_norm = Norm(m.input.norm);
+  network_->stream_start = Vector(m.input.stream_start);
   network_->output_norm = Norm(m.output.norm);
   normed_ = normed_ || m.output.norm.kind != NormKind::kNone;
   network_->layer_projection = MakeLinear(m.input.layer_rows.projection);
@@ -171,7 +195,7 @@ void NetworkWalk::Shared() {
   const uint64_t t = options_.chunk_tokens;
   Buffers& b = network_->buffers;
   arena_.SetUse(LineUse::kPassing);
-  b.x = arena_.Take<float>("residual", t * m.width);
+  b.x = arena_.Take<float>("residual", m.input.streams * t * m.width);
   if (normed_) b.h = arena_.Take<float>("normed", t * m.width);
   b.y = arena_.Take<float>("block_output", t * m.width);
   if (sums_) b.sum = arena_.Take<float>("summed_output", t * m.width);
@@ -270,6 +294,7 @@ void NetworkWalk::Scratch(size_t text_workspace_bytes) {
   scratch([&] { TakeScratch(arena_, t, m.width, needs_.experts, &b.mixers.experts); });
   scratch([&] { TakeScratch(arena_, t, needs_.short_conv, &b.mixers.short_conv); });
   scratch([&] { TakeScratch(arena_, t, needs_.state_space, &b.mixers.state_space); });
+  scratch([&] { TakeScratch(arena_, t, needs_.streams, &b.mixers.streams); });
 
   if (repack_bytes_ > 0) {
     arena_.BeginScratch();
@@ -320,7 +345,7 @@ Status LoadWeights(const Network& network, ThreadPool* pool, const Progress& pro
   const uint64_t total = uint64_t{network.block_count} + 1;
   for (uint32_t i = 0; i < network.block_count; ++i) {
     THIMBLE_RETURN_IF_ERROR(progress.Report(i, total));
-    VisitAlternative(network.blocks[i].mixer, [&](const auto& op) { LoadMixer(loader, op); });
+    if (!network.blocks[i].repeats) VisitAlternative(network.blocks[i].mixer, [&](const auto& op) { LoadMixer(loader, op); });
   }
   THIMBLE_RETURN_IF_ERROR(progress.Report(network.block_count, total));
   loader.Load(m.input.patch_projection, network.patch_projection);

@@ -22,14 +22,15 @@ struct BlockOp {
   NormOp norm, post_norm;
   NormOp sum_norm;
   bool begins_sum = false;                 // of kBranches: the first
-  float scale = 1.0f, output_scale = 1.0f;
+  bool repeats = false;                    // an earlier block loads the weights
+  float scale = 1.0f, output_scale = 1.0f, carry = 0;
   FileStretch weights;
   MixerOp mixer;
 };
 
 // Activations. T = chunk_tokens; widths are the largest of any layer. The groups are scratch with disjoint lifetimes.
 struct Buffers {
-  float* x = nullptr;                      // [T, D] residual stream
+  float* x = nullptr;                      // [S, T, D] residual streams; where not said otherwise the first
   float* h = nullptr;                      // [T, D] normed rows, where a block or the output has a norm in front
   float* y = nullptr;                      // [T, D] what a block adds
   float* sum = nullptr;                    // [T, D] what several add together
@@ -64,6 +65,8 @@ struct Network {
   ModelSpec model;
   BlockOp* blocks = nullptr;
   uint32_t block_count = 0;
+  const float* stream_start = nullptr;     // [S - 1, D]
+  size_t stream_floats() const { return size_t{options.chunk_tokens} * model.width; }  // from one residual stream to the next
   Linear embedding;                        // kernel null for image models
   Linear patch_projection;                 // kernel null for token models
   const float* positions = nullptr;        // [max_positions, D]

@@ -94,6 +94,7 @@ class NetworkWalk {
   uint64_t repack_bytes_ = 0;     // for one worker
   bool normed_ = false;           // some rows are normed beside the residual stream
   bool sums_ = false;             // some blocks are summed before they are added
+  bool repeating_ = false;        // the block has the weights of an earlier one
   uint32_t block_ = 0;
   int32_t layer_ = -1;
 };

@@ -13,23 +13,23 @@
 #include "format/mixers/feed_forward/spec.h"
 #include "format/mixers/short_conv/spec.h"
 #include "format/mixers/state_space/spec.h"
+#include "format/mixers/streams/spec.h"
 
 namespace thimble {
 
-// The numbers of files. Kinds behind those of MixerSpec are named for files to come and not run by this build.
+// The numbers of files.
 enum class MixerKind : uint8_t {
   kAttention,
   kFeedForward,
   kExperts,
   kShortConvolution,
   kStateSpace,
-  kGatedDelta,
-  kPerLayerInput,
+  kStreams,
 };
-inline constexpr MixerKind kLastMixerKind = MixerKind::kPerLayerInput;
+inline constexpr MixerKind kLastMixerKind = MixerKind::kStreams;
 
 // In the order of MixerKind.
-using MixerSpec = std::variant<AttentionSpec, FfnSpec, ExpertsSpec, ShortConvSpec, StateSpaceSpec>;
+using MixerSpec = std::variant<AttentionSpec, FfnSpec, ExpertsSpec, ShortConvSpec, StateSpaceSpec, StreamsSpec>;
 
 inline MixerKind KindOf(const MixerSpec& mixer) { return static_cast<MixerKind>(mixer.index()); }
 

@@ -27,6 +27,7 @@ uint32_t CountMixers(const fb::Header& header, const FfnSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const ExpertsSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const ShortConvSpec& kind);
 uint32_t CountMixers(const fb::Header& header, const StateSpaceSpec& kind);
+uint32_t CountMixers(const fb::Header& header, const StreamsSpec& kind);
 
 // Any index. Kinds inside the table that are unknown, or not run, are refused by name; nothing else is checked.
 Status ReadMixer(const fb::Header& header, uint32_t index, AttentionSpec* out);
@@ -34,12 +35,14 @@ Status ReadMixer(const fb::Header& header, uint32_t index, FfnSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, ExpertsSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, ShortConvSpec* out);
 Status ReadMixer(const fb::Header& header, uint32_t index, StateSpaceSpec* out);
+Status ReadMixer(const fb::Header& header, uint32_t index, StreamsSpec* out);
 
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const AttentionSpec& attention);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& ffn);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const ExpertsSpec& experts);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const ShortConvSpec& conv);
 Status CheckMixer(const Rules& rules, const BlockPlace& place, const StateSpaceSpec& state_space);
+Status CheckMixer(const Rules& rules, const BlockPlace& place, const StreamsSpec& streams);
 
 // Of a feed-forward network, also one of many experts.
 Status CheckShape(const Rules& rules, const FfnSpec& ffn, const char* field);

@@ -15,6 +15,7 @@ struct MixerTables {
   std::vector<flatbuffers::Offset<fb::Experts>> experts;
   std::vector<flatbuffers::Offset<fb::ShortConv>> short_convs;
   std::vector<flatbuffers::Offset<fb::StateSpace>> state_spaces;
+  std::vector<flatbuffers::Offset<fb::Streams>> streams;
 };
 
 flatbuffers::Offset<fb::FeedForward> Pack(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn);
@@ -25,5 +26,6 @@ uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const FfnSpec& ffn, Mixer
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ExpertsSpec& experts, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const ShortConvSpec& conv, MixerTables* tables);
 uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const StateSpaceSpec& state_space, MixerTables* tables);
+uint32_t WriteMixer(flatbuffers::FlatBufferBuilder& b, const StreamsSpec& streams, MixerTables* tables);
 
 }  // namespace thimble

@@ -47,6 +47,9 @@ struct ShortConvBuilder;
 struct StateSpace;
 struct StateSpaceBuilder;
 
+struct Streams;
+struct StreamsBuilder;
+
 struct Mixer;
 
 struct Block;
@@ -1015,7 +1018,9 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_DOWN = 14,
     VT_SHAPE = 16,
     VT_NORM = 18,
-    VT_ROW = 20
+    VT_ROW = 20,
+    VT_SPARSE = 22,
+    VT_DEVIATIONS = 24
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -1044,6 +1049,12 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   uint32_t row() const {
     return GetField<uint32_t>(VT_ROW, 0);
   }
+  bool sparse() const {
+    return GetField<uint8_t>(VT_SPARSE, 0) != 0;
+  }
+  float deviations() const {
+    return GetField<float>(VT_DEVIATIONS, 0.0f);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -1056,6 +1067,8 @@ struct FeedForward FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_NORM) &&
            verifier.VerifyTable(norm()) &&
            VerifyField<uint32_t>(verifier, VT_ROW, 4) &&
+           VerifyField<uint8_t>(verifier, VT_SPARSE, 1) &&
+           VerifyField<float>(verifier, VT_DEVIATIONS, 4) &&
            verifier.EndTable();
   }
 };
@@ -1091,6 +1104,12 @@ struct FeedForwardBuilder {
   void add_row(uint32_t row) {
     fbb_.AddElement<uint32_t>(FeedForward::VT_ROW, row, 0);
   }
+  void add_sparse(bool sparse) {
+    fbb_.AddElement<uint8_t>(FeedForward::VT_SPARSE, static_cast<uint8_t>(sparse), 0);
+  }
+  void add_deviations(float deviations) {
+    fbb_.AddElement<float>(FeedForward::VT_DEVIATIONS, deviations, 0.0f);
+  }
   explicit FeedForwardBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1112,8 +1131,11 @@ inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
     const thimble::fb::Linear *down = nullptr,
     int32_t shape = -1,
     ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
-    uint32_t row = 0) {
+    uint32_t row = 0,
+    bool sparse = false,
+    float deviations = 0.0f) {
   FeedForwardBuilder builder_(_fbb);
+  builder_.add_deviations(deviations);
   builder_.add_row(row);
   builder_.add_norm(norm);
   builder_.add_shape(shape);
@@ -1121,6 +1143,7 @@ inline ::flatbuffers::Offset<FeedForward> CreateFeedForward(
   builder_.add_up(up);
   builder_.add_gate(gate);
   builder_.add_width(width);
+  builder_.add_sparse(sparse);
   builder_.add_activation(activation);
   builder_.add_kind(kind);
   return builder_.Finish();
@@ -1652,6 +1675,117 @@ inline ::flatbuffers::Offset<StateSpace> CreateStateSpace(
   return builder_.Finish();
 }
 
+struct Streams FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
+  typedef StreamsBuilder Builder;
+  enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
+    VT_PROJECTED = 4,
+    VT_LIKE = 6,
+    VT_LEAST_SQUARE = 8,
+    VT_PROJECTION = 10,
+    VT_MODES = 12,
+    VT_ROUTER = 14,
+    VT_FACTORS = 16,
+    VT_CONSTANTS = 18
+  };
+  uint32_t projected() const {
+    return GetField<uint32_t>(VT_PROJECTED, 0);
+  }
+  uint32_t like() const {
+    return GetField<uint32_t>(VT_LIKE, 0);
+  }
+  float least_square() const {
+    return GetField<float>(VT_LEAST_SQUARE, 0.0f);
+  }
+  const thimble::fb::Linear *projection() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_PROJECTION);
+  }
+  uint32_t modes() const {
+    return GetField<uint32_t>(VT_MODES, 0);
+  }
+  const thimble::fb::Linear *router() const {
+    return GetStruct<const thimble::fb::Linear *>(VT_ROUTER);
+  }
+  int32_t factors() const {
+    return GetField<int32_t>(VT_FACTORS, -1);
+  }
+  int32_t constants() const {
+    return GetField<int32_t>(VT_CONSTANTS, -1);
+  }
+  bool Verify(::flatbuffers::Verifier &verifier) const {
+    return VerifyTableStart(verifier) &&
+           VerifyField<uint32_t>(verifier, VT_PROJECTED, 4) &&
+           VerifyField<uint32_t>(verifier, VT_LIKE, 4) &&
+           VerifyField<float>(verifier, VT_LEAST_SQUARE, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_PROJECTION, 4) &&
+           VerifyField<uint32_t>(verifier, VT_MODES, 4) &&
+           VerifyField<thimble::fb::Linear>(verifier, VT_ROUTER, 4) &&
+           VerifyField<int32_t>(verifier, VT_FACTORS, 4) &&
+           VerifyField<int32_t>(verifier, VT_CONSTANTS, 4) &&
+           verifier.EndTable();
+  }
+};
+
+struct StreamsBuilder {
+  typedef Streams Table;
+  ::flatbuffers::FlatBufferBuilder &fbb_;
+  ::flatbuffers::uoffset_t start_;
+  void add_projected(uint32_t projected) {
+    fbb_.AddElement<uint32_t>(Streams::VT_PROJECTED, projected, 0);
+  }
+  void add_like(uint32_t like) {
+    fbb_.AddElement<uint32_t>(Streams::VT_LIKE, like, 0);
+  }
+  void add_least_square(float least_square) {
+    fbb_.AddElement<float>(Streams::VT_LEAST_SQUARE, least_square, 0.0f);
+  }
+  void add_projection(const thimble::fb::Linear *projection) {
+    fbb_.AddStruct(Streams::VT_PROJECTION, projection);
+  }
+  void add_modes(uint32_t modes) {
+    fbb_.AddElement<uint32_t>(Streams::VT_MODES, modes, 0);
+  }
+  void add_router(const thimble::fb::Linear *router) {
+    fbb_.AddStruct(Streams::VT_ROUTER, router);
+  }
+  void add_factors(int32_t factors) {
+    fbb_.AddElement<int32_t>(Streams::VT_FACTORS, factors, -1);
+  }
+  void add_constants(int32_t constants) {
+    fbb_.AddElement<int32_t>(Streams::VT_CONSTANTS, constants, -1);
+  }
+  explicit StreamsBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
+        : fbb_(_fbb) {
+    start_ = fbb_.StartTable();
+  }
+  ::flatbuffers::Offset<Streams> Finish() {
+    const auto end = fbb_.EndTable(start_);
+    auto o = ::flatbuffers::Offset<Streams>(end);
+    return o;
+  }
+};
+
+inline ::flatbuffers::Offset<Streams> CreateStreams(
+    ::flatbuffers::FlatBufferBuilder &_fbb,
+    uint32_t projected = 0,
+    uint32_t like = 0,
+    float least_square = 0.0f,
+    const thimble::fb::Linear *projection = nullptr,
+    uint32_t modes = 0,
+    const thimble::fb::Linear *router = nullptr,
+    int32_t factors = -1,
+    int32_t constants = -1) {
+  StreamsBuilder builder_(_fbb);
+  builder_.add_constants(constants);
+  builder_.add_factors(factors);
+  builder_.add_router(router);
+  builder_.add_modes(modes);
+  builder_.add_projection(projection);
+  builder_.add_least_square(least_square);
+  builder_.add_like(like);
+  builder_.add_projected(projected);
+  return builder_.Finish();
+}
+
 struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   typedef BlockBuilder Builder;
   enum FlatBuffersVTableOffset FLATBUFFERS_VTABLE_UNDERLYING_TYPE {
@@ -1661,7 +1795,9 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_POST_NORM = 10,
     VT_SCALE = 12,
     VT_OUTPUT_SCALE = 14,
-    VT_SUM_NORM = 16
+    VT_SUM_NORM = 16,
+    VT_CARRY = 18,
+    VT_REPEATS = 20
   };
   uint8_t form() const {
     return GetField<uint8_t>(VT_FORM, 0);
@@ -1684,6 +1820,12 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::Norm *sum_norm() const {
     return GetPointer<const thimble::fb::Norm *>(VT_SUM_NORM);
   }
+  float carry() const {
+    return GetField<float>(VT_CARRY, 0.0f);
+  }
+  int32_t repeats() const {
+    return GetField<int32_t>(VT_REPEATS, -1);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_FORM, 1) &&
@@ -1696,6 +1838,8 @@ struct Block FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyField<float>(verifier, VT_OUTPUT_SCALE, 4) &&
            VerifyOffset(verifier, VT_SUM_NORM) &&
            verifier.VerifyTable(sum_norm()) &&
+           VerifyField<float>(verifier, VT_CARRY, 4) &&
+           VerifyField<int32_t>(verifier, VT_REPEATS, 4) &&
            verifier.EndTable();
   }
 };
@@ -1725,6 +1869,12 @@ struct BlockBuilder {
   void add_sum_norm(::flatbuffers::Offset<thimble::fb::Norm> sum_norm) {
     fbb_.AddOffset(Block::VT_SUM_NORM, sum_norm);
   }
+  void add_carry(float carry) {
+    fbb_.AddElement<float>(Block::VT_CARRY, carry, 0.0f);
+  }
+  void add_repeats(int32_t repeats) {
+    fbb_.AddElement<int32_t>(Block::VT_REPEATS, repeats, -1);
+  }
   explicit BlockBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1744,8 +1894,12 @@ inline ::flatbuffers::Offset<Block> CreateBlock(
     ::flatbuffers::Offset<thimble::fb::Norm> post_norm = 0,
     float scale = 1.0f,
     float output_scale = 1.0f,
-    ::flatbuffers::Offset<thimble::fb::Norm> sum_norm = 0) {
+    ::flatbuffers::Offset<thimble::fb::Norm> sum_norm = 0,
+    float carry = 0.0f,
+    int32_t repeats = -1) {
   BlockBuilder builder_(_fbb);
+  builder_.add_repeats(repeats);
+  builder_.add_carry(carry);
   builder_.add_sum_norm(sum_norm);
   builder_.add_output_scale(output_scale);
   builder_.add_scale(scale);
@@ -1872,7 +2026,9 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_PATCH_PROJECTION = 20,
     VT_CLS = 22,
     VT_NORM = 24,
-    VT_LAYER_ROWS = 26
+    VT_LAYER_ROWS = 26,
+    VT_STREAMS = 28,
+    VT_STREAM_START = 30
   };
   uint8_t kind() const {
     return GetField<uint8_t>(VT_KIND, 0);
@@ -1910,6 +2066,12 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const thimble::fb::LayerRows *layer_rows() const {
     return GetPointer<const thimble::fb::LayerRows *>(VT_LAYER_ROWS);
   }
+  uint32_t streams() const {
+    return GetField<uint32_t>(VT_STREAMS, 1);
+  }
+  int32_t stream_start() const {
+    return GetField<int32_t>(VT_STREAM_START, -1);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyField<uint8_t>(verifier, VT_KIND, 1) &&
@@ -1926,6 +2088,8 @@ struct Input FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            verifier.VerifyTable(norm()) &&
            VerifyOffset(verifier, VT_LAYER_ROWS) &&
            verifier.VerifyTable(layer_rows()) &&
+           VerifyField<uint32_t>(verifier, VT_STREAMS, 4) &&
+           VerifyField<int32_t>(verifier, VT_STREAM_START, 4) &&
            verifier.EndTable();
   }
 };
@@ -1970,6 +2134,12 @@ struct InputBuilder {
   void add_layer_rows(::flatbuffers::Offset<thimble::fb::LayerRows> layer_rows) {
     fbb_.AddOffset(Input::VT_LAYER_ROWS, layer_rows);
   }
+  void add_streams(uint32_t streams) {
+    fbb_.AddElement<uint32_t>(Input::VT_STREAMS, streams, 1);
+  }
+  void add_stream_start(int32_t stream_start) {
+    fbb_.AddElement<int32_t>(Input::VT_STREAM_START, stream_start, -1);
+  }
   explicit InputBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -1994,8 +2164,12 @@ inline ::flatbuffers::Offset<Input> CreateInput(
     const thimble::fb::Linear *patch_projection = nullptr,
     int32_t cls = -1,
     ::flatbuffers::Offset<thimble::fb::Norm> norm = 0,
-    ::flatbuffers::Offset<thimble::fb::LayerRows> layer_rows = 0) {
+    ::flatbuffers::Offset<thimble::fb::LayerRows> layer_rows = 0,
+    uint32_t streams = 1,
+    int32_t stream_start = -1) {
   InputBuilder builder_(_fbb);
+  builder_.add_stream_start(stream_start);
+  builder_.add_streams(streams);
   builder_.add_layer_rows(layer_rows);
   builder_.add_norm(norm);
   builder_.add_cls(cls);
@@ -2599,7 +2773,8 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_SHORT_CONVS = 34,
     VT_STATE_SPACES = 36,
     VT_CHAT_FORMATS = 38,
-    VT_CONTRACTS = 40
+    VT_CONTRACTS = 40,
+    VT_STREAMS = 42
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -2655,6 +2830,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>> *contracts() const {
     return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>> *>(VT_CONTRACTS);
   }
+  const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Streams>> *streams() const {
+    return GetPointer<const ::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Streams>> *>(VT_STREAMS);
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -2703,6 +2881,9 @@ struct Header FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_CONTRACTS) &&
            verifier.VerifyVector(contracts()) &&
            verifier.VerifyVectorOfTables(contracts()) &&
+           VerifyOffset(verifier, VT_STREAMS) &&
+           verifier.VerifyVector(streams()) &&
+           verifier.VerifyVectorOfTables(streams()) &&
            verifier.EndTable();
   }
 };
@@ -2765,6 +2946,9 @@ struct HeaderBuilder {
   void add_contracts(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>>> contracts) {
     fbb_.AddOffset(Header::VT_CONTRACTS, contracts);
   }
+  void add_streams(::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Streams>>> streams) {
+    fbb_.AddOffset(Header::VT_STREAMS, streams);
+  }
   explicit HeaderBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -2795,9 +2979,11 @@ inline ::flatbuffers::Offset<Header> CreateHeader(
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ShortConv>>> short_convs = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::StateSpace>>> state_spaces = 0,
     ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::ChatFormat>>> chat_formats = 0,
-    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>>> contracts = 0) {
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Contract>>> contracts = 0,
+    ::flatbuffers::Offset<::flatbuffers::Vector<::flatbuffers::Offset<thimble::fb::Streams>>> streams = 0) {
   HeaderBuilder builder_(_fbb);
   builder_.add_content_id(content_id);
+  builder_.add_streams(streams);
   builder_.add_contracts(contracts);
   builder_.add_chat_formats(chat_formats);
   builder_.add_state_spaces(state_spaces);
@@ -2837,7 +3023,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
     const std::vector<::flatbuffers::Offset<thimble::fb::ShortConv>> *short_convs = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::StateSpace>> *state_spaces = nullptr,
     const std::vector<::flatbuffers::Offset<thimble::fb::ChatFormat>> *chat_formats = nullptr,
-    const std::vector<::flatbuffers::Offset<thimble::fb::Contract>> *contracts = nullptr) {
+    const std::vector<::flatbuffers::Offset<thimble::fb::Contract>> *contracts = nullptr,
+    const std::vector<::flatbuffers::Offset<thimble::fb::Streams>> *streams = nullptr) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   auto family__ = family ? _fbb.CreateString(family) : 0;
   auto parts__ = parts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Part>>(*parts) : 0;
@@ -2854,6 +3041,7 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
   auto state_spaces__ = state_spaces ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::StateSpace>>(*state_spaces) : 0;
   auto chat_formats__ = chat_formats ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::ChatFormat>>(*chat_formats) : 0;
   auto contracts__ = contracts ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Contract>>(*contracts) : 0;
+  auto streams__ = streams ? _fbb.CreateVector<::flatbuffers::Offset<thimble::fb::Streams>>(*streams) : 0;
   return thimble::fb::CreateHeader(
       _fbb,
       name__,
@@ -2873,7 +3061,8 @@ inline ::flatbuffers::Offset<Header> CreateHeaderDirect(
       short_convs__,
       state_spaces__,
       chat_formats__,
-      contracts__);
+      contracts__,
+      streams__);
 }
 
 inline const thimble::fb::Header *GetHeader(const void *buf) {

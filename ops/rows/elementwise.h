@@ -10,6 +10,11 @@ inline void AddInPlace(float* y, const float* x, size_t count) {
   for (size_t i = 0; i < count; ++i) y[i] += x[i];
 }
 
+// y[i] += factor * x[i]; y may be x
+inline void AddScaledInPlace(float* y, float factor, const float* x, size_t count) {
+  for (size_t i = 0; i < count; ++i) y[i] += factor * x[i];
+}
+
 // y[i] *= x[i]
 inline void MultiplyInPlace(float* y, const float* x, size_t count) {
   for (size_t i = 0; i < count; ++i) y[i] *= x[i];

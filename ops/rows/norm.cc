@@ -67,4 +67,12 @@ void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const 
   }
 }
 
+double MeanSquare(const float* x, size_t width) { return SumOfSquares(x, width, 0.0) / static_cast<double>(width); }
+
+void KeepLargest(float deviations, size_t width, float* x) {
+  const double n = static_cast<double>(width), mean = Sum(x, width) / n;
+  const float least = static_cast<float>(mean + static_cast<double>(deviations) * std::sqrt(SumOfSquares(x, width, mean) / n));
+  for (size_t i = 0; i < width; ++i) x[i] = x[i] > least ? x[i] - least : 0.0f;
+}
+
 }  // namespace thimble

@@ -18,4 +18,8 @@ void LayerNorm(const float* x, size_t x_stride, size_t count, size_t width, cons
 void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight,
              float weight_offset, float eps, float* y, size_t y_stride);
 
+double MeanSquare(const float* x, size_t width);
+// x = max(0, x - (mean + deviations * standard deviation)), both over these numbers: few of them stay.
+void KeepLargest(float deviations, size_t width, float* x);
+
 }  // namespace thimble

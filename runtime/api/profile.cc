@@ -9,7 +9,7 @@ using namespace thimble;
 namespace {
 
 // In the order of MixerKind.
-constexpr const char* kMixerNames[] = {"attention", "feed_forward", "experts", "short_convolution", "state_space"};
+constexpr const char* kMixerNames[] = {"attention", "feed_forward", "experts", "short_convolution", "state_space", "streams"};
 static_assert(std::size(kMixerNames) == std::variant_size_v<MixerOp>);
 
 int32_t LayerOf(const Network& network, uint32_t block) {

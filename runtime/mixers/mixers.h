@@ -10,10 +10,11 @@
 #include "runtime/mixers/feed_forward/op.h"
 #include "runtime/mixers/short_conv/op.h"
 #include "runtime/mixers/state_space/op.h"
+#include "runtime/mixers/streams/op.h"
 
 namespace thimble {
 
-using MixerOp = std::variant<AttentionOp, FfnOp, ExpertsOp, ShortConvOp, StateSpaceOp>;
+using MixerOp = std::variant<AttentionOp, FfnOp, ExpertsOp, ShortConvOp, StateSpaceOp, StreamsOp>;
 static_assert(std::variant_size_v<MixerOp> == std::variant_size_v<MixerSpec>);
 
 // The op of a spec's kind, for decltype alone.
@@ -22,6 +23,7 @@ FfnOp OpOf(const FfnSpec&);
 ExpertsOp OpOf(const ExpertsSpec&);
 ShortConvOp OpOf(const ShortConvSpec&);
 StateSpaceOp OpOf(const StateSpaceSpec&);
+StreamsOp OpOf(const StreamsSpec&);
 
 // What all blocks of a kind need of scratch, the widest of each.
 struct MixerNeeds {
@@ -30,6 +32,7 @@ struct MixerNeeds {
   ExpertsNeeds experts;
   ShortConvNeeds short_conv;
   StateSpaceNeeds state_space;
+  StreamsNeeds streams;
 };
 
 // Scratch: one mixer's at a time.
@@ -39,6 +42,7 @@ struct MixerBuffers {
   ExpertsBuffers experts;
   ShortConvBuffers short_conv;
   StateSpaceBuffers state_space;
+  StreamsBuffers streams;
 };
 
 }  // namespace thimble

@@ -62,6 +62,7 @@ BlockModel::Parts BlockModel::Parts::Make(const ModelFile& file, uint32_t layer,
   ModelDescription d = DescribeFile(file);
   const uint32_t width = d.spec.width;
   BlockSpec only = d.layers.at(layer).blocks.at(block);
+  only.repeats = -1;
   d.more_parts.clear();
   d.tokenizer.clear();
   d.chat_formats.clear();

@@ -89,8 +89,7 @@ class Calibration {
     ForEachWindow([&](size_t first, size_t n) {
       const float* in = rows_.data() + first * width_;
       whole.Run(in, n, next_.data() + first * width_);
-      const NormSpec none;
-      Normalise(file_, spec.form == BlockForm::kPostNorm ? none : spec.norm, width_, in, n, normed.data());
+      Normalise(file_, spec.norm, width_, in, n, normed.data());
       read.Add(normed.data(), Weights(first, n).data(), n);
     });
     moments_->Add(read, ReadersOf(spec.mixer));

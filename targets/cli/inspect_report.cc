@@ -60,6 +60,8 @@ class Inspector {
     AddNorm(&out, "post_norm", block.post_norm);
     if (block.scale != 1.0f) out["scale"] = block.scale;
     if (block.output_scale != 1.0f) out["output_scale"] = block.output_scale;
+    if (block.carry != 0) out["carry"] = block.carry;
+    if (block.repeats != -1) out["repeats"] = block.repeats;
     return out;
   }
 
@@ -67,6 +69,7 @@ class Inspector {
     Json out = {{"kind", KindName(f.kind)},
                 {"activation", KindName(f.activation)},
                 {"width", f.width}};
+    if (f.sparse) out["sparse_from_deviations"] = Short(f.deviations);
     AddLinear(&out, "gate", f.gate);
     AddLinear(&out, "up", f.up);
     AddLinear(&out, "down", f.down);
@@ -109,6 +112,17 @@ class Inspector {
     AddNorm(&out, "norm", s.norm);
     if (s.norm_groups != 1) out["norm_groups"] = s.norm_groups;
     if (s.gate_after_norm) out["gate_after_norm"] = true;
+    return out;
+  }
+
+  Json Mixer(const StreamsSpec& s) const {
+    Json out = {{"mixes", s.constants != kNoTensor}};
+    if (s.modes != 0) out["modes"] = s.modes;
+    AddLinear(&out, "router", s.router);
+    if (s.projection.weight == kNoTensor) return out;
+    out["projected"] = s.projected;
+    out["like"] = s.like;
+    AddLinear(&out, "projection", s.projection);
     return out;
   }
 
@@ -174,6 +188,7 @@ class Inspector {
       out["layer_rows"] = {{"width", rows.width}, {"count", rows.count}, {"table", rows.table != kNoTensor}};
       AddLinear(&out, "layer_rows_projection", rows.projection);
     }
+    if (input.streams != 1) out["streams"] = input.streams;
     AddNorm(&out, "norm", input.norm);
     return out;
   }

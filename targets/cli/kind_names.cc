@@ -78,7 +78,6 @@ const char* KindName(BlockForm kind) {
     case BlockForm::kParallel: return "parallel";
     case BlockForm::kBranches: return "branches";
     case BlockForm::kStreams: return "streams";
-    case BlockForm::kCycles: return "cycles";
     case BlockForm::kReplace: return "replace";
   }
   return kNoKind;
@@ -107,8 +106,7 @@ const char* KindName(MixerKind kind) {
     case MixerKind::kExperts: return "experts";
     case MixerKind::kShortConvolution: return "short_convolution";
     case MixerKind::kStateSpace: return "state_space";
-    case MixerKind::kGatedDelta: return "gated_delta";
-    case MixerKind::kPerLayerInput: return "per_layer_input";
+    case MixerKind::kStreams: return "streams";
   }
   return kNoKind;
 }

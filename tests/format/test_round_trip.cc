@@ -99,6 +99,8 @@ class Dump {
         .Field("shape", f.shape)
         .Norm("norm", f.norm)
         .Field("row", f.row)
+        .Field("sparse", f.sparse)
+        .Field("deviations", f.deviations)
         .Close();
   }
   Dump& Mixer(const ExpertsSpec& e) {
@@ -151,6 +153,18 @@ class Dump {
         .Field("beta_scale", s.beta_scale)
         .Close();
   }
+  Dump& Mixer(const StreamsSpec& s) {
+    return Open("streams")
+        .Field("projected", s.projected)
+        .Field("like", s.like)
+        .Field("least_square", s.least_square)
+        .Linear("projection", s.projection)
+        .Field("modes", s.modes)
+        .Linear("router", s.router)
+        .Field("factors", s.factors)
+        .Field("constants", s.constants)
+        .Close();
+  }
   Dump& Block(const BlockSpec& block) {
     Open("block").Field("form", block.form).Norm("norm", block.norm);
     VisitAlternative(block.mixer, [this](const auto& mixer) { Mixer(mixer); });
@@ -158,6 +172,8 @@ class Dump {
         .Field("scale", block.scale)
         .Field("output_scale", block.output_scale)
         .Norm("sum_norm", block.sum_norm)
+        .Field("carry", block.carry)
+        .Field("repeats", block.repeats)
         .Close();
   }
   Dump& Model(const ModelSpec& m) {
@@ -190,6 +206,8 @@ class Dump {
         .Linear("projection", m.input.layer_rows.projection)
         .Norm("rows_norm", m.input.layer_rows.norm)
         .Field("rows_scale", m.input.layer_rows.scale)
+        .Field("streams", m.input.streams)
+        .Field("stream_start", m.input.stream_start)
         .Close();
     return Open("output")
         .Norm("norm", m.output.norm)
@@ -269,11 +287,12 @@ struct Distinct {
     attention.post_norm = Norm();
     ffn.form = BlockForm::kPostNorm;
     ffn.norm = Norm();
-    ffn.mixer = FfnSpec{FfnKind::kLayerRow, Activation::kGeluQuick, U(), Linear(), Linear(), Linear(), I(), Norm(), U()};
+    ffn.mixer = FfnSpec{FfnKind::kLayerRow, Activation::kGeluQuick, U(), Linear(), Linear(), Linear(), I(), Norm(), U(), true, F()};
     ffn.post_norm = Norm();
     ffn.scale = F(), ffn.output_scale = F();
     ffn.sum_norm = Norm();
-    BlockSpec experts, conv, state_space;
+    ffn.carry = F(), ffn.repeats = I();  // behind the last block, so that the mixer is its own
+    BlockSpec experts, conv, state_space, streams;
     ExpertsSpec e;
     e.experts = U(), e.chosen = U();
     e.score = ExpertScore::kSigmoid;
@@ -281,21 +300,22 @@ struct Distinct {
     e.router = Linear();
     e.selection_bias = I();
     e.groups = U(), e.chosen_groups = U();
-    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear(), I(), {}, 0};
+    e.ffn = {FfnKind::kGated, Activation::kSilu, U(), Linear(), Linear(), Linear(), I(), {}, 0, false, 0};
     for (LinearSpec* stacked : {&e.ffn.gate, &e.ffn.up, &e.ffn.down}) stacked->stack = e.experts;
-    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear(), I(), {}, 0};
+    e.shared = {FfnKind::kPlain, Activation::kRelu, U(), Linear(), Linear(), Linear(), I(), {}, 0, false, 0};
     e.shared_gate = Linear();
     experts.mixer = e;
     conv.mixer = ShortConvSpec{U(), U(), Linear(), Linear(), Linear(), Linear(), I(), I()};
     state_space.mixer = StateSpaceSpec{U(), U(), U(), U(), U(), F(), F(), Linear(), Linear(), Linear(), Linear(), I(), I(), I(), I(), I(), Norm(), U(), true, StateRule::kDelta, Linear(), F()};
-    return {{attention, ffn, experts, conv, state_space}};
+    streams.mixer = StreamsSpec{U(), U(), F(), Linear(), U(), Linear(), I(), I()};
+    return {{attention, ffn, experts, conv, state_space, streams}};
   }
 };
 
 ModelSpec Part(Distinct& d) {
   ModelSpec s;
   s.width = d.U(), s.outputs = d.U(), s.vocabulary = d.U(), s.max_positions = d.U();
-  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I(), d.Norm(), {}};
+  s.input = {InputKind::kPatches, d.I(), d.F(), d.I(), d.U(), d.U(), d.U(), d.U(), d.Linear(), d.I(), d.Norm(), {}, d.U(), d.I()};
   s.input.layer_rows = {d.U(), d.U(), d.I(), d.F(), d.Linear(), d.Norm(), d.F()};
   s.output.norm = d.Norm();
   s.output.head = d.Linear();
@@ -342,7 +362,7 @@ TEST_CASE("round trip: every field by itself, before its meaning is checked") {
   for (uint32_t i = 0; i < 3; ++i) {
     const LayerRange range = DecodeLayer(image.root(), i);
     CHECK(range.first_block == number);
-    CHECK(range.blocks == 5);
+    CHECK(range.blocks == 6);
     for (const BlockSpec& expected : d.layers[i].blocks) {
       BlockSpec block;
       REQUIRE(DecodeBlock(image.root(), number++, &block).ok());

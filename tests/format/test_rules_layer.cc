@@ -43,6 +43,11 @@ LinearSpec Matrix(D& d, uint32_t rows, uint32_t cols, WeightType type = WeightTy
 
 ExpertsSpec& Experts(In c) { return std::get<ExpertsSpec>(c.l.blocks[1].mixer); }
 StateSpaceSpec& Space(In c) { return std::get<StateSpaceSpec>(c.l.blocks[0].mixer); }
+// A block more, in the last layer.
+StreamsSpec& Mixes(In c) {
+  if (c.l.blocks.back().form != BlockForm::kStreams) c.l.blocks.push_back(c.d.layers.front().blocks.front());
+  return std::get<StreamsSpec>(c.l.blocks.back().mixer);
+}
 ShortConvSpec& Conv(In c) { return std::get<ShortConvSpec>(c.l.blocks[0].mixer); }
 
 // Separate keys and values, 4 heads over 2 kv heads of width 8, rotated when written, all norms:
@@ -276,8 +281,31 @@ const Case kCases[] = {
     {"state_space", "no norm groups", [](In c) { Space(c).norm_groups = 0; }, "state_space.norm_groups"},
 
     {"post_norms", "value width", [](In c) { c.a.value_width = 8; }, "attention.value_width", Code::kUnsupported},
-    {"post_norms", "form that is not run", [](In c) { c.l.blocks[1].form = BlockForm::kStreams; }, "form", Code::kUnsupported},
-    {"post_norms", "norm in front where it stands behind", [](In c) { c.l.blocks[1].form = BlockForm::kPostNorm; }, "norm"},
+    {"post_norms", "form that is not run", [](In c) { c.l.blocks[1].form = static_cast<BlockForm>(5); }, "form", Code::kUnsupported},
+    {"post_norms", "form of streams", [](In c) { c.l.blocks[1].form = BlockForm::kStreams; }, "form"},
+    {"post_norms", "rows carried to nowhere", [](In c) { c.l.blocks[1].form = BlockForm::kReplace, c.l.blocks[1].carry = 1; }, "carry"},
+    {"post_norms", "carry NaN", [](In c) { c.l.blocks[1].carry = kNan; }, "carry"},
+    {"post_norms", "deviations NaN", [](In c) { c.l.ffn().deviations = kNan; }, "ffn.deviations"},
+    {"experts", "sparse experts", [](In c) { Experts(c).ffn.sparse = true; }, "experts.ffn.activation", Code::kUnsupported},
+    {"streams", "repeats itself", [](In c) { c.l.blocks[1].repeats = 7; }, "repeats"},
+    {"streams", "repeats what repeats", [](In c) { c.l.blocks[1].repeats = 6; }, "repeats"},
+    {"streams", "repeats nothing", [](In c) { c.l.blocks[1].repeats = -2; }, "repeats"},
+    {"streams", "sparse without a gate", [](In c) { c.l.blocks[2].repeats = -1, c.l.ffn().sparse = true, c.l.ffn().kind = FfnKind::kPlain, c.l.ffn().gate = {}; },
+     "ffn.sparse"},
+    {"streams", "a stream that is not there", [](In c) { Mixes(c).projected = 3; }, "streams.projected"},
+    {"streams", "like one that is not there", [](In c) { Mixes(c).like = 3; }, "streams.like"},
+    {"streams", "like itself", [](In c) { Mixes(c).like = 2; }, "streams.like"},
+    {"streams", "no least square", [](In c) { Mixes(c).least_square = 0; }, "streams.least_square"},
+    {"streams", "projection of another shape", [](In c) { Mixes(c).projection = Matrix(c.d, 16, 15); }, "streams.projection"},
+    {"streams", "constants of fewer streams", [](In c) { Mixes(c).constants = Vector(c.d, 4); }, "streams.constants"},
+    {"streams", "nothing to do", [](In c) { Mixes(c).projection = {}, Mixes(c).constants = kNoTensor; }, "streams.constants"},
+    {"streams", "modes without a router", [](In c) { Mixes(c).modes = 1; }, "streams.router"},
+    {"streams", "too many modes", [](In c) { Mixes(c).modes = kMaxStreams + 1; }, "streams.modes"},
+    {"streams", "factors without modes", [](In c) { Mixes(c).factors = Vector(c.d, 1, 9); }, "streams.factors"},
+    {"streams", "router without constants", [](In c) { Mixes(c).modes = 1, Mixes(c).constants = kNoTensor; }, "streams.constants"},
+    {"streams", "factors of another shape", [](In c) { Mixes(c).modes = 1, Mixes(c).router = Matrix(c.d, 1, 16), Mixes(c).factors = Vector(c.d, 9); },
+     "streams.factors"},
+    {"streams", "a scale behind streams", [](In c) { Mixes(c), c.l.blocks.back().scale = 2; }, "post_norm"},
     {"post_norms", "scale infinite", [](In c) { c.l.blocks[0].scale = kInfinity; }, "scale"},
     {"post_norms", "output scale NaN", [](In c) { c.l.blocks[1].output_scale = kNan; }, "output_scale"},
 };

@@ -18,6 +18,12 @@ class Oracle {
   Rows Run(Rows x, const std::vector<int32_t>& ids = {}) const {
     x = Norm(d_.spec.input.norm, x);
     const Rows rows = LayerRows(ids, x);
+    std::vector<Rows> others;  // streams behind the first
+    for (uint32_t s = 1; s < d_.spec.input.streams; ++s) {
+      others.push_back(x);
+      for (Row& r : others.back())
+        for (size_t c = 0; c < r.size() && d_.spec.input.stream_start != kNoTensor; ++c) r[c] = V(d_.spec.input.stream_start)[(s - 1) * r.size() + c];
+    }
     std::vector<Rows> keys, values;  // of each block
     for (const LayerSpec& layer : d_.layers) {
       Rows h, sum;
@@ -26,6 +32,10 @@ class Oracle {
         values.emplace_back();
         if (block.form != BlockForm::kParallel) h = Norm(block.norm, x);
         Rows y;
+        if (const StreamsSpec* s = std::get_if<StreamsSpec>(&block.mixer)) {
+          MixStreams(*s, h, x, others);
+          continue;
+        }
         if (const AttentionSpec* a = std::get_if<AttentionSpec>(&block.mixer)) y = Attend(*a, h, keys.size() - 1, keys, values);
         if (const FfnSpec* f = std::get_if<FfnSpec>(&block.mixer)) y = f->kind == FfnKind::kLayerRow ? LayerRow(*f, h, rows) : FeedForward(*f, h);
         if (const ExpertsSpec* e = std::get_if<ExpertsSpec>(&block.mixer)) y = Mix(*e, h);
@@ -45,6 +55,7 @@ class Oracle {
             y = Norm(block.sum_norm, sum);
             sum.clear();
           }
+          for (size_t i = 0; i < x.size(); ++i) for (size_t c = 0; c < x[i].size(); ++c) x[i][c] += static_cast<double>(block.carry) * h[i][c];
           if (block.form == BlockForm::kReplace) x = Rows(x.size(), Row(d_.spec.width, 0.0));
           Add(x, y);
         }
@@ -242,6 +253,34 @@ class Oracle {
     }
     return rows;
   }
+  void MixStreams(const StreamsSpec& s, const Rows& h, Rows& x, std::vector<Rows>& others) const {
+    const size_t S = others.size() + 1, D = d_.spec.width;
+    const auto stream = [&](size_t i) -> Rows& { return i == 0 ? x : others[i - 1]; };
+    const auto mean_square = [&](const Row& r) {
+      double sum = 0;
+      for (const double v : r) sum += v * v / static_cast<double>(D);
+      return sum;
+    };
+    if (s.projection.weight != kNoTensor) {
+      Rows p = Apply(s.projection, stream(s.projected));
+      for (size_t i = 0; i < p.size(); ++i) {
+        const double factor = std::sqrt(mean_square(stream(s.like)[i]) / std::max(mean_square(p[i]), static_cast<double>(s.least_square)));
+        for (double& v : p[i]) v *= factor;
+      }
+      stream(s.projected) = p;
+    }
+    if (s.constants == kNoTensor) return;
+    const Rows modes = s.modes == 0 ? Rows() : Apply(s.router, h);
+    for (size_t t = 0; t < x.size(); ++t) {
+      std::vector<Row> mixed(S, Row(D, 0.0));
+      for (size_t e = 0; e < S * S; ++e) {
+        double factor = V(s.constants)[e];
+        for (size_t m = 0; m < s.modes; ++m) factor += V(s.factors)[e * s.modes + m] * std::tanh(modes[t][m]);
+        for (size_t c = 0; c < D; ++c) mixed[e / S][c] += factor * stream(e % S)[t][c];
+      }
+      for (size_t i = 0; i < S; ++i) stream(i)[t] = mixed[i];
+    }
+  }
   Rows LayerRow(const FfnSpec& f, const Rows& h, const Rows& rows) const {
     Rows gate = Apply(f.gate, h);
     for (size_t i = 0; i < gate.size(); ++i) {
@@ -251,7 +290,14 @@ class Oracle {
   }
   Rows FeedForward(const FfnSpec& f, const Rows& h, size_t index = 0) const {
     Rows up = Apply(f.up, h, index);
-    const Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h, index) : Rows();
+    Rows gate = f.kind == FfnKind::kGated ? Apply(f.gate, h, index) : Rows();
+    for (size_t i = 0; f.sparse && i < gate.size(); ++i) {
+      const double n = static_cast<double>(gate[i].size());
+      double mean = 0, square = 0;
+      for (const double v : gate[i]) mean += v / n;
+      for (const double v : gate[i]) square += (v - mean) * (v - mean) / n;
+      for (double& v : gate[i]) v = std::max(0.0, v - mean - static_cast<double>(f.deviations) * std::sqrt(square));
+    }
     for (size_t i = 0; i < up.size(); ++i) {
       for (size_t c = 0; c < up[i].size(); ++c) {
         if (f.shape != kNoTensor) {

@@ -145,11 +145,61 @@ void AddDeltaAndRows(ModelBuilder& m) {
   sum.blocks[1].output_scale = 0.8f;
 }
 
+// Three residual streams, one of which is projected; they are mixed by what a router says, and by numbers alone. Mixers of both kinds
+// that keep something are applied again in later layers; normed rows are added, gates keep their largest numbers, and a norm stands
+// on both sides of a block.
+void AddStreams(ModelBuilder& m) {
+  InputSpec& in = m.description().spec.input;
+  in.streams = 3;
+  StreamsSpec first;
+  first.projected = 2;
+  first.like = 1;
+  first.least_square = 0.01f;
+  first.projection = m.AddLinear("projection", kWidth, kWidth, false);
+  first.constants = m.AddVector("constants", 9, 0.3f, 0.5f);
+  StreamsSpec routed;
+  routed.modes = 2;
+  routed.router = m.AddLinear("router", 2, kWidth, false);
+  routed.constants = first.constants;
+  const auto streams = [](const StreamsSpec& s) {
+    BlockSpec block;
+    block.form = BlockForm::kStreams;
+    block.mixer = s;
+    return block;
+  };
+  FfnSpec low = m.AddFfn(FfnKind::kPlain, Activation::kIdentity, 5, false);
+  FfnSpec sparse = m.AddFfn(FfnKind::kGated, Activation::kGeluTanh, 24, false);
+  sparse.sparse = true;
+  sparse.deviations = 0.4f;
+  LayerSpec& a = m.AddLayer(m.AddAttention(Heads(4, 2, Sharing::kNone, KeyRotation::kOnWrite), false), low);
+  a.blocks[1].form = BlockForm::kParallel;
+  a.blocks[1].norm = {};
+  a.blocks[1].carry = 0.5f;
+  a.blocks[1].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+  a.blocks.insert(a.blocks.begin(), streams(first));
+  const BlockSpec attention = a.blocks[1];
+  LayerSpec& b = m.AddLayer(m.AddShortConv(3, kWidth, false), sparse);
+  b.blocks[1].form = BlockForm::kPostNorm;
+  b.blocks[1].post_norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+  const BlockSpec convolution = b.blocks[0];
+  m.Weights(WeightType::kF32);
+  routed.factors = m.AddMatrix("factors", 9, 2, 0.5f);
+  in.stream_start = m.AddMatrix("stream_start", 2, kWidth, 0.8f);
+  b.blocks.push_back(streams(routed));
+  b.blocks.back().norm = m.AddNorm(NormKind::kRmsNorm, kWidth);
+  BlockSpec again[] = {attention, convolution, b.blocks[1]};
+  again[0].repeats = 1, again[1].repeats = 3, again[2].repeats = 4;
+  again[0].scale = 0.7f;
+  again[2].form = BlockForm::kResidual;
+  again[2].post_norm = {};
+  m.description().layers.push_back({{again[0], again[1], again[2]}});
+}
+
 struct PartsModel {
   const char* name;
   void (*add)(ModelBuilder& m);
 };
-constexpr PartsModel kPartsModels[] = {{"gates_and_shapes", AddGatesAndShapes}, {"latent", AddLatent}, {"delta_and_rows", AddDeltaAndRows}};
+constexpr PartsModel kPartsModels[] = {{"gates_and_shapes", AddGatesAndShapes}, {"latent", AddLatent}, {"delta_and_rows", AddDeltaAndRows}, {"streams", AddStreams}};
 
 void AddFeatures(Zoo& zoo) {
   {

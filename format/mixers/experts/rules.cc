@@ -46,6 +46,7 @@ Status ReadFfn(const fb::FeedForward* f, const FfnFields& names, uint32_t count,
   out->shape = f->shape();
   THIMBLE_RETURN_IF_ERROR(DecodeNorm(f->norm(), names.norm, &out->norm));
   if (out->norm.kind != NormKind::kNone) return NotRun(names.norm);
+  if (f->sparse()) return NotRun(names.activation);
   for (LinearSpec* linear : {&out->gate, &out->up, &out->down}) {
     if (linear->weight != kNoTensor) linear->stack = count;
   }

@@ -19,6 +19,8 @@ Status ReadMixer(const fb::Header& header, uint32_t index, FfnSpec* out) {
   out->down = DecodeLinear(f->down());
   out->shape = f->shape();
   out->row = f->row();
+  out->sparse = f->sparse();
+  out->deviations = f->deviations();
   return DecodeNorm(f->norm(), "ffn.norm", &out->norm);
 }
 
@@ -37,6 +39,8 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const FfnSpec& f)
   THIMBLE_RETURN_IF_ERROR(rules.Linear(f.down, "ffn.down", D, f.width));
   THIMBLE_RETURN_IF_ERROR(CheckShape(rules, f, "ffn.shape"));
   THIMBLE_RETURN_IF_ERROR(rules.Norm(f.norm, "ffn.norm", f.width, 0));
+  THIMBLE_RETURN_IF_ERROR(rules.Finite(f.deviations, "ffn.deviations"));
+  if (f.sparse && (f.kind != FfnKind::kGated || f.shape != kNoTensor)) return rules.Bad("belongs to gates without a shape", "ffn.sparse");
   if (f.kind != FfnKind::kPlain) return rules.Linear(f.gate, "ffn.gate", f.width, D);
   return rules.NoLinear(f.gate, "ffn.gate");
 }

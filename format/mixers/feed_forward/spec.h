@@ -19,6 +19,9 @@ struct FfnSpec {
   int32_t shape = kNoTensor;               // f32 [4] of activations with a shape
   NormSpec norm;                           // [F] or absent
   uint32_t row = 0;                        // kLayerRow: which
+  // kGated: what act gets of each row of gate x is max(0, g - (mean + deviations * standard deviation)) of that row's numbers.
+  bool sparse = false;
+  float deviations = 0;
 };
 
 // Calls fn(LinearSpec) for each linear layer.

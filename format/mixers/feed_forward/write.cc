@@ -10,6 +10,7 @@ Offset<fb::FeedForward> Pack(FlatBufferBuilder& b, const FfnSpec& f) {
   fb::FeedForwardBuilder t(b);
   // Fields that came later leave no trace in files without.
   if (!norm.IsNull()) t.add_norm(norm);
+  if (f.sparse || f.deviations != 0) t.add_deviations(f.deviations);
   if (f.kind == FfnKind::kLayerRow) t.add_row(f.row);
   if (f.shape != kNoTensor) t.add_shape(f.shape);
   t.add_down(&down);
@@ -18,6 +19,7 @@ Offset<fb::FeedForward> Pack(FlatBufferBuilder& b, const FfnSpec& f) {
   t.add_width(f.width);
   t.add_activation(static_cast<uint8_t>(f.activation));
   t.add_kind(static_cast<uint8_t>(f.kind));
+  if (f.sparse) t.add_sparse(true);
   return t.Finish();
 }
 

@@ -3,6 +3,7 @@
 
 #include "ops/pool/parallel_rows.h"
 #include "ops/rows/activation.h"
+#include "ops/rows/norm.h"
 #include "ops/tables/kernel_table.h"
 #include "runtime/forward.h"
 
@@ -20,6 +21,7 @@ void RunFfnRows(const Step& step, const FfnParts& f, const float* h, size_t rows
   {
     const ScopedTimer timer(step.profile, PassOperation::kActivation);
     ForRows(step.pool, rows, F, [&](size_t first, size_t count) {
+      for (size_t i = first; f.sparse && i < first + count; ++i) KeepLargest(f.deviations, F, b.gate + i * F);
       float* up = b.up + first * F;
       const float* gate = gated ? b.gate + first * F : up;
       if (f.shape != nullptr) {
@@ -69,7 +71,7 @@ void RunLayerRow(const Step& step, const FfnOp& op, const float* h) {
 void RunMixer(const Step& step, const FfnOp& op, const float* h) {
   const Buffers& b = step.network->buffers;
   if (op.spec.kind == FfnKind::kLayerRow) return RunLayerRow(step, op, h);
-  RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down, op.shape, op.norm}, h, step.t, b.mixers.ffn, b.y);
+  RunFfnRows(step, {op.spec.activation, op.spec.width, op.gate, op.up, op.down, op.shape, op.norm, op.spec.sparse, op.spec.deviations}, h, step.t, b.mixers.ffn, b.y);
 }
 
 }  // namespace thimble

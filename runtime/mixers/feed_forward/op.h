@@ -43,6 +43,8 @@ struct FfnParts {
   Linear gate, up, down;
   const float* shape = nullptr;
   NormOp norm = {};
+  bool sparse = false;
+  float deviations = 0;
 };
 void RunFfnRows(const Step& step, const FfnParts& parts, const float* h, size_t rows, const FfnBuffers& buffers, float* y);
 
