@@ -175,6 +175,19 @@ std::vector<double> Config::PositiveNumbers(const std::string& field) {
   return numbers;
 }
 
+std::optional<std::vector<double>> Config::Numbers(const std::string& field, uint32_t size) {
+  const Json* value = Find(field);
+  if (value == nullptr) return std::nullopt;
+  std::vector<double> numbers;
+  if (!value->is_array() || value->size() != size)
+    Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected one number for each of " + std::to_string(size) + " layers");
+  for (const Json& item : value->items()) {
+    if (!item.is_number() || !std::isfinite(item.as_double())) Refuse(Code::kInvalidModel, field, "holds " + Shown(item) + ", expected finite numbers");
+    numbers.push_back(item.as_double());
+  }
+  return numbers;
+}
+
 std::pair<double, double> Config::Interval(const std::string& field, std::pair<double, double> fallback) {
   const Json* value = Find(field);
   if (value == nullptr) return fallback;

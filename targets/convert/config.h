@@ -35,6 +35,8 @@ class Config {
   double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
   bool Flag(const std::string& field, bool fallback);
   std::string Text(const std::string& field, const std::string& fallback);
+  // A finite number for each of `size` layers, or nothing.
+  std::optional<std::vector<double>> Numbers(const std::string& field, uint32_t size);
   // A list of finite numbers above 0; required.
   std::vector<double> PositiveNumbers(const std::string& field);
   // Two numbers [low, high], 0 <= low < high; high may be infinite, also as {"__float__": "Infinity"}.

@@ -63,6 +63,8 @@ constexpr Family kFamilies[] = {
     {"youtu", "youtu", "Youtu-LLM: latent attention", PlanYoutu},
     {"minicpm3", "minicpm3", "MiniCPM3: latent attention", PlanMiniCpm3},
     {"lfm3", "lfm3", "LFM3: short convolutions and gated attention", PlanLfm3},
+    {"gemma3n", "gemma3n_text", "Gemma 3n text (E2B, E4B): several residual streams, rows for the layers", PlanGemma3n},
+    {"hrm_text", "hrm_text", "HRM-Text: two stacks that are run in cycles", PlanHrmText},
     {"gemma4", "gemma4_text", "Gemma 4 text, also with attention_k_eq_v (one K=V row)", PlanGemma4},
     {"gemma4", "gemma4_unified_text", "the text part of Gemma 4 unified", PlanGemma4},
     {"embedding_gemma2", "embedding_gemma2_text", "EmbeddingGemma 2: projected rows", PlanEmbeddingGemma2},

@@ -83,6 +83,8 @@ ModelPlan PlanQwen35(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanQwen3Next(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanOlmoHybrid(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanGemma3n(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanHrmText(Config& config, const Checkpoint& checkpoint);
 
 // Names of activations in configurations, as transformers has them.
 Activation ReadActivation(Config& config, const std::string& field, const std::string& fallback);

@@ -10,18 +10,11 @@
 #include "format/header.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
+#include "targets/convert/gemma_parts.h"
 #include "targets/convert/rotary.h"
 
 namespace thimble {
 namespace {
-
-NormSpec UnweightedNorm(double eps, NormScope scope) {
-  NormSpec norm;
-  norm.kind = NormKind::kRmsNorm;
-  norm.scope = scope;
-  norm.eps = static_cast<float>(eps);
-  return norm;
-}
 
 // Everything of the configuration that is not the same in every layer.
 struct Gemma4 {
@@ -155,21 +148,6 @@ BlockSpec ReadRowBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l, const Ge
   return block;
 }
 
-LayerRowsSpec ReadLayerRows(PlanBuilder& b, const Gemma4& g) {
-  const uint64_t P = g.row_width, all = P * g.shape.L, D = g.shape.layer.D;
-  LayerRowsSpec rows;
-  rows.width = g.row_width;
-  rows.count = g.shape.L;
-  rows.projection = b.Linear("input.layer_rows.projection", g.row_prefix + "per_layer_model_projection", all, D, Bias::kAbsent);
-  // The projection is divided by sqrt(D) first, which its norm does not see but for eps.
-  rows.norm = b.RmsNorm("input.layer_rows.norm", g.row_prefix + "per_layer_projection_norm", P, g.shape.layer.eps * static_cast<double>(D));
-  if (g.row_table == 0) return rows;
-  rows.table = b.Matrix("input.layer_rows.table", "embed_tokens_per_layer.weight", g.row_table, all, TensorRole::kLookup);
-  rows.table_scale = static_cast<float>(std::sqrt(static_cast<double>(P)));
-  rows.scale = static_cast<float>(std::sqrt(0.5));
-  return rows;
-}
-
 std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma4& g) {
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < g.shape.L; ++i) {
@@ -180,8 +158,7 @@ std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma4& g) {
     if (l.cache_source != -1) {
       // Rows of an earlier layer are normed there; the gain of its keys counts here, too.
       a.key_gain = layers[static_cast<size_t>(l.cache_source) / g.blocks()].attention().key_gain;
-      for (const char* unused : {"k_proj.weight", "v_proj.weight", "k_proj.bias", "v_proj.bias", "k_norm.weight", "v_norm.weight"})
-        b.Drop(h + "self_attn." + unused);
+      DropOwnRows(b, h + "self_attn.");
     } else if (a.sharing == Sharing::kKV) {
       a.key_gain = a.k_norm.weight;
       a.k_norm = UnweightedNorm(l.eps, NormScope::kHead);
@@ -204,15 +181,11 @@ std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma4& g) {
   return layers;
 }
 
-// The last layers read what the last of their kind before them stored.
-void ShareRows(Config& config, Gemma4* g, uint32_t count, bool double_wide) {
-  if (count >= g->shape.L) config.Refuse(Code::kInvalidModel, "num_kv_shared_layers", "leaves no layer with keys and values of its own");
-  const uint32_t first = g->shape.L - count;
-  for (uint32_t i = first; i < g->shape.L; ++i) {
-    uint32_t source = first;
-    while (source > 0 && g->sliding[source - 1] != g->sliding[i]) --source;
-    if (source == 0) config.Refuse(Code::kInvalidModel, "num_kv_shared_layers", "leaves no layer of a kind with keys and values of its own");
-    g->layers[i].cache_source = static_cast<int32_t>((source - 1) * g->blocks());
+void ShareRows(Config& config, Gemma4* g, bool double_wide) {
+  const std::vector<int32_t> sources = RowSources(config, g->sliding);
+  for (uint32_t i = 0; i < g->shape.L; ++i) {
+    if (sources[i] == -1) continue;
+    g->layers[i].cache_source = sources[i] * static_cast<int32_t>(g->blocks());
     if (double_wide) g->layers[i].F *= 2;
   }
 }
@@ -239,7 +212,6 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", true);
   const uint32_t window = config.Count("sliding_window", 512);
   if (config.IsText("use_bidirectional_attention")) config.Only("use_bidirectional_attention", "vision");  // of pictures among each other
-  const uint32_t reused = config.Has("num_kv_shared_layers") ? config.WholeNumber("num_kv_shared_layers") : 0;
   const bool double_wide = config.Flag("use_double_wide_mlp", false);
   for (uint32_t i = 0; i < g.shape.L; ++i) {
     if (g.sliding[i]) {
@@ -249,7 +221,7 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
       g.layers[i].rotation = KeyRotation::kOnRead;
     }
   }
-  ShareRows(config, &g, reused, double_wide);
+  ShareRows(config, &g, double_wide);
   ModelSpec spec;
   spec.input.scale = static_cast<float>(std::sqrt(static_cast<double>(g.shape.layer.D)));
   if (config.Has("final_logit_softcapping")) spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
@@ -257,7 +229,7 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   SetRotations(config, b, &g);
   config.Finish();
-  if (g.row_width > 0) spec.input.layer_rows = ReadLayerRows(b, g);
+  if (g.row_width > 0) spec.input.layer_rows = ReadLayerRows(b, g.row_prefix, g.shape, g.row_width, g.row_table);
   std::vector<LayerSpec> layers = ReadLayers(b, g);
   return FinishDecoder(b, "gemma4", g.shape, tied, spec, std::move(layers));
 }
@@ -279,7 +251,7 @@ ModelPlan PlanEmbeddingGemma2(Config& config, const Checkpoint& checkpoint) {
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   SetRotations(config, b, &g);
   config.Finish();
-  spec.input.layer_rows = ReadLayerRows(b, g);
+  spec.input.layer_rows = ReadLayerRows(b, g.row_prefix, g.shape, g.row_width, g.row_table);
   std::vector<LayerSpec> layers = ReadLayers(b, g);
   spec.output.head.weight = b.Matrix("output.head.weight", "embedding_projection.weight", outputs, g.shape.layer.D, TensorRole::kHead);
   spec.outputs = outputs;

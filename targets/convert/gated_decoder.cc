@@ -38,10 +38,11 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
   a.o = b.Linear(name + "o", source + l.o_proj, l.D, q_rows, l.o_bias);
   if (!l.fused_qkv.empty()) {
     const std::string fused = source + l.fused_qkv;
-    const uint64_t total = q_rows + 2 * kv_rows;
-    a.q = b.Linear(name + "q", fused, q_rows, l.D, l.qkv_bias, {0, total});
-    a.k = b.Linear(name + "k", fused, kv_rows, l.D, l.qkv_bias, {q_rows, total});
-    a.v = b.Linear(name + "v", fused, kv_rows, l.D, l.qkv_bias, {q_rows + kv_rows, total});
+    const uint64_t gate_rows = l.gate_in_qkv ? q_rows : 0, total = gate_rows + q_rows + 2 * kv_rows;
+    if (l.gate_in_qkv) a.gate = b.Linear(name + "gate", fused, gate_rows, l.D, l.qkv_bias, {0, total});
+    a.q = b.Linear(name + "q", fused, q_rows, l.D, l.qkv_bias, {gate_rows, total});
+    a.k = b.Linear(name + "k", fused, kv_rows, l.D, l.qkv_bias, {gate_rows + q_rows, total});
+    a.v = b.Linear(name + "v", fused, kv_rows, l.D, l.qkv_bias, {gate_rows + q_rows + kv_rows, total});
     return;
   }
   if (l.gate_in_q) {
@@ -126,7 +127,7 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
 
 }  // namespace
 
-DecoderShape ReadDecoderShape(Config& config) {
+DecoderShape ReadDecoderShape(Config& config, std::vector<uint32_t>* widths) {
   DecoderShape s;
   s.V = config.Count("vocab_size");
   // What follows from these alone (rotary divisors, kinds of layers) is made before any tensor is looked for.
@@ -139,7 +140,12 @@ DecoderShape ReadDecoderShape(Config& config) {
   // Heads of latent attention have widths of their own.
   const bool stored = config.Has("head_dim"), latent = config.Has("kv_lora_rank");
   l.d = stored ? config.Count("head_dim", std::nullopt, kMaxHeadWidth) : latent ? l.D : HeadWidth(config, "num_attention_heads", l.D, l.H);
-  l.F = config.Count("intermediate_size");
+  if (widths != nullptr) {
+    *widths = config.Counts("intermediate_size", s.L);
+    l.F = widths->front();
+  } else {
+    l.F = config.Count("intermediate_size");
+  }
   config.IgnoreCommon();
   if (l.G > l.H || l.H % l.G != 0) {
     config.Refuse(
@@ -199,7 +205,7 @@ std::vector<std::string> DecoderPrefixes() {
 }
 
 BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
-  const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+  const std::string h = l.layers + std::to_string(i - l.first_layer) + ".", name = "layer." + std::to_string(i) + ".";
   BlockSpec block;
   if (!l.attention_norm.empty())
     block.norm = ReadNorm(b, name + "attention_norm", h + l.attention_norm, l.D, l);
@@ -238,7 +244,7 @@ BlockSpec ReadAttentionBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
 }
 
 BlockSpec ReadFfnBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l) {
-  const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
+  const std::string h = l.layers + std::to_string(i - l.first_layer) + ".", name = "layer." + std::to_string(i) + ".";
   BlockSpec block;
   block.scale = static_cast<float>(l.residual_scale);
   if (l.parallel) {

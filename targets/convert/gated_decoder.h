@@ -23,7 +23,10 @@ struct GatedLayer {
   std::string attention_norm = "input_layernorm", attention_post_norm, ffn_norm = "post_attention_layernorm",
               ffn_post_norm;
   Bias qkv_bias = Bias::kAbsent, o_bias = Bias::kAbsent, mlp_bias = Bias::kAbsent;
-  std::string fused_qkv;                      // not "": the matrix with the rows of q, k, v
+  std::string layers = "layers.";             // in front of all names: this, and the layer's number less `first_layer`
+  uint32_t first_layer = 0;
+  std::string fused_qkv;                      // not "": the matrix with the rows of q, k, v, behind those of the gate with gate_in_qkv
+  bool gate_in_qkv = false;
   std::string fused_gate_up;                  // not "": the matrix with the rows of gate, then those of up
   bool plain_ffn = false;                     // down(act(up x)), no gate
   std::string ffn_gate = "mlp.gate_proj", ffn_up = "mlp.up_proj", ffn_down = "mlp.down_proj";
@@ -74,7 +77,8 @@ struct DecoderShape {
   std::string final_norm = "norm", table = "embed_tokens.weight";
   GatedLayer layer;
 };
-DecoderShape ReadDecoderShape(Config& config);
+// `widths`: of families whose layers have feed-forward networks of their own width, one for each layer.
+DecoderShape ReadDecoderShape(Config& config, std::vector<uint32_t>* widths = nullptr);
 
 // Once the knobs are set: fields that speak of them in other families' words are taken where they agree
 // (mlp_bias: false without biases) and refused by name where they do not.
@@ -97,7 +101,7 @@ std::vector<std::string> DecoderPrefixes();
 // Fields of a mixture of experts that matter to training alone.
 void IgnoreRouterTraining(Config& config);
 
-// Layer i of the checkpoint, names "layers.i.", and its two halves.
+// Layer i, and its two halves.
 BlockSpec ReadAttentionBlock(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
 BlockSpec ReadFfnBlock(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);
 LayerSpec ReadGatedLayer(PlanBuilder& builder, uint32_t i, const GatedLayer& layer);

@@ -223,6 +223,8 @@ RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t slidin
   if (parameters && parameters->Has("full_attention")) {
     kinds.full = WholeHead(config, full_width);
     kinds.sliding = WholeHead(config, sliding_width);
+    if (full_theta > 0) kinds.full.theta = full_theta;
+    kinds.sliding.theta = sliding_theta;
     std::optional<Config> full = parameters->Object("full_attention"),
                           sliding = parameters->Object("sliding_attention");
     ReadScaling(config, *full, full_width, kinds.full, builder);

@@ -14,6 +14,7 @@ struct Wrapper {
 
 constexpr Wrapper kWrappers[] = {
     {"gemma3", "gemma3_text", true},
+    {"gemma3n", "gemma3n_text", true},
     {"gemma4", "gemma4_text", true},
     {"gemma4_unified", "gemma4_unified_text", true},
     {"lfm2_vl", "lfm2", true},
@@ -28,7 +29,7 @@ constexpr Wrapper kWrappers[] = {
 const std::vector<std::string> kOtherSenses = {
     "vision_config", "audio_config", "image_token_id", "image_token_index", "video_token_id", "audio_token_id", "audio_token_index",
     "boi_token_id", "boi_token_index", "eoi_token_id", "eoi_token_index", "boa_token_id", "eoa_token_id", "eoa_token_index",
-    "vision_start_token_id", "vision_end_token_id", "vision_soft_tokens_per_image", "mm_tokens_per_image", "_pad_token_id",
+    "vision_start_token_id", "vision_end_token_id", "vision_soft_tokens_per_image", "audio_soft_tokens_per_image", "mm_tokens_per_image", "_pad_token_id",
     // projectors between these and the text model
     "projector_hidden_act", "projector_bias", "projector_hidden_size", "projector_use_layernorm", "multimodal_projector_bias",
     "spatial_merge_size", "vision_feature_layer", "vision_feature_select_strategy", "downsample_factor", "scale_factor",
