@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "format/header.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/state_space.h"
@@ -13,7 +14,9 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
   config.Ignore({"num_nextn_predict_layers", "mtp_hybrid_override_pattern", "mtp_layers_block_type"});  // guesses of later tokens
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer& l = shape.layer;
-  l.d = config.Count("attention_head_dim", l.d);
+  // The reference reads head_dim, the code beside the published weights attention_head_dim: both must say the same.
+  if (config.Has("head_dim")) config.Only("attention_head_dim", l.d);
+  else l.d = config.Count("attention_head_dim", 128, kMaxHeadWidth);
   l.eps = config.Positive("layer_norm_epsilon", config.Positive("rms_norm_eps", 1e-5));
   config.Only("rms_norm_eps", l.eps);
   l.attention = "mixer.";
