@@ -141,8 +141,7 @@ class Renderer {
 
 int Run(const Arguments& arguments) {
   const bool alone = arguments.show == "program" || arguments.show == "answer";
-  if (alone && (arguments.jsonl || !arguments.test_case.empty()))
-    throw Error(kInvalidArgument, "--show " + arguments.show + " is of the template alone: give no CASE");
+  if (alone && arguments.jsonl) throw Error(kInvalidArgument, "--show " + arguments.show + " is of the template alone: give no --jsonl");
   if (!alone && arguments.jsonl != arguments.test_case.empty()) throw Error(kInvalidArgument, "give either a CASE or --jsonl");
   const Renderer renderer(arguments);
   if (alone) {
@@ -186,8 +185,8 @@ Command AddTemplate(CLI::App* program) {
   app->add_option("CASE", a->test_case, "A JSON file: messages, or an object with messages, tools, ...; - is standard input")->type_name("");
   app->add_flag("--jsonl", a->jsonl, "A case a line from standard input, a line out for each");
   app->add_option("--chat-template", a->chat_template, "Another than the model's first: one of its own by name, or as SOURCE")->type_name("NAME|FILE");
-  app->add_option("--show", a->show, "text; data: the text with what people wrote in < >; ids: those of a model with their pieces; without a CASE also program: what the "
-                  "template was compiled to, and answer: how a model's answers are read")
+  app->add_option("--show", a->show, "text; data: the text with what people wrote in < >; ids: those of a model with their pieces; and of the template, whatever the CASE: "
+                  "program, what it was compiled to, and answer, how a model's answers are read")
       ->type_name("WHAT")
       ->default_str("text")
       ->check(CLI::IsMember({"text", "data", "ids", "program", "answer"}));
