@@ -45,6 +45,7 @@ find_thimble() {
   for thimble in ${THIMBLE:+"$THIMBLE"} "$root/build/host/bin/thimble" "$(command -v thimble || true)"; do
     if [ -n "$thimble" ] && [ -x "$thimble" ]; then
       case $thimble in "$PWD"/*) thimble=${thimble#"$PWD"/} ;; esac
+      case $thimble in */*) ;; *) thimble=./$thimble ;; esac
       return 0
     fi
   done
