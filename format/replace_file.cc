@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
@@ -15,9 +17,21 @@ constexpr char kTemporary[] = ".tmp-";
 
 }  // namespace
 
-std::string TemporaryBeside(const std::string& path) { return path + kTemporary + std::to_string(getpid()); }
-
-void LockTemporary(int fd) { flock(fd, LOCK_EX | LOCK_NB); }
+int CreateBeside(const std::string& path, mode_t mode, std::string* temporary) {
+  static std::atomic<unsigned> made{0};
+  for (;;) {
+    *temporary = path + kTemporary + std::to_string(getpid()) + "-" + std::to_string(made.fetch_add(1));
+    // O_NOFOLLOW: nobody's link leads elsewhere.
+    const int fd = open(temporary->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0 && errno != EEXIST) return -1;
+    if (fd < 0) continue;
+    // Somebody who removes leftovers may have found it before it was locked.
+    (void)flock(fd, LOCK_EX);
+    struct stat info;
+    if (fstat(fd, &info) == 0 && info.st_nlink > 0) return fd;
+    close(fd);
+  }
+}
 
 void RemoveLeftovers(const std::string& path) {
   std::error_code failed;
@@ -27,7 +41,7 @@ void RemoveLeftovers(const std::string& path) {
   for (auto it = std::filesystem::directory_iterator(folder, failed); !failed && it != std::filesystem::directory_iterator();
        it.increment(failed)) {
     const std::string name = it->path().filename().string();
-    if (!name.starts_with(start) || name.find_first_not_of("0123456789", start.size()) != std::string::npos) continue;
+    if (!name.starts_with(start) || name.find_first_not_of("0123456789-", start.size()) != std::string::npos) continue;
     const int fd = open(it->path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) continue;
     struct stat info;

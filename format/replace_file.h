@@ -2,15 +2,15 @@
 // Host only; knows nothing of what is inside.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 namespace thimble {
 
-// "PATH.tmp-PID", in the same folder.
-std::string TemporaryBeside(const std::string& path);
-// A writer holds this lock on its temporary while it lives. Where the file system has no locks nothing is taken for a
-// leftover, either.
-void LockTemporary(int fd);
+// A new file "PATH.tmp-PID-N" in the same folder, open for writing and locked as long as it is; nobody else's, whoever writes to PATH meanwhile.
+// Gives its descriptor, or -1 with errno set. Where the file system has no locks nothing is taken for a leftover, either.
+int CreateBeside(const std::string& path, mode_t mode, std::string* temporary);
 // Removes the temporaries beside `path` that killed writers have left.
 void RemoveLeftovers(const std::string& path);
 

@@ -48,13 +48,17 @@ ModelWriter::ModelWriter(const std::string& path, ModelDescription description)
   written_.assign(segments_.size(), false);
 
   RemoveLeftovers(path);
-  temporary_path_ = TemporaryBeside(path);
-  file_ = std::fopen(temporary_path_.c_str(), "wb");
-  if (file_ == nullptr) ThrowErrno(temporary_path_, "create");
+  const int fd = CreateBeside(path, 0666, &temporary_path_);
+  if (fd < 0) ThrowErrno(temporary_path_, "create");
+  file_ = fdopen(fd, "wb");
+  if (file_ == nullptr) {
+    close(fd);
+    unlink(temporary_path_.c_str());
+    ThrowErrno(temporary_path_, "create");
+  }
   // Large writes make large folios in the page cache: mapping the file again then costs a seventh of the page faults.
   buffer_.resize(size_t{8} << 20);
   std::setvbuf(file_, buffer_.data(), _IOFBF, buffer_.size());
-  LockTemporary(fileno(file_));
   try {
     if (description_.spec.tokenizer_segment >= 0) {
       BeginSegment(description_.spec.tokenizer_segment);
@@ -124,10 +128,12 @@ void ModelWriter::Finish() {
       std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) {
     ThrowErrno(temporary_path_, "write");
   }
-  const int closed = std::fclose(file_);
+  // All bytes are on the disk. The lock that closing ends keeps others from taking the temporary for a leftover.
+  const bool replaced = ReplaceFile(temporary_path_, path_);
+  const int error = errno;
+  std::fclose(file_);
   file_ = nullptr;
-  if (closed != 0 || !ReplaceFile(temporary_path_, path_)) {
-    const int error = errno;
+  if (!replaced) {
     unlink(temporary_path_.c_str());
     errno = error;
     ThrowErrno(path_, "finish");

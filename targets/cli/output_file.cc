@@ -75,13 +75,6 @@ bool IsSameFile(const struct stat& a, const std::string& path) {
   return stat(path.c_str(), &b) == 0 && SameFile(a, b);
 }
 
-// -1 with errno set. O_NOFOLLOW: nobody's link leads elsewhere.
-int CreateTemporary(const std::string& temporary, mode_t mode) {
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-  if (fd >= 0) LockTemporary(fd);
-  return fd;
-}
-
 // A descriptor that is closed whatever happens.
 class Descriptor {
  public:
@@ -110,7 +103,7 @@ class Descriptor {
 class Temporary {
  public:
   Temporary(const std::string& target, mode_t mode)
-      : target_(target), path_(TemporaryBeside(target)), file_(CreateTemporary(path_, mode)), exists_(file_.fd() >= 0) {}
+      : target_(target), file_(CreateBeside(target, mode, &path_)), exists_(file_.fd() >= 0) {}
   ~Temporary() {
     if (exists_) unlink(path_.c_str());
   }
@@ -120,6 +113,7 @@ class Temporary {
   int fd() const { return file_.fd(); }
   // False with errno set.
   bool TakePlace(bool good) {
+    const Descriptor lock(dup(file_.fd()));  // until it has its name; closing the last one ends the lock
     if (!file_.Close(good) || !ReplaceFile(path_, target_)) return false;
     exists_ = false;
     return true;
@@ -127,7 +121,7 @@ class Temporary {
 
  private:
   const std::string& target_;
-  const std::string path_;
+  std::string path_;
   Descriptor file_;
   bool exists_;
 };
@@ -223,8 +217,8 @@ OutputFile OutputFiles::Writes(const char* option, const std::string& path, Outp
       throw Error(kInvalidArgument, what + " exists and is not " + Facts(kind).noun + "; --force replaces it");
     RemoveLeftovers(file.path_);
     // Whether a file can be made there is found out by making one.
-    const std::string temporary = TemporaryBeside(file.path_);
-    const int fd = CreateTemporary(temporary, 0600);
+    std::string temporary;
+    const int fd = CreateBeside(file.path_, 0600, &temporary);
     if (fd < 0) throw IoError(path, "cannot be written", errno);
     close(fd);
     unlink(temporary.c_str());

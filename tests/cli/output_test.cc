@@ -158,7 +158,7 @@ TEST_CASE("a name that cannot be written is found before there is text") {
   Ended({"convert", Golden("llama"), "-o", folder + "/m.thimble", "--report", folder + "/none/r.json"}, 6, "/none/r.json");
   CHECK(Entries(folder) == 0);
   // What a killed run has left beside its state goes, a file that only looks alike does not.
-  WriteFile(folder + "/c.state.tmp-999999999", "left");
+  WriteFile(folder + "/c.state.tmp-999999999-3", "left");
   WriteFile(folder + "/c.state.tmp-1x", "a letter");
   Ended(Run(ShippedModel(), {"--save-state", folder + "/c.state"}), 0, "");
   CHECK(Entries(folder) == 2);
