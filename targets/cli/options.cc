@@ -12,6 +12,7 @@
 #include "targets/cli/input.h"
 #include "targets/cli/interrupt.h"
 #include "targets/cli/memory.h"
+#include "targets/cli/default_threads.h"
 #include "targets/cli/output.h"
 #include "targets/cli/progress.h"
 
@@ -19,8 +20,6 @@ namespace thimble::cli {
 namespace {
 
 constexpr int64_t kMaxContext = int64_t{1} << 30;
-// Below this a step takes less time than waking other threads for its thirty linear layers.
-constexpr uint64_t kSmallModelBytes = uint64_t{16} << 20;
 
 constexpr const char* kRoles[] = {"main", "encoder", "draft"};  // by enum thimble_role
 
@@ -239,12 +238,7 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   return options;
 }
 
-uint32_t DefaultThreads(uint64_t file_bytes) {
-  if (file_bytes < kSmallModelBytes) return 1;
-  const uint64_t fast = FastCpus();
-  const uint32_t count = fast != 0 ? static_cast<uint32_t>(std::popcount(fast)) : AllowedCpus();
-  return std::clamp(count, 1u, 4u);
-}
+uint32_t DefaultThreads(uint64_t file_bytes) { return ThreadsFor(file_bytes, FastCpus(), AllowedCpus()); }
 
 int32_t CacheType(const std::string& name, const std::string& option) {
   if (name == "f32") return THIMBLE_CACHE_F32;

@@ -95,8 +95,7 @@ struct ContextOptions {
   EngineOptions ForModel(const Model& model) const;
 };
 
-// 1 for a small model, else the processors that this process may use (of big.LITTLE the fast ones), at most 4. Text does
-// not depend on it.
+// ThreadsFor (default_threads.h) this machine, by its cpu_capacity.
 uint32_t DefaultThreads(uint64_t file_bytes);
 
 // llama.cpp's names for the same idea (q8_0, q4_0) are taken, too. Throws Error about `option`.

@@ -46,7 +46,7 @@ TEST_CASE("bench has llama-bench's fields and ours") {
           "n_gen", "n_depth", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts",
           "bandwidth_fraction", "peak_fraction", "arena_bytes", "mapped_bytes", "private_dirty_bytes", "first_token_ms",
           "allocations_after_load", "ids_checksum", "kernels", "peak_resident_bytes", "outside_bytes", "gb_per_s",
-          "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token", "mapped_huge_pages"}) {
+          "cpu_governor", "cpu_khz", "cpu_max_khz", "temperature_c", "throttled_bits", "throttle_count", "attention_ms", "attention_limit", "attention_fraction", "kv_bytes_read_per_token", "mapped_huge_pages"}) {
       INFO(name);
       CHECK(row.Has(name));
     }

@@ -233,7 +233,7 @@ int Run(const Arguments& a) {
     if (!a.no_limits && !limits.contains(count)) limits[count] = MeasureLimits(count, a.placement.Mask());
   }
   std::string truth;
-  BenchReport report(format, {a.wide, sessions.size() > 1});
+  BenchReport report(format, {a.wide, sessions.size() > 1}, ReadMachineState());
   std::set<uint32_t> measured_twice;
   for (const auto& [keys, values] : caches) {
     for (const uint32_t chunk : chunks) {

@@ -269,6 +269,7 @@ BenchSession Measure(const Model& model, const BenchSetup& setup, const std::vec
     BenchResult result = runner.Run(test);
     result.memory = MeasureMemory();
     result.arena_resident_bytes = session.ResidentArenaBytes();
+    result.state = ReadMachineState();
     out.results.push_back(std::move(result));
   }
   return out;

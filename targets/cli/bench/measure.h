@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "targets/cli/bench/machine_limits.h"
+#include "targets/cli/bench/machine_state.h"
 #include "targets/cli/bench/model_work.h"
 #include "targets/cli/memory.h"
 #include "targets/cli/options.h"
@@ -45,6 +46,7 @@ struct BenchResult {
   double kv_bytes_per_token = 0; // read by attention, on average
   ProcessMemory memory;          // at the end of the test
   uint64_t arena_resident_bytes = 0;
+  MachineState state;            // then, too
   std::string test_time;         // ISO 8601, UTC
 };
 

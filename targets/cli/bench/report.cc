@@ -47,7 +47,10 @@ bool IsAbove(const std::optional<double>& fraction) { return fraction && *fracti
 // A part of a limit that is more than all of it says nothing.
 std::optional<double> Known(const std::optional<double>& fraction) { return IsAbove(fraction) ? std::nullopt : fraction; }
 
-Json Nullable(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+template <typename Number>
+Json Nullable(const std::optional<Number>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 std::string Hex(uint64_t value) { return Format("%016llx", static_cast<unsigned long long>(value)); }
 
@@ -93,6 +96,13 @@ Json RowJson(const BenchRow& row) {
           {"attention_fraction", Nullable(Known(AttentionFraction(row)))},
           {"kv_bytes_read_per_token", r.kv_bytes_per_token},
           {"above_limits", IsAboveLimits(row)},
+          {"cpu_governor", r.state.governor},
+          {"cpu_khz", Nullable(r.state.sensors.frequency_khz)},
+          {"cpu_max_khz", Nullable(r.state.most_khz)},
+          {"cpu_allowed_khz", Nullable(r.state.allowed_khz)},
+          {"temperature_c", Nullable(r.state.sensors.temperature_c)},
+          {"throttled_bits", Nullable(r.state.sensors.throttled)},
+          {"throttle_count", Nullable(r.state.sensors.throttle_count)},
           {"read_bandwidth_gb_per_s", row.limits.read_gb_per_s},
           {"int8_peak_gop_per_s", row.limits.int8_gop_per_s},
           {"int8_instructions", row.limits.int8_instructions},
@@ -207,6 +217,7 @@ void BenchReport::AddToTable(const BenchRow& row) {
   above_limits_ = above_limits_ || IsAboveLimits(row);
   limits_[threads] = row.limits;
   huge_pages_ = row.huge_pages;
+  after_ = row.result.state;
   std::string text;
   if (rows_ == 1 && columns_.wide) text = kWideHead;
   if (rows_ == 1 && !columns_.wide) text = NarrowTitle(row) + (columns_.sessions ? kNarrowSessionsHead : kNarrowHead);
@@ -239,6 +250,7 @@ void BenchReport::Finish() {
                    limits.read_gb_per_s, limits.int8_gop_per_s, limits.int8_instructions);
   }
   if (huge_pages_) text += Format("the mapped file: %s of it in pages of 2 MiB, the rest in small ones\n", PercentText(huge_pages_).c_str());
+  text += MachineStateText(before_, after_);
   if (above_limits_) {
     text += "> 100 %: more than the limit, which was measured twice; what the processor's caches hold\n"
             "is read faster than memory, and other programs may have slowed the measuring\n";

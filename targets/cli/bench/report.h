@@ -43,7 +43,9 @@ struct BenchColumns {
 // Rows come one by one and are printed at once, so that an interrupted run has shown what it had.
 class BenchReport {
  public:
-  BenchReport(BenchFormat format, const BenchColumns& columns) : format_(format), columns_(columns) {}
+  // `before`: the machine before anything was measured.
+  BenchReport(BenchFormat format, const BenchColumns& columns, const MachineState& before)
+    : format_(format), columns_(columns), before_(before), after_(before) {}
   void Add(const BenchRow& row);
   void Finish();
 
@@ -52,6 +54,7 @@ class BenchReport {
 
   BenchFormat format_;
   BenchColumns columns_;
+  MachineState before_, after_;
   size_t rows_ = 0;
   bool above_limits_ = false;
   std::optional<double> huge_pages_;

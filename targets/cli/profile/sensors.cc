@@ -8,29 +8,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostFiles = 64;
-
-// `file` of every folder in `folder` whose name begins with `prefix` and goes on with a digit.
-std::vector<SystemFile> OpenAll(const fs::path& folder, const std::string& prefix, const std::string& file) {
-  std::vector<SystemFile> files;
+// The firmware of a Raspberry Pi tells it in soc/soc:firmware, or with the addresses that newer boards put into both names.
+SystemFile OpenThrottled(const std::string& sys) {
   std::error_code failed;
-  for (auto it = fs::directory_iterator(folder, failed); !failed && it != fs::directory_iterator() && files.size() < kMostFiles;
-       it.increment(failed)) {
+  for (fs::directory_iterator it(sys + "/devices/platform", failed); !failed && it != fs::directory_iterator(); it.increment(failed)) {
     const std::string name = it->path().filename().string();
-    if (!name.starts_with(prefix) || name.size() == prefix.size() || name[prefix.size()] < '0' || name[prefix.size()] > '9') continue;
-    SystemFile opened((it->path() / file).string());
-    if (opened.there()) files.push_back(std::move(opened));
+    if (name != "soc" && !name.starts_with("soc@")) continue;
+    SystemFile file((it->path() / (name + ":firmware") / "get_throttled").string());
+    if (file.there()) return file;
   }
-  return files;
+  return {};
 }
 
 }  // namespace
 
 Sensors::Sensors(const std::string& sys)
-    : zones_(OpenAll(fs::path(sys) / "class/thermal", "thermal_zone", "temp")),
-      clocks_(OpenAll(fs::path(sys) / "devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq")),
-      throttles_(OpenAll(fs::path(sys) / "devices/system/cpu", "cpu", "thermal_throttle/core_throttle_count")),
-      firmware_(sys + "/devices/platform/soc/soc:firmware/get_throttled") {}
+    : zones_(OpenNumbered(sys + "/class/thermal", "thermal_zone", "temp")),
+      clocks_(OpenNumbered(sys + "/devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq")),
+      throttles_(OpenNumbered(sys + "/devices/system/cpu", "cpu", "thermal_throttle/core_throttle_count")),
+      firmware_(OpenThrottled(sys)) {}
 
 SensorReading Sensors::Read() const {
   SensorReading reading;

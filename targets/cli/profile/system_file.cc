@@ -6,9 +6,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <utility>
 
 namespace thimble::cli {
+namespace {
+
+constexpr size_t kMostFiles = 64;
+
+}  // namespace
 
 SystemFile::SystemFile(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
 
@@ -40,6 +46,19 @@ std::optional<uint64_t> SystemFile::Number(int base) const {
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (parsed.ec != std::errc()) return std::nullopt;
   return number;
+}
+
+std::vector<SystemFile> OpenNumbered(const std::string& folder, std::string_view prefix, const std::string& file) {
+  std::vector<SystemFile> files;
+  std::error_code failed;
+  using Iterator = std::filesystem::directory_iterator;
+  for (Iterator it(folder, failed); !failed && it != Iterator() && files.size() < kMostFiles; it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(prefix) || name.size() == prefix.size() || name[prefix.size()] < '0' || name[prefix.size()] > '9') continue;
+    SystemFile opened((it->path() / file).string());
+    if (opened.there()) files.push_back(std::move(opened));
+  }
+  return files;
 }
 
 uint64_t NumberBehind(std::string_view text, std::string_view key) {

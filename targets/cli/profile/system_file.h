@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace thimble::cli {
 
@@ -27,6 +28,9 @@ class SystemFile {
  private:
   int fd_ = -1;
 };
+
+// `file` of every folder in `folder` whose name begins with `prefix` and goes on with a digit, where it can be opened.
+std::vector<SystemFile> OpenNumbered(const std::string& folder, std::string_view prefix, const std::string& file);
 
 // The number behind `key` and its ':' or '=', in a text of lines; 0 where there is none. "kB" counts 1,024.
 uint64_t NumberBehind(std::string_view text, std::string_view key);
