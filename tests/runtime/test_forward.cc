@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <sstream>
 
+#include "ops/tables/kernel_table.h"
 #include "tests/runtime/oracle.h"
 #include "tests/runtime/runner.h"
 #include "tests/support/model_zoo.h"
@@ -61,7 +62,7 @@ void CheckModel(ModelBuilder& m, const std::string& what, size_t tokens = 17) {
   INFO(what);
   const std::vector<int32_t> ids = Ids(tokens, m.description().spec.vocabulary);
   const auto expected = OracleLogits(m, ids);
-  const std::vector<uint8_t> bytes = m.Bytes();
+  const auto bytes = m.Bytes();
   ApiOptions options = ExactOptions(m.description().spec.max_positions);
   Runner chunks(bytes, options);
   const auto in_chunks = chunks.Prefill(ids);
@@ -226,6 +227,35 @@ TEST_CASE("an encoder sees every row, of tokens and of images") {
   CHECK(MaxDifference(vision.EncodeImage(pixels), expected) < kTolerance);
 }
 
+// On a processor without a table's instructions (emulated ones in the configurations a53, a76 and a7) a test that got this wrong would die.
+TEST_CASE("every kernel table that is asked for runs, or is refused by name") {
+  ModelBuilder m(72, 61, 32, 12);
+  m.Weights(WeightType::kQ8);
+  m.AddLayer(Heads(9, 3, 8), FfnKind::kGated, Activation::kSilu, 100, NormKind::kRmsNorm, false);
+  m.Finish(false, true, NormKind::kRmsNorm);
+  const auto bytes = m.Bytes();
+  const std::string runs = std::string(" ") + thimble_kernel_tables() + " ";
+  size_t ran = 0;
+  for (const KernelTable* table : AllKernelTables()) {
+    INFO(table->name);
+    ApiOptions options = ExactOptions(32);
+    options.kernels = table->name;
+    if (runs.find(std::string(" ") + table->name + " ") != std::string::npos) {
+      CHECK(!Runner(bytes, options).Prefill(Ids(3, 61)).empty());
+      ++ran;
+      continue;
+    }
+    thimble_model* model = nullptr;
+    thimble_session* session = nullptr;
+    REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == THIMBLE_OK);
+    const thimble_error error = CreateSession(model, &options, nullptr, 0, &session);
+    CHECK(error.code == THIMBLE_UNSUPPORTED_CPU);
+    CHECK(std::string(error.message).find(table->name) != std::string::npos);
+    thimble_model_close(model);
+  }
+  CHECK(ran >= 1);
+}
+
 TEST_CASE("quantised weights stay near the oracle over the same weights, for every kernel table of this CPU", "[threads]") {
   const ShareAllWork share;
   std::istringstream tables(thimble_kernel_tables());
@@ -262,7 +292,7 @@ TEST_CASE("layers as wide as those of real models wake a second worker, and give
   ModelBuilder m(320, 1000, 64, 21);
   m.AddLayer(Heads(10, 1, 32, Sharing::kKV), FfnKind::kGated, Activation::kSilu, 900, NormKind::kRmsNorm, false);
   m.Finish(false, true, NormKind::kRmsNorm);
-  const std::vector<uint8_t> bytes = m.Bytes();
+  const auto bytes = m.Bytes();
   const std::vector<int32_t> ids = Ids(40, 1000);
   ApiOptions options = ExactOptions(64);
   options.chunk_tokens = 40;
@@ -310,7 +340,7 @@ TEST_CASE("one number of a head that is a hundred times the others costs little 
   std::vector<int32_t> ids(60);
   std::mt19937_64 random(2);
   for (int32_t& id : ids) id = static_cast<int32_t>(random() % 90);
-  const std::vector<uint8_t> bytes = m.Bytes();
+  const auto bytes = m.Bytes();
   const auto rows = [&](int32_t type) {
     ApiOptions options = ApiOptions();
     options.key_cache = options.value_cache = type;
