@@ -2,6 +2,7 @@ package dev.thimble;
 
 import static dev.thimble.TestMain.check;
 import static dev.thimble.TestMain.closed;
+import static dev.thimble.TestMain.comesThrough;
 import static dev.thimble.TestMain.equal;
 import static dev.thimble.TestMain.refused;
 import static dev.thimble.TestMain.small;
@@ -134,17 +135,12 @@ final class ConversationTests {
             refused(ErrorCode.INVALID_ARGUMENT, () -> talk.conversation.send(Collections.singletonList(null), null));
             refused(ErrorCode.CONTEXT_FULL, () -> talk.conversation.send(new String(new char[450]).replace('\0', 'a'), null));
             RuntimeException own = new RuntimeException("the app's own");
-            try {
-                talk.conversation.send("What is it?", new Heard() {
-                    @Override
-                    public boolean onPrompt(long done, long total) {
-                        throw own;
-                    }
-                });
-                throw new AssertionError("it was lost");
-            } catch (RuntimeException caught) {
-                check(caught == own, "another exception: " + caught);
-            }
+            comesThrough(own, () -> talk.conversation.send("What is it?", new Heard() {
+                @Override
+                public boolean onPrompt(long done, long total) {
+                    throw own;
+                }
+            }));
             equal(talk.conversation.messages(), before, "messages");
             try (Talk tools = new Talk(new EngineOptions(), new ConversationOptions().tools("[{"))) {
                 check(refused(ErrorCode.INVALID_ARGUMENT, () -> tools.conversation.send("What is it?", null)).getMessage().contains("tools"), "names the tools");

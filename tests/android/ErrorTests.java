@@ -2,6 +2,7 @@ package dev.thimble;
 
 import static dev.thimble.TestMain.check;
 import static dev.thimble.TestMain.closed;
+import static dev.thimble.TestMain.comesThrough;
 import static dev.thimble.TestMain.equal;
 import static dev.thimble.TestMain.refused;
 import static dev.thimble.TestMain.small;
@@ -88,23 +89,13 @@ final class ErrorTests {
     static void listenersThatThrow() throws Exception {
         try (Open open = new Open(small())) {
             RuntimeException own = new RuntimeException("the app's own");
-            try {
-                open.session.generate("Once", 20, text -> {
-                    throw own;
-                });
-                throw new AssertionError("it was lost");
-            } catch (RuntimeException caught) {
-                check(caught == own, "another exception: " + caught);
-            }
+            comesThrough(own, () -> open.session.generate("Once", 20, text -> {
+                throw own;
+            }));
             equal(open.session.generate(" and", 3, null).generatedTokens(), 3L, "the next answer");
-            try {
-                Engine.create(open.model, small(), (done, total) -> {
-                    throw own;
-                });
-                throw new AssertionError("it was lost");
-            } catch (RuntimeException caught) {
-                check(caught == own, "another exception: " + caught);
-            }
+            comesThrough(own, () -> Engine.create(open.model, small(), (done, total) -> {
+                throw own;
+            }));
             StackOverflowError[] deep = {null};
             try {
                 open.session.generate(" so", 3, text -> endless(0) > 0);

@@ -8,6 +8,8 @@ import static dev.thimble.TestMain.small;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** What fits, before anything is loaded, and weights that are packed once. */
@@ -66,6 +68,48 @@ final class FitTests {
             refused(ErrorCode.OUT_OF_RANGE, () -> model.solve(null, -1, 0));
             refused(ErrorCode.OVER_BUDGET, () -> Engine.create(model, small().memoryBudgetBytes(1 << 20)));
         }
+    }
+
+    /** What Java says of phones is what the program says. */
+    static void phoneTiers() throws Exception {
+        String said = output("plan", TestMain.model, "--devices", "--json");
+        for (PhoneTier tier : PhoneTier.values()) {
+            String phone = "\"device\":\"phone " + (tier.memoryBytes() >> 30) + " GB, ";
+            String memory = "\"memory_bytes\":" + tier.memoryBytes() + ",\"budget_anonymous_bytes\":";
+            check(said.contains(phone + "foreground\"," + memory + tier.foregroundBytes() + ","), "foreground of " + tier + ": " + said);
+            check(said.contains(phone + "background\"," + memory + tier.backgroundBytes() + ","), "background of " + tier);
+        }
+        equal(said.split("\"device\":\"phone ", -1).length - 1, 2 * PhoneTier.values().length, "phones");
+        equal(PhoneTier.of(3_700_000_000L), PhoneTier.GB_4, "a phone of 4 GB, as the kernel has it");
+        equal(PhoneTier.of(4L << 30), PhoneTier.GB_4, "all of it");
+        equal(PhoneTier.of(7_600_000_000L), PhoneTier.GB_8, "8 GB");
+        equal(PhoneTier.of(24L << 30), PhoneTier.GB_16, "more than there are figures for");
+        try (Model model = Model.open(TestMain.model)) {
+            PhoneTier tier = PhoneTier.of(0);
+            check(model.willItFit(small(), SystemMemory.now().caller(tier.backgroundBytes())).fits(), "a small model on a small phone");
+            check(model.solve(null, tier.foregroundBytes(), 0).get(0).fits(), "its longest context");
+        }
+    }
+
+    static void threadsOfFastProcessors() {
+        equal(EngineOptions.threadsFor(0xf0, 8), 4, "four large ones of eight");
+        equal(EngineOptions.threadsFor(0xc0, 8), 2, "two");
+        equal(EngineOptions.threadsFor(0xfc, 8), 4, "more than memory needs");
+        equal(EngineOptions.threadsFor(0, 4), 4, "all alike");
+        equal(EngineOptions.threadsFor(0, 1), 1, "one");
+        try (Model model = Model.open(TestMain.model)) {
+            int expected = EngineOptions.threadsFor(Thimble.performanceCpus(), Runtime.getRuntime().availableProcessors());
+            equal(model.plan(small().fastThreads()).threads(), (long) expected, "of this machine");
+        }
+    }
+
+    private static String output(String... arguments) throws Exception {
+        List<String> command = new ArrayList<>(Arrays.asList(arguments));
+        command.add(0, TestMain.program);
+        Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        String said = new String(TestMain.all(process.getInputStream()), "UTF-8");
+        equal(process.waitFor(), 0, "exit code of " + command);
+        return said;
     }
 
     static void packedOnce() throws Exception {
@@ -182,10 +226,20 @@ final class FitTests {
                 if (operation.name().equals("attention")) calls += operation.calls();
             }
             check(calls > 0, "attention");
+            List<Operation> slices = open.engine.slices();
+            equal(slices.size(), 64, "as many slices as the options keep");
+            for (int i = 0; i < slices.size(); ++i) {
+                Operation slice = slices.get(i);
+                check(slice.calls() == 1 && slice.nanos() >= 0 && !slice.name().equals("sample"), "a slice: " + slice.name());
+                check(i == 0 || slice.startNanos() >= slices.get(i - 1).startNanos(), "the oldest first");
+            }
+            long last = slices.get(63).startNanos() + slices.get(63).nanos();
+            check(Math.abs(System.nanoTime() - last) < 60_000_000_000L, "on System.nanoTime's clock: " + last);
             check(open.engine.operations(false).isEmpty(), "reset");
         }
         try (TestMain.Open open = new TestMain.Open(small())) {
             refused(ErrorCode.WRONG_STATE, () -> open.engine.operations(false));
+            refused(ErrorCode.WRONG_STATE, open.engine::slices);
         }
     }
 }

@@ -10,6 +10,7 @@ import dev.thimble.GenerationOptions
 import dev.thimble.Model
 import dev.thimble.Sampling
 import dev.thimble.ThimbleException
+import dev.thimble.TrimLevel
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.cancelAndJoin
@@ -152,10 +153,26 @@ private fun errorsComeThroughTheFlow(path: String) = runBlocking {
     }
 }
 
+/** The encoder is what the converter's library makes; here a decoder has to say that it is none. */
+private fun vectorsAndMemory(path: String) = runBlocking {
+    Talk(path).use { talk ->
+        expect(talk.engine.trimAsync(TrimLevel.SCRATCH).anonymousBytes() >= 0) { "given back" }
+        talk.conversation.close()
+        talk.engine.openSession().use { session ->
+            try {
+                session.embedAsync(BEGIN)
+                throw AssertionError("a decoder gave a vector")
+            } catch (exception: ThimbleException) {
+                expect(exception.code() == ErrorCode.WRONG_STATE) { "another code: $exception" }
+            }
+        }
+    }
+}
+
 fun main(arguments: Array<String>) {
     val tests = listOf(
         ::loadingTellsHowFarItIs, ::loadingIsCancelled, ::partsAddUp, ::cancelledInThePrompt, ::cancelledInTheAnswer, ::cancelledAtAnyTime,
-        ::errorsComeThroughTheFlow,
+        ::errorsComeThroughTheFlow, ::vectorsAndMemory,
     )
     for (test in tests) {
         test(arguments[0])

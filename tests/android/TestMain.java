@@ -64,6 +64,17 @@ final class TestMain {
         throw new AssertionError("not refused as " + code);
     }
 
+    /** What a listener throws reaches the caller as it is. */
+    static void comesThrough(RuntimeException own, Body body) throws Exception {
+        try {
+            body.run();
+        } catch (RuntimeException caught) {
+            check(caught == own, "another exception: " + caught);
+            return;
+        }
+        throw new AssertionError("the listener's exception was lost");
+    }
+
     static void closed(Body body) throws Exception {
         try {
             body.run();

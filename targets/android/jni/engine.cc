@@ -94,6 +94,13 @@ void Operations(JNIEnv* env, jclass, jlong engine, jboolean reset, jobject callb
   error.Ok(env);
 }
 
+void Slices(JNIEnv* env, jclass, jlong engine, jobject callbacks) {
+  Caller caller = {env, callbacks};
+  Error error;
+  thimble_get_slices(FromJava<thimble_engine>(engine), OnOperation, &caller, error.c());
+  error.Ok(env);
+}
+
 }  // namespace
 
 Methods EngineMethods() {
@@ -105,6 +112,7 @@ Methods EngineMethods() {
       Method("engineTrim", "(JI[J)V", Trim),
       Method("engineMeasureLines", "(JLdev/thimble/Callbacks;)V", MeasureLines),
       Method("engineOperations", "(JZLdev/thimble/Callbacks;)V", Operations),
+      Method("engineSlices", "(JLdev/thimble/Callbacks;)V", Slices),
       Method("engineProfile", "(JZ[J)V", Profile),
   };
   return {methods, std::size(methods)};

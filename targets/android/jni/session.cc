@@ -52,6 +52,24 @@ void Prefill(JNIEnv* env, jclass, jlong session, jintArray tokens) {
   error.Ok(env);
 }
 
+jfloatArray Embed(JNIEnv* env, jclass, jlong session, jintArray tokens, jint pooling) {
+  const Ints ids(env, tokens);
+  if (!ids.ok()) return nullptr;
+  thimble_model_info info = {};
+  info.struct_bytes = sizeof info;
+  Error error;
+  thimble_model_get_info(thimble_engine_model(thimble_session_engine(Of(session))), &info, error.c());
+  if (!error.Ok(env)) return nullptr;
+  Buffer<float> vector(env, info.outputs);
+  if (!vector.ok()) return nullptr;
+  thimble_embed(Of(session), ids.data(), ids.size(), pooling, vector.data(), info.outputs, error.c());
+  if (!error.Ok(env)) return nullptr;
+  const jsize count = static_cast<jsize>(info.outputs);
+  jfloatArray array = env->NewFloatArray(count);
+  if (array != nullptr) env->SetFloatArrayRegion(array, 0, count, vector.data());
+  return array;
+}
+
 void Rewind(JNIEnv* env, jclass, jlong session, jlong position) {
   Error error;
   thimble_rewind(Of(session), static_cast<size_t>(position), error.c());
@@ -137,6 +155,7 @@ Methods SessionMethods() {
       Method("capacity", "(J)J", Capacity),
       Method("rewindLimit", "(J)J", RewindLimit),
       Method("prefill", "(J[I)V", Prefill),
+      Method("embed", "(J[II)[F", Embed),
       Method("rewind", "(JJ)V", Rewind),
       Method("setSampling", "(J[J)V", SetSampling),
       Method("samplingDefaults", "([J)V", SamplingDefaults),

@@ -8,7 +8,7 @@ namespace thimble_jni {
 
 namespace {
 
-jintArray Tokenize(JNIEnv* env, jclass, jlong model, jbyteArray text_array, jint flags) {
+jintArray Tokenize(JNIEnv* env, jclass, jlong model, jbyteArray text_array, jboolean whole) {
   const Bytes text(env, text_array);
   if (!text.ok()) return nullptr;
   size_t capacity = text.size() + 2, count = 0;  // enough for nearly all, or known the second time
@@ -16,7 +16,7 @@ jintArray Tokenize(JNIEnv* env, jclass, jlong model, jbyteArray text_array, jint
     Buffer<int32_t> ids(env, capacity);
     if (!ids.ok()) return nullptr;
     Error error;
-    thimble_tokenize(FromJava<thimble_model>(model), nullptr, text.text(), text.size(), static_cast<uint32_t>(flags), ids.data(), capacity,
+    thimble_tokenize(FromJava<thimble_model>(model), nullptr, text.text(), text.size(), whole ? THIMBLE_ADD_BOS : 0, ids.data(), capacity,
                      &count, error.c());
     if (error.code() == THIMBLE_BUFFER_TOO_SMALL && count > capacity) {
       capacity = count;
@@ -58,7 +58,7 @@ jlong PerformanceCpus(JNIEnv*, jclass) { return static_cast<jlong>(thimble_perfo
 
 Methods TextMethods() {
   static const JNINativeMethod methods[] = {
-      Method("tokenize", "(J[BI)[I", Tokenize),
+      Method("tokenize", "(J[BZ)[I", Tokenize),
       Method("detokenize", "(J[I)[B", Detokenize),
       Method("isEnd", "(JI)Z", IsEnd),
       Method("codeName", "(I)Ljava/lang/String;", CodeName),

@@ -13,6 +13,8 @@ import android.widget.EditText;
 import android.widget.TextView;
 import dev.thimble.MemoryPlan;
 import dev.thimble.Message;
+import dev.thimble.PhoneTier;
+import dev.thimble.android.AndroidMemory;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Paths;
@@ -42,6 +44,7 @@ public class ChatActivityTest {
     private static void memory(long bytes) {
         ActivityManager.MemoryInfo info = new ActivityManager.MemoryInfo();
         info.availMem = bytes;
+        info.totalMem = 3_700_000_000L;
         shadowOf(RuntimeEnvironment.getApplication().getSystemService(ActivityManager.class)).setMemoryInfo(info);
     }
 
@@ -151,6 +154,7 @@ public class ChatActivityTest {
         until("loaded", ChatState::ready);
         List<ModelSource> all = ModelSource.all(app());
         assertEquals(2, all.size());
+        assertEquals(PhoneTier.GB_4, AndroidMemory.tier(app()));
         assertTrue(controller.get().line(all.get(0)), controller.get().line(all.get(0)).contains(" of "));
         memory(1000);
         assertTrue(controller.get().line(all.get(0)), controller.get().line(all.get(0)).endsWith("missing"));

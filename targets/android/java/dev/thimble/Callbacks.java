@@ -50,6 +50,19 @@ abstract class Callbacks {
         }
     }
 
+    static final class Operations extends Callbacks {
+        private final List<Operation> operations;
+
+        Operations(List<Operation> operations) {
+            this.operations = operations;
+        }
+
+        @Override
+        void operation(String mixer, String name, long[] numbers) {
+            operations.add(new Operation(mixer, name, numbers));
+        }
+    }
+
     /** False ends the call. */
     boolean progress(long done, long total) {
         return true;

@@ -60,12 +60,13 @@ public final class Engine implements AutoCloseable {
     /** Of the network that it runs; also when the model is closed. */
     public ModelInfo info() {
         long[] numbers = new long[ModelInfo.NUMBERS];
-        long engine = handle.enter();
-        try {
-            return new ModelInfo(numbers, Native.modelInfo(Native.engineModel(engine), -1, numbers));
-        } finally {
-            handle.leave();
-        }
+        return handle.with(engine -> new ModelInfo(numbers, Native.modelInfo(Native.engineModel(engine), -1, numbers)));
+    }
+
+    /** Also when the model is closed. */
+    int[] tokenizeWhole(String text) {
+        byte[] utf8 = Utf8.encode(Check.notNull("text", text));
+        return handle.with(engine -> Native.tokenize(Native.engineModel(engine), utf8, true));
     }
 
     /** What works, but not as one may expect; empty where all is as asked for. */
@@ -79,34 +80,19 @@ public final class Engine implements AutoCloseable {
      */
     public void readPrefix(int[] ids, ProgressListener progress) {
         Check.notNull("ids", ids);
-        long engine = handle.enter();
-        try {
-            Native.engineReadPrefix(engine, ids, new Callbacks.Progress(progress));
-        } finally {
-            handle.leave();
-        }
+        handle.use(engine -> Native.engineReadPrefix(engine, ids, new Callbacks.Progress(progress)));
     }
 
     /** An empty context; {@link ErrorCode#NO_SESSION} when {@link EngineOptions#maxSessions} are open. */
     public Session openSession() {
-        long engine = handle.enter();
-        try {
-            return new Session(this, Native.sessionOpen(engine));
-        } finally {
-            handle.leave();
-        }
+        return handle.with(engine -> new Session(this, Native.sessionOpen(engine)));
     }
 
     /** The arena's lines of the plan, with {@link MemoryPlan.Line#touchedBytes} as the system says now: what a live picture draws. */
     public List<MemoryPlan.Line> measureLines() {
         List<MemoryPlan.Line> lines = new ArrayList<>();
-        long engine = handle.enter();
-        try {
-            Native.engineMeasureLines(engine, new Callbacks.Lines(lines));
-            return lines;
-        } finally {
-            handle.leave();
-        }
+        handle.use(engine -> Native.engineMeasureLines(engine, new Callbacks.Lines(lines)));
+        return lines;
     }
 
     /**
@@ -115,19 +101,18 @@ public final class Engine implements AutoCloseable {
      */
     public List<Operation> operations(boolean reset) {
         List<Operation> operations = new ArrayList<>();
-        Callbacks callbacks = new Callbacks() {
-            @Override
-            void operation(String mixer, String name, long[] numbers) {
-                operations.add(new Operation(mixer, name, numbers));
-            }
-        };
-        long engine = handle.enter();
-        try {
-            Native.engineOperations(engine, reset, callbacks);
-            return operations;
-        } finally {
-            handle.leave();
-        }
+        handle.use(engine -> Native.engineOperations(engine, reset, new Callbacks.Operations(operations)));
+        return operations;
+    }
+
+    /**
+     * The newest ones one by one, the oldest first, but for sampling: as many as {@link EngineOptions#profileSlices} keeps; {@link Operation#startNanos}
+     * says when. No session may be in use meanwhile.
+     */
+    public List<Operation> slices() {
+        List<Operation> slices = new ArrayList<>();
+        handle.use(engine -> Native.engineSlices(engine, new Callbacks.Operations(slices)));
+        return slices;
     }
 
     /**
@@ -138,13 +123,8 @@ public final class Engine implements AutoCloseable {
     public Trimmed trim(TrimLevel level) {
         int number = Check.notNull("level", level).number();
         long[] numbers = new long[Trimmed.NUMBERS];
-        long engine = handle.enter();
-        try {
-            Native.engineTrim(engine, number, numbers);
-            return new Trimmed(numbers);
-        } finally {
-            handle.leave();
-        }
+        handle.use(engine -> Native.engineTrim(engine, number, numbers));
+        return new Trimmed(numbers);
     }
 
     /**
@@ -153,12 +133,7 @@ public final class Engine implements AutoCloseable {
      */
     public Session recoverSession(int index) {
         Check.notNegative("index", index);
-        long engine = handle.enter();
-        try {
-            return new Session(this, Native.sessionRecover(engine, index));
-        } finally {
-            handle.leave();
-        }
+        return handle.with(engine -> new Session(this, Native.sessionRecover(engine, index)));
     }
 
     /** Takes a session of the engine's, which closing it gives back. Null options are the default ones. */
@@ -175,13 +150,8 @@ public final class Engine implements AutoCloseable {
     /** What passes have taken since the engine was made, or since the last call with reset. */
     public Profile profile(boolean reset) {
         long[] numbers = new long[Profile.NUMBERS];
-        long engine = handle.enter();
-        try {
-            Native.engineProfile(engine, reset, numbers);
-            return new Profile(numbers);
-        } finally {
-            handle.leave();
-        }
+        handle.use(engine -> Native.engineProfile(engine, reset, numbers));
+        return new Profile(numbers);
     }
 
     /** Closes its sessions, too: answers that are being written end with {@link GenerationEnd#CANCELLED}. Returns at once. */

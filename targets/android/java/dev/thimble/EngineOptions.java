@@ -23,6 +23,17 @@ public final class EngineOptions {
         return set(2, "threads", threads);
     }
 
+    /** As many threads as pay on this device, on its fast processors where those differ: {@link #threads} and {@link #cpuMask}. */
+    public EngineOptions fastThreads() {
+        long fast = Thimble.performanceCpus();
+        return threads(threadsFor(fast, Runtime.getRuntime().availableProcessors())).cpuMask(fast);
+    }
+
+    /** Memory is what decoding waits for, and four processors read as fast as it gives. */
+    static int threadsFor(long fastCpus, int processors) {
+        return Math.max(1, Math.min(4, fastCpus != 0 ? Long.bitCount(fastCpus) : processors));
+    }
+
     public EngineOptions cache(CacheType both) {
         return cache(both, both);
     }

@@ -4,10 +4,12 @@ import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.function.LongConsumer;
+import java.util.function.LongFunction;
 
 /**
  * The native half of a {@link Model}, {@link Engine} or {@link Session}: a pointer that is released once it is closed and nobody uses it.
- * Calls stand between {@link #enter} and {@link #leave}; a child (an engine of a model, a session of an engine) uses its parent as long as
+ * Calls are made by {@link #with} and {@link #use}, or stand between {@link #enter} and {@link #leave}; a child (an engine of a model, a session of an engine) uses its parent as long as
  * it lives, so that the order of closing does not matter. {@link #close} never waits.
  *
  * <p>As a phantom reference to its owner it is also the net for what nobody closed (java.lang.ref.Cleaner is younger than API 26). It must
@@ -71,6 +73,25 @@ abstract class Handle extends PhantomReference<Object> {
             free = takeUnused();
         }
         free(free);
+    }
+
+    /** What the call gives, with the pointer valid as long. */
+    final <T> T with(LongFunction<T> call) {
+        long opened = enter();
+        try {
+            return call.apply(opened);
+        } finally {
+            leave();
+        }
+    }
+
+    final void use(LongConsumer call) {
+        long opened = enter();
+        try {
+            call.accept(opened);
+        } finally {
+            leave();
+        }
     }
 
     final void close() {

@@ -66,13 +66,8 @@ public final class Model implements AutoCloseable {
     public WillItFit willItFit(EngineOptions options, SystemMemory memory) {
         EngineOptions used = options == null ? new EngineOptions() : options;
         long[] fit = new long[WillItFit.NUMBERS];
-        long model = handle.enter();
-        try {
-            byte[] reason = Native.willFit(model, used.numbers(), used.texts(), memory == null ? null : memory.numbers(), fit);
-            return new WillItFit(fit, reason == null ? "" : Utf8.decode(reason));
-        } finally {
-            handle.leave();
-        }
+        byte[] reason = handle.with(model -> Native.willFit(model, used.numbers(), used.texts(), memory == null ? null : memory.numbers(), fit));
+        return new WillItFit(fit, reason == null ? "" : Utf8.decode(reason));
     }
 
     /**
@@ -89,54 +84,29 @@ public final class Model implements AutoCloseable {
                 solutions.add(new Solution(largestLine, numbers));
             }
         };
-        long model = handle.enter();
-        try {
-            Native.solve(model, used.numbers(), used.texts(), budget, callbacks);
-        } finally {
-            handle.leave();
-        }
+        handle.use(model -> Native.solve(model, used.numbers(), used.texts(), budget, callbacks));
         return solutions;
     }
 
     /** Reads every byte: checksums, padding, tokenizer, finite weights. Progress (or null) counts bytes. */
     public void verify(ProgressListener progress) {
-        long model = handle.enter();
-        try {
-            Native.modelVerify(model, new Callbacks.Progress(progress));
-        } finally {
-            handle.leave();
-        }
+        handle.use(model -> Native.modelVerify(model, new Callbacks.Progress(progress)));
     }
 
     /** Ids without a begin of text; markers such as "&lt;|im_start|&gt;" are text like any other. */
     public int[] tokenize(String text) {
         byte[] utf8 = Utf8.encode(Check.notNull("text", text));
-        long model = handle.enter();
-        try {
-            return Native.tokenize(model, utf8, 0);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(model -> Native.tokenize(model, utf8, false));
     }
 
     public String detokenize(int... ids) {
         Check.notNull("ids", ids);
-        long model = handle.enter();
-        try {
-            return Utf8.decode(Native.detokenize(model, ids));
-        } finally {
-            handle.leave();
-        }
+        return handle.with(model -> Utf8.decode(Native.detokenize(model, ids)));
     }
 
     /** Whether the model ends its text with this id. */
     public boolean isEnd(int id) {
-        long model = handle.enter();
-        try {
-            return Native.isEnd(model, id);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(model -> Native.isEnd(model, id));
     }
 
     @Override
@@ -148,22 +118,12 @@ public final class Model implements AutoCloseable {
         EngineOptions used = options == null ? new EngineOptions() : options;
         List<MemoryPlan.Line> lines = new ArrayList<>();
         long[] numbers = new long[MemoryPlan.NUMBERS];
-        long model = handle.enter();
-        try {
-            String[] names = Native.plan(model, used.numbers(), used.texts(), tokens, numbers, new Callbacks.Lines(lines));
-            return new MemoryPlan(numbers, names[0], names[1], lines);
-        } finally {
-            handle.leave();
-        }
+        String[] names = handle.with(model -> Native.plan(model, used.numbers(), used.texts(), tokens, numbers, new Callbacks.Lines(lines)));
+        return new MemoryPlan(numbers, names[0], names[1], lines);
     }
 
     private ModelInfo info(int part) {
         long[] numbers = new long[ModelInfo.NUMBERS];
-        long model = handle.enter();
-        try {
-            return new ModelInfo(numbers, Native.modelInfo(model, part, numbers));
-        } finally {
-            handle.leave();
-        }
+        return handle.with(model -> new ModelInfo(numbers, Native.modelInfo(model, part, numbers)));
     }
 }

@@ -54,6 +54,9 @@ final class Native {
     /** Calls {@link Callbacks#operation} for each. */
     static native void engineOperations(long engine, boolean reset, Callbacks callbacks);
 
+    /** Calls {@link Callbacks#operation} for each. */
+    static native void engineSlices(long engine, Callbacks callbacks);
+
     static native long sessionOpen(long engine);
 
     static native long sessionRecover(long engine, int index);
@@ -69,6 +72,9 @@ final class Native {
     static native long capacity(long session);
 
     static native long rewindLimit(long session);
+
+    /** Pooling: see {@link Pooling}. */
+    static native float[] embed(long session, int[] ids, int pooling);
 
     static native void prefill(long session, int[] ids);
 
@@ -100,7 +106,8 @@ final class Native {
     /** Fills the bytes from an offset on; fewer where the file ends. Gives how many. */
     static native int fdRead(int fd, long offset, byte[] bytes);
 
-    static native int[] tokenize(long model, byte[] text, int flags);
+    /** Whole: with what the model wants in front of a text. */
+    static native int[] tokenize(long model, byte[] text, boolean whole);
 
     static native byte[] detokenize(long model, int[] ids);
 

@@ -1,6 +1,6 @@
 package dev.thimble;
 
-/** An operation of a block, of all passes together: {@link Engine#operations}. */
+/** An operation of a block: of all passes together ({@link Engine#operations}), or once ({@link Engine#slices}). */
 public final class Operation {
     private final String mixer;
     private final String name;
@@ -34,6 +34,11 @@ public final class Operation {
 
     public long calls() {
         return numbers[2];
+    }
+
+    /** Once: when it began, on the clock of System.nanoTime(). */
+    public long startNanos() {
+        return numbers[3];
     }
 
     public long nanos() {

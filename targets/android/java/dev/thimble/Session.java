@@ -147,84 +147,59 @@ public final class Session implements AutoCloseable {
     /** Appends ids to the context. {@link ErrorCode#CANCELLED} keeps the finished passes. */
     public void prefill(int... ids) {
         Check.notNull("ids", ids);
-        long session = handle.enter();
-        try {
-            Native.prefill(session, ids);
-        } finally {
-            handle.leave();
-        }
+        handle.use(session -> Native.prefill(session, ids));
+    }
+
+    /** One vector for a text, of an encoder: as the model's own files say, {@link Model#tokenize} with what belongs around a text. */
+    public float[] embed(String text) {
+        return embed(engine.tokenizeWhole(text), Pooling.MODEL);
+    }
+
+    /**
+     * One vector for ids, {@link ModelInfo#outputs} numbers, of length 1 where the model's files do not say otherwise. Nothing stays in the
+     * context. {@link ErrorCode#WRONG_STATE} for decoders, {@link ErrorCode#CONTEXT_FULL} for more ids than {@link EngineOptions#chunkTokens}.
+     */
+    public float[] embed(int[] ids, Pooling pooling) {
+        Check.notNull("ids", ids);
+        int number = Check.notNull("pooling", pooling).ordinal();
+        return handle.with(session -> Native.embed(session, ids, number));
     }
 
     /** Tokens in the context. */
     public long position() {
-        long session = handle.enter();
-        try {
-            return Native.position(session);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(Native::position);
     }
 
     /** Room for tokens in all. */
     public long capacity() {
-        long session = handle.enter();
-        try {
-            return Native.capacity(session);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(Native::capacity);
     }
 
     /** Forgets everything from this position on; 0 forgets all. */
     public void rewind(long position) {
         Check.notNegative("position", position);
-        long session = handle.enter();
-        try {
-            Native.rewind(session, position);
-        } finally {
-            handle.leave();
-        }
+        handle.use(session -> Native.rewind(session, position));
     }
 
     /** The smallest position beside 0 that {@link #rewind} takes; 0: it takes all. */
     public long rewindLimit() {
-        long session = handle.enter();
-        try {
-            return Native.rewindLimit(session);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(Native::rewindLimit);
     }
 
     /** Other sampling from here on; the random numbers begin anew at its seed. */
     public void setSampling(Sampling sampling) {
         Check.notNull("sampling", sampling);
-        long session = handle.enter();
-        try {
-            Native.setSampling(session, sampling.numbers());
-        } finally {
-            handle.leave();
-        }
+        handle.use(session -> Native.setSampling(session, sampling.numbers()));
     }
 
     /** Bytes that {@link #save} would write now. */
     public long savedBytes() {
-        long session = handle.enter();
-        try {
-            return Native.stateBytes(session);
-        } finally {
-            handle.leave();
-        }
+        return handle.with(Native::stateBytes);
     }
 
     /** Writes the context to where a descriptor stands (ParcelFileDescriptor.getFd(), also a pipe), to go on another time. */
     public void save(int fd) {
-        long session = handle.enter();
-        try {
-            Native.stateSave(session, fd);
-        } finally {
-            handle.leave();
-        }
+        handle.use(session -> Native.stateSave(session, fd));
     }
 
     /** The same behind bytes of the caller's. */
@@ -242,12 +217,7 @@ public final class Session implements AutoCloseable {
     public void load(int fd, long offset, long length) {
         Check.notNegative("offset", offset);
         Check.notNegative("length", length);
-        long session = handle.enter();
-        try {
-            Native.stateLoad(session, fd, offset, length);
-        } finally {
-            handle.leave();
-        }
+        handle.use(session -> Native.stateLoad(session, fd, offset, length));
     }
 
     /** Cancels what runs. Returns at once; the context's place in the engine is free when the last call has left. */

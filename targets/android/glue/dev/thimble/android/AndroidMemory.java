@@ -2,6 +2,7 @@ package dev.thimble.android;
 
 import android.app.ActivityManager;
 import android.content.Context;
+import dev.thimble.PhoneTier;
 import dev.thimble.SystemMemory;
 
 /** How much Android leaves this process. */
@@ -13,8 +14,18 @@ public final class AndroidMemory {
      * Android begins to kill processes in the background.
      */
     public static SystemMemory of(Context context) {
+        ActivityManager.MemoryInfo info = info(context);
+        return SystemMemory.now().caller(info.lowMemory ? 0 : Math.max(0, info.availMem - info.threshold));
+    }
+
+    /** What an app may have on this phone. */
+    public static PhoneTier tier(Context context) {
+        return PhoneTier.of(info(context).totalMem);
+    }
+
+    private static ActivityManager.MemoryInfo info(Context context) {
         ActivityManager.MemoryInfo info = new ActivityManager.MemoryInfo();
         context.getSystemService(ActivityManager.class).getMemoryInfo(info);
-        return SystemMemory.now().caller(info.lowMemory ? 0 : Math.max(0, info.availMem - info.threshold));
+        return info;
     }
 }

@@ -4,7 +4,10 @@ import dev.thimble.Engine
 import dev.thimble.EngineOptions
 import dev.thimble.ErrorCode
 import dev.thimble.Model
+import dev.thimble.Session
 import dev.thimble.ThimbleException
+import dev.thimble.TrimLevel
+import dev.thimble.Trimmed
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
@@ -54,6 +57,12 @@ suspend fun Model.verifyAsync(on: CoroutineDispatcher = Dispatchers.IO, progress
         )
     }
 }
+
+/** One vector for a text, of an encoder. The pass is short and not interrupted; a coroutine that is cancelled meanwhile does not get its vector. */
+suspend fun Session.embedAsync(text: String, on: CoroutineDispatcher = Dispatchers.Default): FloatArray = withContext(on) { embed(text) }
+
+/** Gives memory back on the dispatcher: parking writes a file. */
+suspend fun Engine.trimAsync(level: TrimLevel, on: CoroutineDispatcher = Dispatchers.IO): Trimmed = withContext(on) { trim(level) }
 
 /** What the library calls cancelled is the coroutine's own cancellation, where that is so. */
 private inline fun <T> cancellable(call: () -> T, ensureActive: () -> Unit): T {

@@ -55,7 +55,7 @@ final class ModelSource {
     /** Weights are packed for this processor once, in the app's cache folder; sessions are parked beside them. */
     static EngineOptions options(Context context, Model model) {
         return new EngineOptions().contextTokens((int) Math.min(MOST_TOKENS, model.info().maxPositions())).cache(CacheType.Q8)
-            .threads(Math.max(1, Math.min(4, Runtime.getRuntime().availableProcessors()))).packCache(new File(context.getCacheDir(), "packs").getPath())
+            .fastThreads().packCache(new File(context.getCacheDir(), "packs").getPath())
             .park(new File(context.getCacheDir(), "parked").getPath());
     }
 
