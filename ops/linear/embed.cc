@@ -31,6 +31,12 @@ void DecodeQ4(const WeightRows& rows, uint32_t row, float factor, float* out) {
   }
 }
 
+void DecodeTernary(const WeightRows& rows, uint32_t row, float factor, float* out) {
+  const uint8_t* w = static_cast<const uint8_t*>(rows.data) + row * (CeilDiv(size_t{rows.k}, size_t{kTernaryColumns}) * 4);
+  const float scale = static_cast<const float*>(rows.scales)[row] * factor;
+  for (size_t i = 0; i < rows.k; ++i) out[i] = static_cast<float>(static_cast<int32_t>(TernaryCode(w, i)) - 1) * scale;
+}
+
 void DecodeBlocks(const WeightRows& rows, uint32_t row, float factor, float* out) {
   const BlockFormat& format = *FormatOf(rows.type);
   const size_t block_bytes = kBlockColumns / 8 * format.bits, row_scales = static_cast<size_t>(BlockScaleBytes(format, rows.k));
@@ -50,6 +56,7 @@ void DecodeWeightRow(const WeightRows& rows, uint32_t row, float factor, float* 
     case WeightType::kF32: return DecodeF32(rows, row, factor, out);
     case WeightType::kQ8: return DecodeQ8(rows, row, factor, out);
     case WeightType::kQ4: return DecodeQ4(rows, row, factor, out);
+    case WeightType::kTernary: return DecodeTernary(rows, row, factor, out);
     default: return DecodeBlocks(rows, row, factor, out);
   }
 }

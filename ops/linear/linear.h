@@ -25,7 +25,7 @@ struct ThreadPool;
 // a RowBatch points to.
 inline constexpr size_t kLinearSlackBytes = 64;
 
-// The portable layout, not owned. `scales`: float[n] (kQ8), bfloat16[n][ceil(k / block)] (kQ4), null (kF32),
+// The portable layout, not owned. `scales`: float[n] (kQ8, kTernary), bfloat16[n][ceil(k / block)] (kQ4), null (kF32),
 // bytes of the block types.
 // `data` and `scales` need the natural alignment of their elements.
 struct WeightRows {
@@ -72,6 +72,8 @@ constexpr size_t InputRowBytes(const InputKey& key, size_t k) { return key.block
 // The portable rows, of signed bytes: with one scale, and with one per block of 32.
 RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+// For ternary weights: the step is a 127th of the row's largest number, as BitNet's layers have it.
+RowQuantisation QuantiseTernary(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
 // `key` is that of the layers that will run. Fills q[t * InputRowBytes(key, k)] and quantisation[QuantisedParameterCount(t)] and returns
 // the batch that refers to x, q and quantisation. Rows of a key that is turned are turned first, by the table's `turn`, in

@@ -7,7 +7,8 @@
 
 namespace thimble {
 
-// x is about (q - zero_point) * scale. Same memory layout as XNNPACK's qd8 parameters.
+// x is about (q - zero_point) * scale. Same memory layout as XNNPACK's qd8 parameters. Of rows for ternary layers x is about
+// q * scale, and zero_point is the sum of all q: what kernels subtract, whose codes are one more than the weights.
 struct RowQuantisation {
   int32_t zero_point;
   float scale;
@@ -48,12 +49,12 @@ struct BlockGemm {
 // Turn() of turn.h, with its bits.
 typedef void (*TurnFn)(float* x, size_t count, size_t block);
 
-// Packed int8 or int4 tiles of 16 channels, in the layout that the kernel names, against quantised rows of
+// Packed int8, int4 or ternary tiles of 16 channels, in the layout that the kernel names, against quantised rows of
 // signed or unsigned bytes, as its QuantiseRowFn makes them.
 struct PackedGemm {
-  const uint8_t* w;  // of the first channel; 64-byte aligned (int8), 32 (int4)
+  const uint8_t* w;  // of the first channel; 64-byte aligned (int8, ternary), 32 (int4)
   size_t tile_bytes;
-  size_t k;      // padded: to 4 (int8), to the block (int4)
+  size_t k;      // padded: to 4 (int8), to the block (int4), to 16 (ternary)
   size_t block;  // int4
   const uint8_t* q;
   size_t q_stride;

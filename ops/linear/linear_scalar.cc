@@ -87,12 +87,34 @@ void RunQ4(const LinearTile& tile) {
   }
 }
 
+// One sum of integers for all of a row: every kernel that adds them in any order has the same bits.
+void RunTernary(const LinearTile& tile) {
+  const size_t k = tile.op->rows.k, q_stride = QuantisedRowBytes(k), row_bytes = CeilDiv(k, size_t{kTernaryColumns}) * 4;
+  const float* scales = static_cast<const float*>(tile.op->rows.scales);
+  for (size_t n = tile.column_begin; n < tile.column_end; ++n) {
+    const uint8_t* w = static_cast<const uint8_t*>(tile.op->rows.data) + n * row_bytes;
+    int32_t sums[kRowTile] = {};
+    for (size_t begin = 0; begin < k; begin += 128) {
+      // Unpacked once for all rows of the tile.
+      const size_t count = k - begin < 128 ? k - begin : 128;
+      int8_t unpacked[128];
+      for (size_t i = 0; i < count; ++i) unpacked[i] = static_cast<int8_t>(static_cast<int32_t>(TernaryCode(w, begin + i)) - 1);
+      for (size_t t = tile.row_begin; t < tile.row_end; ++t)
+        sums[t - tile.row_begin] += static_cast<int32_t>(DotInt8(tile.x->q + t * q_stride + begin, unpacked, count));
+    }
+    for (size_t t = tile.row_begin; t < tile.row_end; ++t) {
+      const float scale = tile.x->quantisation[t].scale * scales[n];
+      tile.y[t * tile.y_stride + n] = static_cast<float>(sums[t - tile.row_begin]) * scale + BiasOf(*tile.op, n);
+    }
+  }
+}
+
 constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(const LinearTile&)) {
   return {
       .name = name,
       .type = type,
       .layout = nullptr,
-      .input = {type != WeightType::kF32 ? QuantiseRow : nullptr},
+      .input = {type == WeightType::kTernary ? QuantiseTernary : type != WeightType::kF32 ? QuantiseRow : nullptr},
       .row_tile = kRowTile,
       .column_tile = kColumnTile,
       .run = run};
@@ -103,5 +125,6 @@ constexpr LinearKernel Scalar(const char* name, WeightType type, void (*run)(con
 constinit const LinearKernel kLinearF32Scalar = Scalar("f32_gemm__scalar", WeightType::kF32, RunF32);
 constinit const LinearKernel kLinearQ8Scalar = Scalar("qd8_f32_qc8w_gemm__scalar", WeightType::kQ8, RunQ8);
 constinit const LinearKernel kLinearQ4Scalar = Scalar("qd8_f32_qb4w_gemm__scalar", WeightType::kQ4, RunQ4);
+constinit const LinearKernel kLinearTernaryScalar = Scalar("linear_ternary__scalar", WeightType::kTernary, RunTernary);
 
 }  // namespace thimble

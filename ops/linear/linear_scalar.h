@@ -9,6 +9,7 @@ namespace thimble {
 extern const LinearKernel kLinearF32Scalar;
 extern const LinearKernel kLinearQ8Scalar;
 extern const LinearKernel kLinearQ4Scalar;
+extern const LinearKernel kLinearTernaryScalar;
 // Of the block types, in the order of kBlockFormats.
 extern const LinearKernel kLinearBlocksScalar[kBlockTypeCount];
 

@@ -98,5 +98,51 @@ static RowQuantisation QuantiseRowLanes(const float* x, size_t k, size_t padded,
   return {zero_point, 1.0f / inverse};
 }
 
+// For ternary layers, as BitNet's quantise their inputs: steps of 1 / 127 of the row's largest size, which counts as 1e-5 where it
+// is less, to the nearest and from the middle to the even one.
+static inline RowQuantisation QuantiseTernaryLanes(const float* x, size_t k, size_t padded, int8_t* q) {
+  constexpr size_t kWidth = THIMBLE_LANES;
+  RowLanes largest[2] = {};
+  const auto see = [&](RowLanes v, size_t u) {
+    const RowLanes size = v < 0.0f ? -v : v;
+    largest[u] = size > largest[u] ? size : largest[u];  // keeps the old value where x is NaN
+  };
+  const auto tail = [&](size_t from) {
+    RowLanes v = {};
+    for (size_t l = 0; from + l < k; ++l) v[l] = x[from + l];
+    return v;
+  };
+  size_t i = 0;
+  for (; i + kWidth <= k; i += kWidth) see(LoadRowLanes(x + i), i / kWidth % 2);
+  if (i < k) see(tail(i), 0);
+  float most = 1e-5f;
+  for (size_t l = 0; l < kWidth; ++l) {
+    most = largest[0][l] > most ? largest[0][l] : most;
+    most = largest[1][l] > most ? largest[1][l] : most;
+  }
+  const float inverse = 127.0f / most;
+  RowIntLanes sums = {};
+  const auto quantise = [&](RowLanes v) {
+    v = v * inverse;
+    v = v > -127.0f ? v : RowLanes{} - 127.0f;  // NaN goes to the least
+    v = v < 127.0f ? v : RowLanes{} + 127.0f;
+    const RowIntLanes integers = (RowIntLanes)(v + 12582912.0f) - 0x4b400000;
+    sums += integers;
+    return __builtin_convertvector(integers, RowByteLanes);
+  };
+  for (i = 0; i + kWidth <= k; i += kWidth) {
+    const RowByteLanes bytes = quantise(LoadRowLanes(x + i));
+    __builtin_memcpy(q + i, &bytes, sizeof bytes);
+  }
+  if (i < k) {
+    const RowByteLanes bytes = quantise(tail(i));
+    __builtin_memcpy(q + i, &bytes, k - i);
+  }
+  __builtin_memset(q + k, 0, padded - k);
+  int32_t sum = 0;
+  for (size_t l = 0; l < kWidth; ++l) sum += sums[l];
+  return {sum, most / 127.0f};
+}
+
 }  // namespace
 }  // namespace thimble

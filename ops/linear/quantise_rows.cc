@@ -15,6 +15,10 @@ RowQuantisation QuantiseRow(const float* x, size_t k, size_t padded, int8_t* q, 
   return QuantiseRowLanes<0>(x, k, padded, q);
 }
 
+RowQuantisation QuantiseTernary(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseTernaryLanes(x, k, padded, q);
+}
+
 RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseBlockLanes(x, k, padded, q);
 }

@@ -24,6 +24,10 @@ void LinearQ8NeonDot(const PackedGemm* gemm);
 void LinearQ4NeonI8mm(const PackedGemm* gemm);
 void LinearQ8NeonI8mm(const PackedGemm* gemm);
 
+// Layout kTernary16, rows of QuantiseTernary.
+void LinearTernaryNeon(const PackedGemm* gemm);
+void LinearTernaryNeonDot(const PackedGemm* gemm);
+
 // Rows of block types, as BlockInput says.
 RowQuantisation QuantiseBlocksNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 #define THIMBLE_DECLARE(Name, index)                   \

@@ -18,7 +18,7 @@ constinit const KernelTable kScalarTable = {
     .name = "scalar",
     .description = "portable reference, any CPU, weights used in place",
     .supported = [](const CpuFeatures&) { return true; },
-    .linear = {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar},
+    .linear = {&kLinearF32Scalar, &kLinearQ8Scalar, &kLinearQ4Scalar, &kLinearTernaryScalar},
     .blocks = kLinearBlocksScalar,
     .attention = &kAttentionScalar,
     .activate = ActivatePortable,
@@ -48,8 +48,8 @@ const LinearKernel* KernelTable::Kernel(WeightType type) const {
   if (FormatOf(type) != nullptr) {
     return (blocks != nullptr ? blocks : kScalarTable.blocks) + (static_cast<size_t>(type) - static_cast<size_t>(WeightType::kQ8_0));
   }
-  const LinearKernel* kernel = linear[static_cast<size_t>(type)];
-  return kernel != nullptr ? kernel : kScalarTable.linear[static_cast<size_t>(type)];
+  const size_t place = type == WeightType::kTernary ? 3 : static_cast<size_t>(type);
+  return linear[place] != nullptr ? linear[place] : kScalarTable.linear[place];
 }
 
 std::span<const KernelTable* const> AllKernelTables() { return kTables; }

@@ -30,7 +30,7 @@ struct KernelTable {
   const char* name;         // "scalar", "neon", "neondot", "neoni8mm", "avx2", "avxvnni", "avx512vnni"
   const char* description;  // one line: what it needs
   bool (*supported)(const CpuFeatures& cpu);
-  const LinearKernel* linear[3];  // of f32, q8 and q4; null: the scalar one
+  const LinearKernel* linear[4];  // of f32, q8, q4 and ternary; null: the scalar one
   const LinearKernel* blocks = nullptr;     // [kBlockTypeCount], in the order of kBlockFormats; null: the scalar ones
   const AttentionKernel* attention;              // over int8 cache rows
   ActivateFn activate;

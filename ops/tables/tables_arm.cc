@@ -24,6 +24,8 @@ constinit const LinearKernel kQ4NeonDot =
 constinit const LinearKernel kQ4NeonI8mm =
     PackedLinear<kQ4x16c4, LinearQ4NeonI8mm>("linear_q4_16x16c4__neoni8mm", QuantiseRowNeonPairs, kGemmRowTile);
 
+constinit const LinearKernel kTernaryNeonDot = PackedLinear<kTernary16, LinearTernaryNeonDot>("linear_ternary_4x16__neondot", QuantiseTernary, kGemmRowTile);
+
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neondot", QuantiseBlocksNeon, Linear##Name##NeonDot),
 constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
@@ -31,6 +33,8 @@ constinit const LinearKernel kBlocksNeonDot[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KER
 constinit const LinearKernel kBlocksNeonI8mm[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
 #endif
+constinit const LinearKernel kTernaryNeon = PackedLinear<kTernary16, LinearTernaryNeon>("linear_ternary_4x16__neon", QuantiseTernary, kGemmRowTile);
+
 #define THIMBLE_KERNEL(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__neon", QuantiseBlocksNeon, Linear##Name##Neon),
 constinit const LinearKernel kBlocksNeon[] = {THIMBLE_BLOCK_TYPES(THIMBLE_KERNEL)};
 #undef THIMBLE_KERNEL
@@ -41,7 +45,7 @@ constinit const KernelTable kNeonTable = {
     .name = "neon",
     .description = "NEON, every 64-bit ARM CPU, and 32-bit ones with VFPv4 (Cortex-A7 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neon; },
-    .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon},
+    .linear = {&kF32Neon, &kQ8Neon, &kQ4Neon, &kTernaryNeon},
     .blocks = kBlocksNeon,
     .attention = &kAttentionNeon,
     .activate = ActivatePortable,
@@ -54,7 +58,7 @@ constinit const KernelTable kNeonDotTable = {
     .name = "neondot",
     .description = "NEON with dot products (Cortex-A55, A75 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neondot; },
-    .linear = {&kF32Neon, &kQ8NeonDot, &kQ4NeonDot},
+    .linear = {&kF32Neon, &kQ8NeonDot, &kQ4NeonDot, &kTernaryNeonDot},
     .blocks = kBlocksNeonDot,
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,
@@ -66,7 +70,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .name = "neoni8mm",
     .description = "NEON with int8 matrix products (Cortex-A510, A710, X2 and later)",
     .supported = [](const CpuFeatures& cpu) { return cpu.neoni8mm; },
-    .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm},
+    .linear = {&kF32Neon, &kQ8NeonI8mm, &kQ4NeonI8mm, &kTernaryNeonDot},
     .blocks = kBlocksNeonI8mm,
     .attention = &kAttentionNeonDot,
     .activate = ActivatePortable,

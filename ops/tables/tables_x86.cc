@@ -16,6 +16,12 @@ constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx5
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
     "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
+constinit const LinearKernel kTernaryAvx2 = PackedLinear<kTernary16, LinearTernaryAvx2>("linear_ternary_8x16__avx2", QuantiseTernaryAvx2, kGemmRowTile);
+constinit const LinearKernel kTernaryAvxVnni =
+    PackedLinear<kTernary16, LinearTernaryAvxVnni>("linear_ternary_8x16__avxvnni", QuantiseTernaryAvx2, kGemmRowTile);
+constinit const LinearKernel kTernaryAvx512Vnni =
+    PackedLinear<kTernary16, LinearTernaryAvx512Vnni>("linear_ternary_12x16__avx512vnni", QuantiseTernaryAvx512, kGemmRowTile);
+
 #define THIMBLE_AVX2(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__avx2", QuantiseBlocksAvx2, Linear##Name##Avx2),
 #define THIMBLE_AVXVNNI(Name, index) \
   BlockLinear<WeightType::k##Name>("linear_" #Name "__avxvnni", QuantiseBlocksAvx2, Linear##Name##AvxVnni),
@@ -34,7 +40,7 @@ constinit const KernelTable kAvx2Table = {
     .name = "avx2",
     .description = "AVX2 and FMA3",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx2_fma; },
-    .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2},
+    .linear = {&kF32Fma3, &kQ8Avx2, &kQ4Avx2, &kTernaryAvx2},
     .blocks = kBlocksAvx2,
     .attention = &kAttentionAvx2,
     .activate = ActivateAvx2,
@@ -46,7 +52,7 @@ constinit const KernelTable kAvxVnniTable = {
     .name = "avxvnni",
     .description = "AVX-VNNI for q8, block types and attention; f32 and q4 as avx2",
     .supported = [](const CpuFeatures& cpu) { return cpu.avxvnni; },
-    .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2},
+    .linear = {&kF32Fma3, &kQ8AvxVnni, &kQ4Avx2, &kTernaryAvxVnni},
     .blocks = kBlocksAvxVnni,
     .attention = &kAttentionAvxVnni,
     .activate = ActivateAvx2,
@@ -58,7 +64,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .name = "avx512vnni",
     .description = "AVX-512 F, BW, DQ, VL and VNNI",
     .supported = [](const CpuFeatures& cpu) { return cpu.avx512vnni; },
-    .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni},
+    .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni, &kTernaryAvx512Vnni},
     .blocks = kBlocksAvx512Vnni,
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,

@@ -26,6 +26,13 @@ RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t*
 // Rows of q + 128.
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
 
+// Layout kTernary16, rows of QuantiseTernary.
+void LinearTernaryAvx2(const PackedGemm* gemm);
+void LinearTernaryAvxVnni(const PackedGemm* gemm);
+void LinearTernaryAvx512Vnni(const PackedGemm* gemm);
+RowQuantisation QuantiseTernaryAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+RowQuantisation QuantiseTernaryAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);
+
 // Layouts kBlocks16c4.
 #define THIMBLE_DECLARE(Name, index)                     \
   void Linear##Name##Avx2(const BlockGemm* gemm);        \

@@ -142,7 +142,59 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
   }
 }
 
-// What both do with the rows of a group. One row waits for memory: one stream of it, whose next tile is fetched page by page. More rows share what is
+// kTiles tiles of 16 channels, kRows rows of signed bytes. float scales[16], bias[16]; 16 x 4 bytes for every 16 elements: bits 2 i
+// of byte j are the code of element 4 i + j, which is one more than the weight.
+template <int kRows, int kTiles>
+inline void TileTernary(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation, float* y,
+                        size_t columns) {
+  // One row alone: four sums, so that none waits for another.
+  constexpr int kSums = kRows == 1 ? 4 : 1;
+  const __m512i codes = _mm512_set1_epi8(3);
+  __m512i sums[kRows][kTiles][kSums];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int n = 0; n < kTiles; ++n) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kSums; ++s) sums[r][n][s] = _mm512_setzero_si512();
+    }
+  }
+  const uint8_t* at = w + 128;
+  for (size_t k = 0; k < g.k; k += 16, at += 64) {
+    __m512i bytes[kTiles];
+#pragma GCC unroll 16
+    for (int n = 0; n < kTiles; ++n) bytes[n] = _mm512_load_si512(at + n * g.tile_bytes);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      __m512i four_codes[kTiles];
+#pragma GCC unroll 16
+      for (int n = 0; n < kTiles; ++n) {
+        four_codes[n] = _mm512_and_si512(bytes[n], codes);
+        bytes[n] = _mm512_srli_epi16(bytes[n], 2);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i four = FourTimes16(q + r * g.q_stride + k + 4 * i);
+#pragma GCC unroll 16
+        for (int n = 0; n < kTiles; ++n) AddDots(&sums[r][n][i % kSums], four_codes[n], four);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int n = 0; n < kTiles; ++n) {
+    const __m512 scales = _mm512_load_ps(w + n * g.tile_bytes), bias = _mm512_load_ps(w + n * g.tile_bytes + 64);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      __m512i sum = _mm512_sub_epi32(sums[r][n][0], _mm512_set1_epi32(quantisation[r].zero_point));
+#pragma GCC unroll 4
+      for (int s = 1; s < kSums; ++s) sum = _mm512_add_epi32(sum, sums[r][n][s]);
+      const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(quantisation[r].scale), scales);
+      StoreColumns(y + r * g.y_stride + 16 * n, columns - 16 * n, _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), bias));
+    }
+  }
+}
+
+// What all do with the rows of a group. One row waits for memory: one stream of it, whose next tile is fetched page by page. More rows share what is
 // broadcast between two tiles.
 template <typename Kind, int kRows>
 inline void RunColumns(const PackedGemm& g, size_t row) {
@@ -178,6 +230,15 @@ struct Q8 {
   }
 };
 
+struct Ternary {
+  static constexpr int kMostRows = 12;
+  template <int kRows, int kTiles>
+  static void Tile(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
+                   float* y, size_t columns) {
+    TileTernary<kRows, kTiles>(g, w, q, quantisation, y, columns);
+  }
+};
+
 template <typename Kind>
 void RunRows(const PackedGemm& g) {
   ForRowGroups<Kind::kMostRows>(g.rows, [&]<int kRows>(size_t row) { RunColumns<Kind, kRows>(g, row); });
@@ -187,8 +248,12 @@ void RunRows(const PackedGemm& g) {
 
 void LinearQ4Avx512Vnni(const PackedGemm* gemm) { RunRows<Q4>(*gemm); }
 void LinearQ8Avx512Vnni(const PackedGemm* gemm) { RunRows<Q8>(*gemm); }
+void LinearTernaryAvx512Vnni(const PackedGemm* gemm) { RunRows<Ternary>(*gemm); }
 RowQuantisation QuantiseRowAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseRowLanes<0x80>(x, k, padded, q);
+}
+RowQuantisation QuantiseTernaryAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseTernaryLanes(x, k, padded, q);
 }
 
 }  // namespace thimble

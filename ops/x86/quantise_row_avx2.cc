@@ -12,6 +12,10 @@ RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t*
   return QuantiseRowLanes<0>(x, k, padded, q);
 }
 
+RowQuantisation QuantiseTernaryAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseTernaryLanes(x, k, padded, q);
+}
+
 RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseBlockLanes(x, k, padded, q);
 }

@@ -7,6 +7,8 @@
 //   kQ4   ceil(k / block) blocks of `block` unsigned nibbles; one bfloat16 scale per block.
 //         W = (nibble - 8) * scale. Element e of a row is the low half of byte e / 2 for even e, the high
 //         half for odd e. Elements k and up of the last block are stored as nibble 8, that is zero.
+//   kTernary  ceil(k / 16) groups of four bytes; one float scale per row. W = (code - 1) * scale with a code of two bits, 0 to 2.
+//         Element e of a row is in byte e % 4 of group e / 16, from bit 2 (e % 16 / 4) on. Elements k and up: any code.
 // and the types of blocks of 32 that are described in block_format.h, named as GGUF names them. Of a row:
 //   data    ceil(k / 32) blocks of 4 * bits bytes, planes of bits one after another, the lowest first: a byte for each code (8
 //           bits); or 4 bits (element e: of byte e / 2, the low half for even e), then 2 bits (of byte e / 4, from bit 2 (e % 4)) and
@@ -32,6 +34,7 @@ enum class WeightType : uint8_t {
   kQ8_0 = 3, kQ4_0 = 4, kQ4_1 = 5, kQ5_0 = 6, kQ5_1 = 7,
   kQ2_K = 8, kQ3_K = 9, kQ4_K = 10, kQ5_K = 11, kQ6_K = 12,
   kIQ4_NL = 13, kIQ4_XS = 14, kMXFP4 = 15,
+  kTernary = 16,
 };
 
 struct WeightTraits {
@@ -60,8 +63,15 @@ inline constexpr WeightTraits kWeightTraits[] = {
     {"iq4_nl", 4, 0, true, &kBlockFormats[10]},
     {"iq4_xs", 4, 0, true, &kBlockFormats[11]},
     {"mxfp4", 4, 0, true, &kBlockFormats[12]},
+    {"ternary", 2, sizeof(float), false},
 };
 inline constexpr uint8_t kWeightTypeCount = sizeof kWeightTraits / sizeof kWeightTraits[0];
+
+// Columns of a row of kTernary that share four bytes, and the code of element e.
+inline constexpr uint32_t kTernaryColumns = 16;
+constexpr uint32_t TernaryCode(const uint8_t* row, size_t e) {
+  return row[e / kTernaryColumns * 4 + e % 4] >> (e % kTernaryColumns / 4 * 2) & 3u;
+}
 
 constexpr bool IsWeightType(WeightType type) { return static_cast<uint8_t>(type) < kWeightTypeCount; }
 
@@ -105,6 +115,7 @@ inline bool WeightRowBytes(WeightType type, uint64_t k, uint32_t block, uint64_t
   if (!IsWeightType(type)) return false;
   const WeightTraits& traits = TraitsOf(type);
   if (traits.blocks) return CheckedMul(WeightRowBlocks(type, k, block), block * traits.value_bits / 8, bytes);
+  if (type == WeightType::kTernary) return CheckedMul(k / kTernaryColumns + (k % kTernaryColumns != 0 ? 1 : 0), 4, bytes);
   return CheckedMul(k, traits.value_bits / 8, bytes);
 }
 

@@ -11,9 +11,14 @@ CarryAnswer No(std::string obstacle) { return {nullptr, std::move(obstacle)}; }
 
 bool HoldsBlocks(const Checkpoint& checkpoint) {
   for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
-    if (checkpoint.BlocksOf(i) != nullptr) return true;
+    if (checkpoint.BlocksOf(i) != nullptr || checkpoint.IsTernary(i)) return true;
   }
   return false;
+}
+
+bool IsTernary(const Checkpoint& checkpoint, const Recipe& recipe) {
+  return recipe.role == TensorRole::kLinear && !recipe.pieces.empty() &&
+         std::all_of(recipe.pieces.begin(), recipe.pieces.end(), [&](const SourceRows& piece) { return checkpoint.IsTernary(piece.tensor); });
 }
 
 CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe) {

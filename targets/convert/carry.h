@@ -9,7 +9,7 @@
 
 namespace thimble {
 
-// Has the source matrices of quantised types?
+// Has the source matrices of quantised types, or ternary ones?
 bool HoldsBlocks(const Checkpoint& checkpoint);
 
 struct CarryAnswer {
@@ -19,5 +19,7 @@ struct CarryAnswer {
 
 // Of a tensor of the model that has rows of the source.
 CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe);
+// All its rows are ternary, whole, and multiplied.
+bool IsTernary(const Checkpoint& checkpoint, const Recipe& recipe);
 
 }  // namespace thimble

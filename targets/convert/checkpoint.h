@@ -49,6 +49,9 @@ class Checkpoint {
   // The same range of a tensor of bytes (U8), for families that know what these mean. Throws for every other type.
   virtual void ReadBytes(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const;
 
+  // Rows of -1, 0 and 1 times one number, whose layer rounds its inputs as BitNet's do: they become WeightType::kTernary.
+  virtual bool IsTernary(size_t) const { return false; }
+
   // The quantised type that a tensor is stored in; null for plain numbers.
   virtual const GgufBlockType* BlocksOf(size_t) const { return nullptr; }
   // Of such a tensor the blocks that hold elements [first, first + count), which are whole blocks. Throws as ReadFloats() does.

@@ -48,6 +48,12 @@ class Config {
   std::vector<uint32_t> WholeNumbers(const std::string& field);
   // A list of texts, or nothing.
   std::optional<std::vector<std::string>> Texts(const std::string& field);
+  // The object says so of one of its fields; nothing counts as asked for.
+  bool IsObjectWith(const std::string& object, const std::string& field, const std::string& text) const {
+    const Json* value = json_.Find(object);
+    const Json* inner = value != nullptr && value->is_object() ? value->Find(field) : nullptr;
+    return inner != nullptr && inner->is_text() && inner->as_text() == text;
+  }
   bool IsText(const std::string& field) const {
     const Json* value = json_.Find(field);
     return value != nullptr && value->is_text();

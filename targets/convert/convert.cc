@@ -103,6 +103,7 @@ void CheckDuplicates(const Source& source) {
 // What becomes of a tensor, beside its TensorSpec.
 struct Fate {
   const GgufBlockType* kept = nullptr;  // the source's blocks, of this type
+  bool ternary = false;                  // the source's numbers, in two bits
   std::string unkept;
 };
 
@@ -134,9 +135,13 @@ std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& chec
   for (size_t i = 0; i < plan.recipes.size(); ++i) {
     TensorSpec& spec = plan.model.tensors[i].spec;
     spec.type = named[i].value_or(keeps ? kUnkeptWeights : options.weights);
-    if (keeps && !named[i]) {
+    if (IsTernary(checkpoint, plan.recipes[i])) {
+      // Whatever the options say: other types would round other inputs.
+      fates[i].ternary = true;
+      spec.type = WeightType::kTernary;
+    } else if (keeps && !named[i]) {
       const CarryAnswer answer = CanCarry(checkpoint, plan.recipes[i]);
-      fates[i] = {answer.type, answer.obstacle};
+      fates[i] = {answer.type, false, answer.obstacle};
       if (answer.type != nullptr) spec.type = answer.type->weights;
     }
     spec.block = BlockOf(spec.type, options.block);
@@ -144,7 +149,7 @@ std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& chec
     // A table that is only looked up has no input.
     const TensorRole role = plan.recipes[i].role;
     const bool looked_up = role == TensorRole::kLookup || (role == TensorRole::kTable && !plan.model.spec.output.tied);
-    const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && fates[i].kept == nullptr;
+    const bool turned = options.turn && spec.type != WeightType::kF32 && !looked_up && fates[i].kept == nullptr && !fates[i].ternary;
     spec.turn = turned && turn > 1 ? turn : 0;
   }
   return fates;
@@ -153,6 +158,7 @@ std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& chec
 // What `elements` numbers take in the source.
 uint64_t SourceBytes(const std::string& dtype, uint64_t elements) {
   if (const GgufBlockType* block = FindGgufBlockType(dtype)) return elements / block->elements * block->bytes;
+  if (dtype == "ternary") return elements / 4;
   return elements * sizeof(float);
 }
 
@@ -236,13 +242,13 @@ class Conversion {
     if (!recipe.pieces.empty()) done.source_type = checkpoint_.tensors()[recipe.pieces[0].tensor].dtype;
     for (const SourceRows& piece : recipe.pieces) {
       const SourceTensor& from = checkpoint_.tensors()[piece.tensor];
-      done.quantised_source |= checkpoint_.BlocksOf(piece.tensor) != nullptr;
+      done.quantised_source |= checkpoint_.BlocksOf(piece.tensor) != nullptr || fates_[index].ternary;
       done.source_bytes += SourceBytes(from.dtype, piece.rows * piece.cols);
     }
     done.bytes = data_bytes + scale_bytes;
     done.relative_error = error.Relative();
     done.largest_error = error.largest;
-    done.kept = kept != nullptr;
+    done.kept = kept != nullptr || fates_[index].ternary;
     done.unkept = fates_[index].unkept;
     report_.tensors.push_back(std::move(done));
     report_.peak_buffer_bytes = buffers_.peak_bytes;

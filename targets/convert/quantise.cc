@@ -9,6 +9,7 @@
 
 #include "ops/linear/embed.h"
 #include "runtime/core/float16.h"
+#include "targets/convert/import_error.h"
 
 namespace thimble {
 namespace {
@@ -177,6 +178,21 @@ void QuantiseRowQ8_0(const float* weights, size_t n, uint8_t* data, uint8_t* sca
   }
 }
 
+// Of -x, 0 and x, with x as the scale. False for other numbers.
+bool PackTernaryRow(const float* weights, size_t cols, uint8_t* data, uint8_t* scales) {
+  float scale = 0;
+  for (size_t i = 0; i < cols; ++i) scale = std::max(scale, std::fabs(weights[i]));
+  std::memset(data, 0, CeilDiv(cols, size_t{kTernaryColumns}) * 4);
+  for (size_t i = 0; i < cols; ++i) {
+    if (weights[i] != 0 && std::fabs(weights[i]) != scale) return false;
+    const uint32_t code = weights[i] == 0 ? 1 : weights[i] < 0 ? 0 : 2;
+    uint8_t& byte = data[i / kTernaryColumns * 4 + i % 4];
+    byte = static_cast<uint8_t>(byte | code << (i % kTernaryColumns / 4 * 2));
+  }
+  std::memcpy(scales, &scale, sizeof scale);
+  return true;
+}
+
 struct RowBytes {
   uint64_t data = 0, scales = 0;
 };
@@ -215,6 +231,15 @@ QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, siz
     for (size_t i = 0; i < rows * cols; ++i)
       error.squared_weight += static_cast<double>(weights[i]) * weights[i];
     std::memcpy(data, weights, rows * cols * sizeof(float));
+    return error;
+  }
+  if (format.type == WeightType::kTernary) {
+    QuantiseError error;
+    for (size_t r = 0; r < rows; ++r) {
+      if (!PackTernaryRow(weights + r * cols, cols, data + r * bytes.data, scales + r * bytes.scales))
+        throw ImportError(Code::kInvalidModel, "a row that should have three numbers, -x, 0 and x, has others");
+      for (size_t i = 0; i < cols; ++i) error.squared_weight += static_cast<double>(weights[r * cols + i]) * weights[r * cols + i];
+    }
     return error;
   }
   // Threads only where the work outweighs starting them; all memory is taken before.

@@ -10,7 +10,7 @@
 namespace thimble {
 
 struct WeightFormat {
-  WeightType type = WeightType::kF32;  // kF32, kQ8, kQ4 or kQ8_0
+  WeightType type = WeightType::kF32;  // kF32, kQ8, kQ4, kQ8_0, or kTernary
   uint32_t block = 0;                  // kQ4, and 32 of kQ8_0
   bool search = true;  // try several scales and keep the one with the least squared error; false: full range
 };
@@ -28,7 +28,7 @@ struct QuantiseError {
 
 // `weights` [rows, cols], finite. Writes WeightDataBytes(rows) to `data` and WeightScaleBytes(rows) to
 // `scales` (not touched for kF32). Rows are independent of each other: a tensor may come in any number of
-// calls.
+// calls. kTernary: rows of three numbers, -x, 0 and x, are stored exactly, and nothing else is: throws ImportError.
 QuantiseError QuantiseRows(const WeightFormat& format, const float* weights, size_t rows, size_t cols,
                            uint8_t* data, uint8_t* scales);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "targets/convert/bitnet_checkpoint.h"
 #include "targets/convert/family.h"
 #include "targets/convert/family_gguf.h"
 #include "targets/convert/family_llama2c.h"
@@ -121,6 +122,7 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   if (text) source.left_out = SetOtherPartsAside(*source.checkpoint);
   Config config(text ? *text : json, config_path.string(), text ? "text_config." : "");
   config.Ignore(options.ignore_fields);
+  if (const auto rules = BitNetCheckpoint::ReadRules(config)) source.checkpoint = std::make_unique<BitNetCheckpoint>(std::move(source.checkpoint), *rules);
   source.plan = family.plan(config, *source.checkpoint);
   source.without_effect = config.without_effect();
   source.plan.model.metadata.emplace_back("source.model_type", family.model_type);

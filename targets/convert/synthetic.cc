@@ -160,7 +160,8 @@ class Builder {
 };
 
 void SetTypes(const SyntheticOptions& options, Builder& b) {
-  const WeightType usual_head = options.weights == WeightType::kQ4 ? WeightType::kQ8 : options.weights;
+  const WeightType usual_head =
+      options.weights == WeightType::kQ4 || options.weights == WeightType::kTernary ? WeightType::kQ8 : options.weights;
   const WeightType head = options.head.value_or(usual_head);
   for (size_t i = 0; i < b.fills.size(); ++i) {
     TensorSpec& spec = b.model.tensors[i].spec;
@@ -170,7 +171,8 @@ void SetTypes(const SyntheticOptions& options, Builder& b) {
     spec.block = BlockOf(spec.type, options.block);
     const bool looked_up = role == TensorRole::kTable && !is_head;
     const uint32_t turn = TurnBlock(spec.cols);
-    spec.turn = options.turn && spec.type != WeightType::kF32 && !looked_up && turn > 1 ? turn : 0;
+    const bool turned = options.turn && spec.type != WeightType::kF32 && spec.type != WeightType::kTernary && !looked_up;
+    spec.turn = turned && turn > 1 ? turn : 0;
   }
 }
 
@@ -199,6 +201,13 @@ class Generator {
       case WeightType::kQ4:
         Nibbles(spec, data_bytes, data);
         break;
+      case WeightType::kTernary:
+        Chunks(data_bytes, [&](size_t n) {
+          Bytes(n, data, false);
+          // 3 becomes 1, which is zero.
+          for (uint64_t& word : buffer_) word &= ~((word & word >> 1 & 0x5555555555555555u) << 1);
+        });
+        break;
       default:
         Chunks(data_bytes, [&](size_t n) { Bytes(n, data, false); });
         break;
@@ -213,8 +222,8 @@ class Generator {
     }
     // Deviation of uniform int8 in [-127, 127], and of nibbles 0..15. The latter mean -0.5; scales of both signs
     // take that out of the sums.
-    if (spec.type == WeightType::kQ8) {
-      const float scale = spread / 73.3f;
+    if (spec.type == WeightType::kQ8 || spec.type == WeightType::kTernary) {
+      const float scale = spread / (spec.type == WeightType::kQ8 ? 73.3f : std::sqrt(0.5f));
       Chunks(scale_bytes, [&](size_t n) { Floats(n, scale, scale / 4, scales); });
     } else {
       const uint16_t scale = FloatToBfloat16(spread / 4.61f);

@@ -12,6 +12,7 @@ TEST_CASE("blocks that a weight type knows") {
     CHECK(IsWeightBlock(WeightType::kQ8, block) == (block == 0));
     CHECK(IsWeightBlock(WeightType::kQ4, block) == (block == 32 || block == 64 || block == 128));
     CHECK(IsWeightBlock(WeightType::kQ6_K, block) == (block == 32));
+    CHECK(IsWeightBlock(WeightType::kTernary, block) == (block == 0));
   }
 }
 
@@ -41,6 +42,11 @@ TEST_CASE("weight bytes") {
   CHECK(scales == 3 * 2 * 2);
   REQUIRE(WeightDataBytes(WeightType::kQ4, 1, 128, 128, &data));
   CHECK(data == 64);
+  // Two groups of 16 a row, the second with 1 element.
+  REQUIRE(WeightDataBytes(WeightType::kTernary, 3, 17, 0, &data));
+  REQUIRE(WeightScaleBytes(WeightType::kTernary, 3, 17, 0, &scales));
+  CHECK(data == 3 * 2 * 4);
+  CHECK(scales == 12);
 }
 
 TEST_CASE("weight bytes refuse to wrap") {
@@ -50,6 +56,7 @@ TEST_CASE("weight bytes refuse to wrap") {
   CHECK_FALSE(WeightDataBytes(WeightType::kF32, big, 1, 0, &bytes));
   CHECK_FALSE(WeightDataBytes(WeightType::kQ8, big, 8, 0, &bytes));
   CHECK_FALSE(WeightDataBytes(WeightType::kQ4, big, 32, 32, &bytes));
+  CHECK_FALSE(WeightDataBytes(WeightType::kTernary, big, 16, 0, &bytes));
   CHECK_FALSE(WeightScaleBytes(WeightType::kQ8, big, 1, 0, &bytes));
   CHECK_FALSE(WeightScaleBytes(WeightType::kQ4, big, 64, 32, &bytes));
   CHECK_FALSE(WeightDataBytes(static_cast<WeightType>(kWeightTypeCount), 1, 1, 0, &bytes));

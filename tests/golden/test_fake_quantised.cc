@@ -19,7 +19,7 @@ namespace {
 using Rows = std::vector<std::vector<float>>;
 using Expected = std::vector<std::vector<double>>;
 
-// The file with every matrix in floats: the numbers that its blocks stand for.
+// The file with every matrix in floats: the numbers that its blocks stand for. Ternary ones stay: the model itself rounds their inputs.
 std::string InFloats(const std::string& path) {
   ModelFile file;
   REQUIRE(file.Open(path.c_str()).ok());
@@ -28,7 +28,9 @@ std::string InFloats(const std::string& path) {
   for (uint32_t i = 0; i < file.header().tensors(); ++i) {
     const TensorSpec t = file.header().tensor(i);
     const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i), .turn = t.turn};
-    values.emplace_back(size_t{t.rows} * t.cols);
+    values.emplace_back();
+    if (t.type == WeightType::kTernary) continue;
+    values.back().resize(size_t{t.rows} * t.cols);
     for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, values.back().data() + size_t{r} * t.cols);
     if (t.turn != 0) Turn(values.back().data(), values.back().size(), t.turn);  // back
     d.tensors[i].spec.type = WeightType::kF32;
@@ -36,7 +38,10 @@ std::string InFloats(const std::string& path) {
   }
   const std::string out = path + ".floats";
   ModelWriter writer(out, d);
-  for (size_t i = 0; i < values.size(); ++i) writer.WriteTensor(i, values[i].data(), nullptr);
+  for (uint32_t i = 0; i < values.size(); ++i) {
+    if (values[i].empty()) writer.WriteTensor(i, file.TensorData(i), file.TensorScales(i));
+    else writer.WriteTensor(i, values[i].data(), nullptr);
+  }
   writer.Finish();
   return out;
 }

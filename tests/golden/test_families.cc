@@ -19,10 +19,10 @@ constexpr double kTolerance = 2e-4;
 using Expected = std::vector<std::vector<double>>;
 
 constexpr std::string_view kAgreeing[] = {
-    "apertus", "arcee", "bert", "bitnet", "cohere", "cohere2", "deepseek_v3", "embedding_gemma2", "embeddinggemma",
+    "apertus", "arcee", "bert", "bitnet", "bitnet_packed", "cohere", "cohere2", "deepseek_v3", "embedding_gemma2", "embeddinggemma",
     "ernie4_5", "eurobert", "exaone4", "falcon_h1", "gemma3_wrapper", "gemma3n", "gemma4_moe", "gemma4_ple", "gemma4_unified",
     "gemma4_wrapper", "glm", "glm4", "gpt_oss", "gpt_oss_mxfp4", "granite", "granite4_dense", "granite_swa", "granitemoe",
-    "granitemoehybrid", "helium", "hrm_text", "hunyuan_v1_dense", "lfm2", "lfm2_moe", "lfm2_vl", "lfm3", "lfm3_vl", "mamba2",
+    "granitemoehybrid", "helium", "hrm_text", "hunyuan_v1_dense", "lfm2", "lfm2_moe", "lfm2_vl", "lfm3", "lfm3_vl", "llama_bitnet", "mamba2",
     "minicpm3", "ministral", "ministral3", "mistral3", "mixtral", "modernbert", "nanochat", "nemotron_h", "nomic_bert",
     "olmo3", "olmo_hybrid", "olmoe", "phi3_longrope_long", "phi3_longrope_short", "qwen3_5_text", "qwen3_5_wrapper",
     "qwen3_embedding", "qwen3_moe", "qwen3_next", "qwen3_vl", "seed_oss", "smollm3", "smolvlm", "starcoder2",

@@ -1,4 +1,4 @@
-// The code of the avxvnni kernels of block types for CPUs with AVX-512 VL and VNNI.
+// The code of the avxvnni kernels of block types and of ternary layers for CPUs with AVX-512 VL and VNNI.
 #pragma once
 
 #include "ops/linear/linear_kernel.h"
@@ -9,6 +9,7 @@ namespace thimble::test {
 #if defined(__x86_64__)
 // In the order of kBlockFormats.
 extern void (*const kLinearBlocks256Evex[kBlockTypeCount])(const BlockGemm*);
+void LinearTernary256Evex(const PackedGemm* gemm);
 #endif
 
 }  // namespace thimble::test

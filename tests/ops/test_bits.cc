@@ -110,6 +110,22 @@ TEST_CASE("the scalar layers have the same bits everywhere") {
   CHECK(sum.value() == 0x9f95fd4df99d73a8u);
 }
 
+TEST_CASE("the scalar ternary layer has the same bits everywhere") {
+  Random random(47);
+  Checksum sum;
+  const uint32_t n = 50, k = 201;
+  const size_t t = 19;
+  const Weights weights(random, WeightType::kTernary, n, k, 0);
+  const std::vector<float> bias = random.Normals(n);
+  const Layer layer(&kLinearTernaryScalar, weights, bias.data());
+  Rows rows(random.Normals(t * k), t, k);
+  std::vector<float> y(t * n);
+  RunLinear(layer.op(), rows.For(&kLinearTernaryScalar), y.data(), n, nullptr);
+  sum.Add(rows.batch().q, QuantisedRowsBytes(t, k));
+  sum.Add(y);
+  CHECK(sum.value() == 0x18e83761ab472558u);
+}
+
 TEST_CASE("the scalar layers of block types have the same bits everywhere") {
   Random random(46);
   Checksum sum;

@@ -146,7 +146,7 @@ TEST_CASE("layers in one region give what they give alone") {
 }
 
 TEST_CASE("packed blocks have the sizes that the layouts say") {
-  // N and K rounded up: qc8w N * (K + 12), qb4w N * (K / 2 + 2 K / block + 8), f32 N * (K + 1) * 4.
+  // N and K rounded up: qc8w N * (K + 12), qb4w N * (K / 2 + 2 K / block + 8), f32 N * (K + 1) * 4, ternary N * (K / 4 + 8).
   for (const PackedLayout* layout : AllPackedLayouts()) {
     switch (layout->type) {
       case WeightType::kF32:
@@ -159,6 +159,10 @@ TEST_CASE("packed blocks have the sizes that the layouts say") {
         CHECK(PackedBytes(*layout, 128, 256, 32) == 128 * (128 + 16 + 8));
         CHECK(PackedBytes(*layout, 128, 256, 128) == 128 * (128 + 4 + 8));
         CHECK(PackedBytes(*layout, 1, 1, 32) == PackedBytes(*layout, layout->key.nr, 32, 32));
+        break;
+      case WeightType::kTernary:
+        CHECK(PackedBytes(*layout, 128, 256, 0) == 128 * (64 + 8));
+        CHECK(PackedBytes(*layout, 1, 17, 0) == 16 * (8 + 8));
         break;
       default: {
         // Codes, and scales of 16 channels and 256 columns rounded up to 64 bytes; a bias.

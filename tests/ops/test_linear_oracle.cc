@@ -53,10 +53,10 @@ Result Oracle(const Weights& w, const Rows& rows, const InputKey& key, size_t t_
   return r;
 }
 
-// Numbers as real models have them: normal, and some a thousand times as large. For block types, whose kernels add
+// Numbers as real models have them: normal, and some a thousand times as large. For block types and ternary, whose kernels add
 // in 16 bits where they know that it fits, also all the same: the largest sums.
 std::vector<float> Inputs(Random& random, WeightType type, size_t count, size_t round) {
-  if (FormatOf(type) != nullptr && round % 4 == 2) return std::vector<float>(count, round % 8 == 2 ? 1.0f : -1.0f);
+  if ((FormatOf(type) != nullptr || type == WeightType::kTernary) && round % 4 == 2) return std::vector<float>(count, round % 8 == 2 ? 1.0f : -1.0f);
   std::vector<float> x = random.Normals(count);
   for (size_t i = 0; round % 2 == 1 && i < 1 + count / 100; ++i) x[random.Integer(0, count - 1)] *= 1000.0f;
   return x;
@@ -104,6 +104,8 @@ TEST_CASE("f32 layers agree with exact arithmetic") { CheckType(WeightType::kF32
 TEST_CASE("q8 layers agree with exact arithmetic") { CheckType(WeightType::kQ8, 40, 1e-6, 1e-6); }
 // One zero point for a row with outliers is far from zero, and its part of the sum, which nearly cancels, is a float.
 TEST_CASE("q4 layers agree with exact arithmetic") { CheckType(WeightType::kQ4, 60, 2e-6, 6e-5); }
+
+TEST_CASE("ternary layers agree with exact arithmetic") { CheckType(WeightType::kTernary, 40, 3e-7, 3e-7); }
 
 TEST_CASE("layers of every block type agree with exact arithmetic") {
   for (const WeightType type : AllWeightTypes()) {

@@ -139,6 +139,7 @@ TEST_CASE("packing: the bytes of a layout never change") {
       {&kQ4x8c8, 0xe796ba47eea9da8f},
       {&kQ4x16c1, 0xff94774a56bd41c0},
       {&kQ4x16c4, 0xdf121e569d5d6ecf},
+      {&kTernary16, 0xbdb564a87068c33a},
       {&kBlocks16c4<WeightType::kQ8_0>, 0x252e38ed4deafc34},
       {&kBlocks16c4<WeightType::kQ4_0>, 0xce661f56bd1f258d},
       {&kBlocks16c4<WeightType::kQ4_1>, 0x1a692abbe6e582dc},

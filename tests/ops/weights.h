@@ -67,6 +67,20 @@ class Weights {
         }
         break;
       }
+      case WeightType::kTernary: {
+        const size_t row_bytes = data_bytes / n;
+        for (size_t row = 0; row < n; ++row) {
+          // 3 is no code, and stands for a weight of 2.
+          const size_t kind = random.Integer(0, 9);
+          for (size_t e = 0; e < row_bytes * 4; ++e) {
+            const size_t code = kind < 4 ? kind : random.Integer(0, 2);
+            uint8_t& byte = data_->As<uint8_t>()[row * row_bytes + e / 4];
+            byte = e % 4 == 0 ? static_cast<uint8_t>(code) : static_cast<uint8_t>(byte | code << e % 4 * 2);
+          }
+          scales_->As<float>()[row] = random.Float(-0.02f, 0.02f);
+        }
+        break;
+      }
       default:
         for (uint32_t row = 0; row < n; ++row) MakeBlocks(random, row);
         break;
@@ -94,6 +108,10 @@ class Weights {
         const uint8_t byte = data_->As<uint8_t>()[row * blocks * block_ / 2 + i / 2];
         const int nibble = i % 2 == 0 ? byte % 16 : byte / 16;
         return double{Bfloat16ToFloat(scales_->As<uint16_t>()[row * blocks + i / block_])} * (nibble - 8);
+      }
+      case WeightType::kTernary: {
+        const uint8_t byte = data_->As<uint8_t>()[(row * ((k_ + 15) / 16) + i / 16) * 4 + i % 4];
+        return double{scales_->As<float>()[row]} * (byte / (1 << i / 4 % 4 * 2) % 4 - 1);
       }
       default:
         return BlockPart(row, i, true) + BlockPart(row, i, false);
@@ -230,6 +248,7 @@ class Rows {
     if (key.quantise == nullptr) return x_.As<float>()[row * k_ + i];
     const int8_t* q = batch_.q + row * InputRowBytes(key, k_);
     if (key.block != 0) return q[i] * double{reinterpret_cast<const BlockInput*>(q + BlockInputsAt(k_))[i / 32].scale};
+    if (key.quantise == QuantiseTernary) return q[i] * double{batch_.quantisation[row].scale};
     return (q[i] - batch_.quantisation[row].zero_point) * double{batch_.quantisation[row].scale};
   }
 

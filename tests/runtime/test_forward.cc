@@ -273,8 +273,9 @@ TEST_CASE("quantised weights stay near the oracle over the same weights, for eve
       options.kernels = table.c_str();
       Runner runner(m.Bytes(), options);
       const auto got = runner.Prefill(ids);
-      // Rows are quantised to 8 bits on the way in, weights are exact: an error of the order of 1% of the logits' spread.
-      CHECK(MaxDifference(got, OracleLogits(m, ids)) < (type == WeightType::kF32 ? kTolerance : 0.25));
+      // Rows are quantised to 8 bits on the way in, weights are exact: an error of the order of 1% of the logits' spread. Ternary
+      // weights of one scale are larger, and rows for them have one for all of their numbers.
+      CHECK(MaxDifference(got, OracleLogits(m, ids)) < (type == WeightType::kF32 ? kTolerance : type == WeightType::kTernary ? 0.6 : 0.25));
 
       // The same bits for every number of threads and every way of cutting the prompt.
       for (const uint32_t threads : {2u, 3u, 4u}) {

@@ -82,6 +82,22 @@ void Quantise(const TensorSpec& t, std::vector<float>& values, std::vector<uint8
     std::memcpy(data.data(), values.data(), data_bytes);
     return;
   }
+  if (t.type == WeightType::kTernary) {
+    // Halves of the largest size on become it.
+    for (uint32_t r = 0; r < t.rows; ++r) {
+      float* row = values.data() + size_t{r} * t.cols;
+      float scale = 0;
+      for (uint32_t c = 0; c < t.cols; ++c) scale = std::max(scale, std::fabs(row[c]));
+      std::memcpy(scales.data() + size_t{r} * 4, &scale, 4);
+      for (uint32_t c = 0; c < t.cols; ++c) {
+        const uint32_t code = row[c] > scale / 2 ? 2 : row[c] < -scale / 2 ? 0 : 1;
+        row[c] = (static_cast<float>(code) - 1) * scale;
+        uint8_t& byte = data[(size_t{r} * CeilDiv(t.cols, kTernaryColumns) + c / kTernaryColumns) * 4 + c % 4];
+        byte = static_cast<uint8_t>(byte | code << c % kTernaryColumns / 4 * 2);
+      }
+    }
+    return;
+  }
   if (FormatOf(t.type) != nullptr) return EncodeBlocks(t, values, data, scales);
   const uint32_t block = t.type == WeightType::kQ8 ? t.cols : t.block;
   const uint32_t blocks = static_cast<uint32_t>(CeilDiv(t.cols, block));

@@ -10,17 +10,17 @@ namespace {
 #define THIMBLE_BLOCK_LAYOUTS THIMBLE_BLOCK_TYPES(THIMBLE_BLOCK_LAYOUT)
 
 constinit const PackedLayout* const kLayouts[] = {
-    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS
+    &kF32x8, &kF32x16, &kQ8x8c2s4, &kQ8x8c8, &kQ8x16c4, &kQ4x8c8, &kQ4x16c1, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS
 };
 
 constinit const TablePacking kTables[] = {
     {"portable", false, {}},
-    {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8, THIMBLE_BLOCK_LAYOUTS}},
-    {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8, THIMBLE_BLOCK_LAYOUTS}},
-    {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
-    {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1, THIMBLE_BLOCK_LAYOUTS}},
-    {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
-    {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, THIMBLE_BLOCK_LAYOUTS}},
+    {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
 };
 
 #undef THIMBLE_BLOCK_LAYOUTS

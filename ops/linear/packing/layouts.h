@@ -29,6 +29,8 @@ inline constexpr PackedLayout kQ4x8c8 = THIMBLE_Q4_LAYOUT(8, 8);
 inline constexpr PackedLayout kQ4x16c1 = THIMBLE_Q4_LAYOUT(16, 1);
 inline constexpr PackedLayout kQ4x16c4 = THIMBLE_Q4_LAYOUT(16, 4);
 
+inline constexpr PackedLayout kTernary16 = THIMBLE_LAYOUT(Ternary, "thimble_ternary", WeightType::kTernary, 16, kTernaryColumns, 1, 1);
+
 // The one byte order of all block types.
 template <WeightType kType>
 inline constexpr PackedLayout kBlocks16c4 = {

@@ -1,6 +1,6 @@
 // The byte orders inside a tile. Private to this folder. All put `nr` output channels side by side, K in groups of
 // `kr`, and let channel j of a tile start its groups j * kr further inside each stretch of kr * sr (sr = 1: no shift).
-// K is rounded up to kr * sr (kQ8), to the block (kQ4), or not at all (kF32).
+// K is rounded up to kr * sr (kQ8, kTernary), to the block (kQ4), or not at all (kF32).
 //
 //   F32GemmGoi   float bias[nr], float w[K][nr]
 //   Qs8GemmGoi   int32 -sum[nr], int8 w[K / kr][nr][kr], float scale[nr], float bias[nr]
@@ -8,7 +8,9 @@
 //                float bias[nr]. A byte holds element i of its group of 2 kr in the low half and element i + kr in
 //                the high half, as signed nibbles. Kernels compute 16 times the sum: the stored scale is a 16th.
 //   Blocks       see pack_blocks.cc
-// The sums are what an input row's zero point is multiplied by. These are XNNPACK's layouts, written by our own code.
+//   Ternary      float scale[nr], float bias[nr], then groups of 16 columns: uint8 w[K / 16][nr][4], four bytes of a channel as
+//                they are in its portable row
+// The sums are what an input row's zero point is multiplied by. The first three are XNNPACK's layouts, written by our own code.
 #pragma once
 
 #include <cstring>
@@ -30,6 +32,7 @@ namespace thimble {
 THIMBLE_DECLARE_PACKER(F32GemmGoi);
 THIMBLE_DECLARE_PACKER(Qs8GemmGoi);
 THIMBLE_DECLARE_PACKER(Qb4wGemmGoi);
+THIMBLE_DECLARE_PACKER(Ternary);
 
 // The tiles of a block type have a size by their format: BlockTileBytes.
 void BlocksPackTile(const WeightLayout& key, const WeightRows& rows, const float* bias, size_t first, size_t count, uint8_t* tile);

@@ -1,0 +1,188 @@
+// BitNet's layers: packed rows, or rounded as they are trained; one scale, exactly; what contradicts itself is refused by name.
+#include <catch2/catch_test_macros.hpp>
+#include <cmath>
+
+#include "ops/linear/embed.h"
+#include "targets/convert/convert.h"
+#include "tests/convert/import_testing.h"
+#include "tests/support/model_builder.h"
+
+using namespace thimble;
+using namespace thimble::test;
+
+namespace {
+
+bool IsProjection(const std::string& name) { return name.ends_with("_proj.weight"); }
+
+// A llama with 24 columns whose projections are packed, or not, and have `scale`.
+struct BitNetModel {
+  Json config = LlamaConfig();
+  std::vector<TestTensor> tensors;
+  bool packed = true;
+  float scale = 0.375f;
+  std::string without;   // a tensor that is left out
+  uint8_t first_byte = 0x55;  // of the first packed matrix: zeros
+
+  BitNetModel() {
+    tensors = LlamaTensors(config);
+    config["quantization_config"] = {{"quant_method", "bitnet"}};
+  }
+
+  // -1, 0 and 1, about as often.
+  static int Ternary(float random) { return random < -0.17f ? -1 : random > 0.17f ? 1 : 0; }
+
+  fs::path Write() const {
+    const fs::path folder = FreshFolder("bitnet");
+    Json header = Json::Object();
+    std::string data;
+    const auto add = [&](const std::string& name, const char* dtype, const std::vector<uint64_t>& shape, const std::string& bytes) {
+      if (name == without) return;
+      header[name] = {{"dtype", dtype}, {"shape", shape}, {"data_offsets", Json::Array({data.size(), data.size() + bytes.size()})}};
+      data += bytes;
+    };
+    const auto floats = [](const std::vector<float>& values) { return std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4); };
+    // Floats first, as the data must be aligned.
+    for (const TestTensor& t : tensors) {
+      if (!packed || !IsProjection(t.name)) add(t.name, "F32", t.shape, floats(t.values));
+      else add(t.name + "_scale", "F32", {1}, floats({scale}));
+    }
+    bool first = true;
+    for (const TestTensor& t : tensors) {
+      if (!packed || !IsProjection(t.name)) continue;
+      const uint64_t rows = t.shape[0] / 4, columns = t.shape[1];
+      std::string bytes(rows * columns, '\0');
+      for (uint64_t i = 0; i < t.values.size(); ++i) {
+        const uint64_t row = i / columns;
+        char& byte = bytes[row % rows * columns + i % columns];
+        byte = static_cast<char>(byte | (Ternary(t.values[i]) + 1) << (2 * (row / rows)));
+      }
+      if (first) bytes[0] = static_cast<char>(first_byte);
+      first = false;
+      add(t.name, "U8", {rows, columns}, bytes);
+    }
+    WriteFile(folder / "config.json", JsonText(config));
+    WriteFile(folder / "model.safetensors", SafetensorsBytes(JsonText(header), data));
+    return folder;
+  }
+};
+
+// The numbers of "layer.1.ffn.gate.weight", whose source is this.
+constexpr char kOurs[] = "layer.1.ffn.gate.weight", kTheirs[] = "model.layers.1.mlp.gate_proj.weight";
+
+std::vector<float> Converted(const BitNetModel& model, const ConvertOptions& changes, ConvertReport* report = nullptr) {
+  ConvertOptions options = changes;
+  options.source = model.Write();
+  options.output = TemporaryPath("bitnet.thimble");
+  const ConvertReport done = Convert(options);
+  if (report != nullptr) *report = done;
+  REQUIRE_FALSE(LayersOf(options.output.string()).empty());  // opens and is verified
+  ModelFile file;
+  REQUIRE(file.Open(options.output.string().c_str()).ok());
+  std::vector<float> numbers;
+  for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+    const TensorSpec t = file.header().tensor(i);
+    if (file.header().tensor_name(i) != kOurs) continue;
+    CHECK((t.type == WeightType::kTernary && t.turn == 0 && t.block == 0));
+    const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
+    numbers.resize(size_t{t.rows} * t.cols);
+    for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, numbers.data() + size_t{r} * t.cols);
+  }
+  return numbers;
+}
+
+const TestTensor& Source(const BitNetModel& model) {
+  for (const TestTensor& t : model.tensors) {
+    if (t.name == kTheirs) return t;
+  }
+  FAIL("no tensor");
+  return model.tensors[0];
+}
+
+Outcome Refused(const BitNetModel& model) { return ConvertOutcome(model.Write()); }
+
+}  // namespace
+
+TEST_CASE("BitNet: packed rows keep their numbers whatever type is asked for, divided or multiplied by their scale") {
+  for (const char* kind : {"bitlinear", "autobitlinear"}) {
+    for (const WeightType asked : {WeightType::kF32, WeightType::kQ8, WeightType::kQ4}) {
+      BitNetModel model;
+      model.config["quantization_config"]["linear_class"] = kind;
+      ConvertOptions options;
+      options.weights = asked;
+      options.kv = asked;
+      ConvertReport report;
+      const std::vector<float> found = Converted(model, options, &report);
+      const TestTensor& source = Source(model);
+      REQUIRE(found.size() == source.values.size());
+      const float scale = std::string(kind) == "bitlinear" ? 1 / 0.375f : 0.375f;
+      size_t wrong = 0;
+      for (size_t i = 0; i < found.size(); ++i) wrong += found[i] != static_cast<float>(BitNetModel::Ternary(source.values[i])) * scale;
+      CHECK(wrong == 0);
+      size_t ternary = 0;
+      for (const ConvertedTensor& t : report.tensors) {
+        ternary += t.type == WeightType::kTernary;
+        CHECK((t.type == WeightType::kTernary) == (t.kept && t.relative_error == 0 && t.bytes == t.rows * (CeilDiv(t.cols, 16u) * 4 + 4)));
+      }
+      CHECK(ternary == 2 * 7);
+    }
+  }
+}
+
+TEST_CASE("BitNet: weights as they are trained are rounded by their mean size") {
+  BitNetModel model;
+  model.packed = false;
+  model.config["quantization_config"] = {{"quant_method", "bitnet"}, {"linear_class", "autobitlinear"}, {"quantization_mode", "online"}};
+  const std::vector<float> found = Converted(model, {});
+  const TestTensor& source = Source(model);
+  double mean = 0;
+  for (const float v : source.values) mean += std::fabs(v) / static_cast<double>(source.values.size());
+  size_t wrong = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const double rounded = std::fmin(1, std::fmax(-1, std::nearbyint(source.values[i] / mean)));
+    wrong += std::fabs(found[i] - rounded * mean) > 1e-6;
+  }
+  CHECK((wrong == 0 && found.size() == source.values.size()));
+  // A module that is left as it is keeps its floats.
+  model.config["quantization_config"]["modules_to_not_convert"] = Json::Array({"mlp.gate_proj"});
+  ConvertOptions options;
+  options.source = model.Write();
+  options.output = TemporaryPath("bitnet-but.thimble");
+  for (const ConvertedTensor& t : Convert(options).tensors) {
+    if (t.name == kOurs) CHECK(t.type == WeightType::kF32);
+    if (t.name == "layer.1.ffn.up.weight") CHECK(t.type == WeightType::kTernary);
+  }
+}
+
+TEST_CASE("BitNet: what contradicts itself is refused by name") {
+  BitNetModel good;
+  CHECK(Refused(good).code == Code::kOk);
+  BitNetModel no_scale = good;
+  no_scale.without = std::string(kTheirs) + "_scale";
+  CHECK(Refused(no_scale).Names("mlp.gate_proj.weight_scale' is missing"));
+  for (const float scale : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    BitNetModel bad = good;
+    bad.scale = scale;
+    CHECK(Refused(bad).Names("_scale': expected one finite number above 0"));
+  }
+  BitNetModel two = good;
+  two.first_byte = 0x57;
+  CHECK(Refused(two).Names("self_attn.q_proj.weight': element 0 is 2"));
+  const auto with = [&](const char* field, const Json& value) {
+    BitNetModel model = good;
+    model.config["quantization_config"][field] = value;
+    return Refused(model);
+  };
+  CHECK(with("linear_class", "bit").Names("'quantization_config.linear_class'"));
+  CHECK(with("quantization_mode", "later").Names("'quantization_config.quantization_mode'"));
+  CHECK(with("use_rms_norm", true).Names("'quantization_config.use_rms_norm'"));
+  CHECK(with("use_rms_norm", false).code == Code::kOk);
+  CHECK(with("bits", 2).Names("'quantization_config.bits'"));
+  CHECK(with("quant_method", "gptq").Names("'quantization_config'"));
+  BitNetModel online = good;
+  online.config["quantization_config"]["linear_class"] = "autobitlinear";
+  online.config["quantization_config"]["quantization_mode"] = "online";
+  CHECK(Refused(online).Names("quantization_mode' says online"));
+  BitNetModel plain = good;
+  plain.config.Erase("quantization_config");
+  CHECK(Refused(plain).code == Code::kInvalidModel);
+}
