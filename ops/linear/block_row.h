@@ -35,6 +35,7 @@ class BlockScaleRow {
       case BlockScales::kHalf: return Half(group);
       case BlockScales::kSuper: return Half(Super(group)) * static_cast<float>(static_cast<int8_t>(Bytes()[group]));
       case BlockScales::kPower: return PowerScale(scales_[group]);
+      case BlockScales::kWide: return Half(Super(group));
     }
     return 0;
   }

@@ -17,6 +17,7 @@ static constexpr size_t TileBytesAt(const BlockFormat& f) {
 }
 // Minimums, one for each group: halves (kHalf) or bytes (kSuper).
 static constexpr size_t TileMinimumsAt(const BlockFormat& f, size_t groups) {
+  if (f.scales == BlockScales::kWide) return kTileChannels * 2;
   return TileBytesAt(f) + groups * kTileChannels * (f.scales == BlockScales::kHalf ? 2 : 1);
 }
 // All of the scales: the codes follow.

@@ -38,7 +38,10 @@ struct BlockType {
 
   // Where a super block's scales have theirs, in bytes.
   static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
-  static constexpr size_t EachBytes() { return kFormat.scales == BlockScales::kHalf ? 32 : 16; }
+  // From one scale to the next, and from that of channel 0 to that of channel 8.
+  static constexpr bool kWide = kFormat.scales == BlockScales::kWide;
+  static constexpr size_t EachBytes() { return kFormat.scales == BlockScales::kHalf ? 32 : kWide ? 0 : 16; }
+  static constexpr size_t PairBytes() { return kFormat.scales == BlockScales::kHalf || kWide ? 16 : 8; }
   static constexpr size_t MinimumsAt(size_t groups) { return TileMinimumsAt(kFormat, groups); }
   static constexpr size_t ScaleBytes(size_t groups) { return TileScaleBytes(kFormat, groups); }
 
@@ -118,7 +121,7 @@ struct BlockType {
 
   // Scales of eight channels, from the group's first of them on; kSuper: integers, as bits.
   static inline void Scale(const uint8_t* at, float32x4_t out[2]) {
-    if constexpr (kFormat.scales == BlockScales::kHalf) {
+    if constexpr (kFormat.scales == BlockScales::kHalf || kWide) {
       Halves(at, out);
     } else if constexpr (kSuper) {
       const int16x8_t words = vmovl_s8(vreinterpret_s8_u8(vld1_u8(at)));
@@ -238,7 +241,7 @@ static inline void OneRow(const BlockGemm& g, const uint8_t* w, float* y, size_t
 #pragma GCC unroll 2
         for (int h = 0; h < kGroups; ++h) {
           float32x4_t both[2];
-          T::Scale(scales + T::EachBytes() * h + T::EachBytes() / 2 * pair, both);
+          T::Scale(scales + T::EachBytes() * h + T::PairBytes() * pair, both);
           scale[0][h] = both[0];
           scale[1][h] = both[1];
         }
@@ -248,7 +251,7 @@ static inline void OneRow(const BlockGemm& g, const uint8_t* w, float* y, size_t
 #pragma GCC unroll 2
           for (int h = 0; h < kGroups; ++h) {
             float32x4_t both[2];
-            T::Minimum(minimums + T::EachBytes() * h + T::EachBytes() / 2 * pair, both);
+            T::Minimum(minimums + T::EachBytes() * h + T::PairBytes() * pair, both);
             scale[0][h] = both[0];
             scale[1][h] = both[1];
           }
@@ -317,10 +320,10 @@ static inline const uint8_t* UnpackSuper(const uint8_t* w, size_t blocks, Unpack
       }
     }
     for (size_t at = 0; at < blocks * kGroups; ++at) {
-      T::Scale(scales + T::EachBytes() * at + T::EachBytes() / 2 * pair, both);
+      T::Scale(scales + T::EachBytes() * at + T::PairBytes() * pair, both);
       store(out->scales[at / kGroups][at % kGroups] + 8 * pair, both);
       if constexpr (T::kFormat.minimum) {
-        T::Minimum(minimums + T::EachBytes() * at + T::EachBytes() / 2 * pair, both);
+        T::Minimum(minimums + T::EachBytes() * at + T::PairBytes() * pair, both);
         store(out->minimums[at / kGroups][at % kGroups] + 8 * pair, both);
       }
     }

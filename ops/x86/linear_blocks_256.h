@@ -105,13 +105,14 @@ struct Type {
     __m256 d, dm;
 
     inline Scales(const uint8_t* scales, size_t group_count, size_t which) : at(scales), groups(group_count), part(which), d(), dm() {
-      if constexpr (kFormat.scales == BlockScales::kSuper) {
+      if constexpr (kFormat.scales == BlockScales::kSuper || kFormat.scales == BlockScales::kWide) {
         d = Halves(at + 16 * part);
         if constexpr (kFormat.minimum) dm = Halves(at + 32 + 16 * part);
       }
     }
     inline __m256 Scale(size_t g) const {
       if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * g + 16 * part);
+      if constexpr (kFormat.scales == BlockScales::kWide) return d;
       const __m128i bytes = Eight(at + BytesAt() + 16 * g + 8 * part);
       if constexpr (kFormat.scales == BlockScales::kSuper) return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), d);
       // 2^(e - 128); what lies below the least normal float is zero.

@@ -49,7 +49,7 @@ template <int kZero>
 inline __m512i Start(const BlockInput& input, size_t half, bool halves) {
   if constexpr (kZero == 0) return _mm512_setzero_si512();
   const __m512i offset = _mm512_set1_epi32(OffsetOf(input, half, halves));
-  return kZero == 128 ? offset : _mm512_srai_epi32(offset, kZero == 32 ? 2 : kZero == 16 ? 3 : kZero == 8 ? 4 : 5);
+  return kZero == 128 ? offset : _mm512_srai_epi32(offset, kZero == 32 ? 2 : kZero == 16 ? 3 : kZero == 8 ? 4 : kZero == 4 ? 5 : 7);
 }
 
 // How sums become totals.
@@ -136,7 +136,7 @@ struct Type {
     __m512 d, dm;
 
     inline Scales(const uint8_t* scales, size_t group_count) : at(scales), groups(group_count), d(), dm() {
-      if constexpr (kSuper) {
+      if constexpr (kSuper || kFormat.scales == BlockScales::kWide) {
         d = Halves(at);
         if constexpr (kFormat.minimum) dm = Halves(at + 32);
       }
@@ -144,6 +144,7 @@ struct Type {
     // Not kSuper.
     inline __m512 Scale(size_t g) const {
       if constexpr (kFormat.scales == BlockScales::kHalf) return Halves(at + 32 * g);
+      if constexpr (kFormat.scales == BlockScales::kWide) return d;
       // 2^(e - 128); what lies below the least normal float is zero.
       return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_subs_epu8(Sixteen(at + 16 * g), _mm_set1_epi8(1))), 23));
     }

@@ -3,10 +3,11 @@
 //
 //   weight = scale * (code - zero) [+ minimum]     or     scale * kCodebooks[book][code]
 //
-// Codes of `bits` bits; a scale (and a minimum) for each `group` of them, in one of three forms:
+// Codes of `bits` bits; a scale (and a minimum) for each `group` of them, in one of four forms:
 //   kHalf   a half-precision number each
 //   kSuper  an int8 (minimum: uint8) each, times a half-precision number of the super block of 256 columns
 //   kPower  a power of two, by its exponent: 2^(e - 128)
+//   kWide   a half-precision number for the super block alone
 #pragma once
 
 #include <stddef.h>
@@ -17,7 +18,7 @@ namespace thimble {
 inline constexpr uint32_t kBlockColumns = 32;
 inline constexpr uint32_t kSuperColumns = 256;
 
-enum class BlockScales : uint8_t { kHalf, kSuper, kPower };
+enum class BlockScales : uint8_t { kHalf, kSuper, kPower, kWide };
 
 struct BlockFormat {
   uint8_t bits;
@@ -52,12 +53,13 @@ inline constexpr BlockFormat kBlockFormats[] = {
     {4, 0, 32, BlockScales::kHalf, false, kIq4Book},     // iq4_nl
     {4, 0, 32, BlockScales::kSuper, false, kIq4Book},    // iq4_xs
     {4, 0, 32, BlockScales::kPower, false, kFp4Book},    // mxfp4
+    {2, 1, 32, BlockScales::kWide, false, 0},        // tq2_0
 };
 inline constexpr uint8_t kBlockTypeCount = sizeof kBlockFormats / sizeof kBlockFormats[0];
 
 // All of them: the type's name, as in WeightType, and its place in kBlockFormats.
 #define THIMBLE_BLOCK_TYPES(each) \
   each(Q8_0, 0) each(Q4_0, 1) each(Q4_1, 2) each(Q5_0, 3) each(Q5_1, 4) each(Q2_K, 5) each(Q3_K, 6) each(Q4_K, 7) each(Q5_K, 8) \
-      each(Q6_K, 9) each(IQ4_NL, 10) each(IQ4_XS, 11) each(MXFP4, 12)
+      each(Q6_K, 9) each(IQ4_NL, 10) each(IQ4_XS, 11) each(MXFP4, 12) each(TQ2_0, 13)
 
 }  // namespace thimble

@@ -17,6 +17,7 @@
 //           kHalf   half scale[G], half minimum[G]
 //           kSuper  half d[S], half dm[S], int8 s[G], uint8 m[G]; scale = d * s, minimum = dm * m
 //           kPower  uint8 e[G]
+//           kWide   half scale[S]
 //           without what concerns minimums where the type has none.
 #pragma once
 
@@ -33,8 +34,8 @@ enum class WeightType : uint8_t {
   kF32 = 0, kQ8 = 1, kQ4 = 2,
   kQ8_0 = 3, kQ4_0 = 4, kQ4_1 = 5, kQ5_0 = 6, kQ5_1 = 7,
   kQ2_K = 8, kQ3_K = 9, kQ4_K = 10, kQ5_K = 11, kQ6_K = 12,
-  kIQ4_NL = 13, kIQ4_XS = 14, kMXFP4 = 15,
-  kTernary = 16,
+  kIQ4_NL = 13, kIQ4_XS = 14, kMXFP4 = 15, kTQ2_0 = 16,
+  kTernary = 17,
 };
 
 struct WeightTraits {
@@ -63,6 +64,7 @@ inline constexpr WeightTraits kWeightTraits[] = {
     {"iq4_nl", 4, 0, true, &kBlockFormats[10]},
     {"iq4_xs", 4, 0, true, &kBlockFormats[11]},
     {"mxfp4", 4, 0, true, &kBlockFormats[12]},
+    {"tq2_0", 2, 0, true, &kBlockFormats[13]},
     {"ternary", 2, sizeof(float), false},
 };
 inline constexpr uint8_t kWeightTypeCount = sizeof kWeightTraits / sizeof kWeightTraits[0];
@@ -94,6 +96,7 @@ constexpr uint64_t BlockScaleBytes(const BlockFormat& format, uint64_t k) {
   const uint64_t each = format.minimum ? 2 : 1, groups = BlockGroups(format, k);
   const uint64_t bytes = format.scales == BlockScales::kHalf    ? groups * each * sizeof(uint16_t)
                          : format.scales == BlockScales::kSuper ? (SuperBlocks(k) * sizeof(uint16_t) + groups) * each
+                         : format.scales == BlockScales::kWide  ? SuperBlocks(k) * sizeof(uint16_t)
                                                                 : groups;
   return bytes + bytes % 2;
 }

@@ -1,6 +1,7 @@
 #include "targets/convert/carry.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace thimble {
 namespace {
@@ -19,6 +20,34 @@ bool HoldsBlocks(const Checkpoint& checkpoint) {
 bool IsTernary(const Checkpoint& checkpoint, const Recipe& recipe) {
   return recipe.role == TensorRole::kLinear && !recipe.pieces.empty() &&
          std::all_of(recipe.pieces.begin(), recipe.pieces.end(), [&](const SourceRows& piece) { return checkpoint.IsTernary(piece.tensor); });
+}
+
+bool HasTernaryRows(const Checkpoint& checkpoint, const Recipe& recipe) {
+  if (recipe.role != TensorRole::kLinear) return false;
+  std::vector<uint8_t> blocks;
+  for (const SourceRows& piece : recipe.pieces) {
+    const GgufBlockType& type = *checkpoint.BlocksOf(piece.tensor);
+    if (type.weights != WeightType::kTQ2_0) return false;
+    blocks.resize(piece.cols / type.elements * type.bytes);
+    for (uint64_t r = 0; r < piece.rows; ++r) {
+      checkpoint.ReadBlocks(piece.tensor, piece.offset + r * piece.row_stride, piece.cols, blocks.data());
+      std::optional<uint16_t> scale;
+      for (size_t at = 0; at < blocks.size(); at += type.bytes) {
+        GgufParts parts;
+        type.take_apart(blocks.data() + at, &parts);
+        bool zeros = true;
+        for (uint32_t e = 0; e < type.elements; ++e) {
+          zeros = zeros && parts.codes[e] == 1;
+          if (parts.codes[e] > 2) return false;
+        }
+        if (zeros) continue;
+        // A negative one would make zeros of the other sign.
+        if (scale.value_or(parts.d) != parts.d || parts.d >= 0x7c00) return false;
+        scale = parts.d;
+      }
+    }
+  }
+  return true;
 }
 
 CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe) {

@@ -19,7 +19,10 @@ struct CarryAnswer {
 
 // Of a tensor of the model that has rows of the source.
 CarryAnswer CanCarry(const Checkpoint& checkpoint, const Recipe& recipe);
-// All its rows are ternary, whole, and multiplied.
+// All its rows are ternary, and multiplied.
 bool IsTernary(const Checkpoint& checkpoint, const Recipe& recipe);
+// Of a tensor that can be carried in blocks of three numbers: each row has one scale for all of its blocks, as BitNet's have, so that two
+// bits and a scale for the row are the same numbers. Reads all of it.
+bool HasTernaryRows(const Checkpoint& checkpoint, const Recipe& recipe);
 
 }  // namespace thimble

@@ -143,6 +143,10 @@ std::vector<Fate> SetTypes(const ConvertOptions& options, const Checkpoint& chec
       const CarryAnswer answer = CanCarry(checkpoint, plan.recipes[i]);
       fates[i] = {answer.type, false, answer.obstacle};
       if (answer.type != nullptr) spec.type = answer.type->weights;
+      if (answer.type != nullptr && HasTernaryRows(checkpoint, plan.recipes[i])) {
+        fates[i] = {nullptr, true, {}};
+        spec.type = WeightType::kTernary;
+      }
     }
     spec.block = BlockOf(spec.type, options.block);
     const uint32_t turn = TurnBlock(spec.cols);

@@ -86,6 +86,8 @@ const std::vector<TensorName> kGemma4 = {{"post_attention_norm", "post_attention
                                          {"ffn_up_exps.weight", "experts.gate_up_proj", Stored::kSecondHalf},
                                          {"ffn_down_exps.weight", "experts.down_proj"}};
 
+const std::vector<TensorName> kBitNet = {{"attn_sub_norm", "self_attn.attn_sub_norm"}, {"ffn_sub_norm", "mlp.ffn_sub_norm"}};
+
 const std::vector<GgufArchitecture>& Table() {
   static const std::vector<GgufArchitecture> table = {
       {"qwen3", "qwen3", "Qwen 3 (dense), Qwen3-Embedding", {}, gguf::Qwen3},
@@ -110,6 +112,8 @@ const std::vector<GgufArchitecture>& Table() {
       {"nemotron_h", "nemotron_h", "Nemotron-H (without experts)", kStateSpaces, gguf::NemotronH, true, false, {"backbone.layers.", "backbone."}},
       {"glm4", "glm4", "GLM-4-0414", {{"post_attention_norm", "post_self_attn_layernorm"}, {"post_ffw_norm", "post_mlp_layernorm"}, {"ffn_up", "mlp.gate_up_proj"}}},
       {"qwen3vl", "qwen3", "the text part of Qwen 3 VL", {}, gguf::Qwen3Vl},
+      {"bitnet", "bitnet", "BitNet b1.58 (3B and its like)", kBitNet, gguf::BitNet},
+      {"bitnet-b1.58", "bitnet", "BitNet b1.58 2B4T", kBitNet},
       {"olmo2", "olmo2", "OLMo 2 and 3", kPostNorms, gguf::Olmo2},
       {"exaone4", "exaone4", "EXAONE 4", kPostNorms},
       {"seed_oss", "seed_oss", "Seed-OSS", {{"post_attention_norm", "post_attention_layernorm"}}, gguf::OwnHeadWidth},

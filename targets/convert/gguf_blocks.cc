@@ -142,13 +142,10 @@ void Iq4Xs(const uint8_t* from, GgufParts* out) {
   out->m = 0;
 }
 
-// Digits 0, 1 and 2 are the numbers -1, 0 and 1. As codes of three bits whose zero is 4 they need no type of their own.
-void Ternary(int digit, uint32_t e, GgufParts* out) { out->codes[e] = Byte(digit + 3); }
-
+// Digits 0, 1 and 2 are the numbers -1, 0 and 1.
 // 64 bytes; d
 void Tq2_0(const uint8_t* from, GgufParts* out) {
-  std::memset(out->scales, 1, sizeof out->scales);
-  for (uint32_t e = 0; e < kSuper; ++e) Ternary(TwoBits(from, e), e, out);
+  for (uint32_t e = 0; e < kSuper; ++e) out->codes[e] = Byte(TwoBits(from, e));
   out->d = Load16(from + 64);
   out->m = 0;
 }
@@ -156,7 +153,6 @@ void Tq2_0(const uint8_t* from, GgufParts* out) {
 // 32 bytes, 16 bytes and 4 bytes, each of these three runs with all first digits, then all second ones and so on: five,
 // five and four; d. Five digits of base 3 are a fraction in 256ths: times 3^n drops those before, times 3 is the next one.
 void Tq1_0(const uint8_t* from, GgufParts* out) {
-  std::memset(out->scales, 1, sizeof out->scales);
   constexpr uint8_t kPowers[] = {1, 3, 9, 27, 81};
   constexpr struct {
     uint32_t bytes, digits;
@@ -164,7 +160,7 @@ void Tq1_0(const uint8_t* from, GgufParts* out) {
   uint32_t e = 0;
   for (const auto& run : kRuns) {
     for (uint32_t n = 0; n < run.digits; ++n) {
-      for (uint32_t i = 0; i < run.bytes; ++i) Ternary(Byte(from[i] * kPowers[n]) * 3 >> 8, e++, out);
+      for (uint32_t i = 0; i < run.bytes; ++i) out->codes[e++] = Byte(Byte(from[i] * kPowers[n]) * 3 >> 8);
     }
     from += run.bytes;
   }
@@ -199,8 +195,8 @@ constexpr GgufBlockType kTypes[] = {
     Block(20, "IQ4_NL", 32, 18, Halves<false, false>, WeightType::kIQ4_NL),
     Block(23, "IQ4_XS", kSuper, 136, Iq4Xs, WeightType::kIQ4_XS),
     Block(39, "MXFP4", 32, 17, Mxfp4, WeightType::kMXFP4),
-    Block(34, "TQ1_0", kSuper, 54, Tq1_0, WeightType::kQ3_K),
-    Block(35, "TQ2_0", kSuper, 66, Tq2_0, WeightType::kQ3_K),
+    Block(34, "TQ1_0", kSuper, 54, Tq1_0, WeightType::kTQ2_0),
+    Block(35, "TQ2_0", kSuper, 66, Tq2_0, WeightType::kTQ2_0),
 };
 
 // Known by name, so that a message can say what a file holds.

@@ -229,6 +229,9 @@ void GraniteHybrid(GgufTranslation& f) {
   f.Set("position_embedding_type", rotated != nullptr && *rotated == true ? "rope" : "nope", "rope.scaling.finetuned");
 }
 
+// What this name stands for to those who write and read it; no key says it.
+void BitNet(GgufTranslation& f) { f.Set("hidden_act", "silu"); }
+
 void Olmo2(GgufTranslation& f) {
   if (f.Has("attention.sliding_window")) f.Set("model_type", "olmo3");
 }

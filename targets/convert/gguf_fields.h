@@ -21,6 +21,7 @@ void Granite(GgufTranslation& file);
 void GraniteMoe(GgufTranslation& file);
 void GraniteHybrid(GgufTranslation& file);
 void Olmo2(GgufTranslation& file);
+void BitNet(GgufTranslation& file);
 void Qwen3(GgufTranslation& file);
 void Qwen3Moe(GgufTranslation& file);
 void Olmoe(GgufTranslation& file);

@@ -287,8 +287,9 @@ class Generator {
         half(s, signed_scale);
         if (f.minimum) half(supers + s, static_cast<float>(-mean) * signed_scale);
       }
+      for (size_t s = 0; f.scales == BlockScales::kWide && s < supers; ++s) half(s, (signs >> s % 64 & 1) != 0 ? scale : -scale);
       uint8_t* bytes = row.data() + (f.scales == BlockScales::kSuper ? supers * (f.minimum ? 4 : 2) : 0);
-      for (size_t g = 0; f.scales != BlockScales::kHalf && g < groups; ++g) {
+      for (size_t g = 0; f.scales != BlockScales::kHalf && f.scales != BlockScales::kWide && g < groups; ++g) {
         bytes[g] = static_cast<uint8_t>(f.scales == BlockScales::kSuper ? 32 + (signs >> g % 59 & 31) : 128 + std::lround(std::log2(scale)));
         if (f.minimum) bytes[groups + g] = bytes[g];
       }

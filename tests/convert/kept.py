@@ -25,8 +25,8 @@ WIDTH, ROWS = 2048, 256
 # Of a layer: q, k, v, gate, up, whose rows have 2,048 columns; o and down have 256.
 LAYERS = [("Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS", "Q6_K"), ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"),
           ("IQ4_NL", "IQ4_XS", "MXFP4", "TQ1_0", "TQ2_0", "Q4_K", "Q3_K")]
-# Bytes here for one there; the ternary types have none of their own.
-MOST = {"Q2_K": 1.2, "TQ1_0": 2.15, "TQ2_0": 1.75}
+# Bytes here for one there; TQ1_0 becomes two bits for each number.
+MOST = {"Q2_K": 1.2, "TQ1_0": 1.25}
 
 
 def packages(work):

@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "ops/linear/embed.h"
+#include "runtime/core/float16.h"
 #include "targets/convert/convert.h"
+#include "tests/convert/gguf_testing.h"
 #include "tests/convert/import_testing.h"
 #include "tests/support/model_builder.h"
 
@@ -185,4 +187,81 @@ TEST_CASE("BitNet: what contradicts itself is refused by name") {
   BitNetModel plain = good;
   plain.config.Erase("quantization_config");
   CHECK(Refused(plain).code == Code::kInvalidModel);
+}
+
+namespace {
+
+// A llama of one layer with 512 columns whose matrices are TQ2_0 with random codes; scale(row, block) of ffn_gate.
+template <typename Scale>
+std::string TernaryGguf(Scale scale) {
+  GgufWriter file;
+  file.String("general.architecture", "llama");
+  for (const auto& [key, value] : std::vector<std::pair<std::string, uint32_t>>{{"context_length", 8}, {"embedding_length", 512}, {"block_count", 1},
+                                                                              {"feed_forward_length", 512}, {"attention.head_count", 1}}) {
+    file.U32("llama." + key, value);
+  }
+  file.F32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  const auto blocks = [&](const std::string& name, uint64_t rows, bool own) {
+    std::string bytes;
+    for (uint64_t b = 0; b < 2 * rows; ++b) {
+      for (uint64_t i = 0; i < 64; ++i) {
+        uint8_t byte = 0;
+        for (int e = 0; e < 4; ++e) byte = static_cast<uint8_t>(byte | (b * 31 + i * 7 + static_cast<uint64_t>(e) * (b + i)) % 3 << 2 * e);
+        bytes += static_cast<char>(byte);
+      }
+      bytes += GgufWriter::Number(FloatToHalf(own ? scale(b / 2, b % 2) : 0.25f));
+    }
+    file.Tensor(name, {rows, 512}, 35, bytes);
+  };
+  blocks("token_embd.weight", 32, false);
+  for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down", "ffn_gate"})
+    blocks("blk.0." + std::string(name) + ".weight", 512, std::string(name) == "ffn_gate");
+  for (const char* name : {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"}) file.Floats(name, {512}, std::vector<float>(512, 1.0f));
+  return file.Bytes();
+}
+
+}  // namespace
+
+TEST_CASE("BitNet: rows of a GGUF file that have one scale become ternary, others keep one for each block") {
+  struct Case {
+    WeightType gate;
+    float (*scale)(uint64_t row, uint64_t block);
+  };
+  const Case cases[] = {{WeightType::kTernary, [](uint64_t, uint64_t) { return 0.5f; }},
+                        {WeightType::kTernary, [](uint64_t row, uint64_t) { return static_cast<float>(row + 1) / 8; }},
+                        {WeightType::kTQ2_0, [](uint64_t row, uint64_t block) { return row == 511 && block == 1 ? 0.25f : 0.5f; }},
+                        {WeightType::kTQ2_0, [](uint64_t, uint64_t) { return -0.5f; }}};
+  for (const Case& c : cases) {
+    ConvertOptions options;
+    options.source = TemporaryPath("ternary.gguf");
+    options.output = TemporaryPath("ternary-gguf.thimble");
+    options.as_is = true;
+    WriteFile(options.source, TernaryGguf(c.scale));
+    for (const ConvertedTensor& t : Convert(options).tensors) {
+      if (t.type == WeightType::kF32) continue;
+      INFO(t.name);
+      // A table is looked up, not multiplied, or the head: its inputs are not those of BitNet's layers.
+      CHECK(t.type == (t.name == "layer.0.ffn.gate.weight" ? c.gate : t.name == "input.table" ? WeightType::kTQ2_0 : WeightType::kTernary));
+      CHECK((t.kept && t.relative_error == 0));
+    }
+    ModelFile file;
+    REQUIRE(file.Open(options.output.string().c_str()).ok());
+    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+      if (file.header().tensor_name(i) != "layer.0.ffn.gate.weight") continue;
+      const TensorSpec t = file.header().tensor(i);
+      const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
+      std::vector<float> row(512);
+      size_t wrong = 0;
+      for (uint32_t r = 0; r < t.rows; ++r) {
+        DecodeWeightRow(rows, r, 1, row.data());
+        for (uint64_t e = 0; e < 512; ++e) {
+          // Four runs of 32 elements to 32 bytes.
+          const uint64_t b = 2 * r + e / 256, i256 = e % 256, byte = i256 / 128 * 32 + i256 % 32, place = i256 % 128 / 32;
+          const int code = static_cast<int>((b * 31 + byte * 7 + place * (b + byte)) % 3);
+          wrong += row[e] != static_cast<float>(code - 1) * c.scale(r, e / 256);
+        }
+      }
+      CHECK(wrong == 0);
+    }
+  }
 }

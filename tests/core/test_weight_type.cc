@@ -75,7 +75,7 @@ TEST_CASE("block types take what the formats of GGUF take, or 5 % more") {
                         Bits{WeightType::kQ5_0, 5.5, 5.5}, Bits{WeightType::kQ5_1, 6.0, 6.0}, Bits{WeightType::kQ2_K, 2.625, 3.125},
                         Bits{WeightType::kQ3_K, 3.4375, 3.5625}, Bits{WeightType::kQ4_K, 4.5, 4.625}, Bits{WeightType::kQ5_K, 5.5, 5.625},
                         Bits{WeightType::kQ6_K, 6.5625, 6.5625}, Bits{WeightType::kIQ4_NL, 4.5, 4.5}, Bits{WeightType::kIQ4_XS, 4.25, 4.3125},
-                        Bits{WeightType::kMXFP4, 4.25, 4.25}}) {
+                        Bits{WeightType::kMXFP4, 4.25, 4.25}, Bits{WeightType::kTQ2_0, 2.0625, 2.0625}}) {
     INFO(WeightTypeName(b.type));
     uint64_t data = 0, scales = 0;
     REQUIRE(WeightDataBytes(b.type, 4, 512, 32, &data));

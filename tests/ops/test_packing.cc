@@ -153,6 +153,7 @@ TEST_CASE("packing: the bytes of a layout never change") {
       {&kBlocks16c4<WeightType::kIQ4_NL>, 0xd8b772bf9fb2425},
       {&kBlocks16c4<WeightType::kIQ4_XS>, 0x96f751849e2e6cdf},
       {&kBlocks16c4<WeightType::kMXFP4>, 0x5be2d548f9948bd6},
+      {&kBlocks16c4<WeightType::kTQ2_0>, 0x64f4b4eb8d3317ef},
   };
   ForEveryLayout([&](const PackedLayout& layout) {
     Random random(33);

@@ -169,6 +169,8 @@ class Weights {
       for (size_t s = 0; s < supers * (f.minimum ? 2 : 1); ++s) PutHalf(row, s, scale() / 16);
       uint8_t* bytes = RowScales(row) + supers * (f.minimum ? 4 : 2);
       for (size_t g = 0; g < groups * (f.minimum ? 2 : 1); ++g) bytes[g] = static_cast<uint8_t>(random.Integer(0, 255));
+    } else if (f.scales == BlockScales::kWide) {
+      for (size_t s = 0; s < supers; ++s) PutHalf(row, s, scale());
     } else {
       for (size_t g = 0; g < groups; ++g) RowScales(row)[g] = static_cast<uint8_t>(random.Integer(115, 126));
     }
@@ -195,6 +197,7 @@ class Weights {
         const uint8_t* bytes = RowScales(row) + supers * (f.minimum ? 4 : 2);
         return minimum ? HalfAt(row, supers + super) * bytes[groups + group] : HalfAt(row, super) * static_cast<int8_t>(bytes[group]) * value;
       }
+      case BlockScales::kWide: return HalfAt(row, super) * value;
       case BlockScales::kPower: return std::ldexp(value, RowScales(row)[group] - 128);
     }
     return 0;

@@ -43,6 +43,8 @@ void EncodeBlocks(const TensorSpec& t, std::vector<float>& values, std::vector<u
       for (uint32_t s = 0; s < supers; ++s) half(s, step / 32);
       for (uint32_t s = 0; f.minimum && s < supers; ++s) half(supers + s, -largest / 32);
       std::memset(row_scale + supers * (f.minimum ? 4 : 2), 32, groups * (f.minimum ? 2 : 1));
+    } else if (f.scales == BlockScales::kWide) {
+      for (uint32_t s = 0; s < supers; ++s) half(s, step);
     } else {
       std::memset(row_scale, 129 + std::ilogb(std::max(step, 1e-30f)), groups);
     }

@@ -5,6 +5,7 @@
 //       kHalf   half scale[G][16], half minimum[G][16]
 //       kSuper  half d[16], half dm[16], int8 s[G][16], uint8 m[G][16]
 //       kPower  uint8 e[G][16]
+//       kWide   half scale[16]
 //     B blocks of 64 * bits bytes, planes of bits, the lowest first; byte [channel][i] of 64 bytes:
 //       8 bits  of group g: column 4 g + i
 //       4 bits  of groups 2 h (low half) and 2 h + 1, h = 0 to 3
@@ -108,6 +109,9 @@ void MoveSuperScales(const BlockFormat& f, size_t k, size_t super, size_t j, uin
     }
     case BlockScales::kPower:
       MoveScales<uint8_t, kPack>(p.groups, j, row + first, tile);
+      return;
+    case BlockScales::kWide:
+      MoveScales<uint16_t, kPack>(1, j, row + super * 2, tile);
       return;
   }
 }

@@ -11,7 +11,7 @@ static_assert(BlockGrid::kSuperWeights == kSuperColumns && BlockGrid::kMaxGroup 
 
 bool CanQuantiseTo(WeightType type) {
   const BlockFormat* format = FormatOf(type);
-  return format != nullptr && format->scales != BlockScales::kPower;
+  return format != nullptr && format->scales != BlockScales::kPower && format->scales != BlockScales::kWide;
 }
 
 BlockGrid GridOf(WeightType type) {
