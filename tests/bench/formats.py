@@ -9,6 +9,9 @@ beside itself. The table has medians, the geometric mean of the rounds' ratios a
 logarithms), the share of the limit (decoding: of the read bandwidth; prompts: of the int8 peak), and whether the goal is met: decoding
 1.2 times the peer or 90 % of the read limit, prompts twice the peer (4 bits: 1.6 times, 1.5 with more threads). --short: 5 rounds of few tokens, about ten minutes for both
 shapes once the files are there. The machine must do nothing else. Only the standard library is used.
+
+--types TQ2_0,ternary: the three numbers of BitNet, with a scale for 256 of them, the peer's file carried over; and with one for a row,
+random numbers of our own in the same shape, head in Q6_K as in the peer's file, beside the peer's TQ2_0.
 """
 import argparse
 import json
@@ -17,7 +20,7 @@ import statistics
 
 from against import interval
 from compare import bench, key, test_name
-from models import carried_model, gguf_model, log, packed_model
+from models import carried_model, gguf_model, log, packed_model, thimble_model
 
 TYPES = "Q8_0,Q4_0,Q4_1,Q4_K_M,Q6_K"
 DECODING, READING = 1.2, 0.9  # goals: times the peer, or share of the read limit
@@ -28,12 +31,18 @@ def prompts_goal(kind, threads):
     return 2.0 if "4" not in kind else 1.6 if threads == 1 else 1.5
 
 
-def measure(args, shape, kind):
-    """Lines of the table, as dictionaries."""
-    gguf = gguf_model(args.peer, args.peer_scripts, args.work, shape, kind)
+def models_of(args, shape, kind):
+    """The peer's file, and ours, packed."""
+    gguf = gguf_model(args.peer, args.peer_scripts, args.work, shape, "TQ2_0" if kind == "ternary" else kind)
     if gguf is None:
         raise SystemExit("%s has no make_gguf.py that knows %s" % (args.peer_scripts, shape))
-    own_path = packed_model(args.thimble, carried_model(args.thimble, gguf))
+    own = thimble_model(args.thimble, args.work, shape, kind, head="q6_k") if kind == "ternary" else carried_model(args.thimble, gguf)
+    return gguf, packed_model(args.thimble, own)
+
+
+def measure(args, shape, kind):
+    """Lines of the table, as dictionaries."""
+    gguf, own_path = models_of(args, shape, kind)
     # Most threads first: the peer keeps the filled context for the later counts.
     threads = ",".join(sorted(args.threads.split(","), key=int, reverse=True))
     tests = ["-p", str(args.prompt), "-n", str(args.gen), "-r", "1", "-o", "json", "-t", threads]
@@ -100,7 +109,7 @@ def main():
     pairs = [(shape, kind) for shape in args.shapes.split(",") for kind in args.types.split(",")]
     if args.models_only:
         for shape, kind in pairs:
-            packed_model(args.thimble, carried_model(args.thimble, gguf_model(args.peer, args.peer_scripts, args.work, shape, kind)))
+            models_of(args, shape, kind)
         return
     print("| shape | file | threads | test | %s tok/s | thimble tok/s | ratio | 95 %% interval | of the limit | goal |" % args.peer_name)
     print("| --- | --- | ---: | --- | ---: | ---: | ---: | --- | ---: | --- |")

@@ -52,7 +52,7 @@ class Counter:
 
 # CPU as qemu names it, table.
 TABLES = (("cortex-a53", "neon"), ("cortex-a76", "neondot"), ("max", "neoni8mm"))
-TYPES = "q8 q4 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4".split()
+TYPES = "q8 q4 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0 ternary".split()
 
 
 def layers(counter, program, rows):

@@ -12,13 +12,13 @@ def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def thimble_model(program, work, shape, weights, runner=(), positions=0):
-    """A .thimble file of the shape; with `positions` for a context of that many tokens, else of the shape's own."""
-    path = os.path.join(work, "%s-%s%s.thimble" % (shape, weights, "-%d" % positions if positions else ""))
+def thimble_model(program, work, shape, weights, runner=(), positions=0, head=None):
+    """A .thimble file of the shape; with `positions` for a context of that many tokens, else of the shape's own; `head`: its type."""
+    path = os.path.join(work, "%s-%s%s%s.thimble" % (shape, weights, "-%d" % positions if positions else "", "-head-" + head if head else ""))
     if not os.path.exists(path):
         log("writing " + path)
         subprocess.run(list(runner) + [program, "convert", "--shape", shape, "--weights", weights, "-o", path, "-q",
-                        "--positions", str(positions)], check=True)
+                        "--positions", str(positions)] + (["--keep-head", head] if head else []), check=True)
     return path
 
 
