@@ -73,6 +73,11 @@ get smollm2 || fail "with everything there"
 [ "$(cat "$work/project/models/smollm2.thimble")" = weights ] || fail "the model is not there"
 [ "$(sed -n '/^Next:/,/^$/p' "$work/out" | grep -c '^  build/host/bin/thimble')" -eq 3 ] || fail "it does not name three commands"
 grep -q '^  hf download' "$work/out" || fail "it does not name larger models"
+# A program that lies where it is started.
+cp "$work/project/build/host/bin/thimble" "$work/project/thimble"
+(THIMBLE=$(cd "$work/project" && pwd)/thimble && export THIMBLE && get smollm2 beside) || fail "with a program in this folder"
+[ "$(sed -n '/^Next:/,/^$/p' "$work/out" | grep -c '^  ./thimble ')" -eq 3 ] || fail "its commands do not start that program"
+rm -rf "$work/project/thimble" "$work/project/beside"
 : >"$work/project/build/host/bin/thimble" # would do nothing
 get smollm2 || fail "a second time"
 grep -q "smollm2.thimble is there" "$work/out" || fail "a second time does not say that it is there"
