@@ -37,7 +37,7 @@ constexpr Pattern kPatterns[] = {
     {SplitPattern::kBloom, {BloomPass}},
     {SplitPattern::kViking, {BloomPass, SingleDigitPass}},
     {SplitPattern::kSuperBpe, {NumberPass, PlacesOfThreesPass, ThreesInPlacePass}},
-    {SplitPattern::kSpark25, {DeepSeek3DigitsPass, DeepSeek3CjkPass, Spark25Pass, SingleDigitPass}},
+    {SplitPattern::kSpark25, {DeepSeek3DigitsPass, DeepSeek3CjkPass, Spark25Pass, SingleNumberPass}},
     {SplitPattern::kAfmoe, {NumberPass, LeftOverNumbersPass, ThreeNumbersPass, AfmoeScriptsPass, DeepSeek3WordPass}},
     {SplitPattern::kChameleon,
      {SentinelPass, ImageTokenPass, SpacesPass, SingleDigitPass, SinglePunctuationPass, Gpt2Pass}},
@@ -62,10 +62,19 @@ size_t WhiteSpaceEnd(std::string_view text, size_t begin, bool line_ends) {
   return at < text.size() && last > begin ? last : at;
 }
 
-size_t SingleDigitPass(std::string_view text, size_t begin) {
+size_t SingleNumberPass(std::string_view text, size_t begin) {
   return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) {
     const SplitChar c = CharAt(t, at);
     return c.kind == CharClass::kNumber ? at + c.bytes : at;
+  });
+}
+
+size_t SingleDigitPass(std::string_view text, size_t begin) {
+  return MatchOrGapEnd(text, begin, [](std::string_view t, size_t at) {
+    const SplitChar c = CharAt(t, at);
+    // Unicode 17's, which the classes do not know: the digits of Tolong Siki, and three numerals for Chinese.
+    const bool later = (c.code_point >= 0x11DE0 && c.code_point <= 0x11DE9) || (c.code_point >= 0x16FF4 && c.code_point <= 0x16FF6);
+    return c.kind == CharClass::kNumber || later ? at + c.bytes : at;
   });
 }
 

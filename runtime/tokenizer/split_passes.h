@@ -52,6 +52,8 @@ size_t MatchOrGapEnd(std::string_view text, size_t begin, Match match) {
 size_t WhiteSpaceEnd(std::string_view text, size_t begin, bool line_ends);
 
 // \p{N}
+size_t SingleNumberPass(std::string_view text, size_t begin);
+// The step "Digits" of Hugging Face's library, which goes by a later version of Unicode than its expressions.
 size_t SingleDigitPass(std::string_view text, size_t begin);
 
 // 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+

@@ -48,6 +48,23 @@ TEST_CASE("Split patterns on known texts") {
         Words{"(foo", ")", " ", "123", "4", " ", "\u4f60\u597d", "x\u0301y"});
 }
 
+TEST_CASE("Digits one by one are those of a later Unicode, where the library has them as a step of its own") {
+  // Found by asking the library (tokenizers 0.23.3) for every code point: Digits cuts these out, \\p{N} does not.
+  for (const uint32_t c : {0x11DE0u, 0x11DE9u, 0x16FF4u, 0x16FF6u}) {
+    std::string digit;
+    AppendUtf8(c, &digit);
+    CHECK(Split(SplitPattern::kGpt2, "   " + digit + digit + "a", true) == Words{"   ", digit, digit, "a"});
+    CHECK(Split(SplitPattern::kDeepSeekCoder, "a" + digit) == Words{"a", digit});
+    CHECK(Split(SplitPattern::kGpt2, "   " + digit) == Words{"  ", " " + digit});
+    CHECK(Split(SplitPattern::kSpark25, "a " + digit + digit).back() == digit + digit);
+  }
+  for (const uint32_t c : {0x11DDFu, 0x11DEAu, 0x16FF3u, 0x16FF7u}) {
+    std::string none;
+    AppendUtf8(c, &none);
+    CHECK(Split(SplitPattern::kGpt2, none + none, true) == Words{none + none});
+  }
+}
+
 TEST_CASE("Split patterns equal the slow matcher on random text") {
   Pcg32 random(17);
   const size_t rounds = Scaled(2500, 150);
