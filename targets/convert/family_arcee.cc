@@ -13,11 +13,33 @@ namespace {
 double Softplus(double x) { return x > 30 ? x : std::log1p(std::exp(x)); }
 
 // s0 x^2 + s2 x above 0; (expm1(min(x, s3)) - x) s1 + s2 x below.
-int32_t ReadXielu(PlanBuilder& b, const std::string& name, const std::string& source) {
-  const auto number = [&](const char* field, const std::vector<uint64_t>& shape) { return b.Numbers(source + field, shape, 0, 1)[0]; };
-  const float beta = number("beta", {});
-  const double positive = Softplus(number("alpha_p", {1})), negative = static_cast<double>(beta) + Softplus(number("alpha_n", {1}));
-  return b.Values(name, {static_cast<float>(positive), static_cast<float>(negative), beta, number("eps", {})});
+struct Xielu {
+  double alpha_p = 0, alpha_n = 0, beta = 0, eps = 0;
+
+  int32_t Store(PlanBuilder& b, const std::string& name) const {
+    return b.Values(name, {static_cast<float>(Softplus(alpha_p)), static_cast<float>(beta + Softplus(alpha_n)), static_cast<float>(beta),
+                           static_cast<float>(eps)});
+  }
+};
+
+Xielu ReadXielu(PlanBuilder& b, const std::string& source) {
+  const auto number = [&](const char* field, const std::vector<uint64_t>& shape) { return static_cast<double>(b.Numbers(source + field, shape, 0, 1)[0]); };
+  return {number("alpha_p", {1}), number("alpha_n", {1}), number("beta", {}), number("eps", {})};
+}
+
+// As a file of another format stores them: in the configuration, a list for each. Empty where there are none.
+std::vector<Xielu> ReadXielus(Config& config, uint32_t layers) {
+  std::optional<Config> lists = config.Object("xielu");
+  if (!lists) return {};
+  std::vector<Xielu> all(layers);
+  for (const auto& [field, member] : {std::pair{"alpha_p", &Xielu::alpha_p}, std::pair{"alpha_n", &Xielu::alpha_n}, std::pair{"beta", &Xielu::beta},
+                                      std::pair{"eps", &Xielu::eps}}) {
+    const std::optional<std::vector<double>> numbers = lists->Numbers(field, layers);
+    if (!numbers) lists->Refuse(Code::kInvalidModel, field, "is missing");
+    for (uint32_t i = 0; i < layers; ++i) all[i].*member = (*numbers)[i];
+  }
+  lists->Finish();
+  return all;
 }
 
 }  // namespace
@@ -54,13 +76,15 @@ ModelPlan PlanApertus(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, l);
   RefuseSlidingWindow(config, shape.L);
   config.Only("post_norm", false);
+  const std::vector<Xielu> stored = ReadXielus(config, shape.L);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, {.theta = 12e6});
   config.Finish();
   std::vector<LayerSpec> layers = ReadGatedLayers(b, shape);
   for (uint32_t i = 0; i < shape.L; ++i) {
     const std::string n = std::to_string(i);
-    layers[i].ffn().shape = ReadXielu(b, "layer." + n + ".ffn.shape", "layers." + n + ".mlp.act_fn.");
+    const Xielu numbers = stored.empty() ? ReadXielu(b, "layers." + n + ".mlp.act_fn.") : stored[i];
+    layers[i].ffn().shape = numbers.Store(b, "layer." + n + ".ffn.shape");
   }
   return FinishDecoder(b, "apertus", shape, tied, {}, std::move(layers));
 }

@@ -19,6 +19,7 @@
 #include "targets/convert/gguf_architectures.h"
 #include "targets/convert/gguf_fields.h"
 #include "targets/convert/import_error.h"
+#include "targets/convert/sentence_modules.h"
 
 namespace thimble {
 namespace {
@@ -181,6 +182,8 @@ Json OwnFields(const GgufCheckpoint& checkpoint, const std::string& prefix,
       const std::string own = key.substr(prefix.size());
       const bool none = value == 0 && std::find(std::begin(kNone), std::end(kNone), own) != std::end(kNone);
       fields.push_back({own, none ? Json() : value});
+    } else if (key.starts_with("xielu.")) {  // of an activation, whoever has it
+      fields.push_back({key, value});
     } else if (key == "general.quantization_version") {
       if (value != 2) Refuse(checkpoint, key, "found " + Shown(value) + ", expected 2");
     } else if (key == "split.count") {
@@ -304,6 +307,16 @@ std::vector<GgufFamily> GgufFamilies() {
 
 namespace {
 
+DenseLayer ReadDense(const GgufCheckpoint& file, const std::string& name) {
+  const size_t tensor = file.Find(name).value();
+  const SourceTensor& stored = file.tensors()[tensor];
+  if (stored.shape.size() != 2 || stored.elements > kMostDenseElements)
+    throw ImportError(Code::kInvalidModel, "tensor '" + name + "': shape " + ShapeText(stored.shape) + ", expected a matrix of a dense layer", file.file());
+  std::vector<float> values(stored.elements);
+  file.ReadFloats(tensor, 0, values.size(), values.data());
+  return {stored.shape[0], stored.shape[1], {values.begin(), values.end()}, {}};
+}
+
 // As what it was made from.
 GgufModel PlanAsPublished(std::unique_ptr<GgufCheckpoint> checkpoint, const GgufArchitecture& a, const std::vector<std::string>& ignore_fields) {
   const std::string prefix = std::string(a.name) + ".", path = checkpoint->file();
@@ -329,11 +342,18 @@ GgufModel PlanAsPublished(std::unique_ptr<GgufCheckpoint> checkpoint, const Gguf
   const Json json = fields.Configuration();
   const std::map<std::string, std::string> field_names = fields.field_names();
   GgufModel model;
-  model.checkpoint = TranslateTensors(std::move(checkpoint), std::move(names), prefixes, heads, kv_heads, fields.tiled, GgufFieldTensors());
+  std::set<std::string> aside = GgufFieldTensors();
+  std::vector<DenseLayer> dense;
+  for (const std::string& tensor : fields.dense) {
+    dense.push_back(ReadDense(*checkpoint, tensor));
+    aside.insert(tensor);
+  }
+  model.checkpoint = TranslateTensors(std::move(checkpoint), std::move(names), prefixes, heads, kv_heads, fields.tiled, aside);
   Config config(json, path);
   config.NameFields(field_names);
   model.plan = FindFamily(json, path).plan(config, *model.checkpoint);
   if (!fields.pooling.empty()) model.plan.model.metadata.emplace_back(kPoolingKey, fields.pooling);
+  if (!dense.empty()) SetDenseHead(model.plan, dense, path);
   return model;
 }
 

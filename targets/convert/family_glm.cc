@@ -27,6 +27,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadRotary(config, l.d, b, {.pairing = RopePairing::kInterleaved});
   config.Finish();
+  if (b.Has("layers.0.self_attn.qkv_proj.weight")) l.fused_qkv = "qkv_proj";  // of the first models of the family, as GGUF files
   return FinishDecoder(b, family, shape, tied, {}, ReadGatedLayers(b, shape));
 }
 

@@ -76,6 +76,11 @@ ModelPlan PlanModernBert(Config& config, const Checkpoint& checkpoint) {
     layer.window = sliding[i] ? local / 2 + 1 : 0;
     layer.rope = sliding[i] ? rotary.sliding : rotary.full;
   });
+  if (!b.Has("head.dense.weight")) {  // the model below the head: its last hidden rows
+    spec.outputs = D;
+    spec.output.norm = b.LayerNorm("output.norm", "final_norm", D, l.eps, norm_bias);
+    return b.Finish("modernbert", spec, std::move(layers));
+  }
   layers.back().blocks.push_back(ReadTransform(b, D, head_activation, dense_bias, l.eps, norm_bias));
   spec.output.tied = true;
   if (decoder_bias) spec.output.head.bias = b.Vector("output.head.bias", "decoder.bias", shape.V);

@@ -87,6 +87,22 @@ const std::vector<TensorName> kGemma4 = {{"post_attention_norm", "post_attention
                                          {"ffn_down_exps.weight", "experts.down_proj"}};
 
 const std::vector<TensorName> kBitNet = {{"attn_sub_norm", "self_attn.attn_sub_norm"}, {"ffn_sub_norm", "mlp.ffn_sub_norm"}};
+const std::vector<TensorName> kLatent = {{"attn_q_a", "self_attn.q_a_proj"}, {"attn_q_a_norm", "self_attn.q_a_layernorm"}, {"attn_q_b", "self_attn.q_b_proj"},
+                                         {"attn_kv_a_mqa", "self_attn.kv_a_proj_with_mqa"}, {"attn_kv_a_norm", "self_attn.kv_a_layernorm"},
+                                         {"attn_kv_b", "self_attn.kv_b_proj"}, {"attn_k_b", "self_attn.k_b_proj"}, {"attn_v_b", "self_attn.v_b_proj"}};
+const std::vector<TensorName> kGemma3n = {{"post_attention_norm", "post_attention_layernorm"}, {"ffn_norm", "pre_feedforward_layernorm"},
+                                          {"post_ffw_norm", "post_feedforward_layernorm"}, {"inp_gate", "per_layer_input_gate"},
+                                          {"proj", "per_layer_projection"}, {"post_norm", "post_per_layer_input_norm"},
+                                          {"per_layer_token_embd", "embed_tokens_per_layer"}, {"per_layer_model_proj", "per_layer_model_projection"},
+                                          {"per_layer_proj_norm", "per_layer_projection_norm"}, {"altup_proj", "altup_projections.%", Stored::kExperts},
+                                          {"altup_unembd_proj", "altup_unembed_projections.%", Stored::kExperts},
+                                          {"altup_correct_coef", "altup.correction_coefs"}, {"altup_correct_scale.weight", "altup.correct_output_scale"},
+                                          {"altup_predict_coef", "altup.prediction_coefs"}, {"altup_router", "altup.modality_router"},
+                                          {"altup_router_norm", "altup.router_norm"}, {"laurel_l", "laurel.linear_left"},
+                                          {"laurel_r", "laurel.linear_right"}, {"laurel_post_norm", "laurel.post_laurel_norm"}};
+const std::vector<TensorName> kModernBert = {{"token_embd", "embeddings.tok_embeddings"}, {"token_embd_norm", "embeddings.norm"}, {"output_norm", "final_norm"},
+                                             {"attn_norm", "attn_norm"}, {"attn_qkv", "attn.Wqkv"}, {"attn_output", "attn.Wo"}, {"ffn_norm", "mlp_norm"},
+                                             {"ffn_up", "mlp.Wi"}, {"ffn_down", "mlp.Wo"}};
 
 const std::vector<GgufArchitecture>& Table() {
   static const std::vector<GgufArchitecture> table = {
@@ -127,11 +143,16 @@ const std::vector<GgufArchitecture>& Table() {
                                          {"ffn_gate_exps", "mlp.experts.gate_proj"}, {"ffn_up_exps", "mlp.experts.up_proj"},
                                          {"ffn_down_exps", "mlp.experts.down_proj"}}, gguf::GptOss},
       {"deepseek2", "deepseek_v3", "DeepSeek-V3, Moonlight, Kimi",
-       {{"attn_q_a", "self_attn.q_a_proj"}, {"attn_q_a_norm", "self_attn.q_a_layernorm"}, {"attn_q_b", "self_attn.q_b_proj"},
-        {"attn_kv_a_mqa", "self_attn.kv_a_proj_with_mqa"}, {"attn_kv_a_norm", "self_attn.kv_a_layernorm"}, {"attn_kv_b", "self_attn.kv_b_proj"},
-        {"attn_k_b", "self_attn.k_b_proj"}, {"attn_v_b", "self_attn.v_b_proj"}, {"exp_probs_b.bias", "mlp.gate.e_score_correction_bias"},
-        {"ffn_gate_shexp", "mlp.shared_experts.gate_proj"}, {"ffn_up_shexp", "mlp.shared_experts.up_proj"},
-        {"ffn_down_shexp", "mlp.shared_experts.down_proj"}}, gguf::DeepSeek2},
+       kLatent + std::vector<TensorName>{{"exp_probs_b.bias", "mlp.gate.e_score_correction_bias"}, {"ffn_gate_shexp", "mlp.shared_experts.gate_proj"},
+                                         {"ffn_up_shexp", "mlp.shared_experts.up_proj"}, {"ffn_down_shexp", "mlp.shared_experts.down_proj"}}, gguf::DeepSeek2},
+      {"minicpm3", "minicpm3", "MiniCPM3", kLatent, gguf::MiniCpm3},
+      {"apertus", "apertus", "Apertus", {{"attn_norm", "attention_layernorm"}, {"ffn_norm", "feedforward_layernorm"}}, gguf::Apertus},
+      {"falcon-h1", "falcon_h1", "Falcon-H1: attention beside a state space",
+       kMamba + std::vector<TensorName>{{"output_norm", "final_layernorm"}, {"ffn_norm", "pre_ff_layernorm"}, {"ffn_gate", "feed_forward.gate_proj"},
+                                        {"ffn_up", "feed_forward.up_proj"}, {"ffn_down", "feed_forward.down_proj"}}, gguf::FalconH1},
+      {"chatglm", "glm", "GLM, ChatGLM 2 and 3", {{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}}, gguf::ChatGlm},
+      {"gemma3n", "gemma3n_text", "Gemma 3n text", kGemma3n, gguf::Gemma3n, false, true},
+      {"modern-bert", "modernbert", "ModernBERT: hidden rows", kModernBert, gguf::ModernBert, true, false, {"layers.", ""}},
       {"lfm2", "lfm2", "LFM2: short convolutions and attention", kLfm2, gguf::Lfm2Dense},
       {"lfm2moe", "lfm2_moe", "LFM2 with a mixture of experts",
        kLfm2 + std::vector<TensorName>{{"ffn_gate_inp", "feed_forward.gate"}, {"exp_probs_b.bias", "feed_forward.expert_bias"},

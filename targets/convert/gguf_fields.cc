@@ -1,196 +1,11 @@
 #include "targets/convert/gguf_fields.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "targets/convert/gguf_field_parts.h"
 
 namespace thimble {
-namespace {
-
-constexpr char kShort[] = "rope_factors_short.weight", kLong[] = "rope_factors_long.weight", kFreqs[] = "rope_freqs.weight";
-
-uint32_t HeadWidthOf(GgufTranslation& f) {
-  if (f.Has("attention.key_length")) return f.Count("attention.key_length");
-  const uint32_t heads = f.OfAllLayers("attention.head_count");
-  return f.Count("embedding_length") / heads;
-}
-
-// Frequencies, stretched or stored.
-void TranslateRotation(GgufTranslation& f) {
-  f.Copy("rope.freq_base", "rope_theta");
-  f.Ignore("rope.scaling.finetuned");
-  const Json* type = f.Find("rope.scaling.type");
-  const std::string kind = type != nullptr && type->is_text() ? type->as_text() : "none";
-  const std::optional<double> scale = f.Number("rope.scaling.factor"), older = f.Number("rope.scale_linear");
-  const double factor = scale.value_or(older.value_or(1));
-  const Json* original = f.Find("rope.scaling.original_context_length");
-  const std::optional<double> magnitude = f.Number("rope.scaling.attn_factor");
-  Json scaling = Json::Object();
-  if (f.HasTensor(kShort) || f.HasTensor(kLong)) {
-    if (kind != "none" && kind != "longrope") f.Refuse("rope.scaling.type", "'" + kind + "' does not go with " + kShort);
-    if (!f.HasTensor(kShort) || !f.HasTensor(kLong)) f.Refuse("rope.scaling.type", std::string("longrope needs ") + kShort + " and " + kLong);
-    scaling = {{"rope_type", "longrope"}, {"short_factor", Json(f.TensorNumbers(kShort))}, {"long_factor", Json(f.TensorNumbers(kLong))},
-               {"attention_factor", magnitude.value_or(1)}};
-    if (original != nullptr) f.Set("original_max_position_embeddings", *original, "rope.scaling.original_context_length");
-  } else if (f.HasTensor(kFreqs)) {
-    if (kind != "none") f.Refuse("rope.scaling.type", "'" + kind + "' does not go with " + kFreqs);
-    scaling = {{"rope_type", "divisors"}, {"divisors", Json(f.TensorNumbers(kFreqs))}};
-  } else if (kind == "linear") {
-    if (factor != 1) scaling = {{"rope_type", "linear"}, {"factor", factor}};
-  } else if (kind == "yarn") {
-    scaling = {{"rope_type", "yarn"}, {"factor", factor}};
-    if (original != nullptr) scaling["original_max_position_embeddings"] = *original;
-    for (const auto& [key, field] : {std::pair{"beta_fast", "beta_fast"}, std::pair{"beta_slow", "beta_slow"}, std::pair{"attn_factor", "attention_factor"}}) {
-      if (const auto number = f.Number(std::string("rope.scaling.yarn_") + key)) scaling[field] = *number;
-    }
-    if (const Json* truncate = f.Find("rope.scaling.yarn_truncate")) scaling["truncate"] = *truncate;
-    f.Only("rope.scaling.yarn_ext_factor", 1);
-  } else if (kind != "none") {
-    f.Refuse("rope.scaling.type", "'" + kind.substr(0, 40) + "' is not supported, expected none, linear, yarn, or longrope with its tensors");
-  }
-  if (magnitude && *magnitude != 1 && scaling.Find("attention_factor") == nullptr) f.Refuse("rope.scaling.attn_factor", "goes with longrope alone");
-  if (scaling.size() > 0) f.Set("rope_scaling", std::move(scaling), "rope.scaling.type");
-  // Half a number more, so that no rounding makes it one less.
-  const uint32_t width = HeadWidthOf(f);
-  if (const auto rotated = f.Number("rope.dimension_count"); rotated && *rotated != width)
-    f.Set("partial_rotary_factor", (*rotated + 0.5) / width, "rope.dimension_count");
-}
-
-// Which layers slide, where the file says it.
-void TranslateWindow(GgufTranslation& f) {
-  const Json* window = f.Find("attention.sliding_window");
-  f.Set("sliding_window", window == nullptr || *window == 0 ? Json() : *window, "attention.sliding_window");
-  const char* key = "attention.sliding_window_pattern";
-  const Json* pattern = f.Find(key);
-  if (pattern == nullptr) return;
-  std::vector<Json> types;
-  if (pattern->is_array() && pattern->size() != f.layers())
-    f.Refuse(key, "has " + std::to_string(pattern->size()) + " values, expected one for each of " + std::to_string(f.layers()) + " layers");
-  const uint32_t period = pattern->is_array() ? 1 : f.Count(key);
-  for (uint32_t i = 0; i < f.layers(); ++i) {
-    if (pattern->is_array() && !(*pattern)[i].is_bool()) f.Refuse(key, "holds " + std::string("something else than true and false"));
-    types.push_back((pattern->is_array() ? (*pattern)[i].as_bool() : (i + 1) % period != 0) ? "sliding_attention" : "full_attention");
-  }
-  f.Set("layer_types", Json(std::move(types)), key);
-}
-
-uint64_t VocabularyRows(const GgufTranslation& f) {
-  const std::optional<size_t> table = f.file().Find("token_embd.weight");
-  const std::vector<uint64_t> shape = table ? f.file().tensors()[*table].shape : std::vector<uint64_t>();
-  return shape.size() == 2 && shape[0] <= INT32_MAX ? shape[0] : 1;  // a missing or misshapen table is an error of the tensor, later
-}
-
-// Layers that have none of these (0) are of the other kind.
-void SetLayerTypes(GgufTranslation& f, const char* with, const char* without) {
-  std::vector<Json> types;
-  for (const uint32_t heads : f.Layers("attention.head_count_kv")) types.push_back(heads == 0 ? without : with);
-  f.Set("layer_types", Json(std::move(types)), "attention.head_count_kv");
-}
-
-void CopyAll(GgufTranslation& f, std::initializer_list<std::pair<const char*, const char*>> pairs) {
-  for (const auto& [key, field] : pairs) f.Copy(key, field);
-}
-
-// 1 softmax, 2 sigmoid.
-std::string ExpertScores(GgufTranslation& f) {
-  const Json* score = f.Find("expert_gating_func");
-  if (score == nullptr) return "";
-  if (*score == 1) return "softmax";
-  if (*score == 2) return "sigmoid";
-  f.Refuse("expert_gating_func", "found " + Shown(*score) + ", expected 1 (softmax) or 2 (sigmoid)");
-}
-
-void OnlyScores(GgufTranslation& f, const std::string& known) {
-  const std::string scores = ExpertScores(f);
-  if (!scores.empty() && scores != known) f.Refuse("expert_gating_func", scores + " is not supported in this architecture");
-}
-
-// The model below the head is published without anything in front of its names; a pooling says that this is one.
-void TranslatePooling(GgufTranslation& f) {
-  const Json* pooling = f.Find("pooling_type");
-  if (pooling == nullptr || *pooling == 0) return;
-  static constexpr const char* kNames[] = {"", "mean", "first", "last"};
-  if (!pooling->is_unsigned() || pooling->as_unsigned() >= std::size(kNames))
-    f.Refuse("pooling_type", "found " + Shown(*pooling) + ", expected 0 (none), 1 (mean), 2 (first) or 3 (last)");
-  f.pooling = kNames[pooling->as_unsigned()];
-}
-
-// What is said of stretched positions beside the divisors.
-void SetInScaling(GgufTranslation& f, const char* key, double factor, std::initializer_list<const char*> fields) {
-  const std::optional<double> number = f.Number(key);
-  Json* scaling = f.Field("rope_scaling");
-  if (!number) return;
-  if (scaling == nullptr) f.Refuse(key, "goes with stretched positions (yarn) alone");
-  for (const char* field : fields) (*scaling)[field] = *number * factor;
-}
-
-void GraniteFactors(GgufTranslation& f) {
-  CopyAll(f, {{"attention.scale", "attention_multiplier"}, {"embedding_scale", "embedding_multiplier"}, {"residual_scale", "residual_multiplier"},
-              {"logit_scale", "logits_scaling"}});
-}
-
-void DeepSeekExperts(GgufTranslation& f) {
-  CopyAll(f, {{"expert_count", "n_routed_experts"}, {"expert_feed_forward_length", "moe_intermediate_size"}, {"expert_shared_count", "n_shared_experts"},
-              {"leading_dense_block_count", "first_k_dense_replace"}, {"expert_weights_scale", "routed_scaling_factor"}});
-  const Json* norm = f.Find("expert_weights_norm");
-  f.Set("norm_topk_prob", norm != nullptr && *norm == true, "expert_weights_norm");
-  const std::string scores = ExpertScores(f);
-  f.Set("scoring_func", scores.empty() ? "softmax" : scores, "expert_gating_func");
-  for (const auto& [key, field] : {std::pair{"expert_group_count", "n_group"}, std::pair{"expert_group_used_count", "topk_group"}}) {
-    const Json* groups = f.Find(key);
-    f.Set(field, groups != nullptr ? *groups : Json(1), key);
-  }
-}
-
-void Lfm2(GgufTranslation& f) {
-  SetLayerTypes(f, "full_attention", "conv");
-  f.Unset("rms_norm_eps");
-  f.Copy("attention.layer_norm_rms_epsilon", "norm_eps");
-  f.Copy("shortconv.l_cache", "conv_L_cache");
-}
-
-// State spaces alone.
-void StateSpaces(GgufTranslation& f) {
-  CopyAll(f, {{"context_length", "max_position_embeddings"}, {"embedding_length", "hidden_size"}, {"attention.layer_norm_rms_epsilon", "layer_norm_epsilon"},
-              {"ssm.conv_kernel", "conv_kernel"}, {"ssm.group_count", "n_groups"}});
-  f.Ignore("tensor_data_layout");
-  f.Set("num_hidden_layers", f.layers(), "block_count");
-  f.Set("vocab_size", VocabularyRows(f), "vocab_size");
-  f.Only("vocab_size", VocabularyRows(f));
-  f.Set("tie_word_embeddings", !f.HasTensor("output.weight"));
-}
-
-void EncoderFields(GgufTranslation& f) {
-  CopyAll(f, {{"block_count", "num_hidden_layers"}, {"context_length", "max_position_embeddings"}, {"embedding_length", "hidden_size"},
-              {"feed_forward_length", "intermediate_size"}, {"attention.head_count", "num_attention_heads"},
-              {"attention.layer_norm_epsilon", "layer_norm_eps"}});
-  f.Set("vocab_size", VocabularyRows(f), "vocab_size");
-  f.Only("vocab_size", VocabularyRows(f));
-  f.Only("attention.head_count_kv", f.Count("attention.head_count"));
-  f.Only("attention.causal", false);
-  TranslatePooling(f);
-  const std::optional<size_t> types = f.file().Find("token_types.weight");
-  if (types && !f.file().tensors()[*types].shape.empty()) f.Set("type_vocab_size", f.file().tensors()[*types].shape[0]);
-}
-
-// Delta nets beside attention.
-void DeltaNets(GgufTranslation& f) {
-  CopyAll(f, {{"ssm.conv_kernel", "linear_conv_kernel_dim"}, {"ssm.state_size", "linear_key_head_dim"}, {"ssm.group_count", "linear_num_key_heads"},
-              {"ssm.time_step_rank", "linear_num_value_heads"}, {"full_attention_interval", "full_attention_interval"}});
-  const uint32_t inner = f.Count("ssm.inner_size"), heads = f.Count("ssm.time_step_rank"), keys = f.Count("ssm.group_count");
-  if (inner % heads != 0 || heads % keys != 0) f.Refuse("ssm.inner_size", "is not made of time_step_rank heads, several for each of group_count keys");
-  f.Set("linear_value_head_dim", inner / heads, "ssm.inner_size");
-  if (f.Field("partial_rotary_factor") == nullptr) f.Set("partial_rotary_factor", 1.0, "rope.dimension_count");
-  f.Ignore("rope.dimension_sections");  // of pictures
-  if (const Json* recurrent = f.Find("attention.recurrent_layers")) {
-    if (!recurrent->is_array() || recurrent->size() != f.layers()) f.Refuse("attention.recurrent_layers", "expected one truth value for each layer");
-    std::vector<Json> types;
-    for (const Json& item : recurrent->items()) types.push_back(item == true ? "linear_attention" : "full_attention");
-    f.Set("layer_types", Json(std::move(types)), "attention.recurrent_layers");
-  }
-  f.Set("head_dim", HeadWidthOf(f), "attention.key_length");
-}
-
-}  // namespace
-
 namespace gguf {
 
 void Granite(GgufTranslation& f) {
@@ -373,6 +188,10 @@ void GemmaEmbedding(GgufTranslation& f) {
   f.Set("use_bidirectional_attention", true);
   f.Set("query_pre_attn_scalar", HeadWidthOf(f), "attention.key_length");
   f.Copy("rope.freq_base_swa", "rope_local_base_freq");
+  for (const std::string name : {"dense_2", "dense_3"}) {
+    for (const char* side : {"_feat_in", "_feat_out"}) f.Ignore(name + side);  // the tensor's shape
+    if (f.HasTensor(name + ".weight")) f.dense.push_back(name + ".weight");
+  }
 }
 
 void Qwen35(GgufTranslation& f) {
@@ -449,9 +268,90 @@ void Gemma4(GgufTranslation& f) {
                             {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", f.Number("rope.freq_base_swa").value_or(1e4)}}}}, "rope.freq_base");
 }
 
+// An encoder whose layers are those of decoders.
+void ModernBert(GgufTranslation& f) {
+  CopyAll(f, {{"block_count", "num_hidden_layers"}, {"context_length", "max_position_embeddings"}, {"embedding_length", "hidden_size"},
+              {"feed_forward_length", "intermediate_size"}, {"attention.head_count", "num_attention_heads"}, {"attention.layer_norm_epsilon", "norm_eps"},
+              {"attention.sliding_window", "local_attention"}, {"rope.freq_base", "global_rope_theta"}, {"rope.freq_base_swa", "local_rope_theta"},
+              {"hidden_act", "hidden_activation"}});
+  f.Set("vocab_size", VocabularyRows(f), "vocab_size");
+  f.Only("vocab_size", VocabularyRows(f));
+  f.Only("attention.head_count_kv", f.Count("attention.head_count"));
+  f.Only("attention.causal", false);
+  f.Only("rope.scaling.type", "none");
+  f.Only("rope.dimension_count", f.Count("embedding_length") / f.Count("attention.head_count"));
+  TranslatePooling(f);
+  if (f.Has("attention.sliding_window_pattern")) f.Copy("attention.sliding_window_pattern", "global_attn_every_n_layers");
+}
+
+// Factors that the format has no keys for are those of the published models.
+void MiniCpm3(GgufTranslation& f) {
+  CopyAll(f, {{"attention.q_lora_rank", "q_lora_rank"}, {"attention.kv_lora_rank", "kv_lora_rank"}, {"rope.dimension_count", "qk_rope_head_dim"}});
+  const uint32_t rotated = f.Count("rope.dimension_count"), key = f.Count("attention.key_length");
+  if (key <= rotated) f.Refuse("attention.key_length", "leaves nothing beside the rotated part");
+  f.Set("qk_nope_head_dim", key - rotated, "attention.key_length");
+  for (const char* field : {"head_dim", "partial_rotary_factor"}) f.Unset(field);
+  f.Set("scale_emb", 12);
+  f.Set("scale_depth", 1.4);
+  f.Set("dim_model_base", 256);
+}
+
+void Apertus(GgufTranslation& f) {
+  Json xielu = Json::Object();
+  for (const char* name : {"alpha_p", "alpha_n", "beta", "eps"}) {
+    const std::string key = std::string("xielu.") + name;
+    const Json* numbers = f.Find(key);
+    if (numbers == nullptr) f.Refuse(key, "is missing");
+    xielu[name] = *numbers;
+  }
+  f.Set("xielu", std::move(xielu), "xielu.alpha_p");
+}
+
+// The factors of the published configuration lie in the file's matrices.
+void FalconH1(GgufTranslation& f) {
+  CopyAll(f, {{"ssm.conv_kernel", "mamba_d_conv"}, {"ssm.state_size", "mamba_d_state"}, {"ssm.group_count", "mamba_n_groups"},
+              {"ssm.time_step_rank", "mamba_n_heads"}, {"ssm.inner_size", "mamba_d_ssm"}});
+  // Which is a factor on the embedding in the place of one on the logits where both are one matrix.
+  if (!f.HasTensor("output.weight")) f.Refuse("vocab_size", "a tied head has another factor than its table, which the format does not say");
+  f.Set("mamba_conv_bias", f.HasTensor("blk.0.ssm_conv1d.bias"));
+  f.Set("mamba_rms_norm", f.HasTensor("blk.0.ssm_norm.weight"));
+  f.Set("mamba_norm_before_gate", false);
+}
+
+void ChatGlm(GgufTranslation& f) {
+  f.Set("head_dim", HeadWidthOf(f), "attention.key_length");
+  if (f.Field("partial_rotary_factor") == nullptr) f.Set("partial_rotary_factor", 1.0, "rope.dimension_count");
+  if (f.HasTensor("blk.0.attn_qkv.bias")) f.Set("attention_bias", true);
+}
+
+// Widths by layer; how far above the mean gates must lie, in standard deviations.
+void Gemma3n(GgufTranslation& f) {
+  f.Set("num_key_value_heads", f.OfAllLayers("attention.head_count_kv"), "attention.head_count_kv");
+  f.Set("head_dim", HeadWidthOf(f), "attention.key_length");
+  std::vector<Json> widths, parts;
+  for (const uint32_t width : f.Layers("feed_forward_length")) widths.push_back(width);
+  f.Set("intermediate_size", Json(std::move(widths)), "feed_forward_length");
+  TranslateRotation(f);
+  CopyAll(f, {{"rope.freq_base_swa", "rope_local_base_freq"}, {"altup.active_idx", "altup_active_idx"}, {"altup.num_inputs", "altup_num_inputs"},
+              {"embedding_length_per_layer_input", "hidden_size_per_layer_input"}, {"attention.shared_kv_layers", "num_kv_shared_layers"}});
+  f.Copy("final_logit_softcapping", "final_logit_softcapping");
+  for (const auto& [tensor, field] : {std::pair{"per_layer_token_embd.weight", "vocab_size_per_layer_input"}, std::pair{"blk.0.laurel_l.weight", "laurel_rank"}}) {
+    const std::optional<size_t> there = f.file().Find(tensor);
+    if (there && !f.file().tensors()[*there].shape.empty()) f.Set(field, f.file().tensors()[*there].shape[0]);
+  }
+  const Json* deviations = f.Find("activation_sparsity_scale");
+  if (deviations == nullptr || !deviations->is_array() || deviations->size() != f.layers()) f.Refuse("activation_sparsity_scale", "expected a number for each layer");
+  for (const Json& item : deviations->items()) {
+    if (!item.is_number()) f.Refuse("activation_sparsity_scale", "holds " + Shown(item) + ", expected numbers");
+    parts.push_back(std::erfc(-item.as_double() / std::sqrt(2.0)) / 2);
+  }
+  f.Set("activation_sparsity_pattern", Json(std::move(parts)), "activation_sparsity_scale");
+}
+
 }  // namespace gguf
 
 void TranslateDecoderFields(GgufTranslation& f, bool own_widths) {
+  using namespace gguf;
   CopyAll(f, {{"context_length", "max_position_embeddings"}, {"embedding_length", "hidden_size"}, {"attention.layer_norm_rms_epsilon", "rms_norm_eps"},
               {"attention.layer_norm_epsilon", "layer_norm_eps"}});
   if (const Json* used = f.Find("expert_used_count"); used != nullptr && *used != 0) f.Set("num_experts_per_tok", *used, "expert_used_count");
@@ -478,6 +378,6 @@ void TranslateDecoderFields(GgufTranslation& f, bool own_widths) {
   TranslateRotation(f);
 }
 
-std::set<std::string> GgufFieldTensors() { return {kShort, kLong, kFreqs}; }
+std::set<std::string> GgufFieldTensors() { return {gguf::kShort, gguf::kLong, gguf::kFreqs}; }
 
 }  // namespace thimble

@@ -43,6 +43,12 @@ void GemmaEmbedding(GgufTranslation& file);
 void Qwen35(GgufTranslation& file);
 void Qwen3Next(GgufTranslation& file);
 void Gemma4(GgufTranslation& file);
+void Gemma3n(GgufTranslation& file);
+void MiniCpm3(GgufTranslation& file);
+void Apertus(GgufTranslation& file);
+void FalconH1(GgufTranslation& file);
+void ChatGlm(GgufTranslation& file);
+void ModernBert(GgufTranslation& file);
 
 }  // namespace gguf
 }  // namespace thimble

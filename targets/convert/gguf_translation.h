@@ -77,6 +77,7 @@ class GgufTranslation {
   const std::map<std::string, std::string>& field_names() const { return field_names_; }
   TiledHeads tiled;
   std::string pooling;  // of hidden rows, where the file says it
+  std::vector<std::string> dense;  // tensors of linear layers behind it, one after the other
 
   [[noreturn]] void Refuse(const std::string& key, const std::string& text) const;
 

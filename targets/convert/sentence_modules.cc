@@ -11,14 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostElements = 1u << 26;  // of a dense layer
-
-// [out, in], and a bias or nothing.
-struct Dense {
-  uint64_t out = 0, in = 0;
-  std::vector<double> weight, bias;
-};
-
 std::vector<double> ReadTensor(const Checkpoint& file, const std::string& name, const std::vector<uint64_t>& shape) {
   const std::optional<size_t> tensor = file.Find(name);
   if (!tensor) throw ImportError(Code::kInvalidModel, "tensor '" + name + "': is missing", file.tensors().empty() ? "" : file.FileOf(0));
@@ -31,18 +23,18 @@ std::vector<double> ReadTensor(const Checkpoint& file, const std::string& name, 
   return {values.begin(), values.end()};
 }
 
-Dense ReadDense(const fs::path& folder) {
+DenseLayer ReadDense(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   const Json json = ReadJsonObject(path);
   Config config(json, path.string());
-  Dense dense;
+  DenseLayer dense;
   dense.in = config.Count("in_features");
   dense.out = config.Count("out_features");
   const bool bias = config.Flag("bias", true);
   config.Only("activation_function", "torch.nn.modules.linear.Identity");
   if (!config.Has("activation_function")) config.Refuse(Code::kUnsupported, "activation_function", "is missing, which means tanh; only the identity is supported");
   config.Finish();
-  if (dense.in * dense.out > kMostElements) config.Refuse(Code::kInvalidModel, "out_features", "is too large");
+  if (dense.in * dense.out > kMostDenseElements) config.Refuse(Code::kInvalidModel, "out_features", "is too large");
   const auto file = SafetensorsCheckpoint::OpenDirectory(folder);
   dense.weight = ReadTensor(*file, "linear.weight", {dense.out, dense.in});
   if (bias) dense.bias = ReadTensor(*file, "linear.bias", {dense.out});
@@ -50,8 +42,8 @@ Dense ReadDense(const fs::path& folder) {
 }
 
 // next after first.
-Dense Product(const Dense& first, const Dense& next) {
-  Dense both{next.out, first.in, std::vector<double>(next.out * first.in), {}};
+DenseLayer Product(const DenseLayer& first, const DenseLayer& next) {
+  DenseLayer both{next.out, first.in, std::vector<double>(next.out * first.in), {}};
   for (uint64_t r = 0; r < next.out; ++r) {
     for (uint64_t j = 0; j < next.in; ++j) {
       const double w = next.weight[r * next.in + j];
@@ -88,11 +80,18 @@ std::string ReadPooling(const fs::path& folder) {
   return pooling;
 }
 
-void SetHead(ModelPlan& plan, const Dense& dense, const fs::path& modules) {
+}  // namespace
+
+void SetDenseHead(ModelPlan& plan, const std::vector<DenseLayer>& layers, const std::string& file) {
   ModelSpec& spec = plan.model.spec;
-  if (dense.in != spec.width) {
-    throw ImportError(Code::kInvalidModel, "the first dense layer reads " + std::to_string(dense.in) + " numbers, the model gives " +
-                                               std::to_string(spec.width), modules.string());
+  uint64_t given = spec.width;
+  DenseLayer dense;
+  for (const DenseLayer& next : layers) {
+    if (next.in != given) {
+      throw ImportError(Code::kInvalidModel, "a dense layer reads " + std::to_string(next.in) + " numbers, what is before it gives " + std::to_string(given), file);
+    }
+    dense = dense.out == 0 ? next : Product(dense, next);
+    given = next.out;
   }
   const auto add = [&](const char* name, uint64_t rows, uint64_t cols, const std::vector<double>& values) {
     NamedTensor tensor;
@@ -107,8 +106,6 @@ void SetHead(ModelPlan& plan, const Dense& dense, const fs::path& modules) {
   if (!dense.bias.empty()) spec.output.head.bias = add("output.head.bias", 1, dense.out, dense.bias);
   spec.outputs = static_cast<uint32_t>(dense.out);
 }
-
-}  // namespace
 
 void AddSentenceModules(const fs::path& directory, ModelPlan& plan) {
   const fs::path path = directory / "modules.json";
@@ -125,7 +122,7 @@ void AddSentenceModules(const fs::path& directory, ModelPlan& plan) {
   if (!modules.is_array()) refuse(Code::kInvalidModel, "must be a list of modules");
   std::string pooling;
   bool normalise = false;
-  std::optional<Dense> dense;
+  std::vector<DenseLayer> dense;
   for (const Json& module : modules.items()) {
     Config config(module, path.string());
     const std::string type = config.Text("type", ""), kind = type.substr(type.rfind('.') + 1), place = config.Text("path", "");
@@ -139,9 +136,7 @@ void AddSentenceModules(const fs::path& directory, ModelPlan& plan) {
     } else if (kind == "Pooling" && pooling.empty()) {
       pooling = ReadPooling(folder);
     } else if (kind == "Dense" && !pooling.empty()) {
-      const Dense next = ReadDense(folder);
-      if (dense && dense->out != next.in) refuse(Code::kInvalidModel, "'" + place + "' reads " + std::to_string(next.in) + " numbers, the layer before gives " + std::to_string(dense->out));
-      dense = dense ? Product(*dense, next) : next;
+      dense.push_back(ReadDense(folder));
     } else if (kind == "Normalize") {
       normalise = true;
     } else {
@@ -151,7 +146,7 @@ void AddSentenceModules(const fs::path& directory, ModelPlan& plan) {
   if (pooling.empty()) return;
   plan.model.metadata.emplace_back(kPoolingKey, pooling);
   plan.model.metadata.emplace_back(kNormaliseKey, normalise ? "true" : "false");
-  if (dense) SetHead(plan, *dense, path);
+  if (!dense.empty()) SetDenseHead(plan, dense, path.string());
 }
 
 }  // namespace thimble

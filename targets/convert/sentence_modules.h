@@ -13,4 +13,14 @@ namespace thimble {
 // modules, poolings and activations that are not understood.
 void AddSentenceModules(const std::filesystem::path& directory, ModelPlan& plan);
 
+inline constexpr uint64_t kMostDenseElements = 1u << 26;
+
+// A linear layer behind the pooling: weight [out, in], bias [out] or empty.
+struct DenseLayer {
+  uint64_t out = 0, in = 0;
+  std::vector<double> weight, bias;
+};
+// The first reads the model's hidden rows, each the one before. `file`: for messages.
+void SetDenseHead(ModelPlan& plan, const std::vector<DenseLayer>& layers, const std::string& file);
+
 }  // namespace thimble
