@@ -12,6 +12,7 @@
 #include "targets/cli/plan_budget.h"
 #include "targets/cli/plan_check.h"
 #include "targets/cli/plan_report.h"
+#include "targets/cli/planned_folder.h"
 #include "targets/json/json.h"
 
 namespace thimble::cli {
@@ -27,13 +28,14 @@ constexpr char kFooter[] = R"(Examples:
   thimble plan stories-qmqa.thimble --devices
   thimble plan stories-qmqa.thimble --assert-anon-below 8MiB
   thimble plan stories-qmqa.thimble --json | jq .arena_bytes
+  thimble plan gemma-4-E2B/ -c 4096 --kv q8 --recipe small
 
 The arena is exact: `thimble run` with the same options takes this many bytes, not one more or
 less. Of the sampling options --top-k and --repeat-last-n change it; here they are the defaults of
 `run`.)";
 
 struct Arguments {
-  std::string model;
+  std::string model, recipe = "quality";
   ContextOptions context;
   int64_t at_tokens = -1;
   uint64_t budget = 0, budget_total = 0, assert_below = 0;
@@ -56,7 +58,8 @@ int Run(const Arguments& arguments) {
   const bool budget = arguments.budget != 0 || arguments.budget_total != 0;
   if (budget + arguments.devices + arguments.table + (arguments.at_tokens >= 0) > 1)
     throw Error(kInvalidArgument, "--at, --budget, --devices, --table: give only one of these");
-  const Model model(arguments.model, arguments.context.part);
+  const PlannedFolder source(arguments.model, arguments.recipe);
+  const Model model(source.path(), arguments.context.part);
   const EngineOptions options = arguments.context.ForModel(model);
   if (budget) {
     thimble_budget bytes = Sized<thimble_budget>();
@@ -89,7 +92,8 @@ int Run(const Arguments& arguments) {
 Command AddPlan(CLI::App* program) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* app = program->add_subcommand("plan", "Print every byte a run will use, before it runs");
-  app->add_option("MODEL", arguments->model, "A .thimble file")->required()->type_name("");
+  app->add_option("MODEL", arguments->model, "A .thimble file, or a folder with a config.json, with or without weights")->required()->type_name("");
+  app->add_option("--recipe", arguments->recipe, "Types of the weights of a folder, as `convert --recipe` has them")->type_name("NAME")->default_str("quality");
   arguments->context.Add(app);
   AddInteger(app, "--sessions", &arguments->context.sessions, 1, 4096, "Sequences at once, each with a cache of its own")
       ->default_str("1");

@@ -24,7 +24,7 @@ void Checkpoint::ReadBlocks(size_t tensor, uint64_t, uint64_t, uint8_t*) const {
   throw ImportError(Code::kUnsupported, "tensor '" + tensors()[tensor].name + "': has no blocks", FileOf(tensor));
 }
 
-size_t Checkpoint::Add(SourceTensor tensor, const std::string& file) {
+size_t Checkpoint::Add(SourceTensor tensor, const std::string& file) const {
   const size_t index = tensors_.size();
   if (index == kMaxSourceTensors) {
     throw ImportError(Code::kInvalidModel,

@@ -35,6 +35,8 @@ class Checkpoint {
   bool IsAside(size_t tensor) const { return aside_.contains(tensor); }
   void SetAside(size_t tensor) { aside_.insert(tensor); }
   std::optional<size_t> Find(const std::string& name) const;
+  // A tensor that the checkpoint makes up because it is asked for (shapes_only.h); nothing from files, which have what they have.
+  virtual std::optional<size_t> Invent(const std::string&, const std::vector<uint64_t>&) const { return std::nullopt; }
 
   // Of all files together.
   virtual uint64_t bytes() const = 0;
@@ -59,11 +61,11 @@ class Checkpoint {
 
  protected:
   // Throws for a name that is there already, and above kMaxSourceTensors.
-  size_t Add(SourceTensor tensor, const std::string& file);
+  size_t Add(SourceTensor tensor, const std::string& file) const;
 
  private:
-  std::vector<SourceTensor> tensors_;
-  std::map<std::string, size_t> by_name_;
+  mutable std::vector<SourceTensor> tensors_;  // for Invent()
+  mutable std::map<std::string, size_t> by_name_;
   std::set<size_t> aside_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "targets/convert/carry.h"
 #include "targets/convert/gguf_blocks.h"
@@ -302,6 +303,18 @@ std::string DefaultName(std::filesystem::path source) {
   return source.filename().string();
 }
 
+uint64_t WriteHeaderAlone(const std::filesystem::path& path, ModelDescription model) {
+  uint64_t bytes = 0;
+  const std::vector<SegmentSpec> segments = LayOut(model, &bytes);
+  const std::vector<uint8_t> header = HeaderBytes(model, segments, bytes);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(header.data()), static_cast<std::streamsize>(header.size()));
+  file.close();
+  if (!file) throw ImportError(Code::kIo, "cannot be written", path.string());
+  std::filesystem::resize_file(path, bytes);
+  return bytes;
+}
+
 ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   if (options.output.empty()) throw ImportError(Code::kInvalidArgument, "no output file is given");
   if (!IsWeightBlock(WeightType::kQ4, options.block)) {
@@ -344,6 +357,10 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
 
   if (options.progress && !options.progress({model.tensors[0].name, 0, model.tensors.size(), 0, report.weights}))
     throw ImportError(Code::kCancelled, "stopped before the output was begun");
+  if (options.header_only) {
+    report.file_bytes = WriteHeaderAlone(options.output, model);
+    return report;
+  }
   ModelWriter writer(options.output.string(), model);
   Conversion conversion(options, source, fates, writer, report);
   for (size_t i = 0; i < source.plan.recipes.size(); ++i) conversion.Write(i);

@@ -30,6 +30,8 @@ struct ConvertOptions {
   // A tokenizer file or directory; empty: the one in the source directory, if there is one.
   std::filesystem::path tokenizer;
   bool no_tokenizer = false;  // take none, also where the source directory has one
+  // The header, and a hole where the weights would be: a file to plan with and not to run. A folder needs nothing but config.json.
+  bool header_only = false;
   // One of our own texts by its name, or a file of Jinja, in place of the source's chat templates; "none": none.
   std::string chat_template;
 

@@ -35,7 +35,9 @@ void ReadDeltaRest(PlanBuilder& b, const std::string& ours, const std::string& s
   const uint64_t H = spec->heads, taps = spec->taps, C = spec->channels(), keys = net.keys();
   std::vector<float> stored;
   for (const std::string& name : convolutions) {
-    const uint64_t rows = b.Shape(source + name).empty() ? 0 : b.Shape(source + name)[0];
+    // Of three the parts are as the file has them (transformers writes thirds of all channels); without a file those of q, k and v.
+    const uint64_t own = convolutions.size() == 1 ? C : &name == &convolutions.back() ? net.values() : keys;
+    const uint64_t rows = !b.Has(source + name) ? own : b.Shape(source + name).empty() ? 0 : b.Shape(source + name)[0];
     const std::vector<float> part = b.Numbers(source + name, {rows, 1, taps}, 0, rows * taps);
     stored.insert(stored.end(), part.begin(), part.end());
   }

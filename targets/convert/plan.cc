@@ -58,6 +58,12 @@ bool PlanBuilder::IsBase(const std::string& table) const {
 }
 
 size_t PlanBuilder::Take(const std::string& source, const std::vector<uint64_t>& shape) {
+  if (!by_name_.contains(source)) {
+    if (const std::optional<size_t> invented = checkpoint_.Invent(source, shape)) {
+      by_name_.emplace(source, *invented);
+      used_.resize(*invented + 1, false);
+    }
+  }
   const std::vector<uint64_t>& found = Shape(source);
   if (found != shape) {
     Refuse(Code::kInvalidModel, source, "shape " + ShapeText(found) + ", expected " + ShapeText(shape));

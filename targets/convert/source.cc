@@ -10,6 +10,7 @@
 #include "targets/convert/json_file.h"
 #include "targets/convert/safetensors.h"
 #include "targets/convert/sentence_modules.h"
+#include "targets/convert/shapes_only.h"
 #include "targets/convert/tokenizers/tokenizers.h"
 #include "targets/convert/torch_file.h"
 #include "targets/convert/wrapper.h"
@@ -110,6 +111,10 @@ Source OpenTorch(const fs::path& path, const ConvertOptions& options) {
   return source;
 }
 
+bool HasWeights(const fs::path& directory) {
+  return fs::exists(directory / "model.safetensors") || fs::exists(directory / "model.safetensors.index.json");
+}
+
 Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options) {
   if (const fs::path torch = TorchFileOf(directory); !torch.empty()) return OpenTorch(torch, options);
   const fs::path config_path = directory / "config.json";
@@ -118,7 +123,11 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   const std::optional<Json> text = UnwrapText(json, config_path.string());
   const Family& family = FindFamily(text ? *text : json, config_path.string());
   Source source;
-  source.checkpoint = SafetensorsCheckpoint::OpenDirectory(directory);
+  if (options.header_only && !HasWeights(directory)) {
+    source.checkpoint = std::make_unique<ShapesOnlyCheckpoint>(config_path.string());
+  } else {
+    source.checkpoint = SafetensorsCheckpoint::OpenDirectory(directory);
+  }
   if (text) source.left_out = SetOtherPartsAside(*source.checkpoint);
   Config config(text ? *text : json, config_path.string(), text ? "text_config." : "");
   config.Ignore(options.ignore_fields);

@@ -269,3 +269,29 @@ TEST_CASE("sharded checkpoints convert like whole ones") {
   const Outcome missing = ConvertOutcome(whole);
   CHECK((missing.code == Code::kInvalidModel && missing.Names("part-1.safetensors")));
 }
+
+TEST_CASE("a header alone is that of the whole file, and needs no weights") {
+  for (const char* name : {"llama", "gemma3", "paper_gqa", "olmo2"}) {
+    INFO(name);
+    const fs::path fixture = fs::path(THIMBLE_GOLDEN_DIR) / name, bare = TemporaryPath(std::string(name) + "-bare");
+    ConvertOptions whole = Options(fixture, std::string(name) + "-whole.thimble");
+    whole.weights = WeightType::kQ8_0;
+    whole.no_tokenizer = true;
+    whole.name = "same";
+    Convert(whole);
+    ConvertOptions alone = whole;
+    alone.output = TemporaryPath(std::string(name) + "-alone.thimble");
+    alone.header_only = true;
+    const uint64_t bytes = Convert(alone).file_bytes;
+    CHECK(bytes == fs::file_size(whole.output));
+    CHECK(fs::file_size(alone.output) == bytes);
+    if (std::string(name) == "paper_gqa") continue;  // whose layout its tensors say
+    fs::create_directory(bare);
+    fs::copy_file(fixture / "config.json", bare / "config.json");
+    alone.source = bare;
+    CHECK(Convert(alone).file_bytes == bytes);
+    ConvertOptions without = alone;
+    without.header_only = false;
+    CHECK_THROWS_AS(Convert(without), ImportError);
+  }
+}
