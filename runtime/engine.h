@@ -56,7 +56,7 @@ class Engine {
   void Stop();
   ThreadPool* pool() const { return pool_; }
   // Where the mapped weights find no room in memory.
-  void ReadAhead() { network_.reads_ahead = true; }
+  void ReadAhead(bool on) { network_.reads_ahead = on; }
   void SetOwnedBlock(void* block, size_t arena_bytes) {
     owned_block_ = block;
     arena_bytes_ = arena_bytes;

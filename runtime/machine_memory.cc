@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -195,6 +196,13 @@ uint64_t FileBytesWithoutRoom(const thimble_memory& memory, uint64_t anonymous_b
   const uint64_t room = memory.machine_bytes < memory.group_bytes ? memory.machine_bytes : memory.group_bytes;
   const uint64_t left = room > anonymous_bytes ? room - anonymous_bytes : 0;
   return file_bytes > left ? file_bytes - left : 0;
+}
+
+bool KernelReadsLargePieces() {
+  utsname system;
+  unsigned major = 0, minor = 0;
+  if (uname(&system) != 0 || std::sscanf(system.release, "%u.%u", &major, &minor) != 2) return false;
+  return (major > 5 || (major == 5 && minor >= 18)) && access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
 }
 
 const char* LimitName(int32_t limit) {

@@ -14,6 +14,10 @@ void TakeSmallest(thimble_memory* memory);
 // Of a plan with so many anonymous bytes: how much of the file_bytes finds no room beside them and is read again and again.
 uint64_t FileBytesWithoutRoom(const thimble_memory& memory, uint64_t anonymous_bytes, uint64_t file_bytes);
 
+// Whether the kernel reads mappings that want huge pages, as a model's does, 4 MiB at a time and ahead by itself (Linux 5.18 and later, with
+// huge pages): asking for the next weights then only costs, since what is asked for comes in small pages.
+bool KernelReadsLargePieces();
+
 // "this machine", "RLIMIT_DATA", ...; static text.
 const char* LimitName(int32_t limit);
 

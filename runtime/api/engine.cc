@@ -124,9 +124,9 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   made->SetOwnedBlock(owned, need);
   made->park_files() = files;
   // Else nothing is looked at, nor asked for while it runs.
-  if (plan.in_place_weight_bytes >= kLargeWeights && !model.file->in_memory() &&
+  if (plan.in_place_weight_bytes >= kLargeWeights && !model.file->in_memory() && !KernelReadsLargePieces() &&
       FileBytesWithoutRoom(ReadMachineMemory(), plan.anonymous_bytes, plan.file_backed_bytes) != 0) {
-    made->ReadAhead();
+    made->ReadAhead(true);
   }
   status = LoadWeights(made->network(), pool.value(), {caller.engine.progress, caller.engine.progress_user});
   if (status.ok()) status = made->ReadCopiedTokenizer();

@@ -2,10 +2,10 @@
 """Runs the program in control groups of its own with little memory: what a plan says is enough, and weights larger than memory
 decode all the same.
 
-    in_group.py --thimble build/host/bin/thimble --work DIR [--disk]
+    in_group.py --thimble build/host/bin/thimble --read-ahead build/host/bin/read_ahead --work DIR
 
-Exit status 77 (skipped) where groups cannot be made: that takes root, and a memory controller of version 1 or 2. --disk also measures
-how fast the medium gives a file that no cache holds, beside what decoding reads.
+Exit status 77 (skipped) where groups cannot be made: that takes root, and a memory controller of version 1 or 2. Beside what decoding
+reads it says how fast the medium gives a file that no cache holds.
 """
 import argparse
 import json
@@ -141,7 +141,8 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--model", help="instead of a model of SmolLM2's shape that is made for this")
     parser.add_argument("--tokens", type=int, default=4)
-    parser.add_argument("--disk", action="store_true")
+    parser.add_argument("--read-ahead", help="the program of read_ahead.cc")
+    parser.add_argument("--pairs", type=int, default=10, help="of steps with weights read ahead and without")
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     with Group("thimble-probe", 64 << 20):
@@ -191,7 +192,12 @@ def main():
         text = group.run([word for word in run if word != "--json"]).stderr
         check("its summary says so", "larger than memory by" in text)
         print("\n".join(line for line in text.splitlines() if line.startswith(("file ", "generated"))))
-    if arguments.disk:
+    if arguments.read_ahead:
+        drop(model)
+        with Group("thimble-ahead", limit) as group:
+            done = group.run([arguments.read_ahead, model, str(arguments.pairs)])
+            print(done.stdout + done.stderr, end="")
+            check("asking ahead saves faults where nothing else does, and is chosen where it is no slower", done.returncode == 0 and group.kills() in (0, None))
         print("the disk gives %.0f MB/s to a reader of the whole file" % (disk_rate(model) / 1e6))
     if made:
         os.remove(made)
