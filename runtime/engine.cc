@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "format/checksum.h"
+#include "runtime/core/page.h"
 #include "runtime/generation.h"
 #include "runtime/network_walk.h"
 #include "runtime/tokenizer/tokenizer.h"
@@ -18,6 +19,7 @@ static_assert(std::is_trivially_destructible_v<BlockOp>);
 
 thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& options, const TokenizerData* tokenizer,
                                   Arena& arena, Arena& packed, Engine* measured) {
+  if (options.page_lines) arena.SetPageLines(PageBytes());
   thimble_engine* place = arena.Take<thimble_engine>("engine", 1);
   Engine* engine = place != nullptr ? new (place) thimble_engine() : measured;
   engine->tokenizer_ = tokenizer;
@@ -45,6 +47,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
   };
   size_t first_begin = 0, first_state = 0;
   for (uint32_t i = 0; i < options.max_sessions; ++i) {
+    arena.StartPage();
     const size_t begin = arena.Bytes();
     if (i == 0) first_begin = begin;
     thimble_session& s = *place_session(static_cast<int32_t>(i));
@@ -54,9 +57,11 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     arena.SetUse(LineUse::kState);
     if (decoder) s.ids_ = arena.TakeGrowing<int32_t>("ids", options.context_tokens, arena.tokens());
     s.logits_ = arena.Take<float>("logits", uint64_t{options.logits_rows} * model.outputs);
+    arena.StartPage();
     if (i == 0) first_state = arena.Bytes();
     walk.SlotState(i == 0);
     arena.SetUse(LineUse::kKept);
+    arena.StartPage();
     engine->slot_bytes_ = arena.Bytes() - begin;
   }
   if (options.prefix_tokens != 0) {
@@ -66,6 +71,7 @@ thimble_engine* Engine::WalkArena(const ModelFile& file, const EngineOptions& op
     engine->prefix_ready_ = false;
     s.ids_ = arena.Take<int32_t>("ids", options.prefix_tokens);
     s.logits_ = arena.Take<float>("logits", model.outputs);
+    arena.StartPage();
     s.distance_ = arena.Bytes() - first_state;
     walk.PrefixState();
     engine->prefix_bytes_ = arena.Bytes() - begin;

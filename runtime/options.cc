@@ -160,7 +160,11 @@ Result<EngineOptions> ResolveOptions(const Header& header, const thimble_engine_
   out.park = options.park;
   if (out.park != nullptr && out.park[0] == 0) return OptionError(Code::kInvalidArgument, "an empty path", "park");
   if (options.arena_is_anonymous > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "arena_is_anonymous").Got(options.arena_is_anonymous);
+  if (options.huge_pages > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "huge_pages").Got(options.huge_pages);
+  if (options.page_lines > 1) return OptionError(Code::kOutOfRange, "neither 0 nor 1", "page_lines").Got(options.page_lines);
   if (options.reserved != 0) return OptionError(Code::kUnknownField, "must be zero", "reserved");
+  out.page_lines = options.page_lines == 1;
+  out.huge_pages = options.huge_pages == 1 && options.arena == nullptr;
   out.give_back_arena = options.arena == nullptr || options.arena_is_anonymous == 1;
   THIMBLE_RETURN_IF_ERROR(ResolveCache(header, part, options, &out));
   THIMBLE_RETURN_IF_ERROR(ResolveWindow(part, options, &out));

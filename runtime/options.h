@@ -40,6 +40,8 @@ struct EngineOptions {
   const char* pack_cache = nullptr;  // a folder for packed weights; the caller's text
   const char* park = nullptr;    // where the files for parked sessions lie; the caller's text
   bool give_back_arena = true;   // its pages are anonymous ones: the library's, or declared so
+  bool page_lines = false;       // large lines begin with a page
+  bool huge_pages = false;       // in an arena of the library's own
   uint64_t mem_budget_bytes = 0; // anonymous ones, at most; 0 = any number
   uint32_t profile_slices = 0;   // of operations, the newest; 0 = operations are not recorded
   const KernelTable* kernels = nullptr;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include <cstdint>
 #include <cstring>
 
 #include "runtime/core/checked.h"
@@ -35,9 +36,24 @@ const char* RegionOf(const ArenaLine& line) {
 
 }  // namespace
 
-void* MapBlock(size_t bytes) {
-  void* block = mmap(nullptr, RoundUp(bytes, PageBytes()), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return block == MAP_FAILED ? nullptr : block;
+void* MapBlock(size_t bytes, bool huge_pages) {
+  constexpr int kPrivate = MAP_PRIVATE | MAP_ANONYMOUS;
+  const size_t whole = RoundUp(bytes, PageBytes()), alignment = HugePageBytes();
+  if (!huge_pages || whole > SIZE_MAX - alignment) {
+    void* block = mmap(nullptr, whole, PROT_READ | PROT_WRITE, kPrivate, -1, 0);
+    return block == MAP_FAILED ? nullptr : block;
+  }
+  // Addresses alone count for no limit of memory.
+  void* const addresses = mmap(nullptr, whole + alignment, PROT_NONE, kPrivate | MAP_NORESERVE, -1, 0);
+  if (addresses == MAP_FAILED) return nullptr;
+  char* const first = static_cast<char*>(addresses);
+  char* const block = first + (RoundUp(reinterpret_cast<uintptr_t>(first), alignment) - reinterpret_cast<uintptr_t>(first));
+  const size_t before = static_cast<size_t>(block - first);
+  if (before != 0) munmap(first, before);
+  munmap(block + whole, alignment - before);
+  if (mprotect(block, whole, PROT_READ | PROT_WRITE) == 0) return block;
+  munmap(block, whole);
+  return nullptr;
 }
 
 void UnmapBlock(void* block, size_t bytes) {
@@ -61,8 +77,8 @@ void BlockRegions::Close() {
   const size_t first = RoundUp(begin_, PageBytes()), last = RoundUp(end_, PageBytes());
   if (name_ == nullptr || first >= last) return;
   // Neither is needed for anything to work.
-#ifdef MADV_NOHUGEPAGE
-  if (name_ != kWeights) (void)madvise(block_ + first, last - first, MADV_NOHUGEPAGE);
+#if defined(MADV_HUGEPAGE) && defined(MADV_NOHUGEPAGE)
+  if (huge_pages_ || name_ != kWeights) (void)madvise(block_ + first, last - first, huge_pages_ ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
   (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, block_ + first, last - first, name_);
 }

@@ -125,7 +125,8 @@ Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_f
   AddMapped(file, lines);
   Engine engine;
   Arena arena = Arena::Measuring(AddArenaLine, &lines);
-  arena.CountTouched(request.tokens, PageBytes());
+  const size_t page = options.huge_pages ? HugePageBytes() : PageBytes();
+  arena.CountTouched(request.tokens, page);
   Arena packed = Arena::Measuring(AddPackedLine, &lines);
   Engine::WalkArena(file, options, request.tokenizer, arena, options.pack_cache == nullptr ? arena : packed, &engine);
   THIMBLE_RETURN_IF_ERROR(arena.status());
@@ -173,7 +174,9 @@ Status PlanMemory(const PlanRequest& request, thimble_plan* plan, thimble_plan_f
   plan->file_backed_bytes = file.in_memory() ? cache_bytes : plan->mapped_bytes;
   plan->at_tokens = request.tokens < options.context_tokens ? request.tokens : options.context_tokens;
   plan->page_bytes = static_cast<uint32_t>(PageBytes());
-  plan->touched_anonymous_bytes = arena.TouchedBytes() + plan->outside_bytes;
+  const uint64_t touched = arena.TouchedBytes(), all = RoundUp(arena.Bytes(), PageBytes());
+  plan->touched_anonymous_bytes = (touched < all ? touched : all) + plan->outside_bytes;
+  plan->huge_page_bytes = options.huge_pages ? page : 0;
   return Status::Ok();
 }
 

@@ -89,7 +89,7 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
 
   void* owned = nullptr;
   if (block == nullptr) {
-    owned = MapBlock(need);
+    owned = MapBlock(need, resolved.huge_pages);
     if (owned == nullptr) {
       return Status::Error(Code::kOutOfMemory, "the system has no block of the planned size").Field("arena_bytes").Wanted(need);
     }
@@ -112,7 +112,7 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
     return pool.status();
   }
   // Exactly the planned bytes are carved, so that a larger block cannot hide a wrong plan.
-  BlockRegions regions(owned);
+  BlockRegions regions(owned, resolved.huge_pages);
   Arena carve = Arena::Carving(block, need, owned == nullptr ? nullptr : BlockRegions::Hear, &regions);
   Arena packed = cache.base != nullptr ? Arena::Carving(cache.base, cache.bytes) : Arena::Measuring();
   thimble_engine* made =
@@ -123,6 +123,7 @@ Status Create(const thimble_model& model, const thimble_engine_options* options,
   made->Start(pool.value());
   made->SetOwnedBlock(owned, need);
   made->park_files() = files;
+  if (caller.engine.arena_place != nullptr) *caller.engine.arena_place = block;
   // Else nothing is looked at, nor asked for while it runs.
   if (plan.in_place_weight_bytes >= kLargeWeights && !model.file->in_memory() && !KernelReadsLargePieces() &&
       FileBytesWithoutRoom(ReadMachineMemory(), plan.anonymous_bytes, plan.file_backed_bytes) != 0) {

@@ -51,21 +51,30 @@ void* Arena::TakeBytes(const char* name, uint64_t count, uint64_t element_bytes,
 }
 
 void* Arena::TakeGrowingBytes(const char* name, uint64_t count, uint64_t touched, uint64_t element_bytes, int32_t index) {
+  if (count == 0 || element_bytes == 0) return nullptr;
   void* piece = TakePiece(name, count, element_bytes, index);
   // Not what is there for the next piece's alignment alone, but for what is touched wholly.
   Touch(0, touched >= count ? line_.bytes : touched * element_bytes);
   return piece;
 }
 
+void Arena::StartPage() {
+  if (line_alignment_ == 0) return;
+  const uint64_t next = RoundUp(offset_, line_alignment_);  // far from overflowing: every end is checked
+  line_.bytes += static_cast<size_t>(next - offset_);
+  offset_ = next;
+  if (next > high_water_) high_water_ = next;
+}
+
 void* Arena::TakePiece(const char* name, uint64_t count, uint64_t element_bytes, int32_t index) {
+  uint64_t bytes = 0, padded = 0, end;
+  const bool counted = !overflow_ && CheckedMul(count, element_bytes, &bytes) && CheckedAlignUp(bytes, kArenaAlignment, &padded);
+  if (counted && padded >= line_alignment_) StartPage();
   EmitLine();
-  uint64_t bytes, padded, end;
-  if (overflow_ || !CheckedMul(count, element_bytes, &bytes) || !CheckedAlignUp(bytes, kArenaAlignment, &padded) ||
-      !CheckedAdd(offset_, padded, &end) || end > SIZE_MAX / 2) {
+  if (!counted || !CheckedAdd(offset_, padded, &end) || end > SIZE_MAX / 2) {
     overflow_ = true;
     return nullptr;
   }
-  if (padded == 0) return nullptr;
   const uint64_t start = offset_;
   offset_ = end;
   if (end > high_water_) high_water_ = end;
@@ -78,6 +87,7 @@ void* Arena::TakePiece(const char* name, uint64_t count, uint64_t element_bytes,
 }
 
 void Arena::BeginScratch() {
+  if (!had_scratch_) StartPage();
   if (!had_scratch_) scratch_start_ = offset_;
   had_scratch_ = true;
   in_scratch_ = true;

@@ -69,6 +69,10 @@ class Arena {
     page_bytes_ = page_bytes;
   }
   uint64_t tokens() const { return tokens_; }
+  // From here on pieces of so many bytes and more begin with a multiple of them, and so does what follows StartPage(). What lies in between
+  // belongs to the piece before.
+  void SetPageLines(size_t page_bytes) { line_alignment_ = page_bytes; }
+  void StartPage();
   bool counts_touched() const { return page_bytes_ != 0; }
   // The same as Take() and TakeBytes(), of which only the first `touched` elements are.
   template <typename T>
@@ -117,6 +121,7 @@ class Arena {
   uint64_t scratch_start_ = 0;
   int32_t slot_ = -1;
   LineUse use_ = LineUse::kKept;
+  uint64_t line_alignment_ = 0;  // of large pieces; 0: they begin anywhere
   bool in_scratch_ = false;
   bool had_scratch_ = false;
   bool overflow_ = false;

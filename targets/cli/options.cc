@@ -182,6 +182,8 @@ void ContextOptions::Add(CLI::App* app, const char* usual_cache) {
   app->add_option("--kv-min", least_cache, "q8 or q4: how few bits rows may come to by /trim 3 of a conversation; with q4 a ring of newest rows is planned, too")
       ->type_name("TYPE")
       ->group(kGroup);
+  app->add_flag("--huge-pages", huge_pages, "Ask the system for huge pages, for the cache, too: less work for it, memory in larger pieces")->group(kGroup);
+  app->add_flag("--page-lines", page_lines, "Large lines of the arena begin with a page: what the system says of pages is one line's")->group(kGroup);
   app->add_flag("--no-mmap", copy_weights, "Copy the model into the arena, for files that may change or lie on a slow medium")->group(kGroup);
   app->add_flag("--overcommit", overcommit, "Start although the plan is larger than the memory that is available")->group(kGroup);
   app->add_option_function<std::string>(
@@ -214,6 +216,8 @@ EngineOptions ContextOptions::ForModel(const Model& model) const {
   options.mem_budget_bytes = mem_budget;
   if (!pack_cache.empty()) options.pack_cache = pack_cache.c_str();
   if (!least_cache.empty()) options.min_cache_type = CacheType(least_cache, "--kv-min");
+  options.page_lines = page_lines ? 1 : 0;
+  options.huge_pages = huge_pages ? 1 : 0;
   options.weights = copy_weights ? THIMBLE_WEIGHTS_COPY : THIMBLE_WEIGHTS_MAP;
   if (cache.starts_with("auto:")) {
     if (!key_cache.empty() || !value_cache.empty())

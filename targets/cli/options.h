@@ -82,7 +82,7 @@ struct ContextOptions {
   std::string cache = "f16", key_cache, value_cache;
   std::string kernels;
   std::string part;  // for Model
-  bool copy_weights = false, overcommit = false;
+  bool copy_weights = false, overcommit = false, huge_pages = false, page_lines = false;
   PlacementOptions placement;
   uint32_t logits_rows = 0;
 

@@ -135,9 +135,12 @@ std::string KindsText(const thimble_plan& totals) {
                             Thousands(totals.anonymous_bytes).c_str());
   if (totals.at_tokens < totals.context_tokens) {
     const std::string name = Format("of them touched at %s tokens", Thousands(totals.at_tokens).c_str());
-    text += Format("  %-39s %16s  in pages of %s; the rest takes no memory yet\n", name.c_str(),
-                   Thousands(totals.touched_anonymous_bytes).c_str(), Thousands(totals.page_bytes).c_str());
+    text += Format("  %-39s %16s  in pages of %s; the rest takes no memory yet\n", name.c_str(), Thousands(totals.touched_anonymous_bytes).c_str(),
+                   Thousands(totals.huge_page_bytes != 0 ? totals.huge_page_bytes : totals.page_bytes).c_str());
   }
+  if (totals.huge_page_bytes != 0)
+    text += Format("  %-39s %16s  asked for: the cache, too, takes so much at a time, and maybe for its first token\n", "huge pages",
+                   Thousands(totals.huge_page_bytes).c_str());
   return text + Format("  %-39s %16s  clean pages of the file, which the system drops when it needs them\n", "file-backed",
                        Thousands(totals.file_backed_bytes).c_str());
 }
@@ -282,6 +285,7 @@ Json PlanJson(const Model& model, const EngineOptions& options, const Plan& plan
           {"pack_cache_bytes", totals.pack_cache_bytes},
           {"at_tokens", totals.at_tokens},
           {"page_bytes", totals.page_bytes},
+          {"huge_page_bytes", totals.huge_page_bytes},
           {"touched_anonymous_bytes", totals.touched_anonymous_bytes},
           {"kv_bytes", totals.kv_bytes},
           {"packed_weight_bytes", totals.packed_weight_bytes},

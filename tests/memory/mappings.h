@@ -13,8 +13,8 @@ namespace thimble::test {
 
 // Of those that lie in a range.
 struct Mapped {
-  uint64_t anonymous_bytes = 0, file_bytes = 0;
-  size_t regions = 0, without_huge_pages = 0;  // of the regions: those that ask for none
+  uint64_t anonymous_bytes = 0, file_bytes = 0, huge_bytes = 0;
+  size_t regions = 0, without_huge_pages = 0, with_huge_pages = 0;  // of the regions: those that ask for none, or for some
   std::vector<std::string> names;  // "thimble:kv", where the kernel has names
 };
 
@@ -34,10 +34,13 @@ inline Mapped MappingsIn(const void* begin, uint64_t bytes) {
       if (inside && name != nullptr) mapped.names.emplace_back(name + 6, std::strcspn(name + 6, "]"));
     } else if (inside && std::sscanf(line, "Anonymous: %" SCNu64, &kilobytes) == 1) {
       mapped.anonymous_bytes += kilobytes * 1024;
+    } else if (inside && std::sscanf(line, "AnonHugePages: %" SCNu64, &kilobytes) == 1) {
+      mapped.huge_bytes += kilobytes * 1024;
     } else if (inside && std::sscanf(line, "Rss: %" SCNu64, &kilobytes) == 1) {
       rss += kilobytes * 1024;
     } else if (inside && std::strncmp(line, "VmFlags:", 8) == 0) {
       mapped.without_huge_pages += std::strstr(line, " nh") != nullptr;
+      mapped.with_huge_pages += std::strstr(line, " hg") != nullptr;
     }
   }
   std::fclose(file);

@@ -88,6 +88,38 @@ TEST_CASE("plan: lines cover the arena without gap or overlap") {
   }
 }
 
+TEST_CASE("plan: large lines begin with a page when asked, and nothing else changes but the space between them") {
+  size_t large = 0;
+  for (Combination& c : Combinations()) {
+    INFO(c.name);
+    const OpenModel model(c.builder.Bytes());
+    ApiOptions options = c.options;
+    options.max_sessions = 2;
+    const Plan usual = model.PlanFor(options);
+    options.page_lines = 1;
+    const Plan plan = model.PlanFor(options);
+    CheckArena(plan);
+    CheckScratchGroups(plan);
+    const uint64_t page = plan.totals.page_bytes;
+    const std::vector<PlanLine> lines = plan.Of(THIMBLE_ARENA), usual_lines = usual.Of(THIMBLE_ARENA);
+    REQUIRE(lines.size() == usual_lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+      INFO(lines[i].name << " " << lines[i].index);
+      CHECK(lines[i].name == usual_lines[i].name);
+      CHECK(lines[i].bytes >= usual_lines[i].bytes);
+      CHECK(lines[i].bytes < usual_lines[i].bytes + page);
+      if (usual_lines[i].bytes < page) continue;
+      CHECK(lines[i].offset % page == 0);
+      ++large;
+    }
+    CHECK(plan.totals.session_bytes % page == 0);
+    ApiOptions more = options;
+    more.max_sessions = 3;
+    CHECK(model.PlanFor(more).totals.arena_bytes - plan.totals.arena_bytes == plan.totals.session_bytes);
+  }
+  CHECK(large > 100);
+}
+
 TEST_CASE("plan: totals are the sums of their lines") {
   for (const Combination& c : Combinations()) {
     INFO(c.name);

@@ -1,5 +1,6 @@
 // What the kernel says of an engine's own arena: the plan's bytes at so many tokens, within a page for each region; and names.
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
@@ -67,6 +68,8 @@ thimble_plan PlanAt(const OpenModel& model, const ApiOptions& options, uint32_t 
   Require(Call(thimble_plan_at, model.get(), &options, tokens, &plan, +each, idle_bytes));
   return plan;
 }
+
+bool KernelHasHugePages() { return access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0; }
 
 // The context has `tokens` tokens afterwards; the last of them, as many as a pass has, were read.
 void Read(thimble_session* session, size_t tokens, size_t pass) {
@@ -144,6 +147,96 @@ TEST_CASE("touched: what is mapped of a file is clean, never more than planned, 
     thimble_session_close(session);
     thimble_model_close(model);
   }
+}
+
+TEST_CASE("touched: with lines in pages of their own the kernel's figure of each is the plan's, and what is said is the same", "[slow]") {
+  const OpenModel model(WideModel().Bytes());
+  ApiOptions options;
+  options.context_tokens = 3000;
+  options.prefix_tokens = 256;
+  options.max_sessions = 2;
+  std::vector<std::vector<float>> said;
+  for (const uint32_t page_lines : {0u, 1u}) {
+    options.page_lines = page_lines;
+    thimble_engine* engine = nullptr;
+    Require(Call(thimble_engine_create, model.get(), &options, &engine));
+    const std::vector<int32_t> ids(256, 3);
+    Require(Call(thimble_engine_read_prefix, engine, ids.data(), ids.size(), static_cast<thimble_progress_fn>(nullptr), nullptr));
+    std::vector<thimble_session*> sessions(2);
+    for (thimble_session*& session : sessions) {
+      Require(Call(thimble_session_open, engine, &session));
+      Require(Call(thimble_prefill, session, ids.data(), size_t{200}));
+    }
+    const float* logits = LogitsOf(sessions[1]);
+    said.emplace_back(logits, logits + model.info().outputs);
+    using Bytes = std::vector<thimble_plan_line>;
+    const auto keep = [](void* to, const thimble_plan_line* line) {
+      if (line->lifetime == THIMBLE_ARENA) static_cast<Bytes*>(to)->push_back(*line);
+    };
+    Bytes planned, measured;
+    thimble_plan plan = Sized<thimble_plan>();
+    Require(Call(thimble_plan_at, model.get(), &options, 456u, &plan, +keep, &planned));
+    Require(Call(thimble_measure_lines, engine, +keep, &measured));
+    REQUIRE(planned.size() == measured.size());
+    size_t exact = 0;
+    for (size_t i = 0; page_lines == 1 && i < planned.size(); ++i) {
+      const uint64_t page = plan.page_bytes;
+      if (planned[i].bytes < page || planned[i].scratch != 0 || planned[i].lifetime != THIMBLE_ARENA) continue;
+      INFO(planned[i].name << " " << planned[i].session << ": planned " << planned[i].touched_bytes << ", measured " << measured[i].touched_bytes);
+      // In whole pages; rows of heads that lie apart may be less than a page each.
+      CHECK(measured[i].touched_bytes >= planned[i].touched_bytes);
+      exact += measured[i].touched_bytes <= RoundUp(planned[i].touched_bytes, page);
+    }
+    if (page_lines == 1) CHECK(exact >= 4);
+    thimble_engine_close(engine);
+  }
+  CHECK((said[0] == said[1]));
+}
+
+TEST_CASE("touched: huge pages on request, and none for the cache without", "[slow]") {
+  const OpenModel model(WideModel().Bytes());
+  ApiOptions options;
+  options.context_tokens = 40000;
+  options.kernels = "scalar";
+  for (const uint32_t huge : {0u, 1u}) {
+    INFO("huge " << huge);
+    options.huge_pages = huge;
+    uint64_t idle = 0;
+    const thimble_plan plan = PlanAt(model, options, 64, &idle);
+    CHECK(plan.huge_page_bytes == huge * HugePageBytes());
+    const void* place = nullptr;
+    options.arena_place = &place;
+    thimble_engine* engine = nullptr;
+    thimble_session* session = nullptr;
+    Require(Call(thimble_engine_create, model.get(), &options, &engine));
+    options.arena_place = nullptr;
+    CHECK(place == engine);
+    if (huge == 1) CHECK(reinterpret_cast<uintptr_t>(engine) % HugePageBytes() == 0);
+    Require(Call(thimble_session_open, engine, &session));
+    Read(session, 64, 64);
+    const Mapped mapped = MappingsIn(engine, plan.arena_bytes);
+    INFO("planned " << plan.touched_anonymous_bytes << ", the kernel says " << mapped.anonymous_bytes << ", in huge pages " << mapped.huge_bytes);
+    CHECK(mapped.anonymous_bytes <= plan.touched_anonymous_bytes);
+    // A kernel may have none at all.
+    CHECK((mapped.with_huge_pages > 0) == (huge == 1 && KernelHasHugePages()));
+    CHECK((mapped.without_huge_pages > 0) == (huge == 0 && KernelHasHugePages()));
+    if (huge == 0) CHECK(mapped.huge_bytes == 0);
+    thimble_engine_close(engine);
+  }
+  options.huge_pages = 2;
+  thimble_engine* engine = nullptr;
+  CHECK(Call(thimble_engine_create, model.get(), &options, &engine).code == THIMBLE_OUT_OF_RANGE);
+  // In a block of the caller's its pages are the caller's choice.
+  options.huge_pages = 1;
+  AlignedBytes block(static_cast<size_t>(model.PlanFor(options).totals.arena_bytes));
+  options.arena = block.data();
+  options.arena_bytes = block.size();
+  const void* place = nullptr;
+  options.arena_place = &place;
+  CHECK(model.PlanFor(options).totals.huge_page_bytes == 0);
+  Require(Call(thimble_engine_create, model.get(), &options, &engine));
+  CHECK(place == block.data());
+  thimble_engine_close(engine);
 }
 
 TEST_CASE("touched: regions have names, or the kernel has none", "[slow]") {

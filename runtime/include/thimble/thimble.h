@@ -207,8 +207,12 @@ typedef struct thimble_engine_options {
                                   let go of */
   uint32_t profile_slices;  /* not 0: passes record what every operation of every block takes (thimble_get_operations), and the newest
                                so many operations one by one (thimble_get_slices), in the arena; 0: the sums of thimble_profile alone */
-  int32_t min_cache_type;   /* enum thimble_cache_type: THIMBLE_CACHE_Q8 or _Q4, for THIMBLE_TRIM_CACHE; 0 = rows keep their type. Not
-                               with a prefix */
+  int32_t min_cache_type;   /* enum thimble_cache_type: THIMBLE_CACHE_Q8 or _Q4, for THIMBLE_TRIM_CACHE; 0 = rows keep their type */
+  uint32_t huge_pages;      /* 1: an arena of the library's own asks the system for huge pages, which save it work where models are
+                               large. It then takes memory in pieces of thimble_plan.huge_page_bytes; 0: rows of the cache, and what
+                               else grows, are kept out of them */
+  uint32_t page_lines;      /* 1: every line of a page or more begins with one, and so do sessions, so that what the system says of
+                               pages is one line's; the arena takes up to a page more for each. 0: lines share pages */
   uint32_t reserved;        /* 0 */
 } thimble_engine_options;
 
@@ -271,6 +275,8 @@ typedef struct thimble_plan {
   uint64_t pack_cache_bytes;            /* of mapped_bytes: a file in options.pack_cache, lines "packed_weights" */
 } thimble_plan;
 
+  uint64_t huge_page_bytes;             /* with options.huge_pages: touched_anonymous_bytes is in pages of so many bytes, an upper
+                                           bound, as the system may have none of them left; 0 without */
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
 /* `each` may be NULL. The arena, progress and log of the options are not used. */
 THIMBLE_API enum thimble_code thimble_plan_memory(const thimble_model* model, const thimble_engine_options* options,
