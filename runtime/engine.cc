@@ -133,7 +133,7 @@ Result<thimble_session*> Engine::OpenSession() {
       .Wanted(network_.options.max_sessions);
 }
 
-const Session* Engine::prefix() const { return prefix_; }
+Session* Engine::prefix() const { return prefix_; }
 
 void Engine::CloseSession(Session* session) { session->open_.store(false); }
 

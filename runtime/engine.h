@@ -95,7 +95,9 @@ class Engine {
   // after an error there is none. `progress` may be null; it counts tokens.
   Status ReadPrefix(const int32_t* ids, size_t count, thimble_progress_fn progress, void* user);
   // Null where the options have none.
-  const Session* prefix() const;
+  Session* prefix() const;
+  // Of its rows; 0 without prefix.
+  unsigned prefix_stage() const { return prefix() == nullptr ? 0 : prefix()->stage(); }
   // Of its ids; 0 without prefix.
   uint64_t prefix_id() const { return prefix_id_; }
 

@@ -240,12 +240,12 @@ void NetworkWalk::LoweredLines() {
     DeclareState(lowered, false);
     (void)lowered.Finish();
     for (uint32_t i = 0; i < network_->state_lines; ++i) {
-      const StateLine& planned = network_->state[i];
-      if (planned.grows()) {
-        lines[i].rows.base = planned.rows.base;
-      } else {
-        lines[i] = planned;
-      }
+      const StateLine &planned = network_->state[i], line = lines[i];
+      // Rings and blocks have their places.
+      if (!planned.grows()) lines[i] = planned;
+      lines[i].rows.type = line.rows.type;
+      lines[i].rows.row_bytes = line.rows.row_bytes;
+      lines[i].rows.base = planned.rows.base;
     }
   }
 }
@@ -278,6 +278,9 @@ void NetworkWalk::PrefixState() {
   DeclareState(state, false);
   state.FinishPrefix(network_->state);
   network_->prefix_kv_bytes = state.bytes();
+  for (uint32_t i = network_->state_lines; network_->state != nullptr && i < network_->state_lines * network_->cache_stages; ++i) {
+    network_->state[i].rows.shared = network_->state[i % network_->state_lines].rows.shared;
+  }
 }
 
 void NetworkWalk::Scratch(size_t text_workspace_bytes) {

@@ -74,8 +74,8 @@ Status ResolveCache(const Header& header, const ModelSpec& part, const thimble_e
   if (least != 0 && least != THIMBLE_CACHE_Q8 && least != THIMBLE_CACHE_Q4) {
     return OptionError(Code::kOutOfRange, "neither q8 nor q4", "min_cache_type").Got(least);
   }
-  if (least != 0 && (options.prefix_tokens != 0 || !part.decoder)) {
-    return OptionError(Code::kInvalidArgument, "must be 0: rows of a prefix and of encoders keep their type", "min_cache_type").Got(least);
+  if (least != 0 && !part.decoder) {
+    return OptionError(Code::kInvalidArgument, "must be 0: an encoder keeps no rows", "min_cache_type").Got(least);
   }
   out->min_cache = ToCacheType(least);
   out->key_cache = ToCacheType(options.key_cache);

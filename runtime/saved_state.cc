@@ -177,7 +177,8 @@ Status CheckHeader(const StateReader& in, StateHeader* out) {
   return Bad(Code::kStateDamaged, "not as long as it announces", "bytes").Got(in.size).Wanted(h.total_bytes);
 }
 
-Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
+Status CheckFits(const Engine& engine, const StateHeader& h) {
+  const Network& n = engine.network();
   const EngineOptions& o = n.options;
   if (h.model != n.file->header().content_id()) return Bad(Code::kStateMismatch, "saved with another model file", "model");
   if (h.part != o.part) return NotEqual("saved with another part of the model", "part", o.part, h.part);
@@ -195,7 +196,7 @@ Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
   if (h.prefix_tokens != o.prefix_tokens) {
     return NotEqual("saved behind another prefix", "prefix_tokens", o.prefix_tokens, h.prefix_tokens);
   }
-  if (h.prefix_id != prefix_id) return Bad(Code::kStateMismatch, "saved behind another prefix of that length", "prefix_id");
+  if (h.prefix_id != engine.prefix_id()) return Bad(Code::kStateMismatch, "saved behind another prefix of that length", "prefix_id");
   if (h.position < h.prefix_tokens) {
     return Bad(Code::kStateDamaged, "the header contradicts itself", "position").Got(h.position).Wanted(h.prefix_tokens);
   }
@@ -208,6 +209,10 @@ Status CheckFits(const Network& n, uint64_t prefix_id, const StateHeader& h) {
   }
   if (h.cache_stage >= n.cache_stages) {
     return NotEqual("saved with rows of fewer bits than min_cache_type", "cache_stage", n.cache_stages - 1, h.cache_stage);
+  }
+  if (h.prefix_tokens != 0 && h.cache_stage > engine.prefix_stage()) {
+    return Bad(Code::kStateMismatch, "saved with rows of fewer bits than those of the engine's prefix; trim its cache before", "cache_stage")
+        .Got(engine.prefix_stage()).Wanted(h.cache_stage);
   }
   if (h.lines != n.state_lines) return NotEqual("saved with other lines of state", "lines", h.lines, n.state_lines);
   const uint64_t wanted = TotalBytes(n, h);
@@ -351,7 +356,7 @@ bool Session::ReadState(const StateReader& reader, const StateHeader& h) {
   for (uint32_t i = 0; ok && i < n.state_lines; ++i) {
     const StateLine& line = n.Lines(stage_)[i];
     if (line.newest_of != -1 && n.InUse(line, stage_)) {
-      RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, static_cast<size_t>(h.position), kNoneWritten);
+      MakeNewest(line, n.Lines(stage_)[line.newest_of], static_cast<size_t>(h.position));
     }
   }
   ForStretches(n, stage_, distance_, version_, h.position, h.oldest_query, true, get);
@@ -362,7 +367,7 @@ Status Session::LoadState(const StateReader& reader) {
   THIMBLE_RETURN_IF_ERROR(CheckDecoder());
   StateHeader h;
   THIMBLE_RETURN_IF_ERROR(CheckHeader(reader, &h));
-  THIMBLE_RETURN_IF_ERROR(CheckFits(network(), engine_->prefix_id(), h));
+  THIMBLE_RETURN_IF_ERROR(CheckFits(*engine_, h));
   THIMBLE_RETURN_IF_ERROR(CheckPayload(network(), h.cache_stage, reader));
   if (!ReadState(reader, h)) {
     // It could be read a moment ago: nothing of the session is left.
@@ -371,6 +376,8 @@ Status Session::LoadState(const StateReader& reader) {
   }
   has_logits_ = h.outputs != 0;
   HaveRows(static_cast<size_t>(h.position), static_cast<size_t>(h.oldest_query));
+  while (stage_ < engine_->prefix_stage() && LowerRows()) {
+  }
   return Status::Ok();
 }
 

@@ -56,14 +56,17 @@ uint64_t StateWalk::RingRows(uint32_t window) const {
   return RoundUp(size_t{window} + static_cast<size_t>(pass_tokens_) - 1, kCacheChunkRows);
 }
 
-bool StateWalk::HasRing(uint32_t window, uint32_t sink_tokens) const {
-  return window != 0 && window < positions_ && RoundUp(sink_tokens, kCacheBlockRows) + RingRows(window) < positions_;
+uint64_t StateWalk::RingPlaces(uint32_t window, uint32_t sink_tokens) const {
+  return RoundUp(sink_tokens, kCacheBlockRows) + RingRows(window);
 }
 
-bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes) {
+bool StateWalk::HasRing(uint32_t window, uint32_t sink_tokens) const {
+  return window != 0 && window < positions_ && RingPlaces(window, sink_tokens) < positions_;
+}
+
+bool StateWalk::TakeRing(const char* name, StateLine* line, bool used, int32_t layer, uint64_t* bytes) {
   CacheRows& rows = line->rows;
-  const uint64_t ring = RingRows(line->window);
-  const uint64_t places = RoundUp(line->sink_tokens, kCacheBlockRows) + ring;
+  const uint64_t ring = RingRows(line->window), places = RingPlaces(line->window, line->sink_tokens);
   const bool whole = places >= positions_;
   if (whole && line->newest_of == -1) return false;
   if (!whole) {
@@ -73,7 +76,7 @@ bool StateWalk::TakeRing(const char* name, StateLine* line, int32_t layer, uint6
   rows.rows = static_cast<size_t>(CacheRowsTaken(rows.type, whole ? positions_ : places));
   const uint64_t before = arena_.Bytes();
   rows.base = static_cast<uint8_t*>(arena_.TakeGrowingBytes(name, uint64_t{rows.rows} * line->heads, 0, rows.row_bytes, layer));
-  TouchRows(*line);
+  if (used) TouchRows(*line);
   if (begin_ == nullptr) begin_ = rows.base;
   *bytes += arena_.Bytes() - before;
   return true;
@@ -87,7 +90,7 @@ int32_t StateWalk::Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t
   line.width = width;
   line.window = window;
   line.sink_tokens = window == 0 ? 0 : sink_tokens;
-  if (HasRing(window, line.sink_tokens) && TakeRing("kv_ring", &line, layer, &ring_bytes_)) return Add(line);
+  if (HasRing(window, line.sink_tokens) && TakeRing("kv_ring", &line, true, layer, &ring_bytes_)) return Add(line);
   line.rows.strip = static_cast<size_t>(strips_);
   if (CacheRowsTaken(type, 1) > 1) together_ = kCacheBlockRows;
   // Blocks of 16 rows stay aligned to 64 bytes, whatever lies before them.
@@ -96,7 +99,7 @@ int32_t StateWalk::Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t
   return Add(line);
 }
 
-int32_t StateWalk::Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, int32_t layer) {
+int32_t StateWalk::Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, bool used, int32_t layer) {
   StateLine line;
   line.rows.type = CacheType::kQ8;
   line.rows.row_bytes = CacheRowBytes(CacheType::kQ8, width);
@@ -104,7 +107,7 @@ int32_t StateWalk::Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t w
   line.width = width;
   line.window = window;
   line.newest_of = of;
-  (void)TakeRing("kv_newest", &line, layer, &newest_bytes_);
+  (void)TakeRing("kv_newest", &line, used, layer, &newest_bytes_);
   return Add(line);
 }
 
@@ -229,12 +232,13 @@ void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint
   }
 }
 
-void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t position, size_t written) {
+void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t first, size_t position, size_t written) {
   float x[kMaxHeadWidth];
   const CacheRows from = InSlot(of, distance), to = InSlot(newest, distance);
   const size_t ring = to.ring_rows, overwritten = ring != 0 && written > ring ? written - ring : 0;
   const size_t end = written == kNoneWritten ? position : Least(position, overwritten);
-  for (size_t p = ring != 0 && position > ring ? position - ring : 0; p < end; ++p) {
+  if (ring != 0 && position > ring && position - ring > first) first = position - ring;
+  for (size_t p = first; p < end; ++p) {
     for (size_t head = 0; head < newest.heads; ++head) {
       const CacheRows::Where a = from.At(head, p), b = to.At(head, p);
       LoadCacheRow(from.type, a.head, a.row, newest.width, x);

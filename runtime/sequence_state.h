@@ -86,11 +86,13 @@ class StateWalk {
   unsigned stage() const { return stage_; }
   // Whether Rows() would give a line with that window a ring.
   bool HasRing(uint32_t window, uint32_t sink_tokens) const;
+  // How many places a ring of so many rows has, with those of the sinks.
+  uint64_t RingPlaces(uint32_t window, uint32_t sink_tokens) const;
 
   // Rows for all positions; or, with a window and where that is smaller, a ring. Returns the number of the line.
   int32_t Rows(CacheType type, uint32_t heads, uint32_t width, uint32_t window, uint32_t sink_tokens, int32_t layer);
-  // The newest `window` rows of the line `of`, as int8.
-  int32_t Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, int32_t layer);
+  // The newest `window` rows of the line `of`, as int8; `used` false: rows of `of` have as many bits themselves, as yet.
+  int32_t Newest(int32_t of, uint32_t heads, uint32_t width, uint32_t window, bool used, int32_t layer);
   // The newest `window` rows of `width` floats, one per position: a ring of their own, whatever attention keeps, with which a
   // sequence can go back a pass and kRewindRows. `name`: of the line in the plan.
   int32_t Recent(const char* name, uint32_t width, uint32_t window, int32_t layer);
@@ -119,8 +121,9 @@ class StateWalk {
   // For a growing line in the chunk that tokens() have not filled.
   void TouchInLastChunk(const StateLine& line);
   uint64_t RingRows(uint32_t window) const;
-  // A ring as one piece of memory, or all rows where the context is no longer. False: it would be no smaller.
-  bool TakeRing(const char* name, StateLine* line, int32_t layer, uint64_t* bytes);
+  // A ring as one piece of memory, or all rows where the context is no longer; `used` false: nothing touches it. False: it would be
+  // no smaller.
+  bool TakeRing(const char* name, StateLine* line, bool used, int32_t layer, uint64_t* bytes);
 
   Arena& arena_;
   const uint64_t positions_, pass_tokens_, prefix_tokens_;
@@ -148,8 +151,8 @@ void CopyRows(const StateLine& line, size_t written, size_t from, size_t to);
 void FillRandomly(const StateLine& line, size_t distance, size_t positions, uint64_t* state);
 
 inline constexpr size_t kNoneWritten = SIZE_MAX;
-// Makes newest rows of `position` tokens anew, of the line's own: those that have been overwritten by tokens up to `written`,
-// or all.
-void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t position, size_t written);
+// Makes newest rows of `position` tokens anew, from `first` on, of the line's own: those that have been overwritten by tokens up to
+// `written`, or all.
+void RestoreNewest(const StateLine& newest, const StateLine& of, size_t distance, size_t first, size_t position, size_t written);
 
 }  // namespace thimble

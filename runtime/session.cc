@@ -142,7 +142,7 @@ Status Session::FillContext(size_t tokens, uint64_t seed) {
     }
     for (uint32_t i = 0; i < n.state_lines; ++i) {
       const StateLine& line = n.Lines(stage_)[i];
-      if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, tokens, kNoneWritten);
+      if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, 0, tokens, kNoneWritten);
     }
   }
   has_logits_ = false;
@@ -199,7 +199,7 @@ Status Session::Rewind(size_t position) {
   const size_t to = n.fixed_state ? position / kCheckpointTokens * kCheckpointTokens : position;
   for (uint32_t i = 0; i < n.state_lines; ++i) {
     const StateLine& line = n.Lines(stage_)[i];
-    if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, to, written_);
+    if (line.newest_of != -1 && n.InUse(line, stage_)) RestoreNewest(line, n.Lines(stage_)[line.newest_of], distance_, 0, to, written_);
     if (!line.fixed() || to == 0) continue;
     const StateBlock block = BlockInSlot(line, distance_);
     std::copy_n(block.Checkpoint(to), block.numbers, block.Version(version_));

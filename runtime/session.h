@@ -98,14 +98,15 @@ class Session {
 
   // park.cc: what the session holds lies in the engine's file.
   bool parked() const { return parked_at_ != 0; }
-  // Its rows that grow with the context one step down, in place; false, and nothing is done: there is none left. Bytes behind
-  // them that are not used then. requantise.cc.
+  // Its rows one step down, in place; false, and nothing is done: there is none left. Bytes behind them that are not used then.
+  // requantise.cc.
   bool LowerRows();
-  struct Unused {
-    uint8_t* begin = nullptr;
-    size_t bytes = 0;
-  };
-  Unused UnusedRows() const;
+  // Whether they and the newest ones that come with int4 rows take less then: of a few tokens these are more than what is saved.
+  bool LowerRowsWouldSave() const;
+  // How many steps down they are, as Network::Lines() counts them.
+  unsigned stage() const { return stage_; }
+  using UnusedFn = void (*)(void* user, uint8_t* begin, size_t bytes);
+  void ForUnusedRows(UnusedFn each, void* user) const;
   // Reads it back, where that is so. By SessionUse, before anything else; after an error it is still there.
   Status Wake();
 
@@ -116,6 +117,11 @@ class Session {
   // As when it was opened: nothing but the engine's prefix.
   void Reset();
   void TakePrefix();
+  // What they are after the next step; stage_ where there is none.
+  unsigned NextStage() const;
+  uint64_t RowBytes(unsigned stage) const;
+  // Newest rows of `position` tokens, of the line that they are the newest of and those of the prefix.
+  void MakeNewest(const StateLine& newest, const StateLine& of, size_t position);
   // Rows and position of another session.
   void CopyState(const Session& from);
   // From a checkpoint to `position`, over the ids that were read before.
@@ -143,7 +149,7 @@ class Session {
   bool has_logits_ = false;
   uint32_t changes_ = 0;
   size_t position_ = 0;
-  unsigned stage_ = 0;         // of its rows: Network::Lines()
+  unsigned stage_ = 0;         // of its rows: Network::Lines(); with a prefix that of all who begin with it
   unsigned version_ = 0;       // which of the two states of fixed blocks is that at position_
   size_t written_ = 0;         // rows [0, written_) were written: what rings have lost
   size_t loaded_limit_ = 0;    // as RewindLimit(), for what a loaded state did not bring; 0 without one

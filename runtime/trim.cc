@@ -145,20 +145,32 @@ uint64_t DropMapping(const void* begin, uint64_t bytes, PageCounter& pages) {
   return Less(before, pages.Held(first, last));
 }
 
-// Of all sessions that are in memory; and what their rows leave free.
-uint64_t LowerRows(thimble_engine& engine) {
+// What rows of fewer bits leave free.
+struct UnusedDropper {
   PageCounter pages;
   uint64_t given_back = 0;
-  const EngineOptions& options = engine.network().options;
-  for (uint32_t i = 0; i < options.max_sessions; ++i) {
-    Session* const session = engine.OpenSlot(i);
-    if (session == nullptr || session->parked() || !session->LowerRows() || !options.give_back_arena) continue;
-    const Session::Unused unused = session->UnusedRows();
-    const uintptr_t page = PageBytes(), begin = reinterpret_cast<uintptr_t>(unused.begin);
-    const uintptr_t first = RoundUp(begin, page), last = (begin + unused.bytes) / page * page;
-    if (first < last) given_back += DropPages(first, last, pages);
+  static void Hear(void* self, uint8_t* unused, size_t bytes) {
+    UnusedDropper& dropper = *static_cast<UnusedDropper*>(self);
+    const uintptr_t page = PageBytes(), begin = reinterpret_cast<uintptr_t>(unused);
+    const uintptr_t first = RoundUp(begin, page), last = (begin + bytes) / page * page;
+    if (first < last) dropper.given_back += DropPages(first, last, dropper.pages);
   }
-  return given_back;
+};
+
+// Of all sessions that are in memory, and of their prefix.
+uint64_t LowerRows(thimble_engine& engine) {
+  UnusedDropper dropper;
+  const EngineOptions& options = engine.network().options;
+  const auto lower = [&](Session* session) {
+    if (session == nullptr || session->parked()) return;
+    // Those with a prefix go down together.
+    if (engine.prefix() == nullptr && !session->LowerRowsWouldSave()) return;
+    if (session->LowerRows() && options.give_back_arena) session->ForUnusedRows(UnusedDropper::Hear, &dropper);
+  };
+  for (uint32_t i = 0; i < options.max_sessions; ++i) lower(engine.OpenSlot(i));
+  // Last: sessions look at its rows as they were.
+  lower(engine.prefix());
+  return dropper.given_back;
 }
 
 // With the turn held.

@@ -26,15 +26,20 @@ LayerCache DeclareLayerCache(StateWalk& walk, const AttentionSpec& a, const Engi
                              uint32_t widest_window, int32_t layer) {
   // A query that is not causal looks ahead too, and an encoder has no more rows than one pass.
   const uint32_t window = a.causal ? widest_window : 0;
-  // What moves on with a window is small anyway.
-  const bool ring = walk.HasRing(window, options.sink_tokens);
-  const auto after = [&](CacheType type, unsigned stage) { return ring ? type : LoweredType(type, options, stage, a.head_width); };
+  const auto after = [&](CacheType type, unsigned stage) {
+    const CacheType lowered = LoweredType(type, options, stage, a.head_width);
+    if (lowered == type || lowered != CacheType::kQ4 || !walk.HasRing(window, options.sink_tokens)) return lowered;
+    // Newest rows lie beside int4 ones: where the window is small, these take more than it saves.
+    const uint64_t q8 = CacheRowBytes(CacheType::kQ8, a.head_width), q4 = CacheRowBytes(CacheType::kQ4, a.head_width);
+    const bool saves = walk.RingPlaces(window, options.sink_tokens) * (q8 - q4) > walk.RingPlaces(kRecentTokens, 0) * q8;
+    return saves ? lowered : LoweredType(type, options, 1, a.head_width);
+  };
   const auto needs_newest = [&](CacheType type) { return after(type, kCacheStages - 1) == CacheType::kQ4; };
   const auto rows = [&](CacheType type) {
     return walk.Rows(after(type, walk.stage()), a.kv_heads, a.head_width, window, options.sink_tokens, layer);
   };
   const auto newest = [&](int32_t of, CacheType type) {
-    return needs_newest(type) ? walk.Newest(of, a.kv_heads, a.head_width, kRecentTokens, layer) : of;
+    return needs_newest(type) ? walk.Newest(of, a.kv_heads, a.head_width, kRecentTokens, after(type, walk.stage()) == CacheType::kQ4, layer) : of;
   };
   LayerCache cache;
   const bool shared = SharesKeyAndValue(a.sharing);
