@@ -6,6 +6,11 @@
 namespace thimble::cli {
 namespace {
 
+// Pointers lie in what is promised.
+void NeedWideAddresses() {
+  if (sizeof(void*) != 8) throw Error(kUnsupported, "memory contracts are about programs of 64 bits, and this one has 32");
+}
+
 EngineOptions OptionsOf(const MemoryContract& c, const std::string& kernels) {
   EngineOptions options;
   options.context_tokens = c.context_tokens;
@@ -24,6 +29,7 @@ EngineOptions OptionsOf(const MemoryContract& c, const std::string& kernels) {
 }  // namespace
 
 MemoryContract ContractFor(const EngineOptions& options, const thimble_plan& plan) {
+  NeedWideAddresses();
   if (options.kv_budget_bytes != 0) throw Error(kInvalidArgument, "--contract: needs one type of rows for all layers, not --kv auto");
   if (options.weights != THIMBLE_WEIGHTS_MAP) throw Error(kInvalidArgument, "--contract: is about weights that stay in the file, not --no-mmap");
   MemoryContract c;
@@ -52,6 +58,7 @@ std::string ContractText(const MemoryContract& c) {
 }
 
 std::vector<std::string> CheckContracts(const Model& model) {
+  NeedWideAddresses();
   ModelFile file;
   const Status status = file.Open(model.path().c_str());
   if (!status.ok()) throw Error(static_cast<int>(status.code), model.path() + ": " + status.what);
