@@ -18,8 +18,8 @@ struct Combination {
 };
 
 // Every model of the zoo, with cache types, threads, pass lengths, contexts, kernels and sampling varied
-// along.
-std::vector<Combination> Combinations();
+// along; another variant gives each model others of them.
+std::vector<Combination> Combinations(uint32_t variant = 0);
 
 struct PlanLine {
   int32_t lifetime;
