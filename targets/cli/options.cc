@@ -344,8 +344,10 @@ void SuggestPacking(const Model& model, const EngineOptions& options, uint64_t l
 Session::Session(const Model& model, const EngineOptions& options) : arena_bytes_(MakePlan(model, options).totals.arena_bytes) {
   EngineOptions placed = options;
   TerminalProgress progress("packing the weights", nullptr);
-  placed.progress = TerminalProgress::Show;
-  placed.progress_user = &progress;
+  if (placed.progress == nullptr) {
+    placed.progress = TerminalProgress::Show;
+    placed.progress_user = &progress;
+  }
   {
     const StopAtOnce stop;  // packing a large model takes seconds and leaves nothing behind
     // An engine by itself: others may open sessions beside this one and close them.

@@ -61,6 +61,28 @@ TEST_CASE("profile figures: sensors of a Raspberry Pi, of a PC, and none") {
   CHECK_FALSE(reading.throttle_count);
 }
 
+TEST_CASE("profile figures: Android's thermal status, by its library") {
+  const std::string library = std::string(THIMBLE_THERMAL_STAND_IN) + "/libandroid.so", none = TemporaryFolder();
+  const cli::Sensors sensors(none, library.c_str());
+  REQUIRE(sensors.tells_thermal_status());
+  const std::pair<const char*, const char*> told[] = {{"0", "none"}, {"1", "light"}, {"6", "shutdown"}, {"7", "unknown"}};
+  for (const auto& [number, name] : told) {
+    setenv("THERMAL_STAND_IN", number, 1);
+    const std::optional<int> status = sensors.Read().thermal_status;
+    REQUIRE(status);
+    CHECK(std::string(cli::AndroidThermal::Name(*status)) == name);
+  }
+  setenv("THERMAL_STAND_IN", "-1", 1);  // ATHERMAL_STATUS_ERROR
+  CHECK_FALSE(sensors.Read().thermal_status);
+  unsetenv("THERMAL_STAND_IN");
+  // Elsewhere; and before Android 11, whose library has no such functions.
+  for (const char* other : {"libandroid-that-is-nowhere.so", "libm.so.6"}) {
+    const cli::Sensors without(none, other);
+    CHECK_FALSE(without.tells_thermal_status());
+    CHECK_FALSE(without.Read().thermal_status);
+  }
+}
+
 thimble_plan_line Line(const char* name, uint64_t offset, uint64_t bytes, int32_t scratch = 0, int32_t session = -1) {
   return {sizeof(thimble_plan_line), THIMBLE_ARENA, -1, session, name, offset, bytes, scratch, 0, bytes, bytes};
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -117,9 +118,9 @@ TEST_CASE("profile: passes, operations and samples add up") {
   const Json& allocations = report["profiler"]["allocations"];
   if (!allocations.is_null()) CHECK(allocations == 0);  // of the whole program
 
-  // A sample after every pass, and the four moments.
+  // A sample after every pass, the four moments, and what loading went through.
   const size_t count = samples["ns"].size();
-  CHECK(count == calls["prefill"] + calls["decode"] + 4);
+  CHECK(count == calls["prefill"] + calls["decode"] + 4 + report["stages"].size());
   for (const auto& [key, column] : samples.members()) {
     INFO(key);
     CHECK(column.size() == count);
@@ -152,6 +153,51 @@ TEST_CASE("profile: passes, operations and samples add up") {
     if (line["name"] == "attention.q") attention = line["used_ns"].size() == Number(run, "layers");
   }
   CHECK(attention);
+}
+
+TEST_CASE("profile: loading is told stage by stage, and memory grows with it") {
+  const Json report = Said(Profile({"--json", "-"}));
+  const Json &stages = report["stages"], &samples = report["samples"];
+  const uint64_t layers = Number(report["run"], "layers"), packed = Number(report["plan"], "packed_weight_bytes");
+  // A block of attention and one behind it in each layer, and the head.
+  REQUIRE(stages.size() == 2 + 2 * layers + 1);
+  CHECK(stages[0]["name"] == "mapped");
+  CHECK(stages[1]["name"] == "arena");
+  std::vector<uint64_t> arena, weights;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const size_t sample = static_cast<size_t>(Number(stages[i], "sample"));
+    CHECK(samples["ns"][sample] == stages[i]["ns"]);
+    CHECK(samples["phase"][sample] == "load");
+    arena.push_back(samples["arena_touched_bytes"][sample].as_unsigned());
+    weights.push_back(samples["weights_touched_bytes"][sample].as_unsigned());
+    if (i < 2) continue;
+    CHECK(stages[i]["name"] == (packed == 0 ? "in place" : "packed"));
+    CHECK(Number(stages[i], "done") == i - 1);
+    CHECK(Number(stages[i], "total") == stages.size() - 2);
+  }
+  const size_t loaded = static_cast<size_t>(Number(report["moments"][1], "sample"));
+  CHECK(loaded == Number(stages[stages.size() - 1], "sample") + 1);
+  if (Emulated()) return;
+  CHECK(arena[0] == 0);
+  CHECK(arena[1] > 0);
+  for (size_t i = 2; i < stages.size(); ++i) CHECK(weights[i] >= weights[i - 1] + (packed != 0 ? 4096 : 0));
+  CHECK(weights.back() >= packed);
+  CHECK(weights[1] < packed / 8 + 4096);
+}
+
+TEST_CASE("profile: Android's thermal status, where its library is, and no such field elsewhere") {
+  CHECK(Said(Profile({"--json", "-"}))["samples"].Find("thermal_status") == nullptr);
+  if (Emulated()) return;
+  setenv("LD_LIBRARY_PATH", THIMBLE_THERMAL_STAND_IN, 1);
+  setenv("THERMAL_STAND_IN", "3", 1);
+  const std::string path = TemporaryFolder() + "/hot.trace.json";
+  const Json report = Said(Profile({"--json", "-", "--trace", path}));
+  unsetenv("THERMAL_STAND_IN");
+  unsetenv("LD_LIBRARY_PATH");
+  const Json& status = report["samples"]["thermal_status"];
+  CHECK(status.size() == report["samples"]["ns"].size());
+  for (const Json& said : status.items()) CHECK(said == "severe");
+  CHECK(ReadFile(path).find("\"thermal status\"") != std::string::npos);
 }
 
 // https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU: the trace-event format.
@@ -209,7 +255,7 @@ TEST_CASE("profile: the trace is in the trace-event format") {
   }
   REQUIRE(tracks.size() == 2);
   CHECK(tracks[1].size() == report["steps"]["ns"].size());
-  CHECK(count["i"] == 4);
+  CHECK(count["i"] == static_cast<double>(4 + report["stages"].size()));
   CHECK(count["M"] == 3);
   CHECK(counters.contains("arena in memory (bytes)"));
   uint64_t operations = 0;

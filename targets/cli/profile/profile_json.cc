@@ -124,6 +124,16 @@ Json MomentsJson(const Recording& recording) {
   return moments;
 }
 
+Json StagesJson(const Recorder& recorder) {
+  Json stages = Json::Array();
+  for (const Stage& stage : recorder.stages()) {
+    Json told = {{"name", stage.name}, {"ns", recorder.samples()[stage.sample].ns}, {"sample", stage.sample}};
+    if (stage.total != 0) told.Update({{"done", stage.done}, {"total", stage.total}});
+    stages.Push(std::move(told));
+  }
+  return stages;
+}
+
 template <typename Items, typename Get>
 Json Column(const Items& items, Get get) {
   Json column = Json::Array();
@@ -164,6 +174,11 @@ Json SamplesJson(const Recorder& recorder) {
   json["frequency_khz"] = Column(samples, [](const Sample& s) { return OrNull(s.sensors.frequency_khz); });
   json["throttled"] = Column(samples, [](const Sample& s) { return OrNull(s.sensors.throttled); });
   json["throttle_count"] = Column(samples, [](const Sample& s) { return OrNull(s.sensors.throttle_count); });
+  if (recorder.tells_thermal_status()) {
+    json["thermal_status"] = Column(samples, [](const Sample& s) {
+      return s.sensors.thermal_status ? Json(AndroidThermal::Name(*s.sensors.thermal_status)) : Json();
+    });
+  }
   return json;
 }
 
@@ -273,6 +288,7 @@ Json ProfileJson(const Model& model, const EngineOptions& options, const Recordi
           {"plan", PlanJson(model, options, recording.plan)},
           {"lines", LinesJson(recording)},
           {"regions", RegionsJson(recording)},
+          {"stages", StagesJson(recording.recorder)},
           {"moments", MomentsJson(recording)},
           {"samples", SamplesJson(recording.recorder)},
           {"steps", StepsJson(recording.recorder.steps())},

@@ -34,10 +34,16 @@ class Run {
   void Do() {
     Recorder& recorder = recording_.recorder;
     recorder.TakeMoment("start", Phase::kLoad, 0);
-    const Session session(model_, options_);
+    recorder.TakeStage("mapped");
+    EngineOptions options = options_;
+    options.arena_place = &arena_;
+    options.progress = LoadStage;
+    options.progress_user = this;
+    const Session session(model_, options);
     session_ = session.handle();
     engine_ = thimble_session_engine(session_);
     recorder.SetArena(engine_);
+    recorder.CountThreads();
     recorder.TakeMoment("loaded", Phase::kLoad, 0);
     const CancelOnInterrupt cancel(session_);
     const std::optional<uint64_t> allocations = AllocationCalls();
@@ -53,6 +59,15 @@ class Run {
   }
 
  private:
+  static int32_t LoadStage(void* user, uint64_t done, uint64_t total) {
+    Run& run = *static_cast<Run*>(user);
+    run.recording_.recorder.SetArena(run.arena_);
+    const thimble_plan& plan = run.recording_.plan.totals;
+    const char* const weights = plan.packed_weight_bytes + plan.pack_cache_bytes != 0 ? "packed" : "in place";
+    run.recording_.recorder.TakeStage(done == 0 ? "arena" : weights, done, total);
+    return 1;
+  }
+
   static int32_t PromptPass(void* user, uint64_t done, uint64_t) {
     Run& run = *static_cast<Run*>(user);
     if (done > run.prompt_done_) run.EndStep(Phase::kPrefill, done - run.prompt_done_, run.prompt_done_);
@@ -140,6 +155,7 @@ class Run {
   Recording& recording_;
   thimble_session* session_ = nullptr;
   thimble_engine* engine_ = nullptr;
+  const void* arena_ = nullptr;
   uint64_t prompt_done_ = 0, passes_ = 0;
 };
 

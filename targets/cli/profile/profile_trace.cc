@@ -75,6 +75,7 @@ void AddCounters(const Sample& sample, bool tells_pressure, Json* events) {
   events->Push(Counter("tokens in the context", sample.ns, Json::Object({{"tokens", sample.tokens}})));
   if (tells_pressure) events->Push(Counter("memory pressure (us)", sample.ns, {{"some", sample.pressure.some_us}, {"full", sample.pressure.full_us}}));
   if (sample.sensors.temperature_c) events->Push(Counter("temperature (C)", sample.ns, Json::Object({{"hottest", *sample.sensors.temperature_c}})));
+  if (sample.sensors.thermal_status) events->Push(Counter("thermal status", sample.ns, Json::Object({{"status", *sample.sensors.thermal_status}})));
   if (sample.sensors.frequency_khz) events->Push(Counter("clock (kHz)", sample.ns, Json::Object({{"fastest", *sample.sensors.frequency_khz}})));
 }
 
@@ -86,11 +87,16 @@ Json ProfileTrace(const Model& model, const Recording& recording) {
   events.Push(Named("process_name", 0, "thimble"));
   events.Push(Named("thread_name", kPasses, "passes"));
   events.Push(Named("thread_name", kOperations, "operations"));
-  for (const Moment& moment : recorder.moments()) {
-    if (moment.name[0] == 0) continue;
-    Json event = Event("i", moment.name, kPasses, recorder.samples()[moment.sample].ns);
+  const auto add_mark = [&](const std::string& name, size_t sample) {
+    Json event = Event("i", name, kPasses, recorder.samples()[sample].ns);
     event["s"] = "p";  // drawn through the process
     events.Push(std::move(event));
+  };
+  for (const Moment& moment : recorder.moments()) {
+    if (moment.name[0] != 0) add_mark(moment.name, moment.sample);
+  }
+  for (const Stage& stage : recorder.stages()) {
+    add_mark(stage.total == 0 ? stage.name : Format("%s %llu of %llu", stage.name, static_cast<unsigned long long>(stage.done), static_cast<unsigned long long>(stage.total)), stage.sample);
   }
   for (const StepRecord& step : recorder.steps()) {
     events.Push(Slice(kPhaseNames[static_cast<size_t>(step.phase)], "pass", kPasses, step.start_ns, step.ns,

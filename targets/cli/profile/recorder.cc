@@ -7,7 +7,7 @@
 namespace thimble::cli {
 namespace {
 
-constexpr size_t kMostMoments = 8, kMostRegions = 192;
+constexpr size_t kMostMoments = 8, kMostRegions = 192, kMostStages = 512;
 // All samples together take at most this part of the time.
 constexpr uint64_t kPartOfTime = 100;
 
@@ -30,6 +30,7 @@ Recorder::Recorder(const std::vector<thimble_plan_line>& lines, const RecorderOp
     : options_(options), start_ns_(MonotonicNs()), pages_(lines, options.arena_bytes), least_ns_(options.every_ns) {
   Prepare(&samples_, options.most_samples);
   Prepare(&steps_, options.most_steps);
+  Prepare(&stages_, kMostStages);
   Prepare(&moments_, kMostMoments);
   moments_.resize(kMostMoments);
   for (Moment& moment : moments_) moment.regions.resize(kMostRegions);
@@ -37,8 +38,7 @@ Recorder::Recorder(const std::vector<thimble_plan_line>& lines, const RecorderOp
 
 uint64_t Recorder::NowNs() const { return MonotonicNs() - start_ns_; }
 
-void Recorder::SetArena(const void* arena) {
-  arena_ = arena;
+void Recorder::CountThreads() {
   threads_.Open();
   thread_start_ns_.resize(threads_.size());
   thread_cpu_ns_.resize(threads_.size());
@@ -70,20 +70,24 @@ void Recorder::ThinOut() {
   bool odd = false;
   for (const Sample& sample : samples_) {
     odd = !odd;
-    if (!sample.moment && !odd) continue;
-    if (sample.moment) {
-      for (Moment& moment : moments_) {
-        if (moment.sample == static_cast<size_t>(&sample - samples_.data())) moment.sample = kept;
-      }
-    }
+    if (!sample.kept && !odd) continue;
+    const size_t at = static_cast<size_t>(&sample - samples_.data());
+    for (Stage& stage : stages_) stage.sample = stage.sample == at ? kept : stage.sample;
+    for (Moment& moment : moments_) moment.sample = moment.sample == at ? kept : moment.sample;
     samples_[kept++] = sample;
   }
   samples_.resize(kept);
   least_ns_ *= 2;
 }
 
+void Recorder::TakeStage(const char* name, uint64_t done, uint64_t total) {
+  if (stages_.size() == kMostStages) return;
+  Take(Phase::kLoad, 0).kept = true;
+  stages_.push_back({name, done, total, samples_.size() - 1});
+}
+
 void Recorder::TakeMoment(const char* name, Phase phase, uint64_t tokens) {
-  Take(phase, tokens).moment = true;
+  Take(phase, tokens).kept = true;
   const auto at = std::find_if(moments_.begin(), moments_.end(), [](const Moment& moment) { return moment.name[0] == 0; });
   if (at == moments_.end()) return;
   at->name = name;
@@ -124,7 +128,7 @@ void Recorder::EndStep(Phase phase, uint32_t tokens, uint32_t passes, uint64_t p
 }
 
 uint64_t Recorder::own_bytes() const {
-  uint64_t bytes = options_.most_samples * sizeof(Sample) + options_.most_steps * sizeof(StepRecord) + pages_.own_bytes();
+  uint64_t bytes = options_.most_samples * sizeof(Sample) + options_.most_steps * sizeof(StepRecord) + kMostStages * sizeof(Stage) + pages_.own_bytes();
   for (const Moment& moment : moments_) bytes += moment.regions.size() * sizeof(MappedRegion);
   return bytes;
 }

@@ -1,4 +1,4 @@
-// What is written down of a run while it runs: steps, samples of the process's memory, moments with all regions. All memory is taken
+// What is written down of a run while it runs: stages of loading, steps, samples of the process's memory, moments with all regions. All memory is taken
 // when it is made, and touched, so that recording changes nothing of what is recorded. It must not know the model.
 #pragma once
 
@@ -25,7 +25,15 @@ struct Sample {
   ProcessWork work;
   Pressure pressure;
   SensorReading sensors;
-  bool moment = false;  // of a moment: kept in any case
+  bool kept = false;  // in any case: of a moment or a stage
+};
+
+// Of loading: "mapped" (the file is, and its header is checked; nothing of the weights has been read), "arena" (taken and laid out),
+// "packed": the weights of so many pieces, blocks and the head, are as the kernels read them, or "in place" where nothing is to be done.
+struct Stage {
+  const char* name = "";
+  uint64_t done = 0, total = 0;
+  size_t sample = 0;
 };
 
 // One call of the library: a pass, but for the last of an answer, which may be two.
@@ -56,11 +64,14 @@ class Recorder {
  public:
   Recorder(const std::vector<thimble_plan_line>& lines, const RecorderOptions& options);
 
-  // Where the arena begins and which threads there are; before it is known nothing of it is in memory.
-  void SetArena(const void* arena);
+  // Where the arena begins; before it is known nothing of it is in memory.
+  void SetArena(const void* arena) { arena_ = arena; }
+  // The threads that there are now are those that the model runs with: from here on their time counts.
+  void CountThreads();
   uint64_t NowNs() const;
   uint64_t start_ns() const { return start_ns_; }  // on the system's monotonic clock
 
+  void TakeStage(const char* name, uint64_t done = 0, uint64_t total = 0);
   // A sample with all regions of memory.
   void TakeMoment(const char* name, Phase phase, uint64_t tokens);
   void BeginStep();
@@ -70,12 +81,14 @@ class Recorder {
 
   const std::vector<Sample>& samples() const { return samples_; }
   const std::vector<StepRecord>& steps() const { return steps_; }
+  const std::vector<Stage>& stages() const { return stages_; }
   const std::vector<Moment>& moments() const { return moments_; }
   const ArenaPages& pages() const { return pages_; }
   const ThreadTimes& threads() const { return threads_; }
-  // Processor time of each thread since SetArena(), as at the last moment.
+  // Processor time of each thread since CountThreads(), as at the last moment.
   const std::vector<uint64_t>& thread_cpu_ns() const { return thread_cpu_ns_; }
   bool tells_pressure() const { return figures_.tells_pressure(); }
+  bool tells_thermal_status() const { return sensors_.tells_thermal_status(); }
 
   // What recording itself took.
   uint64_t own_bytes() const;
@@ -96,6 +109,7 @@ class Recorder {
   ThreadTimes threads_;
   std::vector<Sample> samples_;
   std::vector<StepRecord> steps_;
+  std::vector<Stage> stages_;
   std::vector<Moment> moments_;
   std::vector<uint64_t> thread_start_ns_, thread_cpu_ns_;
   StepRecord step_ = {};

@@ -1,7 +1,10 @@
 #include "targets/cli/profile/sensors.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 namespace thimble::cli {
 namespace {
@@ -22,11 +25,35 @@ SystemFile OpenThrottled(const std::string& sys) {
 
 }  // namespace
 
-Sensors::Sensors(const std::string& sys)
+AndroidThermal::AndroidThermal(const char* library) : library_(dlopen(library, RTLD_NOW | RTLD_LOCAL)) {
+  if (library_ == nullptr) return;
+  const auto acquire = reinterpret_cast<void* (*)()>(dlsym(library_, "AThermal_acquireManager"));
+  status_ = reinterpret_cast<int (*)(void*)>(dlsym(library_, "AThermal_getCurrentThermalStatus"));
+  release_ = reinterpret_cast<void (*)(void*)>(dlsym(library_, "AThermal_releaseManager"));
+  if (acquire != nullptr && status_ != nullptr && release_ != nullptr) manager_ = acquire();
+}
+
+AndroidThermal::~AndroidThermal() {
+  if (manager_ != nullptr) release_(manager_);
+  if (library_ != nullptr) dlclose(library_);
+}
+
+std::optional<int> AndroidThermal::Status() const {
+  const int status = manager_ == nullptr ? -1 : status_(manager_);
+  return status < 0 ? std::nullopt : std::optional<int>(status);
+}
+
+const char* AndroidThermal::Name(int status) {
+  constexpr const char* kNames[] = {"none", "light", "moderate", "severe", "critical", "emergency", "shutdown"};
+  return status >= 0 && static_cast<size_t>(status) < std::size(kNames) ? kNames[status] : "unknown";
+}
+
+Sensors::Sensors(const std::string& sys, const char* android)
     : zones_(OpenNumbered(sys + "/class/thermal", "thermal_zone", "temp")),
       clocks_(OpenNumbered(sys + "/devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq")),
       throttles_(OpenNumbered(sys + "/devices/system/cpu", "cpu", "thermal_throttle/core_throttle_count")),
-      firmware_(OpenThrottled(sys)) {}
+      firmware_(OpenThrottled(sys)),
+      thermal_(android) {}
 
 SensorReading Sensors::Read() const {
   SensorReading reading;
@@ -43,6 +70,7 @@ SensorReading Sensors::Read() const {
     if (count) reading.throttle_count = reading.throttle_count.value_or(0) + *count;
   }
   reading.throttled = firmware_.Number(16);
+  reading.thermal_status = thermal_.Status();
   return reading;
 }
 

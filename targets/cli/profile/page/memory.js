@@ -152,7 +152,9 @@ function Sensor(i) {
   const samples = report.samples;
   return [samples.temperature_c[i] === null ? '' : ', ' + samples.temperature_c[i].toFixed(1) + ' °C',
           samples.frequency_khz[i] === null ? '' : ', ' + (samples.frequency_khz[i] / 1e6).toFixed(2) + ' GHz',
-          samples.throttled[i] ? ', throttled' : ''];
+          samples.throttled[i] ? ', throttled' : '',
+          samples.thermal_status && samples.thermal_status[i] !== null ? ', thermal status ' + samples.thermal_status[i] : '',
+          report.stages.filter(stage => stage.sample === i).map(stage => ', ' + stage.name + (stage.total ? ' ' + stage.done + ' of ' + stage.total : ''))];
 }
 
 function OverTimeSection() {
