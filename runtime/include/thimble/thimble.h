@@ -208,14 +208,11 @@ typedef struct thimble_engine_options {
   uint32_t profile_slices;  /* not 0: passes record what every operation of every block takes (thimble_get_operations), and the newest
                                so many operations one by one (thimble_get_slices), in the arena; 0: the sums of thimble_profile alone */
   int32_t min_cache_type;   /* enum thimble_cache_type: THIMBLE_CACHE_Q8 or _Q4, for THIMBLE_TRIM_CACHE; 0 = rows keep their type */
-  uint32_t huge_pages;      /* 1: an arena of the library's own asks the system for huge pages, which save it work where models are
-                               large. It then takes memory in pieces of thimble_plan.huge_page_bytes; 0: rows of the cache, and what
-                               else grows, are kept out of them */
-  uint32_t page_lines;      /* 1: every line of a page or more begins with one, and so do sessions, so that what the system says of
-                               pages is one line's; the arena takes up to a page more for each. 0: lines share pages */
+  uint32_t huge_pages;      /* 1: an arena of the library's own asks the system for huge pages (less work for it, and memory in pieces of
+                               thimble_plan.huge_page_bytes); 0: rows of the cache, and what else grows, are kept out of them */
+  uint32_t page_lines;      /* 1: lines of a page or more, and sessions, begin with one: the system's figures of pages are one line's then */
   uint32_t reserved;        /* 0 */
-  const void** arena_place; /* not NULL: where the arena begins is written there before `progress` is called, for callers who look at
-                               it (mincore, smaps) while the engine is made */
+  const void** arena_place; /* not NULL: gets where the arena begins before `progress` is called, for who looks at its pages meanwhile */
 } thimble_engine_options;
 
 /* ---- plan ----
@@ -275,8 +272,7 @@ typedef struct thimble_plan {
   uint64_t touched_anonymous_bytes;     /* of anonymous_bytes, in whole pages of the arena: what is in memory then. Pages that
                                            no token has reached take none */
   uint64_t pack_cache_bytes;            /* of mapped_bytes: a file in options.pack_cache, lines "packed_weights" */
-  uint64_t huge_page_bytes;             /* with options.huge_pages: touched_anonymous_bytes is in pages of so many bytes, an upper
-                                           bound, as the system may have none of them left; 0 without */
+  uint64_t huge_page_bytes;             /* with options.huge_pages: what touched_anonymous_bytes, an upper bound then, is counted in; 0 without */
 } thimble_plan;
 
 typedef void (*thimble_plan_fn)(void* user, const thimble_plan_line* line);
@@ -469,10 +465,9 @@ THIMBLE_API size_t thimble_rewind_limit(const thimble_session* session);
  * whatever the machine, the kernels, the threads and the pass length; there everything goes on with the same bits. The
  * random numbers go on, too, where the seed is the same. Rows of a prefix stay with the engine: such a state goes to engines
  * with the same one. A state is checked wholly before anything changes; refused are
- * THIMBLE_NOT_A_STATE, _STATE_DAMAGED, _STATE_MISMATCH, _UNSUPPORTED_VERSION and _CONTEXT_FULL. Rows of fewer bits than planned
- * (THIMBLE_TRIM_CACHE) stay so; behind a prefix whose rows have fewer bits than a state's these follow, and one whose rows have more
- * is to be trimmed before. Checksums guard against
- * damage; a state that somebody made up on purpose can make nonsense, but no more. */
+ * THIMBLE_NOT_A_STATE, _STATE_DAMAGED, _STATE_MISMATCH, _UNSUPPORTED_VERSION and _CONTEXT_FULL. Rows follow a prefix whose rows
+ * have fewer bits (THIMBLE_TRIM_CACHE); one with more is to be trimmed before. Checksums guard against damage; a state that somebody made up on purpose
+ * can make nonsense, but no more. */
 
 /* Bytes that saving would write now; 0 for encoders. */
 THIMBLE_API uint64_t thimble_state_bytes(const thimble_session* session);
@@ -496,11 +491,9 @@ enum thimble_trim_level {
   THIMBLE_TRIM_SCRATCH = 1,  /* what holds nothing between calls: buffers of a pass and workspaces */
   THIMBLE_TRIM_WEIGHTS = 2,  /* and pages of the model file and of pack_cache, which are read from it again */
   THIMBLE_TRIM_CACHE = 3,    /* and half of what rows of the cache take: those of all sessions go one step down, from f32 or f16 to q8,
-                                from q8 to q4, as far as options.min_cache_type, and stay there until the session is closed; those of
-                                a prefix go down with them, and sessions that are opened later begin with such rows, until it is read
-                                anew. Beside int4 rows lie int8 ones of the newest tokens: windows and sessions of so few
-                                tokens that these would take more than is saved stay q8. What follows is not the same to the last
-                                bit. THIMBLE_BUSY while a session is in use */
+                                from q8 to q4, as far as options.min_cache_type, and stay there until the session is closed. A
+                                prefix goes with them, until it is read anew. Beside q4 rows lie q8 ones of the newest tokens: windows and sessions
+                                too short to save anything stay q8. What follows is not the same to the last bit. THIMBLE_BUSY while one is in use */
   THIMBLE_TRIM_PARK = 4,     /* and all sessions: they go into the older of the two files of options.park, complete or not at all, and
                                 each comes back with the next call for it. What is left is control blocks, a prefix, and packed
                                 weights. THIMBLE_BUSY while one is in use, THIMBLE_IO where the file cannot be written: then nothing
