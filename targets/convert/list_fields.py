@@ -202,14 +202,14 @@ which file reads which family.
 ## What each takes, and what has checked it
 
 Bytes are anonymous + file-backed memory of the **fixture**, not of the published model: with 2 to 6 layers and widths of 24 to 64 its
-buffers outweigh its weights, and what is comparable is one row's two columns. q8/q8: `thimble convert FIXTURE --weights q8`, q4/q8: `--recipe small`;
+buffers outweigh its weights, and what is comparable is one row's two columns ([PUBLISHED.md](PUBLISHED.md) has published dimensions). q8/q8: `thimble convert FIXTURE --weights q8`, q4/q8: `--recipe small`;
 each `thimble plan MODEL -c 4096 --kv q8 -t 1 --kernels scalar` (other kernels may keep weights packed once more, unless the file is). The first
 rows are shapes of published models with random weights, `convert --shape NAME --weights q8` and `q4`, whose bytes are those of the published ones.
 
 Checked by: *reference*: every position's numbers are those of transformers (the paper's families: of its own code) in float64 within
 2e-4, in one pass, token by token and in pieces (encoders in one pass; `tests/golden/test_logits.cc` for what lies in `tests/golden`), and
 for the others after rewinding and loading, too (`tests/golden/test_families.cc`); *GGUF*: the same fixture as llama.cpp's converter writes it,
-the last two positions (`tests/golden/test_gguf_families.cc`), or rewritten as it does, all positions (`tests/golden/test_gguf.cc`); *real*: a
+or gguf's writer as it would, the last two positions (`tests/golden/test_gguf_families.cc`), or rewritten as it does, all positions (`tests/golden/test_gguf.cc`); *real*: a
 trained checkpoint, and the test, which needs the model and is skipped without. Where that is missing,
 **no trained checkpoint of that family has been run here**.
 
