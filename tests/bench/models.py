@@ -38,9 +38,15 @@ def peer_model(peer, scripts, work, shape, weights):
     return gguf_model(peer, scripts, work, shape, PEER_TYPES[weights])
 
 
-def gguf_model(peer, scripts, work, shape, kind):
-    """A GGUF file of the shape, quantised to a type by the peer's own tool; None where the peer's scripts do not know the shape."""
-    path = os.path.join(work, "%s-%s.gguf" % (shape, kind))
+# Runs make_gguf.py, with shapes that it does not know.
+MAKE = "import sys; sys.path.insert(0, sys.argv.pop(1)); import make_gguf; make_gguf.SHAPES.update(eval(sys.argv.pop(1))); make_gguf.main()"
+
+
+def gguf_model(peer, scripts, work, shape, kind, layers=None, shape_of=None):
+    """A GGUF file of the shape, quantised to a type by the peer's own tool; None where the peer's scripts do not know the shape. Layers: fewer
+    than the shape has. shape_of: what make_gguf.py's SHAPES would say of it."""
+    name = shape if layers is None else "%s-%d-layers" % (shape, layers)
+    path = os.path.join(work, "%s-%s.gguf" % (name, kind))
     if os.path.exists(path):
         return path
     if shape in family_gguf.SHAPES:  # in 4 bits only
@@ -50,10 +56,12 @@ def gguf_model(peer, scripts, work, shape, kind):
         subprocess.run([sys.executable, family_gguf.__file__, shape, path + ".part"], check=True)
         os.replace(path + ".part", path)
         return path
-    source = os.path.join(work, shape + "-F16.gguf")
+    source = os.path.join(work, name + "-F16.gguf")
     if not os.path.exists(source):
-        run = subprocess.run([sys.executable, os.path.join(scripts, "make_gguf.py"), shape, source + ".part"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not scripts:
+            return None
+        run = subprocess.run([sys.executable, "-c", MAKE, scripts, repr({shape: shape_of} if shape_of else {}), shape, source + ".part"] +
+                             (["--layers", str(layers)] if layers else []), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if run.returncode != 0:
             return None
         os.replace(source + ".part", source)
@@ -64,10 +72,10 @@ def gguf_model(peer, scripts, work, shape, kind):
     return path
 
 
-def carried_model(program, gguf):
+def carried_model(program, gguf, runner=()):
     """The same weights in the same bits as a .thimble file."""
     path = gguf.replace(".gguf", "-as-is.thimble")
     if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(gguf):
         log("writing " + path)
-        subprocess.run([program, "convert", gguf, "-o", path, "--weights", "as-is", "--no-tokenizer", "-q"], check=True)
+        subprocess.run(list(runner) + [program, "convert", gguf, "-o", path, "--weights", "as-is", "--no-tokenizer", "-q"], check=True)
     return path
