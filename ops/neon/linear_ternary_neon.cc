@@ -4,6 +4,7 @@
 #include "ops/neon/kernels.h"
 
 #if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/neon/missing_intrinsics.h"
 
@@ -95,6 +96,7 @@ void LinearTernaryNeon(const PackedGemm* gemm) {
     for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
       float* y = g.y + row * g.y_stride + n;
       if constexpr (kRows == 1) {
+        FetchPages(w + g.tile_bytes, g.tile_bytes);
         Part<1, 4>(g, w, 0, row, y, g.columns - n);
       } else {
         for (size_t part = 0; part < 4; ++part) Part<kRows, 1>(g, w, part, row, y, g.columns - n);

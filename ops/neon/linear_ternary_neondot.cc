@@ -5,6 +5,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
+#include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/neon/linear_lanes.h"
 
@@ -66,7 +67,10 @@ void LinearTernaryNeonDot(const PackedGemm* gemm) {
   const PackedGemm& g = *gemm;
   ForRowGroups<4>(g.rows, [&]<int kRows>(size_t row) {
     const uint8_t* w = g.w;
-    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) Tile<kRows>(g, w, row, g.y + row * g.y_stride + n, g.columns - n);
+    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
+      if (kRows == 1) FetchPages(w + g.tile_bytes, g.tile_bytes);
+      Tile<kRows>(g, w, row, g.y + row * g.y_stride + n, g.columns - n);
+    }
   });
 }
 

@@ -58,7 +58,7 @@ constexpr Family kFamilies[] = {
     {"falcon_h1", "falcon_h1", "Falcon-H1: attention beside a state space", PlanFalconH1},
     {"nemotron_h", "nemotron_h", "Nemotron-H (without experts)", PlanNemotronH},
     {"gpt_oss", "gpt_oss", "gpt-oss, its experts in floats or MXFP4", PlanGptOss},
-    {"bitnet", "bitnet", "BitNet b1.58 with plain weights", PlanBitNet},
+    {"bitnet", "bitnet", "BitNet b1.58", PlanBitNet},
     {"deepseek_v3", "deepseek_v3", "DeepSeek-V3, Moonlight, Kimi: latent attention, experts in groups", PlanDeepSeek},
     {"youtu", "youtu", "Youtu-LLM: latent attention", PlanYoutu},
     {"minicpm3", "minicpm3", "MiniCPM3: latent attention", PlanMiniCpm3},

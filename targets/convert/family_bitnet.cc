@@ -1,4 +1,4 @@
-// BitNet b1.58 with plain weights: Llama with relu^2 and RMSNorm before the output projections of both blocks.
+// BitNet b1.58 (bitnet_checkpoint.h has its ternary layers): Llama with relu^2 and RMSNorm before the output projections of both blocks.
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/rotary.h"
