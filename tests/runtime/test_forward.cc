@@ -233,7 +233,8 @@ TEST_CASE("every kernel table that is asked for runs, or is refused by name") {
   m.Weights(WeightType::kQ8);
   m.AddLayer(Heads(9, 3, 8), FfnKind::kGated, Activation::kSilu, 100, NormKind::kRmsNorm, false);
   m.Finish(false, true, NormKind::kRmsNorm);
-  const auto bytes = m.Bytes();
+  const std::vector<uint8_t> bytes = m.Bytes();
+  const AlignedBytes aligned(bytes);
   const std::string runs = std::string(" ") + thimble_kernel_tables() + " ";
   size_t ran = 0;
   for (const KernelTable* table : AllKernelTables()) {
@@ -247,7 +248,7 @@ TEST_CASE("every kernel table that is asked for runs, or is refused by name") {
     }
     thimble_model* model = nullptr;
     thimble_session* session = nullptr;
-    REQUIRE(Call(thimble_model_open_memory, bytes.data(), bytes.size(), &model).code == THIMBLE_OK);
+    REQUIRE(Call(thimble_model_open_memory, aligned.data(), aligned.size(), &model).code == THIMBLE_OK);
     const thimble_error error = CreateSession(model, &options, nullptr, 0, &session);
     CHECK(error.code == THIMBLE_UNSUPPORTED_CPU);
     CHECK(std::string(error.message).find(table->name) != std::string::npos);
