@@ -10,7 +10,7 @@ most_bytes=1000000  # 945,456 measured
 
 # "name" or "name@VERSION". Debian's spellings of what Android calls otherwise; what the start files and the linker leave weak.
 "$nm" -D --undefined-only "$library" | sed 's/^ *[UwVv] //' | sed \
-  -e 's/^__errno_location@.*/__errno/' -e 's/^__isoc23_//' -e 's/^__getauxval@/getauxval@/' -e 's/^__sysconf@/sysconf@/' \
+  -e 's/^__errno_location@.*/__errno/' -e 's/^__isoc[0-9]*_//' -e 's/^__getauxval@/getauxval@/' -e 's/^__sysconf@/sysconf@/' \
   -e '/^_ITM_/d' -e '/^__gmon_start__/d' | sort -u >"$work/undefined.txt"
 
 # The C++ runtime, which an Android library brings along (c++_static): what there is of it is listed, so that it does not grow unseen.
