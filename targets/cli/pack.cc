@@ -52,11 +52,15 @@ int Run(const Arguments& arguments) {
   if (context.kernels.empty()) context.kernels = options.table == "portable" ? "scalar" : options.table;
   if (arguments.contract) {
     options.contract = [&](const void* bytes, size_t size) {
-      const Model image(bytes, size, output);
-      EngineOptions engine = context.ForModel(image);
-      // The same on every machine.
-      if (context.threads == 0) engine.threads = 1;
-      return contract = ContractFor(engine, MakePlan(image, engine).totals);
+      try {
+        const Model image(bytes, size, output);
+        EngineOptions engine = context.ForModel(image);
+        // The same on every machine.
+        if (context.threads == 0) engine.threads = 1;
+        return contract = ContractFor(engine, MakePlan(image, engine).totals);
+      } catch (const Error& error) {  // of the options, not of the file
+        throw ImportError(static_cast<Code>(error.code), error.what());
+      }
     };
   }
   ProgressBar bar(arguments.quiet);

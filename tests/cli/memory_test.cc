@@ -113,6 +113,9 @@ TEST_CASE("memory: a contract in a file, kept and broken") {
     return;
   }
   const std::string folder = TemporaryFolder(), model = folder + "/promise.thimble";
+  // What is wrong with an option is not the file's fault.
+  CHECK(RunThimble({"pack", ShippedModel(), "-o", model, "--contract", "--kv", "auto:400K"}).exit_code == 2);
+  CHECK(RunThimble({"pack", ShippedModel(), "-o", model, "--contract", "-c", "51200000"}).exit_code == 2);
   const Finished packed = RunThimble({"pack", ShippedModel(), "--for", "portable", "-o", model, "--contract", "-c", "300", "--kv", "q8"});
   INFO(packed.err);
   REQUIRE(packed.exit_code == 0);
