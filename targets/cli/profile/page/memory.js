@@ -122,11 +122,16 @@ function TimeChart(told, state) {
     area(lower, lower.map((bytes, i) => Math.max(bytes, anonymous_all[i])), Colour('engine'), 0.35);
     lower = lower.map((bytes, i) => Math.max(bytes, anonymous_all[i]));
     area(lower, lower.map((bytes, i) => bytes + samples.file_backed_bytes[i]), Colour('file'), 0.6);
+    const labels = [];
     const rule = (name, bytes, colour, dash) => {
       const inside = bytes <= most, at = y(bytes);
       if (!inside) return;
+      // Above its line, or lower where another one's text is.
+      let label = at - 4;
+      while (labels.some(other => Math.abs(other - label) < 13)) label += 13;
+      labels.push(label);
       svg.append(Svg('line', {x1: left, x2: width - right, y1: at, y2: at, stroke: colour, 'stroke-width': 1.5, 'stroke-dasharray': dash}));
-      svg.append(Svg('text', {x: width - right - 4, y: at - 4, 'text-anchor': 'end', class: 'dark'}, name + ' ' + Bytes(bytes)));
+      svg.append(Svg('text', {x: width - right - 4, y: label, 'text-anchor': 'end', class: 'dark'}, name + ' ' + Bytes(bytes)));
     };
     plans.forEach(([name, bytes]) => rule(name, bytes, 'var(--ink)', '6 4'));
     if (limit) rule('the device allows', limit, 'var(--bad)', null);
