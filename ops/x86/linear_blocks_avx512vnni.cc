@@ -348,7 +348,7 @@ struct Next {
 template <Form kForm>
 __attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, Next next,
                                               float (*totals)[2][16]) {
-  const size_t part = (next.bytes / 64 * 6 / g.rows + 1) * 64;
+  const size_t groups = (g.rows + 5) / 6, part = (next.bytes / 64 + groups - 1) / groups * 64;
   ForRowGroups<6>(g.rows, [&]<int kRows>(size_t row) {
     for (const uint8_t*& tile : next.tiles) {
       FetchInOrder(tile, part);
