@@ -45,6 +45,13 @@ run() {
     rm -f -- "$logs/$1.status"
     result=1
     status=1
+    # What each of them printed (its last 40 lines), so that the end of a long log says why.
+    awk -v name="$1" '
+      function flush(  i) { for (i = count > 40 ? count - 40 : 0; i < count; ++i) print name ": " line[i]; count = 0 }
+      /^ *[0-9]+\/[0-9]+ Test +#/ { flush(); inside = /\*\*\*(Failed|Timeout|Exception|Not Run)/ }
+      /^ +Start +[0-9]+:/ { next }
+      /tests passed, [0-9]+ tests failed/ { flush(); inside = 0 }
+      inside { line[count++] = $0 }' "$logs/$1.log" >>"$logs/failed"
     sed -n '/^The following tests FAILED/,/^$/p' "$logs/$1.log" | sed "s/^/$1: /" >>"$logs/failed"
   fi
   total=$(sed -n 's/.* tests failed out of \([0-9]*\).*/\1/p' "$logs/$1.log" | tail -n 1)

@@ -1,8 +1,9 @@
 // What a long conversation costs: a hundred turns with tools are rendered and tokenised in the memory that was given, without a call of the
 // allocator or for a file, and rendering costs less than tokenising what comes out.
+#include <time.h>
+
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -112,13 +113,17 @@ TEST_CASE("a hundred turns with tools are rendered in the memory that was given,
   CHECK(text_bytes > 20'000);
   CHECK(need < 40 * text_bytes);
 
-  // The best of several: others use this machine, too.
+  // Sanitizers cost the one more than the other.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // Processor time, and the best of several: others use this machine, too.
   const auto seconds = [](const auto& work) {
     double best = 1e9;
     for (int i = 0; i < 20; ++i) {
-      const auto start = std::chrono::steady_clock::now();
+      timespec from, to;
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
       work();
-      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+      best = std::min(best, static_cast<double>(to.tv_sec - from.tv_sec) + 1e-9 * static_cast<double>(to.tv_nsec - from.tv_nsec));
     }
     return best;
   };
@@ -128,8 +133,6 @@ TEST_CASE("a hundred turns with tools are rendered in the memory that was given,
   });
   INFO("rendering " << 1e6 * rendering << " us, tokenising " << 1e6 * tokenising << " us, " << text_bytes << " bytes, workspace " << need);
   CHECK(rendering < tokenising);
-#if defined(__x86_64__) && !defined(THIMBLE_ASAN)
-  CHECK(rendering < 0.001);
 #endif
   thimble_model_close(model);
 }
