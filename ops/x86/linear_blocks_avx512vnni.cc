@@ -9,11 +9,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define THIMBLE_LANES 16
 #include "ops/lanes/fetch.h"
 #include "ops/lanes/row_groups.h"
 #include "ops/linear/block_tile.h"
-#include "ops/linear/quantise_blocks.h"
 
 namespace thimble {
 namespace {
@@ -67,6 +65,8 @@ struct Type {
   // What is unsigned in Codes() stands for that much more than the weight.
   static constexpr int kZero = kSigned ? 128 : kFormat.zero;
   static constexpr bool kSuper = kFormat.scales == BlockScales::kSuper;
+  // What Bytes reads.
+  static constexpr bool kBytes = kFormat.bits == 8 && kFormat.scales == BlockScales::kHalf && kGroupsOfBlock == 1 && !kFormat.minimum;
   static constexpr Form kForm = {kGroupsOfBlock == 2, kFormat.minimum, kSuper};
 
   static constexpr size_t BytesAt() { return TileBytesAt(kFormat); }
@@ -212,6 +212,19 @@ struct Unpacked {
   alignas(64) float scales[16][2][16];  // kSuper: the bits of integers
   alignas(64) float minimums[16][2][16];
   alignas(64) float d[2][16];  // kSuper
+
+  inline __m512i Codes(size_t group, int n) const { return Load(codes[group][n]); }
+  inline __m512 Scale(size_t at, int n) const { return _mm512_load_ps(scales[at][n]); }
+};
+
+// A super block of two tiles of bytes and a half a block, where it lies: there is nothing to unpack but a bit of each byte.
+struct Bytes {
+  const uint8_t *scales[2], *codes[2];
+
+  inline __m512i Codes(size_t group, int n) const { return _mm512_xor_si512(Load(codes[n] + 64 * group), _mm512_set1_epi8(static_cast<char>(0x80))); }
+  inline __m512 Scale(size_t at, int n) const {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales[n] + 32 * at)));
+  }
 };
 
 template <int kIndex>
@@ -279,9 +292,23 @@ inline void AddMinimum(const Unpacked& w, size_t at, const BlockInput* input, si
   }
 }
 
+// What is read next, of two tiles: some lines of it are fetched with each block, as many at once would have to wait, and what the block needs
+// behind them.
+struct Next {
+  const uint8_t* tiles[2];
+  size_t part;  // bytes for each block
+
+  inline void Fetch() {
+    for (const uint8_t*& tile : tiles) {
+      FetchInOrder(tile, part);
+      tile += part;
+    }
+  }
+};
+
 // Adds a super block to the totals of kRows rows.
-template <int kRows, Form kForm>
-inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t q_stride, const BlockInput* input, float (*totals)[2][16]) {
+template <int kRows, Form kForm, typename W>
+inline void AddSuper(const W& w, size_t blocks, const uint8_t* q, size_t q_stride, const BlockInput* input, float (*totals)[2][16], Next* next) {
   constexpr size_t kGroups = kForm.halves ? 2 : 1;
   Sums<kRows> sum = LoadTotals<kRows>(totals);
   if constexpr (kForm.super) {
@@ -293,6 +320,7 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
     sum = {};
   }
   for (size_t b = 0; b < blocks; ++b, q += 32, ++input) {
+    next->Fetch();
 #pragma GCC unroll 2
     for (size_t half = 0; half < kGroups; ++half) {
       __m512i sums[kRows][2];
@@ -301,7 +329,7 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
 #pragma GCC unroll 8
       for (size_t i = 0; i < 8 / kGroups; ++i) {
         const size_t group = half * (8 / kGroups) + i;
-        const __m512i first = Load(w.codes[8 * b + group][0]), second = Load(w.codes[8 * b + group][1]);
+        const __m512i first = w.Codes(8 * b + group, 0), second = w.Codes(8 * b + group, 1);
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
           const __m512i four = FourTimes16(q + static_cast<size_t>(r) * q_stride + 4 * group);
@@ -312,7 +340,7 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
       const size_t at = b * kGroups + half;
 #pragma GCC unroll 2
       for (int n = 0; n < 2; ++n) {
-        const __m512 scale = _mm512_load_ps(w.scales[at][n]);
+        const __m512 scale = w.Scale(at, n);
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
           const __m512 row_scale = _mm512_set1_ps(InputOfRow(input, q_stride, r)->scale);
@@ -338,25 +366,16 @@ inline void AddSuper(const Unpacked& w, size_t blocks, const uint8_t* q, size_t 
   StoreTotals<kRows>(sum, totals);
 }
 
-// What is unpacked next, of two tiles.
-struct Next {
-  const uint8_t* tiles[2];
-  size_t bytes;
-};
-
-// The next super block comes from memory meanwhile: some of its lines with each group of rows, as all at once would have to wait.
-template <Form kForm>
-__attribute__((noinline)) void AddSuperToRows(const Unpacked& w, size_t blocks, const BlockGemm& g, size_t first_block, Next next,
+// The next super block comes from memory meanwhile: `bytes` of each tile.
+template <Form kForm, typename W>
+__attribute__((noinline)) void AddSuperToRows(const W& w, size_t blocks, const BlockGemm& g, size_t first_block, Next next, size_t bytes,
                                               float (*totals)[2][16]) {
-  const size_t groups = (g.rows + 5) / 6, part = (next.bytes / 64 + groups - 1) / groups * 64;
+  const size_t steps = (g.rows + 5) / 6 * blocks;
+  next.part = (bytes / 64 + steps - 1) / steps * 64;
   ForRowGroups<6>(g.rows, [&]<int kRows>(size_t row) {
-    for (const uint8_t*& tile : next.tiles) {
-      FetchInOrder(tile, part);
-      tile += part;
-    }
     const uint8_t* q = g.q + row * g.q_stride;
     AddSuper<kRows, kForm>(w, blocks, q + 32 * first_block, g.q_stride, reinterpret_cast<const BlockInput*>(q + g.inputs) + first_block,
-                           totals + row);
+                           totals + row, &next);
   });
 }
 
@@ -371,7 +390,7 @@ void Run(const BlockGemm& g) {
     }
     return;
   }
-  Unpacked unpacked;
+  [[maybe_unused]] Unpacked unpacked;
   alignas(64) float totals[kRowsOfTask][2][16];
   for (size_t n = 0; n < g.columns; n += 32) {
     const uint8_t* tiles[2] = {g.w + n / 16 * g.tile_bytes, g.w + (n / 16 + 1) * g.tile_bytes};
@@ -386,13 +405,25 @@ void Run(const BlockGemm& g) {
     tiles[1] += 64;
     for (size_t block = 0; block < BlocksOf(g.k); block += 8) {
       const size_t blocks = BlocksOf(g.k) - block < 8 ? BlocksOf(g.k) - block : 8;
-      tiles[0] += Unpack<kIndex>(tiles[0], blocks, 0, &unpacked);
-      tiles[1] += Unpack<kIndex>(tiles[1], blocks, 1, &unpacked);
-      Next next = {{tiles[0], tiles[1]}, T::kSuperBytes};
+      [[maybe_unused]] Bytes bytes;
+      for (size_t i = 0; i < 2; ++i) {
+        if constexpr (T::kBytes) {
+          bytes.scales[i] = tiles[i];
+          bytes.codes[i] = tiles[i] + T::ScaleBytes(blocks);
+          tiles[i] = bytes.codes[i] + blocks * T::kBlockBytes;
+        } else {
+          tiles[i] += Unpack<kIndex>(tiles[i], blocks, i, &unpacked);
+        }
+      }
+      Next next = {{tiles[0], tiles[1]}, 0};
       if (block + blocks == BlocksOf(g.k)) {
         for (size_t i = 0; i < 2; ++i) next.tiles[i] = g.w + (n / 16 + 2 + i) * g.tile_bytes;
       }
-      AddSuperToRows<T::kForm>(unpacked, blocks, g, block, next, totals);
+      if constexpr (T::kBytes) {
+        AddSuperToRows<T::kForm>(bytes, blocks, g, block, next, T::kSuperBytes, totals);
+      } else {
+        AddSuperToRows<T::kForm>(unpacked, blocks, g, block, next, T::kSuperBytes, totals);
+      }
     }
     for (size_t r = 0; r < g.rows; ++r) {
       float* y = g.y + r * g.y_stride + n;
@@ -408,10 +439,6 @@ void Run(const BlockGemm& g) {
   void Linear##Name##Avx512Vnni(const BlockGemm* gemm) { Run<index>(*gemm); }
 THIMBLE_BLOCK_TYPES(THIMBLE_DEFINE)
 #undef THIMBLE_DEFINE
-
-RowQuantisation QuantiseBlocksAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  return QuantiseBlockLanes(x, k, padded, q);
-}
 
 }  // namespace thimble
 

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 
 #define THIMBLE_LANES 8
-#include "ops/linear/quantise_blocks.h"
+#include "ops/linear/quantise_row.h"
 
 namespace thimble {
 
@@ -14,10 +14,6 @@ RowQuantisation QuantiseRowAvx2(const float* x, size_t k, size_t padded, int8_t*
 
 RowQuantisation QuantiseTernaryAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
   return QuantiseTernaryLanes(x, k, padded, q);
-}
-
-RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  return QuantiseBlockLanes(x, k, padded, q);
 }
 
 }  // namespace thimble
