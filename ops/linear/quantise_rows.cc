@@ -19,11 +19,29 @@ RowQuantisation QuantiseTernary(const float* x, size_t k, size_t padded, int8_t*
   return QuantiseTernaryLanes(x, k, padded, q);
 }
 
-RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  return QuantiseBlockLanes(x, k, padded, q);
-}
-
 namespace {
+
+// In plain numbers, whose bits those of every instruction set are compared with.
+void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
+  float amax = 0.0f;
+  for (size_t i = 0; i < 32; ++i) {
+    const float size = x[i] < 0.0f ? -x[i] : x[i];
+    amax = size > amax ? size : amax;  // keeps the old value where x is NaN
+  }
+  const BlockScale by = ScaleOfBlock(amax);
+  int32_t sums[2] = {};
+  for (size_t i = 0; i < 32; ++i) {
+    float scaled = x[i] * by.inverse;
+    scaled = scaled > -127.0f ? scaled : -127.0f;  // NaN goes to the least
+    scaled = scaled < 127.0f ? scaled : 127.0f;
+    const float moved = scaled + 12582912.0f;  // rounds to the nearest integer, which stands in its low bits
+    int32_t bits;
+    std::memcpy(&bits, &moved, sizeof bits);
+    q[i] = static_cast<int8_t>(bits - 0x4b400000);
+    sums[i / 16] += q[i];
+  }
+  *input = InputOfBlock(by.scale, sums[0], sums[1]);
+}
 
 RowPlace PlaceOf(size_t row, size_t t) {
   if (row % 2 != 0) return RowPlace::kSecondOfPair;
@@ -31,6 +49,10 @@ RowPlace PlaceOf(size_t row, size_t t) {
 }
 
 }  // namespace
+
+RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
+  return QuantiseBlocksWith(QuantiseBlock, x, k, padded, q);
+}
 
 RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool) {

@@ -1,8 +1,9 @@
-// The quantisation of a row of block types, a block at a time, with the bits of quantise_blocks.h: minNum and maxNum instead of
-// comparisons, sums over bytes. For every ARM CPU with NEON.
+// The quantisation of a row of block types, a block at a time, with the bits of the portable one (ops/linear/quantise_rows.cc): minNum and
+// maxNum instead of comparisons, sums over bytes. For every ARM CPU with NEON.
 #include "ops/neon/kernels.h"
 
 #if defined(__aarch64__) || defined(__ARM_NEON)
+#include "ops/linear/quantise_blocks.h"
 #include "ops/neon/missing_intrinsics.h"
 
 namespace thimble {
@@ -28,30 +29,18 @@ inline void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
     most = vmaxnmq_f32(most, vabsq_f32(v[i]));
   }
   const float amax = vmaxnmvq_f32(most);
-  // Below, 127 / amax would overflow: such a block is zero for every layer.
-  const bool something = amax > 1e-30f;
-  const float inverse = something ? 127.0f / amax : 0.0f, scale = something ? amax / 127.0f : 0.0f;
-  const int8x16_t low = Sixteen(v, inverse), high = Sixteen(v + 4, inverse);
+  const BlockScale by = ScaleOfBlock(amax);
+  const int8x16_t low = Sixteen(v, by.inverse), high = Sixteen(v + 4, by.inverse);
   vst1q_s8(q, low);
   vst1q_s8(q + 16, high);
-  const int32_t first = vaddlvq_s8(low), second = vaddlvq_s8(high), sum = first + second;
-  *input = {scale, scale * static_cast<float>(sum), -128 * sum, {-128 * first, -128 * second}};
+  const int32_t first = vaddlvq_s8(low), second = vaddlvq_s8(high);
+  *input = InputOfBlock(by.scale, first, second);
 }
 
 }  // namespace
 
 RowQuantisation QuantiseBlocksNeon(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  BlockInput* input = reinterpret_cast<BlockInput*>(q + padded);
-  size_t i = 0;
-  for (; i + 32 <= k; i += 32) QuantiseBlock(x + i, q + i, input++);
-  if (i < k) {
-    float some[32] = {};
-    __builtin_memcpy(some, x + i, (k - i) * sizeof(float));
-    QuantiseBlock(some, q + i, input);
-    i += 32;
-  }
-  __builtin_memset(q + i, 0, padded - i);
-  return {0, 0.0f};
+  return QuantiseBlocksWith(QuantiseBlock, x, k, padded, q);
 }
 
 }  // namespace thimble

@@ -1,8 +1,10 @@
-// The quantisation of a row of block types, a block at a time, with the bits of quantise_blocks.h. Compiled for AVX2.
+// The quantisation of a row of block types, with the bits of the portable one (ops/linear/quantise_rows.cc). Compiled for AVX2.
 #include "ops/x86/kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#include "ops/linear/quantise_blocks.h"
 
 namespace thimble {
 namespace {
@@ -33,31 +35,19 @@ inline void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
     most = _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v[i]), most);  // keeps the old value where x is NaN
   }
   const float amax = LargestOf(most);
-  // Below, 127 / amax would overflow: such a block is zero for every layer.
-  const bool something = amax > 1e-30f;
-  const float inverse = something ? 127.0f / amax : 0.0f, scale = something ? amax / 127.0f : 0.0f;
-  const __m256 times = _mm256_set1_ps(inverse);
+  const BlockScale by = ScaleOfBlock(amax);
+  const __m256 times = _mm256_set1_ps(by.inverse);
   const __m256i a = Eight(v[0], times), b = Eight(v[1], times), c = Eight(v[2], times), d = Eight(v[3], times);
   const __m256i fours = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));  // of a, b, c, d, and again
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-  const int32_t first = SumOf(_mm256_add_epi32(a, b)), second = SumOf(_mm256_add_epi32(c, d)), sum = first + second;
-  *input = {scale, scale * static_cast<float>(sum), -128 * sum, {-128 * first, -128 * second}};
+  const int32_t first = SumOf(_mm256_add_epi32(a, b)), second = SumOf(_mm256_add_epi32(c, d));
+  *input = InputOfBlock(by.scale, first, second);
 }
 
 }  // namespace
 
 RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  BlockInput* input = reinterpret_cast<BlockInput*>(q + padded);
-  size_t i = 0;
-  for (; i + 32 <= k; i += 32) QuantiseBlock(x + i, q + i, input++);
-  if (i < k) {
-    float some[32] = {};
-    __builtin_memcpy(some, x + i, (k - i) * sizeof(float));
-    QuantiseBlock(some, q + i, input);
-    i += 32;
-  }
-  __builtin_memset(q + i, 0, padded - i);
-  return {0, 0.0f};
+  return QuantiseBlocksWith(QuantiseBlock, x, k, padded, q);
 }
 
 }  // namespace thimble

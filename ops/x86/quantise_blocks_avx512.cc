@@ -1,9 +1,11 @@
-// The quantisation of a row of block types, a block at a time, with the bits of quantise_blocks.h. Blocks do not wait for each other, so that
-// the processor works at several of them while one looks for its largest number. Compiled for AVX-512 VNNI.
+// The quantisation of a row of block types, with the bits of the portable one (ops/linear/quantise_rows.cc). Blocks do not wait for each
+// other, so that the processor works at several of them while one looks for its largest number. Compiled for AVX-512 VNNI.
 #include "ops/x86/kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#include "ops/linear/quantise_blocks.h"
 
 namespace thimble {
 namespace {
@@ -25,34 +27,23 @@ inline __m128i Sixteen(__m512 v, __m512 inverse) {
   return _mm512_cvtepi32_epi8(_mm512_castps_si512(_mm512_add_ps(scaled, _mm512_set1_ps(12582912.0f))));
 }
 
-inline void QuantiseBlock(__m512 low, __m512 high, int8_t* q, BlockInput* input) {
+inline void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
+  const __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
   const float amax = LargestOf(Larger(_mm512_abs_ps(high), Larger(_mm512_abs_ps(low), _mm512_setzero_ps())));
-  // Below, 127 / amax would overflow: such a block is zero for every layer.
-  const bool something = amax > 1e-30f;
-  const float inverse = something ? 127.0f / amax : 0.0f, scale = something ? amax / 127.0f : 0.0f;
-  const __m512 times = _mm512_set1_ps(inverse);
+  const BlockScale by = ScaleOfBlock(amax);
+  const __m512 times = _mm512_set1_ps(by.inverse);
   const __m256i bytes = _mm256_set_m128i(Sixteen(high, times), Sixteen(low, times));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
   const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
   const __m256i pairs = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e)), ones = _mm256_add_epi32(pairs, _mm256_shuffle_epi32(pairs, 0xb1));
-  const int32_t first = _mm256_extract_epi32(ones, 0), second = _mm256_extract_epi32(ones, 4), sum = first + second;
-  *input = {scale, scale * static_cast<float>(sum), -128 * sum, {-128 * first, -128 * second}};
+  const int32_t first = _mm256_extract_epi32(ones, 0), second = _mm256_extract_epi32(ones, 4);
+  *input = InputOfBlock(by.scale, first, second);
 }
 
 }  // namespace
 
 RowQuantisation QuantiseBlocksAvx512(const float* x, size_t k, size_t padded, int8_t* q, RowPlace) {
-  BlockInput* input = reinterpret_cast<BlockInput*>(q + padded);
-  size_t i = 0;
-  for (; i + 32 <= k; i += 32) QuantiseBlock(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + i + 16), q + i, input++);
-  if (i < k) {
-    const uint32_t some = (uint32_t{1} << (k - i)) - 1;
-    QuantiseBlock(_mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x + i), _mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + i + 16),
-                  q + i, input);
-    i += 32;
-  }
-  __builtin_memset(q + i, 0, padded - i);
-  return {0, 0.0f};
+  return QuantiseBlocksWith(QuantiseBlock, x, k, padded, q);
 }
 
 }  // namespace thimble
