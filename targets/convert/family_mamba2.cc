@@ -12,7 +12,7 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   StateSpaceSpec& shape = stored.shape;
   shape.heads = config.Count("num_heads");
   shape.head_width = config.Count("head_dim", 64);
-  shape.groups = config.Count("n_groups", 8);
+  shape.groups = shape.norm_groups = config.Count("n_groups", 8);
   shape.states = config.Count("state_size", 128);
   shape.taps = config.Count("conv_kernel", 4);
   const uint64_t inner = shape.inner();
