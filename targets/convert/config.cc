@@ -12,7 +12,7 @@ const std::vector<std::string> kCommon = {
     // origin and storage
     "_name_or_path", "_commit_hash", "architectures", "model_type", "transformers_version", "torch_dtype",
     "dtype", "name", "tokenizer_class", "task_specific_params", "unsloth_fixed", "unsloth_version",
-    "transformers.js_config",
+    "transformers.js_config", "is_composition",
     // ids, which the tokenizer or the caller decides on
     "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "sep_token_id", "cls_token_id",
     "mask_token_id", "decoder_start_token_id", "id2label", "label2id", "num_labels", "problem_type",
@@ -143,6 +143,15 @@ double Config::Positive(const std::string& field, std::optional<double> fallback
   }
   if (!value->is_number() || !std::isfinite(value->as_double()) || !(value->as_double() > 0)) {
     Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a finite number above 0");
+  }
+  return value->as_double();
+}
+
+double Config::NotNegative(const std::string& field, double fallback) {
+  const Json* value = Find(field);
+  if (value == nullptr) return fallback;
+  if (!value->is_number() || !std::isfinite(value->as_double()) || value->as_double() < 0) {
+    Refuse(Code::kInvalidModel, field, "found " + Shown(*value) + ", expected a finite number from 0 on");
   }
   return value->as_double();
 }

@@ -28,11 +28,17 @@ class Config {
 
   // Whole numbers from 1 to `most`; without `fallback` the field is required.
   uint32_t Count(const std::string& field, std::optional<uint32_t> fallback = std::nullopt, uint32_t most = INT32_MAX);
+  // The same where null stands for `null`, and nothing written for `absent`.
+  uint32_t CountOrNull(const std::string& field, uint32_t absent, uint32_t null, uint32_t most = INT32_MAX) {
+    return Count(field, Mentions(field) ? null : absent, most);
+  }
   // The same for each of `size` layers: a list of so many numbers, or one for all.
   std::vector<uint32_t> Counts(const std::string& field, uint32_t size, std::optional<uint32_t> fallback = std::nullopt,
                                uint32_t most = INT32_MAX);
   // Finite numbers above 0.
   double Positive(const std::string& field, std::optional<double> fallback = std::nullopt);
+  // The same from 0 on.
+  double NotNegative(const std::string& field, double fallback);
   bool Flag(const std::string& field, bool fallback);
   std::string Text(const std::string& field, const std::string& fallback);
   // A finite number for each of `size` layers, or nothing.

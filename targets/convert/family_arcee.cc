@@ -97,7 +97,8 @@ ModelPlan PlanNanoChat(Config& config, const Checkpoint& checkpoint) {
   l.plain_ffn = l.weightless = true;
   l.ffn_up = "mlp.fc1";
   l.ffn_down = "mlp.fc2";
-  l.qk_norm = HeadNorm::kPerHead;  // which a rotation does not change, so that their order does not matter
+  l.qk_norm = HeadNorm::kPerHead;
+  l.norm_order = NormOrder::kAfterRotation;
   l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
   const bool tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
@@ -108,9 +109,7 @@ ModelPlan PlanNanoChat(Config& config, const Checkpoint& checkpoint) {
   spec.input.norm.kind = NormKind::kRmsNorm;
   spec.input.norm.eps = static_cast<float>(l.eps);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b);
-  if (l.rope.freq_divisors != kNoTensor) config.Refuse(Code::kUnsupported, "rope_parameters", "only the default kind is supported");
-  l.rope.freq_divisors = b.Values("rope.freq_divisors", std::vector<float>(l.d / 2, -1.0f));
+  l.rope = ReadWholeRotary(config, l.d, b, {.backwards = true});
   config.Finish();
   return FinishDecoder(b, "nanochat", shape, tied, spec, ReadGatedLayers(b, shape));
 }

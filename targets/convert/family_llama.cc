@@ -29,12 +29,15 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
   RefuseSlidingWindow(config, shape.L);
   config.Only("partial_rotary_factor", 1.0);
   config.Ignore({"is_llama_config", "max_sequence_length"});
+  // Of what reads pictures for it.
+  config.Ignore({"pixel_shuffle_factor", "perceiver_config"});
+  for (const char* field : {"use_resampler", "qk_layer_norms"}) config.Only(field, false);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   if (l.rotation == KeyRotation::kNone) {
     config.Ignore({"rope_theta", "rope_scaling", "rope_parameters"});
   } else {
-    l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+    l.rope = ReadWholeRotary(config, l.d, b);
   }
   config.Finish();
   std::vector<LayerSpec> layers;

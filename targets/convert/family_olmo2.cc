@@ -19,7 +19,7 @@ ModelPlan PlanOlmo2(Config& config, const Checkpoint& checkpoint) {
   RefuseSlidingWindow(config, shape.L);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

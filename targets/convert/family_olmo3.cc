@@ -19,10 +19,9 @@ ModelPlan PlanOlmo3(Config& config, const Checkpoint& checkpoint) {
   const uint32_t window = WindowOr(config, 4096);
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t i) { return (i + 1) % 4 != 0; });
   CheckForeignFields(config, l);
-  // In the older style the reference takes another theta for the full layers alone, and this one for the others.
-  config.Only("rope_theta", 500000.0);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
+  // In the older style the reference takes what is written for the full layers alone, and this theta for the others.
   const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b, 500000.0, 500000.0);
   config.Finish();
   return FinishDecoder(b, "olmo3", shape, tied, {}, ReadGatedLayers(b, shape, [&](uint32_t i, GatedLayer& layer) {

@@ -25,7 +25,7 @@ ModelPlan PlanOlmoe(Config& config, const Checkpoint& checkpoint) {
   config.Only("clip_qkv", nullptr);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

@@ -22,7 +22,7 @@ ModelPlan PlanPhi3(Config& config, const Checkpoint& checkpoint) {
   config.Ignore({"original_max_position_embeddings"});  // matters to yarn and longrope alone, which ask for it
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadRotary(config, l.d, b, {.other_longrope = true, .original_positions = 4096});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

@@ -57,28 +57,43 @@ std::optional<double> AttentionFactor(Config& scaling) {
 
 double YarnMagnitude(double factor, double weight) { return factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1; }
 
-// Where the length of the context that the model was trained with first is written.
-double OriginalPositions(Config& config, Config& scaling) {
+double LongestContext(Config& config) { return config.Positive("max_position_embeddings", 2048); }
+
+// The length of the context that the model was trained with first: beside the rotation, where transformers prefers it, inside of
+// it, or that of all.
+double OriginalPositions(Config& config, Config& scaling, const RotaryRules& rules) {
   const char* field = "original_max_position_embeddings";
-  if (scaling.Has(field)) return scaling.Positive(field);
-  return config.Has(field) ? config.Positive(field) : config.Positive("max_position_embeddings", 2048);
+  const bool outside = config.Has(field) || rules.original_positions > 0;
+  if (outside) scaling.Ignore({field});
+  if (outside) return config.Positive(field, rules.original_positions);
+  return scaling.Has(field) ? scaling.Positive(field) : LongestContext(config);
 }
 
-void ReadYarn(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder) {
-  const double factor = scaling.Positive("factor"), original = OriginalPositions(config, scaling);
+// How many times as long as it texts may be.
+double LengthFactor(Config& config, Config& scaling, double original) {
+  return scaling.Has("factor") ? scaling.Positive("factor") : LongestContext(config) / original;
+}
+
+void Keep(PlanBuilder& builder, const char* name, std::vector<float> divisors, const RotaryRules& rules, int32_t* tensor) {
+  for (float& divisor : divisors) divisor = rules.backwards ? -divisor : divisor;
+  *tensor = builder.Values(name, std::move(divisors));
+}
+
+void ReadYarn(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, const RotaryRules& rules) {
+  const double original = OriginalPositions(config, scaling, rules);
+  // Here a factor must be written, if only as null.
+  const double factor = scaling.Mentions("factor") ? LengthFactor(config, scaling, original) : scaling.Positive("factor");
   const double fast = scaling.Positive("beta_fast", 32.0), slow = scaling.Positive("beta_slow", 1.0);
   if (factor < 1) scaling.Refuse(Code::kInvalidModel, "factor", "must be at least 1");
   if (!(fast > slow)) scaling.Refuse(Code::kInvalidModel, "beta_fast", "must be larger than beta_slow");
   std::optional<double> magnitude = AttentionFactor(scaling);
-  const bool both = scaling.Has("mscale") && scaling.Has("mscale_all_dim");
-  const double weight = scaling.Positive("mscale", 1.0), weight_all = scaling.Positive("mscale_all_dim", 1.0);
+  const double weight = scaling.NotNegative("mscale", 0), weight_all = scaling.NotNegative("mscale_all_dim", 0);
   if (!magnitude) {
-    magnitude = both ? YarnMagnitude(factor, weight) / YarnMagnitude(factor, weight_all) : YarnMagnitude(factor, 1);
+    magnitude = weight > 0 && weight_all > 0 ? YarnMagnitude(factor, weight) / YarnMagnitude(factor, weight_all) : YarnMagnitude(factor, 1);
   }
   rope.magnitude = static_cast<float>(*magnitude);
-  const bool truncate = scaling.Flag("truncate", true);
-  rope.freq_divisors = builder.Values(
-      "rope.freq_divisors", YarnDivisors(rope.width, rope.theta, factor, fast, slow, original, truncate));
+  const bool truncate = scaling.Flag("truncate", true) || rules.always_truncate;
+  Keep(builder, "rope.freq_divisors", YarnDivisors(rope.width, rope.theta, factor, fast, slow, original, truncate), rules, &rope.freq_divisors);
 }
 
 // One number for each pair.
@@ -91,23 +106,13 @@ std::vector<float> ReadDivisors(Config& scaling, const char* name, const RopeSpe
   return {list.begin(), list.end()};
 }
 
-void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, bool taken) {
-  if (!taken) scaling.Refuse(Code::kUnsupported, "rope_type", "longrope is not supported in this family");
-  const char* field = "original_max_position_embeddings";
-  const double all = config.Positive("max_position_embeddings", 2048);
-  double original = all, factor = scaling.Has("factor") ? scaling.Positive("factor") : 1;
-  if (config.Has(field) || scaling.Has(field)) {
-    original = config.Has(field) ? config.Positive(field) : scaling.Positive(field);
-    if (config.Has(field) && scaling.Has(field)) scaling.Only(field, original);
-    factor = all / original;
-  }
+void ReadLongRope(Config& config, Config& scaling, RopeSpec& rope, PlanBuilder& builder, const RotaryRules& rules) {
+  const double original = OriginalPositions(config, scaling, rules), factor = LengthFactor(config, scaling, original);
   const std::optional<double> magnitude = AttentionFactor(scaling);
   const double usual = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
   rope.magnitude = static_cast<float>(magnitude.value_or(usual));
-  for (const char* name : {"short_factor", "long_factor"}) {
-    int32_t& divisors = name[0] == 's' ? rope.freq_divisors : rope.long_divisors;
-    divisors = builder.Values(name[0] == 's' ? "rope.freq_divisors" : "rope.long_divisors", ReadDivisors(scaling, name, rope));
-  }
+  Keep(builder, "rope.freq_divisors", ReadDivisors(scaling, "short_factor", rope), rules, &rope.freq_divisors);
+  Keep(builder, "rope.long_divisors", ReadDivisors(scaling, "long_factor", rope), rules, &rope.long_divisors);
   rope.long_from = static_cast<uint32_t>(original);
 }
 
@@ -141,18 +146,20 @@ void SetPart(const Config& config, double factor, uint32_t head_width, RopeSpec&
 void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec& rope, PlanBuilder& builder,
                  const RotaryRules& rules = {}) {
   // Text has one position where pictures have three: its rotation is the ordinary one.
-  scaling.Ignore({"mrope_section", "mrope_interleaved"});
+  scaling.Ignore({"mrope_section", "mrope_interleaved", "max_position_embeddings"});
   if (scaling.Has("rope_theta")) rope.theta = scaling.Positive("rope_theta");
   const char* kind_field = scaling.Has("rope_type") ? "rope_type" : "type";
   // Older files call the same field "type"; with both present they must agree.
   if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
-  const size_t kind = scaling.Choice(
+  const std::string written = scaling.Text(kind_field, "default");
+  const bool other_name = rules.other_longrope && (written == "su" || written == "yarn");
+  const size_t kind = other_name ? 5 : scaling.Choice(
       kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope", "dynamic", "mrope", "divisors"}, "default");
   if (kind == 3) {
     rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
     rope.pair_stride = head_width / 2;
     rope.denominator = head_width;
-    scaling.Only("factor", 1.0);
+    rope.position_scale = 1 / scaling.Positive("factor", 1.0);
   } else if (scaling.Has("partial_rotary_factor")) {
     SetPart(scaling, scaling.Positive("partial_rotary_factor"), head_width, rope);
   }
@@ -161,26 +168,24 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
     const double factor = scaling.Positive("factor");
     const double low = scaling.Positive("low_freq_factor");
     const double high = scaling.Positive("high_freq_factor");
-    const double original = scaling.Positive("original_max_position_embeddings");
+    const double original = OriginalPositions(config, scaling, rules);
     if (!(high > low)) scaling.Refuse(Code::kInvalidModel, "high_freq_factor", "must be larger than low_freq_factor");
-    rope.freq_divisors =
-        builder.Values("rope.freq_divisors", Llama3Divisors(rope.width, rope.theta, factor, low, high, original));
+    Keep(builder, "rope.freq_divisors", Llama3Divisors(rope.width, rope.theta, factor, low, high, original), rules, &rope.freq_divisors);
   }
-  if (kind == 4) ReadYarn(config, scaling, rope, builder);
+  if (kind == 4) ReadYarn(config, scaling, rope, builder, rules);
   // As a file of another format stores what llama3 computes.
   if (kind == 8) rope.freq_divisors = builder.Values("rope.freq_divisors", ReadDivisors(scaling, "divisors", rope));
-  if (kind == 5) ReadLongRope(config, scaling, rope, builder, rules.longrope);
-  if (kind == 6) {
-    if (!rules.fixed_alpha || !scaling.Has("alpha")) {
-      scaling.Refuse(Code::kUnsupported, kind_field, "'dynamic' (frequencies that change with the length of the text) is not supported");
-    }
+  if (kind == 5) ReadLongRope(config, scaling, rope, builder, rules);
+  if (kind == 6 && !(rules.fixed_alpha && scaling.Has("alpha"))) {
+    scaling.Positive("factor");
+  } else if (kind == 6) {
     rope.theta *= std::pow(scaling.Positive("alpha"), head_width / (head_width - 2.0));
     scaling.Only("factor", 1.0);
     scaling.Ignore({"beta_fast", "beta_slow", "mscale", "mscale_all_dim"});
   }
   if (rules.query_growth != nullptr && scaling.Has("llama_4_scaling_beta")) {
-    *rules.query_growth = scaling.Positive("llama_4_scaling_beta");
-    *rules.query_period = static_cast<uint32_t>(OriginalPositions(config, scaling));
+    *rules.query_growth = scaling.NotNegative("llama_4_scaling_beta", 0);
+    *rules.query_period = static_cast<uint32_t>(OriginalPositions(config, scaling, rules));
   }
   scaling.Finish();
 }
@@ -191,7 +196,7 @@ RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, c
   RopeSpec rope = WholeHead(config, head_width);
   rope.pairing = rules.pairing;
   rope.theta = config.Positive("rope_theta", rules.theta);
-  if (config.Has("partial_rotary_factor")) SetPart(config, config.Positive("partial_rotary_factor"), head_width, rope);
+  if (const double part = config.Positive("partial_rotary_factor", rules.part); part != 1) SetPart(config, part, head_width, rope);
   if (config.Has("rope_scaling") && config.Has("rope_parameters")) {
     config.Refuse(Code::kInvalidModel, "rope_scaling", "is given together with 'rope_parameters'; keep one");
   }
@@ -203,6 +208,8 @@ RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, c
     }
     ReadScaling(config, *scaling, head_width, rope, builder, rules);
   }
+  if (rules.backwards && rope.freq_divisors == kNoTensor)
+    Keep(builder, "rope.freq_divisors", std::vector<float>(rope.width / 2, 1.0f), rules, &rope.freq_divisors);
   return rope;
 }
 
@@ -220,19 +227,21 @@ RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t slidin
                             double sliding_theta) {
   RotaryKinds kinds;
   std::optional<Config> parameters = config.Object("rope_parameters");
-  if (parameters && parameters->Has("full_attention")) {
+  if (parameters && (parameters->Has("full_attention") || parameters->Has("sliding_attention"))) {
     kinds.full = WholeHead(config, full_width);
     kinds.sliding = WholeHead(config, sliding_width);
     if (full_theta > 0) kinds.full.theta = full_theta;
     kinds.sliding.theta = sliding_theta;
     std::optional<Config> full = parameters->Object("full_attention"),
                           sliding = parameters->Object("sliding_attention");
-    ReadScaling(config, *full, full_width, kinds.full, builder);
-    if (sliding) ReadScaling(config, *sliding, sliding_width, kinds.sliding, builder);
+    if (full) ReadScaling(config, *full, full_width, kinds.full, builder, {.always_truncate = true});
+    if (sliding) ReadScaling(config, *sliding, sliding_width, kinds.sliding, builder, {.always_truncate = true});
     parameters->Finish();
     return kinds;
   }
-  if (!parameters && !config.Has("rope_theta") && full_theta == 0) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
+  // What the reference makes of another object is the ordinary rotation, whatever the object says.
+  if (parameters) config.Refuse(Code::kUnsupported, "rope_parameters", "expected an object for full_attention, sliding_attention or both");
+  if (!config.Has("rope_theta") && full_theta == 0) config.Refuse(Code::kInvalidModel, "rope_theta", "is missing");
   kinds.full = ReadRotary(config, full_width, builder, {.theta = full_theta});
   kinds.sliding = WholeHead(config, sliding_width);
   kinds.sliding.theta = config.Positive("rope_local_base_freq", sliding_theta);

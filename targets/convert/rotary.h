@@ -10,19 +10,24 @@
 namespace thimble {
 
 // Half-split rotation of a head of width d, whole or (partial_rotary_factor) its first part. Kinds: default,
-// linear, llama3, yarn, longrope, and Gemma 4's proportional (pairs across the whole head, exponents over the
+// linear, llama3, yarn, longrope, dynamic, and Gemma 4's proportional (pairs across the whole head, exponents over the
 // whole head); others are refused by name. llama3, yarn and longrope add one tensor of frequency divisors,
 // which all layers may share.
 //
 // longrope has one set of divisors for texts up to the original context and another for longer ones: both are kept, and
-// the context that is planned decides.
+// the context that is planned decides. dynamic is the ordinary rotation up to max_position_embeddings, behind which
+// a model warns anyway.
 //
 // What a family adds, or what it means where nothing is written.
 struct RotaryRules {
   double theta = 10000.0;
   RopePairing pairing = RopePairing::kHalfSplit;
-  bool longrope = false;                 // the family has this kind
   bool fixed_alpha = false;              // "dynamic" with alpha: theta * alpha^(d / (d - 2)), whatever the length
+  bool backwards = false;                // by the negative of every angle
+  bool other_longrope = false;           // "su" and "yarn" are older names of longrope
+  double part = 1;                       // of a head, where no partial_rotary_factor is written
+  bool always_truncate = false;          // whatever `truncate` says: the reference does not find it where each kind has its own
+  double original_positions = 0;         // not 0: where the configuration itself does not say it
   // Not null: the family's llama_4_scaling_beta, and the context it counts in (GatedLayer::query_growth).
   double* query_growth = nullptr;
   uint32_t* query_period = nullptr;

@@ -17,6 +17,7 @@ constexpr Wrapper kWrappers[] = {
     {"gemma3n", "gemma3n_text", true},
     {"gemma4", "gemma4_text", true},
     {"gemma4_unified", "gemma4_unified_text", true},
+    {"idefics3", "llama", false},
     {"lfm2_vl", "lfm2", true},
     {"lfm3_vl", "lfm3", true},
     {"mistral3", "mistral", true},

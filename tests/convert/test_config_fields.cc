@@ -77,8 +77,8 @@ std::vector<Field> Fields() {
   const Json dynamic = {{"rope_type", "dynamic"}, {"factor", 2.0}};
   const Json gptq = {{"quant_method", "gptq"}, {"bits", 4}};
   return {
-      {"rope_scaling", dynamic, {}, {{"rope_type", "default"}}, Without(kGated, {"gemma4"})},
-      {"rope_scaling", {{"type", "ntk"}, {"factor", 2.0}}, {}},
+      {"rope_scaling", {{"rope_type", "dynamic"}}, {}, {{"rope_type", "default"}}, Without(kGated, {"gemma4"})},
+      {"rope_scaling", {{"type", "ntk"}, {"factor", 2.0}}, {}, dynamic, Without(kGated, {"gemma4"})},
       {"partial_rotary_factor", 0.5, {"phi3", "stablelm"}, 1.0, Without(kGated, {"gemma4"})},
       {"rope_interleaved", true, {}, false, kGated},
       {"rope_local_base_freq", 5.0, {"gemma3", "gemma4"}},
