@@ -56,7 +56,7 @@ constexpr Family kFamilies[] = {
     {"vaultgemma", "vaultgemma", "VaultGemma", PlanVaultGemma},
     {"granitemoehybrid", "granitemoehybrid", "Granite 4: state spaces, attention, experts; its dense members", PlanGraniteHybrid},
     {"falcon_h1", "falcon_h1", "Falcon-H1: attention beside a state space", PlanFalconH1},
-    {"nemotron_h", "nemotron_h", "Nemotron-H (without experts)", PlanNemotronH},
+    {"nemotron_h", "nemotron_h", "Nemotron-H: state spaces, attention, networks and experts by a pattern", PlanNemotronH},
     {"gpt_oss", "gpt_oss", "gpt-oss, its experts in floats or MXFP4", PlanGptOss},
     {"bitnet", "bitnet", "BitNet b1.58", PlanBitNet},
     {"deepseek_v3", "deepseek_v3", "DeepSeek-V3, Moonlight, Kimi: latent attention, experts in groups", PlanDeepSeek},
@@ -71,7 +71,7 @@ constexpr Family kFamilies[] = {
     {"qwen3_5", "qwen3_5_text", "Qwen 3.5 (dense): gated delta nets and gated attention", PlanQwen35},
     {"qwen3_next", "qwen3_next", "Qwen3-Next: the same with a mixture of experts", PlanQwen3Next},
     {"olmo_hybrid", "olmo_hybrid", "OLMo Hybrid: gated delta nets and attention", PlanOlmoHybrid},
-    {"qwen3", "qwen3_vl_text", "the text part of Qwen 3 VL", PlanQwen3},
+    {"qwen3", "qwen3_vl_text", "the text part of Qwen 3 VL", PlanQwen3Vl},
 };
 
 std::string KnownTypes() {

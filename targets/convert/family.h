@@ -32,6 +32,7 @@ ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanQwen2(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanQwen3(Config& config, const Checkpoint& checkpoint);
+ModelPlan PlanQwen3Vl(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanQwen3Moe(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanMixtral(Config& config, const Checkpoint& checkpoint);
 ModelPlan PlanOlmoe(Config& config, const Checkpoint& checkpoint);

@@ -235,7 +235,7 @@ std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma3n& g) {
 Gemma3n ReadShape(Config& config) {
   Gemma3n g;
   std::vector<uint32_t> widths;
-  g.shape = ReadDecoderShape(config, &widths);
+  g.shape = ReadDecoderShape(config, {.widths = &widths});
   GatedLayer& l = g.shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_activation", "gelu_pytorch_tanh");

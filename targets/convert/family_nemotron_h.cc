@@ -1,6 +1,6 @@
-// Nemotron-H: one block in a layer, by a pattern of letters: M a selective state space, - down(relu(up x)^2), * attention without
-// positions.
-#include <cmath>
+// Nemotron-H: one block in a layer, by a list of kinds or a pattern of letters: M a selective state space, - down(relu(up x)^2), * attention
+// without positions, E a mixture of experts of the same form with one that every row sees.
+#include <algorithm>
 #include <limits>
 
 #include "format/header.h"
@@ -10,9 +10,62 @@
 
 namespace thimble {
 
+namespace {
+
+// A letter for each layer.
+std::string ReadPattern(Config& config) {
+  static constexpr struct { const char *type; char letter; } kTypes[] = {{"linear_attention", 'M'}, {"mamba", 'M'}, {"mlp", '-'},
+                                                                         {"full_attention", '*'}, {"attention", '*'}, {"moe", 'E'}};
+  const char* field = config.Has("layer_types") ? "layer_types" : "layers_block_type";
+  std::string pattern = config.Text("hybrid_override_pattern", "");
+  if (const auto types = config.Texts(field)) {
+    pattern.clear();
+    for (const std::string& type : *types) {
+      const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return type == t.type; });
+      if (known == std::end(kTypes)) config.Refuse(Code::kUnsupported, field, "'" + type + "' is not supported, expected linear_attention, mlp, full_attention or moe");
+      pattern += known->letter;
+    }
+  }
+  const size_t unknown = pattern.find_first_not_of("M-*E");
+  if (unknown != std::string::npos)
+    config.Refuse(Code::kUnsupported, "hybrid_override_pattern", "'" + pattern.substr(unknown, 1) + "' is not supported, expected M, -, * and E");
+  if (pattern.empty()) config.Refuse(Code::kInvalidModel, "hybrid_override_pattern", "is missing");
+  return pattern;
+}
+
+GatedLayer::Experts ReadExperts(Config& config) {
+  GatedLayer::Experts e;
+  e.E = config.Count(config.Has("num_local_experts") ? "num_local_experts" : "n_routed_experts", 8);
+  e.K = config.Count("num_experts_per_tok", 2);
+  e.F = config.Count("moe_intermediate_size", 7688);
+  e.shared_F = config.Count("moe_shared_expert_intermediate_size", 7688);
+  e.score = ExpertScore::kSigmoid;
+  e.normalise = config.Flag("norm_topk_prob", true);
+  e.normalise_eps = 1e-20;
+  e.scale = config.Positive("routed_scaling_factor", 1.0);
+  e.groups = config.Count("n_group", 1, kMaxExpertGroups);
+  e.chosen_groups = config.Count("topk_group", 1, kMaxExpertGroups);
+  if (e.groups == 1) e.groups = e.chosen_groups = 0;
+  e.router = "mixer.gate";
+  e.selection_bias = "mixer.gate.e_score_correction_bias";
+  e.experts = "mixer.experts.";
+  e.shared_up = "mixer.shared_experts.up_proj", e.shared_down = "mixer.shared_experts.down_proj";
+  return e;
+}
+
+}  // namespace
+
 ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
+  const std::string pattern = ReadPattern(config);
+  const GatedLayer::Experts experts = ReadExperts(config);
+  const bool sparse = pattern.find('E') != std::string::npos;
+  if (sparse) config.Only("moe_latent_size", nullptr);
+  else config.Ignore({"moe_latent_size"});
+  config.Ignore({"n_shared_experts", "moe_shared_expert_overlap"});  // they are one network of the width above
+  IgnoreRouterTraining(config);
   config.Ignore({"num_nextn_predict_layers", "mtp_hybrid_override_pattern", "mtp_layers_block_type"});  // guesses of later tokens
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.layers = static_cast<uint32_t>(pattern.size())});
+  if (shape.L != pattern.size()) config.Refuse(Code::kInvalidModel, "num_hidden_layers", "is not the number of layers that are listed");
   GatedLayer& l = shape.layer;
   // The reference reads head_dim, the code beside the published weights attention_head_dim: both must say the same.
   if (config.Has("head_dim")) config.Only("attention_head_dim", l.d);
@@ -45,12 +98,7 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
   config.Only("mamba_hidden_act", "silu");
   config.Only("mamba_proj_bias", stored.bias == Bias::kRequired);
   config.Only("sliding_window", nullptr);
-  const bool tied = config.Flag("tie_word_embeddings", false);
-  const std::string pattern = config.Text("hybrid_override_pattern", "");
-  if (pattern.size() != shape.L) config.Refuse(Code::kInvalidModel, "hybrid_override_pattern", "expected a letter for each layer");
-  const size_t unknown = pattern.find_first_not_of("M-*");
-  if (unknown != std::string::npos)
-    config.Refuse(Code::kUnsupported, "hybrid_override_pattern", "'" + pattern.substr(unknown, 1) + "' is not supported, expected M, - and *");
+  const bool may_be_tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
   CheckAutoMap(config, "nemotron_h", "NemotronH");
   config.Ignore({"chunk_size", "expand", "mamba_ssm_cache_dtype", "num_logits_to_keep", "rescale_prenorm_residual", "residual_in_fp32",
@@ -66,12 +114,14 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
       block.norm = b.RmsNorm(name + "state_space_norm", h + "norm", l.D, l.eps);
       block.mixer = ReadStateSpace(b, name + "state_space.", h + "mixer.", l.D, stored);
     } else {
-      block = pattern[i] == '-' ? ReadFfnBlock(b, i, l) : ReadAttentionBlock(b, i, l);
+      l.experts = pattern[i] == 'E' ? experts : GatedLayer::Experts();
+      block = pattern[i] == '*' ? ReadAttentionBlock(b, i, l) : ReadFfnBlock(b, i, l);
     }
     layers.push_back({{block}});
   }
   shape.table = "embeddings.weight";
-  return FinishDecoder(b, "nemotron_h", shape, tied, {}, std::move(layers));
+  // The reference ties nothing: a head that is stored is the head.
+  return FinishDecoder(b, "nemotron_h", shape, may_be_tied && !b.Has("lm_head.weight"), {}, std::move(layers));
 }
 
 }  // namespace thimble

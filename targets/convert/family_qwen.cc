@@ -7,26 +7,34 @@
 namespace thimble {
 namespace {
 
-ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpoint, Bias qkv_bias,
-                   Bias o_bias, HeadNorm qk_norm, const GatedLayer::Experts& experts = {},
-                   const std::vector<bool>& sparse = {}) {
-  DecoderShape shape = ReadDecoderShape(config);
+// What tells the families apart.
+struct QwenRules {
+  Bias qkv_bias = Bias::kAbsent, o_bias = Bias::kAbsent;
+  HeadNorm qk_norm = HeadNorm::kPerHead;
+  uint32_t head_width = 0;
+  double theta = 10000.0;
+  bool all_slide = false;                     // where any layer does, whatever max_window_layers says
+};
+
+ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpoint, const QwenRules& rules,
+                   const GatedLayer::Experts& experts = {}, const std::vector<bool>& sparse = {}) {
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = rules.head_width});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");
-  l.qkv_bias = qkv_bias;
-  l.o_bias = o_bias;
-  l.qk_norm = qk_norm;
+  l.qkv_bias = rules.qkv_bias;
+  l.o_bias = rules.o_bias;
+  l.qk_norm = rules.qk_norm;
   const bool tied = config.Flag("tie_word_embeddings", false);
   // sliding_window is written down even where it is switched off. Layers from max_window_layers on slide.
   const bool slides = config.Flag("use_sliding_window", false);
   const uint32_t window = WindowOr(config, 4096);
   const uint32_t first = config.Has("max_window_layers") ? config.WholeNumber("max_window_layers") : 28;
-  const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return slides && i >= first; });
+  const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return slides && (rules.all_slide || i >= first); });
   CheckForeignFields(config, l);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = rules.theta});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
@@ -40,12 +48,17 @@ ModelPlan PlanQwen(const char* family, Config& config, const Checkpoint& checkpo
 }  // namespace
 
 ModelPlan PlanQwen2(Config& config, const Checkpoint& checkpoint) {
-  return PlanQwen("qwen2", config, checkpoint, Bias::kRequired, Bias::kAbsent, HeadNorm::kNone);
+  return PlanQwen("qwen2", config, checkpoint, {.qkv_bias = Bias::kRequired, .qk_norm = HeadNorm::kNone});
 }
 
 ModelPlan PlanQwen3(Config& config, const Checkpoint& checkpoint) {
-  const Bias bias = config.Flag("attention_bias", false) ? Bias::kRequired : Bias::kAbsent;
-  return PlanQwen("qwen3", config, checkpoint, bias, bias, HeadNorm::kPerHead);
+  const Bias bias = BiasIf(config, "attention_bias", false);
+  return PlanQwen("qwen3", config, checkpoint, {.qkv_bias = bias, .o_bias = bias, .head_width = 128});
+}
+
+ModelPlan PlanQwen3Vl(Config& config, const Checkpoint& checkpoint) {
+  const Bias bias = BiasIf(config, "attention_bias", false);
+  return PlanQwen("qwen3", config, checkpoint, {.qkv_bias = bias, .o_bias = bias, .head_width = 128, .theta = 500000.0});
 }
 
 ModelPlan PlanQwen3Moe(Config& config, const Checkpoint& checkpoint) {
@@ -62,8 +75,8 @@ ModelPlan PlanQwen3Moe(Config& config, const Checkpoint& checkpoint) {
     if (i >= layers) config.Refuse(Code::kInvalidModel, "mlp_only_layers", "holds " + std::to_string(i) + ", which is no layer");
     sparse[i] = false;
   }
-  const Bias bias = config.Flag("attention_bias", false) ? Bias::kRequired : Bias::kAbsent;
-  return PlanQwen("qwen3_moe", config, checkpoint, bias, bias, HeadNorm::kPerHead, e, sparse);
+  const Bias bias = BiasIf(config, "attention_bias", false);
+  return PlanQwen("qwen3_moe", config, checkpoint, {.qkv_bias = bias, .o_bias = bias, .all_slide = true}, e, sparse);
 }
 
 }  // namespace thimble

@@ -55,6 +55,13 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
     }
     a.q = b.Gathered(name + "q", l.D, queries);
     a.gate = b.Gathered(name + "gate", l.D, gates);
+    if (l.qkv_bias == Bias::kRequired) {
+      const std::vector<float> stored = b.Numbers(source + "q_proj.bias", {2 * q_rows}, 0, 2 * q_rows);
+      std::vector<float> biases[2];
+      for (uint64_t i = 0; i < stored.size(); ++i) biases[i / l.d % 2].push_back(stored[i]);
+      a.q.bias = b.Values(name + "q.bias", std::move(biases[0]));
+      a.gate.bias = b.Values(name + "gate.bias", std::move(biases[1]));
+    }
   } else {
     a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
   }
@@ -101,7 +108,7 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
   // Small, and which experts are chosen hangs on it: as it is.
   e.router.weight = b.Matrix(name + "router.weight", h + from.router + ".weight", from.E, l.D, TensorRole::kExact);
   if (!from.selection_bias.empty()) e.selection_bias = b.Vector(name + "selection_bias", h + from.selection_bias, from.E);
-  e.ffn.kind = FfnKind::kGated;
+  e.ffn.kind = l.plain_ffn ? FfnKind::kPlain : FfnKind::kGated;
   e.ffn.activation = l.activation;
   e.ffn.width = from.F;
   if (!from.fused_down.empty()) {
@@ -110,7 +117,7 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
     e.ffn.up = b.Slices(name + "up", h + from.fused_gate_up, {E, 2 * F, D}, F, F, D);
     e.ffn.down = b.Slices(name + "down", h + from.fused_down, {E, D, F}, 0, D, F);
   } else {
-    e.ffn.gate = stack("gate", from.gate, from.F, l.D);
+    if (!l.plain_ffn) e.ffn.gate = stack("gate", from.gate, from.F, l.D);
     e.ffn.up = stack("up", from.up, from.F, l.D);
     e.ffn.down = stack("down", from.down, l.D, from.F);
   }
@@ -127,22 +134,23 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
 
 }  // namespace
 
-DecoderShape ReadDecoderShape(Config& config, std::vector<uint32_t>* widths) {
+DecoderShape ReadDecoderShape(Config& config, const ShapeRules& rules) {
   DecoderShape s;
   s.V = config.Count("vocab_size");
   // What follows from these alone (rotary divisors, kinds of layers) is made before any tensor is looked for.
-  s.L = config.Count("num_hidden_layers", std::nullopt, kMaxLayers);
+  s.L = config.Count("num_hidden_layers", rules.layers > 0 ? std::optional(rules.layers) : std::nullopt, kMaxLayers);
   s.positions = config.Count("max_position_embeddings", 2048);
   GatedLayer& l = s.layer;
   l.D = config.Count("hidden_size", std::nullopt, kMaxWidth);
   l.H = config.Count("num_attention_heads", std::nullopt, kMaxHeads);
   l.G = config.Count("num_key_value_heads", l.H);
   // Heads of latent attention have widths of their own.
-  const bool stored = config.Has("head_dim"), latent = config.Has("kv_lora_rank");
-  l.d = stored ? config.Count("head_dim", std::nullopt, kMaxHeadWidth) : latent ? l.D : HeadWidth(config, "num_attention_heads", l.D, l.H);
-  if (widths != nullptr) {
-    *widths = config.Counts("intermediate_size", s.L);
-    l.F = widths->front();
+  const bool usual = !config.Mentions("head_dim") && rules.head_width > 0, latent = config.Has("kv_lora_rank");
+  if (config.Has("head_dim")) l.d = config.Count("head_dim", std::nullopt, kMaxHeadWidth);
+  else l.d = usual ? rules.head_width : latent ? l.D : HeadWidth(config, "num_attention_heads", l.D, l.H);
+  if (rules.widths != nullptr) {
+    *rules.widths = config.Counts("intermediate_size", s.L);
+    l.F = rules.widths->front();
   } else {
     l.F = config.Count("intermediate_size");
   }

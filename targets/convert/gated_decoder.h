@@ -77,8 +77,13 @@ struct DecoderShape {
   std::string final_norm = "norm", table = "embed_tokens.weight";
   GatedLayer layer;
 };
-// `widths`: of families whose layers have feed-forward networks of their own width, one for each layer.
-DecoderShape ReadDecoderShape(Config& config, std::vector<uint32_t>* widths = nullptr);
+// What a family means where nothing is written, or asks for beside it.
+struct ShapeRules {
+  uint32_t head_width = 0;                    // of head_dim; 0, and null in the file: D / H
+  uint32_t layers = 0;                        // 0: num_hidden_layers must be written
+  std::vector<uint32_t>* widths = nullptr;    // those of the layers' feed-forward networks, where they differ
+};
+DecoderShape ReadDecoderShape(Config& config, const ShapeRules& rules = {});
 
 // Once the knobs are set: fields that speak of them in other families' words are taken where they agree
 // (mlp_bias: false without biases) and refused by name where they do not.
