@@ -5,14 +5,14 @@
 
 namespace thimble {
 
-DeltaNet ReadDeltaNet(Config& config, double beta_scale) {
+DeltaNet ReadDeltaNet(Config& config, double beta_scale, const StateSpaceSpec& usual) {
   DeltaNet net;
   StateSpaceSpec& s = net.shape;
   s.rule = StateRule::kDelta;
-  s.groups = config.Count("linear_num_key_heads");
-  s.heads = config.Count("linear_num_value_heads");
-  s.states = config.Count("linear_key_head_dim");
-  s.head_width = config.Count("linear_value_head_dim");
+  s.groups = config.Count("linear_num_key_heads", usual.groups);
+  s.heads = config.Count("linear_num_value_heads", usual.heads);
+  s.states = config.Count("linear_key_head_dim", usual.states);
+  s.head_width = config.Count("linear_value_head_dim", usual.head_width);
   s.taps = config.Count("linear_conv_kernel_dim", 4);
   s.max_step = std::numeric_limits<float>::infinity();
   s.gate_after_norm = true;

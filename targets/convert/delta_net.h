@@ -18,8 +18,9 @@ struct DeltaNet {
   uint64_t keys() const { return uint64_t{shape.groups} * shape.states; }
 };
 
-// linear_num_key_heads and so on; `beta_scale` as the family has it.
-DeltaNet ReadDeltaNet(Config& config, double beta_scale);
+// linear_num_key_heads and so on; `beta_scale` as the family has it, `usual`: groups, heads, states and head_width where they are not
+// written.
+DeltaNet ReadDeltaNet(Config& config, double beta_scale, const StateSpaceSpec& usual);
 
 // Runs of `rows` rows of [k] numbers of a stored matrix, from row `first` on.
 struct RowRun {

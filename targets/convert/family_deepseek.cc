@@ -17,8 +17,7 @@ struct Latent {
   uint32_t query() const { return plain + rotated; }
 };
 
-// `usual_value`: of v_head_dim, where it need not be written.
-Latent ReadLatent(Config& config, std::optional<uint32_t> usual_value) {
+Latent ReadLatent(Config& config, uint32_t usual_value) {
   Latent m;
   m.q_rank = config.Has("q_lora_rank") ? config.Count("q_lora_rank", std::nullopt, kMaxWidth) : 0;
   m.rank = config.Count("kv_lora_rank", std::nullopt, kMaxHeadWidth);
@@ -127,10 +126,11 @@ BlockSpec ReadLatentAttention(PlanBuilder& b, uint32_t i, const GatedLayer& l, c
   return block;
 }
 
-DecoderShape ReadLatentShape(Config& config, Latent* m, bool usual_value = false) {
+// `usual_value`: of v_head_dim where it is not written; 0: D / H.
+DecoderShape ReadLatentShape(Config& config, Latent* m, uint32_t usual_value) {
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer& l = shape.layer;
-  *m = ReadLatent(config, usual_value ? std::optional(l.D / l.H) : std::nullopt);
+  *m = ReadLatent(config, usual_value > 0 ? usual_value : l.D / l.H);
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");
   l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
@@ -143,12 +143,15 @@ double YarnScale(Config& config) {
   for (const char* field : {"rope_scaling", "rope_parameters"}) {
     std::optional<Config> scaling = config.Object(field);
     if (!scaling || !scaling->Has("factor") || !scaling->Has("mscale_all_dim")) continue;
-    const double factor = scaling->Positive("factor"), weight = scaling->Positive("mscale_all_dim");
+    const double factor = scaling->Positive("factor"), weight = scaling->NotNegative("mscale_all_dim", 0);
     const double scale = factor <= 1 ? 1 : 0.1 * weight * std::log(factor) + 1;
     return scale * scale;
   }
   return 1;
 }
+
+// Where it is written as null, the reference takes it for no.
+bool IsInterleaved(Config& config) { return config.Flag("rope_interleave", !config.Mentions("rope_interleave")); }
 
 }  // namespace
 
@@ -174,10 +177,10 @@ ModelPlan PlanDeepSeek(Config& config, const Checkpoint& checkpoint) {
   config.Ignore({"ep_size", "num_nextn_predict_layers", "aux_loss_alpha", "seq_aux"});
   IgnoreRouterTraining(config);
   Latent m;
-  DecoderShape shape = ReadLatentShape(config, &m);
+  DecoderShape shape = ReadLatentShape(config, &m, 128);
   GatedLayer& l = shape.layer;
   l.scale *= YarnScale(config);
-  const bool tied = config.Flag("tie_word_embeddings", false), interleaved = config.Flag("rope_interleave", true);
+  const bool tied = config.Flag("tie_word_embeddings", false), interleaved = IsInterleaved(config);
   config.Only("rope_interleaved", interleaved);
   CheckAutoMap(config, "deepseek", "DeepseekV3");
 
@@ -212,11 +215,11 @@ ModelPlan PlanDense(const char* family, Config& config, PlanBuilder& b, const De
 
 ModelPlan PlanYoutu(Config& config, const Checkpoint& checkpoint) {
   Latent m;
-  DecoderShape shape = ReadLatentShape(config, &m);
+  DecoderShape shape = ReadLatentShape(config, &m, 128);
   GatedLayer& l = shape.layer;
   l.scale *= YarnScale(config);
-  l.mlp_bias = BiasIf(config, "mlp_bias", false);
-  const bool tied = config.Flag("tie_word_embeddings", true), interleaved = config.Flag("rope_interleave", true);
+  CheckForeignFields(config, l);
+  const bool tied = config.Flag("tie_word_embeddings", true), interleaved = IsInterleaved(config);
   config.Ignore({"embedding_initializer_range"});
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, m.rotated, b, {.pairing = interleaved ? RopePairing::kInterleaved : RopePairing::kHalfSplit});
@@ -226,17 +229,19 @@ ModelPlan PlanYoutu(Config& config, const Checkpoint& checkpoint) {
 // Factors on the embedding, on what blocks add (by their number), and on what enters the head; half-split rotation.
 ModelPlan PlanMiniCpm3(Config& config, const Checkpoint& checkpoint) {
   Latent m;
-  DecoderShape shape = ReadLatentShape(config, &m, true);
+  DecoderShape shape = ReadLatentShape(config, &m, 0);
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-5);
+  l.mlp_bias = BiasIf(config, "mlp_bias", false);
   ModelSpec spec;
-  spec.input.scale = static_cast<float>(config.Positive("scale_emb", 1.0));
-  spec.output.scale = static_cast<float>(static_cast<double>(config.Count("dim_model_base", l.D)) / l.D);
-  l.residual_scale = config.Positive("scale_depth", 1.0) / std::sqrt(static_cast<double>(shape.L));
+  spec.input.scale = static_cast<float>(config.Positive("scale_emb", 12.0));
+  spec.output.scale = static_cast<float>(static_cast<double>(config.CountOrNull("dim_model_base", 256, l.D)) / l.D);
+  const double root = std::sqrt(static_cast<double>(shape.L));  // null: as if nothing were scaled
+  l.residual_scale = config.Positive("scale_depth", config.Mentions("scale_depth") ? root : 1.4) / root;
   const bool tied = config.Flag("tie_word_embeddings", true);
   CheckAutoMap(config, "minicpm", "MiniCPM3");
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, m.rotated, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, m.rotated, b);
   return PlanDense("minicpm3", config, b, shape, m, tied, spec);
 }
 

@@ -20,7 +20,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
 }  // namespace
 
 ModelPlan PlanHelium(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128});
   shape.layer.eps = config.Positive("rms_norm_eps", 1e-8);
   shape.layer.qkv_bias = BiasIf(config, "attention_bias", false);
   shape.layer.mlp_bias = BiasIf(config, "mlp_bias", false);

@@ -57,7 +57,7 @@ class Applications {
 
 ModelPlan PlanHrmText(Config& config, const Checkpoint& checkpoint) {
   const uint32_t high_cycles = config.Count("H_cycles", 2, kMaxLayers), low_cycles = config.Count("L_cycles", 3, kMaxLayers);
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128});
   const uint64_t applied = uint64_t{high_cycles} * (low_cycles + 1);
   const uint32_t own = config.Count("num_layers_per_stack", shape.L, kMaxLayers);
   if (config.Has("num_layers_per_stack") && shape.L != applied * own)

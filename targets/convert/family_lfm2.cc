@@ -11,6 +11,8 @@
 namespace thimble {
 namespace {
 
+constexpr double kTheta = 1e6;
+
 struct Convolution {
   uint32_t taps = 0;
   Bias bias = Bias::kAbsent;
@@ -22,6 +24,7 @@ std::vector<bool> AttentionLayers(Config& config, uint32_t layers) {
   const std::vector<uint32_t> numbers = config.WholeNumbers("full_attn_idxs");
   const auto types = config.Texts("layer_types");
   if (!types) {
+    if (!config.Has("full_attn_idxs")) return std::vector<bool>(layers, true);
     for (const uint32_t i : numbers) {
       if (i >= layers) config.Refuse(Code::kInvalidModel, "full_attn_idxs", "holds " + std::to_string(i) + ", which is no layer");
       attention[i] = true;
@@ -102,7 +105,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
                  "block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init", "num_heads", "use_pos_enc"});
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = kTheta});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
@@ -134,12 +137,12 @@ ModelPlan PlanLfm2Moe(Config& config, const Checkpoint& checkpoint) {
   e.gate = "w1", e.up = "w3", e.down = "w2";
   if (config.Flag("use_expert_bias", true)) e.selection_bias = "feed_forward.expert_bias";
   IgnoreRouterTraining(config);
-  const uint32_t dense = config.Has("num_dense_layers") ? config.WholeNumber("num_dense_layers") : 0;
+  const uint32_t dense = config.Has("num_dense_layers") ? config.WholeNumber("num_dense_layers") : 2;
   return Plan("lfm2_moe", config, checkpoint, ReadDecoderShape(config), e, dense);
 }
 
 ModelPlan PlanLfm3(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128});
   GatedLayer& l = shape.layer;
   SetNames(shape);
   l.eps = config.Positive("norm_eps", 1e-5);
@@ -153,13 +156,16 @@ ModelPlan PlanLfm3(Config& config, const Checkpoint& checkpoint) {
   conv.bias = BiasIf(config, "conv_bias", false);
   const uint32_t window = WindowOr(config, 256);
   const bool tied = config.Flag("tie_word_embeddings", true);
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
-  const auto types = config.Texts("layer_types");
-  if (!types || types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
+  auto types = config.Texts("layer_types");
+  if (!types) {
+    types.emplace();
+    for (uint32_t i = 0; i < shape.L; ++i) types->push_back(i % 4 == 2 ? "full_attention" : i % 4 == 0 && i > 0 ? "sliding_attention" : "conv");
+  }
+  if (types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
   CheckForeignFields(config, l);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  if (!config.Has("rope_parameters")) config.Refuse(Code::kInvalidModel, "rope_parameters", "is missing");
-  const RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b);
+  RotaryKinds rotary = ReadRotaryKinds(config, l.d, l.d, b, kTheta);
+  if (!config.Has("rope_parameters")) rotary.full.width = l.d / 4 * 2;  // proportional: half of the pairs, as published
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -7,17 +7,21 @@
 namespace thimble {
 
 ModelPlan PlanMinistral3(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-5);
   l.activation = ReadActivation(config, "hidden_act", "silu");
   l.window = WindowOr(config, 0);
   const bool tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
-  if (!config.Has("rope_parameters")) config.Refuse(Code::kInvalidModel, "rope_parameters", "is missing");
+  // What the models of the family are published with, where nothing is written.
+  const Json usual = {{"rope_parameters", {{"rope_type", "yarn"}, {"rope_theta", 1e6}, {"factor", 16.0}, {"original_max_position_embeddings", 16384},
+                                           {"mscale", 1.0}, {"mscale_all_dim", 1.0}, {"llama_4_scaling_beta", 0.1}}}};
+  Config usual_config(usual, config.file());
+  const bool written = config.Has("rope_parameters") || config.Has("rope_scaling");
+  if (!written) config.Ignore({"rope_theta"});
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.query_growth = &l.query_growth, .query_period = &l.query_period});
+  l.rope = ReadWholeRotary(written ? config : usual_config, l.d, b, {.query_growth = &l.query_growth, .query_period = &l.query_period});
   config.Finish();
   return FinishDecoder(b, "ministral3", shape, tied, {}, ReadGatedLayers(b, shape));
 }
@@ -34,7 +38,7 @@ ModelPlan PlanMistral(Config& config, const Checkpoint& checkpoint) {
   config.Only("use_sliding_window", window != 0);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -26,7 +26,7 @@ ModelPlan PlanMixtral(Config& config, const Checkpoint& checkpoint) {
   config.Only("use_sliding_window", l.window != 0);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 1e6});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

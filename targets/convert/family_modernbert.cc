@@ -53,16 +53,18 @@ ModelPlan PlanModernBert(Config& config, const Checkpoint& checkpoint) {
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return i % every != 0; });
   const double theta = config.Positive("global_rope_theta", 160000.0), local_theta = config.Positive("local_rope_theta", 10000.0);
   CheckForeignFields(config, l);
-  config.Only("tie_word_embeddings", true);
+  const bool tied = config.Flag("tie_word_embeddings", true);
   config.Only("position_embedding_type", "absolute");  // said, and without effect
-  config.Only("layer_norm_eps", l.eps);
-  config.Ignore({"classifier_pooling", "deterministic_flash_attn", "initializer_cutoff_factor", "mlp_dropout", "sparse_pred_ignore_index",
+  config.Ignore({"layer_norm_eps", "classifier_pooling", "deterministic_flash_attn", "initializer_cutoff_factor", "mlp_dropout", "sparse_pred_ignore_index",
                  "sparse_prediction", "reference_compile", "repad_logits_with_grad"});
   PlanBuilder b(checkpoint, config.file(), {"module.", "model."});
   RotaryKinds rotary;
-  rotary.full = ReadWholeRotary(config, l.d, b, {.theta = theta});
-  rotary.sliding = rotary.full;
-  rotary.sliding.theta = local_theta;
+  if (config.Has("rope_parameters")) {
+    rotary = ReadRotaryKinds(config, l.d, l.d, b, theta, local_theta);
+  } else {  // what stretches one kind stretches the other
+    rotary.full = ReadWholeRotary(config, l.d, b, {.theta = theta});
+    rotary.sliding = ReadWholeRotary(config, l.d, b, {.theta = local_theta});
+  }
   config.Finish();
 
   ModelSpec spec;
@@ -82,9 +84,10 @@ ModelPlan PlanModernBert(Config& config, const Checkpoint& checkpoint) {
     return b.Finish("modernbert", spec, std::move(layers));
   }
   layers.back().blocks.push_back(ReadTransform(b, D, head_activation, dense_bias, l.eps, norm_bias));
-  spec.output.tied = true;
+  spec.output.tied = tied;
+  if (!tied) spec.output.head.weight = b.Matrix("output.head.weight", "decoder.weight", shape.V, D, TensorRole::kHead);
   if (decoder_bias) spec.output.head.bias = b.Vector("output.head.bias", "decoder.bias", shape.V);
-  b.DropDuplicate("decoder.weight", "embeddings.tok_embeddings.weight");
+  if (tied) b.DropDuplicate("decoder.weight", "embeddings.tok_embeddings.weight");
   return b.Finish("modernbert", spec, std::move(layers));
 }
 

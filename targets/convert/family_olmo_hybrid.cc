@@ -1,10 +1,34 @@
-// OLMo Hybrid: three gated delta nets to one attention, without positions where the configuration has no rope_parameters. Norms stand before the former and behind the latter.
+// OLMo Hybrid: three gated delta nets to one attention, without positions where the configuration writes rope_theta as null. Norms stand
+// before the former and behind the latter.
 #include "targets/convert/delta_net.h"
 #include "targets/convert/family.h"
 #include "targets/convert/gated_decoder.h"
 #include "targets/convert/rotary.h"
 
 namespace thimble {
+namespace {
+
+// As many heads as the attention has, of three quarters of the width together, values twice as wide.
+StateSpaceSpec UsualNet(Config& config, const GatedLayer& l) {
+  StateSpaceSpec s;
+  s.groups = config.Count("linear_num_key_heads", l.H);
+  s.heads = l.H;
+  s.states = config.Count("linear_key_head_dim", 3 * l.D / (4 * s.groups));
+  s.head_width = 2 * s.states;
+  return s;
+}
+
+bool HasRotation(Config& config) {
+  const auto null_theta = [](const Config& from) { return from.Mentions("rope_theta") && !from.Has("rope_theta"); };
+  std::optional<Config> parameters = config.Object("rope_parameters");
+  if (!parameters || !parameters->Mentions("rope_theta")) return !null_theta(config);
+  if (!null_theta(*parameters)) return true;
+  parameters->Only("rope_type", "default");
+  parameters->Finish();
+  return false;
+}
+
+}  // namespace
 
 ModelPlan PlanOlmoHybrid(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadDecoderShape(config);
@@ -14,20 +38,26 @@ ModelPlan PlanOlmoHybrid(Config& config, const Checkpoint& checkpoint) {
   if (l.activation != Activation::kSilu) config.Refuse(Code::kUnsupported, "hidden_act", "only silu is supported in this family");
   l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
   l.qk_norm = HeadNorm::kAllHeads;
-  l.rotation = KeyRotation::kNone;
-  DeltaNet net = ReadDeltaNet(config, config.Flag("linear_allow_neg_eigval", true) ? 2 : 1);
+  DeltaNet net = ReadDeltaNet(config, config.Flag("linear_allow_neg_eigval", true) ? 2 : 1, UsualNet(config, l));
   net.eps = 1e-5;  // the reference's, whatever the others are
   const bool tied = config.Flag("tie_word_embeddings", false);
-  const auto types = config.Texts("layer_types");
-  if (!types || types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
+  auto types = config.Texts("layer_types");
+  if (!types) {
+    types.emplace(shape.L, "linear_attention");
+    for (uint32_t i = 3; i < shape.L; i += 4) (*types)[i] = "full_attention";
+    if (shape.L < 4) types->back() = "full_attention";
+  }
+  if (types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
   CheckForeignFields(config, l);
   // How it was initialised.
   config.Ignore({"linear_a_log_max", "linear_a_log_min", "linear_dt_init_floor", "linear_dt_max", "linear_dt_min"});
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  if (config.Has("rope_parameters")) {
-    l.rotation = KeyRotation::kOnWrite;
+  if (HasRotation(config)) {
     l.rope = ReadWholeRotary(config, l.d, b);
+  } else {
+    l.rotation = KeyRotation::kNone;
+    config.Ignore({"rope_theta", "rope_scaling"});
   }
   config.Finish();
   std::vector<LayerSpec> layers;

@@ -9,7 +9,7 @@ namespace thimble {
 namespace {
 
 DecoderShape ReadShape(Config& config) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 256});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");
@@ -17,9 +17,7 @@ DecoderShape ReadShape(Config& config) {
   l.qk_norm = HeadNorm::kPerHead;
   l.gate_in_q = true;
   l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
-  if (l.qkv_bias == Bias::kRequired) config.Refuse(Code::kUnsupported, "attention_bias", "is not supported in this family");
   if (l.activation != Activation::kSilu) config.Refuse(Code::kUnsupported, "hidden_act", "only silu is supported in this family");
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
   CheckForeignFields(config, l);
   config.Only("attn_output_gate", true);
   config.Ignore({"mamba_ssm_dtype", "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings"});  // guesses of later tokens
@@ -83,15 +81,15 @@ void ReadSteps(PlanBuilder& b, const std::string& ours, const std::string& h, ui
 ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, DecoderShape shape, const GatedLayer::Experts& e,
                const std::vector<bool>& sparse) {
   GatedLayer& l = shape.layer;
-  DeltaNet net = ReadDeltaNet(config, 1);
+  StateSpaceSpec usual;
+  usual.groups = 16, usual.heads = 32, usual.states = usual.head_width = 128;
+  DeltaNet net = ReadDeltaNet(config, 1, usual);
   net.eps = l.eps;
   const std::vector<bool> attention = AttentionLayers(config, shape.L);
   const bool tied = config.Flag("tie_word_embeddings", false);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   b.DropIf([](const std::string& name, const auto&) { return name.starts_with("mtp."); });
-  if (!config.Has("partial_rotary_factor") && !config.Has("rope_parameters"))
-    config.Refuse(Code::kInvalidModel, "partial_rotary_factor", "is missing");
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadRotary(config, l.d, b, {.part = 0.25});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -6,7 +6,7 @@
 namespace thimble {
 
 ModelPlan PlanSeedOss(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");
@@ -16,7 +16,6 @@ ModelPlan PlanSeedOss(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
   RefuseSlidingWindow(config, shape.L);
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();

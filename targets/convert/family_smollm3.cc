@@ -17,7 +17,7 @@ ModelPlan PlanSmolLm3(Config& config, const Checkpoint& checkpoint) {
   std::vector<uint32_t> rotated = config.WholeNumbers("no_rope_layers");  // 1: has a rotation
   for (uint32_t i = 0; i < shape.L && !config.Has("no_rope_layers"); ++i) rotated.push_back((i + 1) % interval != 0);
   if (rotated.size() != shape.L) config.Refuse(Code::kInvalidModel, "no_rope_layers", "expected one number for each layer");
-  const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return window != 0 && rotated[i] == 0; });
+  const std::vector<bool> sliding = SlidingLayers(config, shape.L, [&](uint32_t i) { return slides && window != 0 && rotated[i] == 0; });
   CheckForeignFields(config, l);
   config.Ignore({"max_window_layers"});
 
@@ -26,7 +26,7 @@ ModelPlan PlanSmolLm3(Config& config, const Checkpoint& checkpoint) {
   config.Finish();
   return FinishDecoder(b, "smollm3", shape, tied, {}, ReadGatedLayers(b, shape, [&](uint32_t i, GatedLayer& layer) {
                          if (rotated[i] == 0) layer.rotation = KeyRotation::kNone;
-                         layer.window = slides && sliding[i] ? window : 0;
+                         layer.window = sliding[i] ? window : 0;
                        }));
 }
 

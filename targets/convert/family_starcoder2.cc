@@ -21,14 +21,13 @@ ModelPlan PlanStarCoder2(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, l);
   config.Only("use_sliding_window", l.window != 0);
   // The first configurations carry these beside the fields that count (hidden_act, norm_epsilon).
-  config.Only("layer_norm_epsilon", l.eps);
   config.Only("scale_attn_weights", true);
-  config.Ignore({"activation_function", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"});
+  config.Ignore({"activation_function", "layer_norm_epsilon", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"});
   config.Only("norm_type", "layer_norm");
   config.Only("mlp_type", "default");
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.longrope = true});
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));
