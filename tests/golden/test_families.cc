@@ -1,6 +1,6 @@
 // Every fixture of the shared data's families, small checkpoints of published shape: what agrees with the reference is named here,
 // so that it cannot be lost, and what does not yet is printed with the reason. Decoders: every position's logits in one pass, token
-// by token, in odd pieces, behind a saved state, with both kinds of kernels.
+// by token, in odd pieces, behind a saved state, beside other texts in one step, with both kinds of kernels.
 #include <catch2/catch_test_macros.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -56,6 +56,38 @@ double DifferenceOfCuts(Runner& whole, ApiOptions options, const std::vector<int
   return std::max(worst, MaxDifference(loaded.Prefill(rest), rest_rows));
 }
 
+// Three texts of one engine, each somewhere else: what lies behind the last id of each after every step.
+double DifferenceOfSteps(Runner& whole, ApiOptions options, const std::vector<int32_t>& ids, const std::vector<std::vector<float>>& rows) {
+  constexpr size_t kTexts = 3;
+  options.max_sessions = kTexts;
+  options.chunk_tokens = 8;  // passes end inside of a text's part
+  thimble_engine* engine = nullptr;
+  Check(Call(thimble_engine_create, whole.model(), &options, &engine));
+  thimble_session* sessions[kTexts];
+  for (thimble_session*& session : sessions) Check(Call(thimble_session_open, engine, &session));
+  size_t done[kTexts] = {};
+  double worst = 0;
+  for (size_t step = 0; std::any_of(std::begin(done), std::end(done), [&](size_t n) { return n < ids.size(); }); ++step) {
+    std::vector<thimble_span> spans;
+    std::vector<size_t> texts;
+    for (size_t i = 0; i < kTexts; ++i) {
+      const size_t count = std::min((step * (i + 1) + i) % 7, ids.size() - done[i]);
+      if (count == 0) continue;
+      spans.push_back({sizeof(thimble_span), -1, sessions[i], ids.data() + done[i], count});
+      texts.push_back(i);
+      done[i] += count;
+    }
+    Check(Call(thimble_step, engine, spans.data(), spans.size()));
+    for (const size_t i : texts) {
+      const float* logits = LogitsOf(sessions[i]);
+      worst = std::max(worst, MaxDifference(std::vector<std::vector<float>>{{logits, logits + rows[0].size()}},
+                                            std::vector<std::vector<float>>{rows[done[i] - 1]}));
+    }
+  }
+  thimble_engine_close(engine);
+  return worst;
+}
+
 std::vector<double> WithLengthOne(std::vector<double> v) {
   double square = 0;
   for (const double e : v) square += e * e;
@@ -94,7 +126,7 @@ Outcome Compare(const std::filesystem::path& folder) {
         continue;
       }
       out.difference = std::max(out.difference, MaxDifference(rows, reference));
-      if (decoder) out.cuts = std::max(out.cuts, DifferenceOfCuts(whole, options, ids, rows));
+      if (decoder) out.cuts = std::max({out.cuts, DifferenceOfCuts(whole, options, ids, rows), DifferenceOfSteps(whole, options, ids, rows)});
     }
   } catch (const ImportError& error) {
     out.refused = error.what();
@@ -130,6 +162,16 @@ TEST_CASE("families of the shared data") {
     else std::printf("%-20s refused: %s\n", name.c_str(), out.refused.c_str());
   }
   std::printf("%zu of %zu agree\n", agree, folders.size());
+}
+
+// The same families with other dimensions and the options that those fixtures leave alone (siblings/make.py); small, and our own.
+TEST_CASE("siblings of the families") {
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(THIMBLE_GOLDEN_DIR) + "/siblings")) {
+    if (!entry.is_directory()) continue;
+    const Outcome out = Compare(entry.path());
+    INFO(entry.path().filename().string() << ": " << out.refused << " differs by " << out.difference << ", cuts by " << out.cuts);
+    CHECK((out.refused.empty() && out.difference < kTolerance && out.cuts == 0));
+  }
 }
 
 TEST_CASE("encoders with norms behind the sums") {
