@@ -6,22 +6,40 @@ namespace thimble::chat {
 void Machine::ReadArguments(Reader& r, Arguments* out) {
   // What failed was not read to its end: nothing behind it may be read.
   if (failed()) return;
-  for (uint32_t n = r.Number(); n > 0; --n) {
-    const Value v = Evaluate(r);
-    if (failed()) return;
+  const auto plain = [&](const Value& v) {
     if (out->plain_count == Arguments::kMost) Fail("too many arguments");
     else out->plain[out->plain_count++] = v;
+  };
+  const auto named = [&](std::string_view name, const Value& v) {
+    if (out->named_count == Arguments::kMost) return void(Fail("too many arguments"));
+    out->names[out->named_count] = name;
+    out->named[out->named_count++] = v;
+  };
+  for (uint32_t n = r.Number(); n > 0; --n) {
+    const uint8_t kind = *r.at;
+    if (IsSpread(kind)) ++r.at;
+    const Value v = Evaluate(r);
+    if (failed()) return;
+    if (!IsSpread(kind)) {
+      plain(v);
+    } else if (kind == static_cast<uint8_t>(Expression::kSpread)) {
+      const Value list = ListOf(v);
+      for (uint32_t i = 0; i < list.size && !failed(); ++i) plain(list.items[i]);
+    } else if (!v.is(Kind::kDict)) {
+      Fail("arguments by name that are no mapping");
+    } else {
+      for (uint32_t i = 0; i < v.size && !failed(); ++i) {
+        if (!v.members[i].key.is(Kind::kText)) Fail("an argument whose name is no text");
+        else named(v.members[i].key.str(), v.members[i].value);
+      }
+    }
+    if (failed()) return;
   }
   for (uint32_t n = r.Number(); n > 0; --n) {
     const std::string_view name = NameAt(r.Number());
     const Value v = Evaluate(r);
     if (failed()) return;
-    if (out->named_count == Arguments::kMost) {
-      Fail("too many arguments");
-    } else {
-      out->names[out->named_count] = name;
-      out->named[out->named_count++] = v;
-    }
+    named(name, v);
   }
 }
 
@@ -41,6 +59,7 @@ Value Machine::Call(const Value& callee, const Arguments& arguments) {
     case Kind::kMacro: return CallMacro(*callee.macro, arguments);
     case Kind::kFunction: return CallFunction(static_cast<Function>(callee.function), arguments);
     case Kind::kMethod: return CallMethod(callee.method->object, callee.method->name, arguments);
+    case Kind::kLoop: return CallLoop(*callee.loop, arguments);
     case Kind::kUndefined: return Fail("what is called is undefined");
     default: return Fail("what is called is no function");
   }
@@ -54,24 +73,27 @@ Value Machine::CallMacro(const Macro& macro, const Arguments& arguments) {
   Capture* const outer = capture_;
   const uint32_t line = line_;
   scope_ = &inner;
+  // First what is given, then the defaults of the others: they may ask for any parameter.
   Reader r = {macro.parameters};
   const uint32_t count = r.Number();
-  size_t used_names = 0;
-  for (uint32_t i = 0; i < count && !failed(); ++i) {
-    const uint32_t name = r.Number();
-    const uint32_t bytes = r.Number();
-    const uint8_t* const next = r.at + bytes;
-    if (i < arguments.plain_count) {
-      Bind(name, arguments.plain[i]);
-    } else if (const Value* given = arguments.Find(SIZE_MAX, NameAt(name))) {
-      Bind(name, *given);
-      ++used_names;
-    } else {
-      Bind(name, bytes > 0 ? Evaluate(r) : Value());
+  size_t used_names = 0, places = 0;
+  for (const bool defaults : {false, true}) {
+    r = {macro.parameters};
+    r.Number();
+    places = 0;
+    for (uint32_t i = 0; i < count && !failed(); ++i) {
+      const uint32_t name = r.Number();
+      const uint32_t bytes = r.Number();
+      const uint8_t* const next = r.at + bytes;
+      const bool by_place = NameAt(name) != "caller" && places++ < arguments.plain_count;
+      const Value* const given = by_place ? &arguments.plain[places - 1] : arguments.Find(SIZE_MAX, NameAt(name));
+      if (!defaults) Bind(name, given != nullptr ? *given : Value());
+      else if (given == nullptr && bytes > 0) Bind(name, Evaluate(r));
+      used_names += defaults && !by_place && given != nullptr;
+      r.at = next;
     }
-    r.at = next;
   }
-  if (!failed() && arguments.plain_count > count) Fail("a macro with too many arguments");
+  if (!failed() && arguments.plain_count > places) Fail("a macro with too many arguments");
   if (!failed() && used_names < arguments.named_count) Fail("a macro with an argument that it does not know");
   Value text;
   if (!failed()) {
@@ -242,6 +264,8 @@ Value Machine::Evaluate(Reader& r) {
       }
       return Value::Dict(members, used);
     }
+    case Expression::kSpread:
+    case Expression::kSpreadDict: break;  // only of arguments
   }
   return {};
 }

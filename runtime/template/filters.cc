@@ -14,18 +14,29 @@ constexpr std::string_view kFilterNames[] = {THIMBLE_TEMPLATE_FILTERS(THIMBLE_TE
 constexpr std::string_view kTestNames[] = {THIMBLE_TEMPLATE_TESTS(THIMBLE_TEXT)};
 #undef THIMBLE_TEXT
 
-// "a.b" of an object, as map and selectattr take it.
-Value Path(Machine& m, Value object, const Value& path) {
+// "a.b" of an object, as map and selectattr take it; a part that is a number is a place. `otherwise`, where it is given, stands for
+// every part that is not there.
+Value Path(Machine& m, Value object, const Value& path, const Value* otherwise = nullptr) {
   if (path.is(Kind::kInt)) return m.Item(object, path);
   if (!path.is(Kind::kText)) return m.Fail("an attribute that is no text");
   std::string_view rest = path.str();
   for (;;) {
     const size_t dot = rest.find('.');
-    const Value name = Value::Text(rest.substr(0, dot), kTemplate);
-    object = m.Item(object, name);
+    const std::string_view part = rest.substr(0, dot);
+    int64_t place = 0;
+    bool whole = !part.empty() && part.size() < 10;
+    for (const char c : part) whole = whole && c >= '0' && c <= '9', place = 10 * place + (whole ? c - '0' : 0);
+    object = m.Item(object, whole ? Value::Int(place) : Value::Text(part, kTemplate));
+    if (object.is(Kind::kUndefined) && otherwise != nullptr) object = *otherwise;
     if (m.failed() || dot == rest.npos) return object;
     rest.remove_prefix(dot + 1);
   }
+}
+
+// Lists and mappings can be no key, and so cannot be told apart as one.
+bool Hashable(Machine& m, const Value& v) {
+  if (v.is(Kind::kDict) || (v.is(Kind::kList) && !v.tuple)) return Machine::Truth(m.Fail("a list or a mapping as a key"));
+  return true;
 }
 
 template <size_t kCount>
@@ -59,6 +70,9 @@ Value Select(Machine& m, const Value& v, const Arguments& arguments, bool attrib
   if (!truth) {
     const Value& name = arguments.plain[first];
     if (name.is(Kind::kText)) test = Find(kTestNames, name.str());
+    constexpr std::string_view kSigns[] = {"==", "!=", "<", "<=", ">", ">="};
+    constexpr Test kOfSigns[] = {Test::k_eq, Test::k_ne, Test::k_lt, Test::k_le, Test::k_gt, Test::k_ge};
+    if (const size_t sign = name.is(Kind::kText) ? Find(kSigns, name.str()) : 6; sign < 6) test = static_cast<size_t>(kOfSigns[sign]);
     if (test == sizeof kTestNames / sizeof kTestNames[0]) return m.Fail("a test that is not known", name.is(Kind::kText) ? name.str() : "");
   }
   const Arguments rest = Rest(arguments, first + 1);
@@ -77,6 +91,7 @@ Value Select(Machine& m, const Value& v, const Arguments& arguments, bool attrib
 
 // Texts without regard to case, unless it is asked for.
 int OrderOf(Machine& m, const Value& a, const Value& b, bool case_sensitive) {
+  if (a.is(Kind::kUndefined) && b.is(Kind::kUndefined)) return 0;
   if (case_sensitive || !a.is(Kind::kText) || !b.is(Kind::kText)) return m.Order(a, b);
   std::string_view x = a.str(), y = b.str();
   while (!x.empty() && !y.empty()) {
@@ -89,14 +104,15 @@ int OrderOf(Machine& m, const Value& a, const Value& b, bool case_sensitive) {
   return static_cast<int>(y.empty()) - static_cast<int>(x.empty());
 }
 
-// Stable, by `key` of each item.
-template <typename Key>
-Value Sorted(Machine& m, const Value& list, bool reverse, bool case_sensitive, const Key& key) {
+bool Given(const Value* v) { return v != nullptr && !v->is(Kind::kNone); }
+
+// Stable, by an attribute of each item or, without one, by the items.
+Value Sorted(Machine& m, const Value& list, bool reverse, bool case_sensitive, const Value* attribute) {
   Value* items = m.Take<Value>(list.size);
   Value* keys = m.Take<Value>(list.size);
   if (m.failed()) return {};
   for (uint32_t i = 0; i < list.size; ++i) {
-    const Value k = key(list.items[i]);
+    const Value k = Given(attribute) ? Path(m, list.items[i], *attribute) : list.items[i];
     if (m.failed()) return {};
     uint32_t at = i;
     while (at > 0 && m.Step()) {
@@ -152,14 +168,25 @@ Value Real(const Value& v, const Arguments& arguments) {
   return otherwise != nullptr ? *otherwise : Value::Float(0);
 }
 
-bool Given(const Value* v) { return v != nullptr && !v->is(Kind::kNone); }
+// To so many digits behind the point, the exact value deciding, halves to even: what printing them says.
+double Rounded(double number, int64_t digits) {
+  if (!std::isfinite(number) || digits > 22) return number;
+  if (digits < 0) {
+    const double unit = std::pow(10.0, static_cast<double>(-digits));
+    return std::nearbyint(number / unit) * unit;
+  }
+  char buffer[400];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, number, std::chars_format::fixed, static_cast<int>(digits));
+  std::from_chars(buffer, end.ptr, number);
+  return number;
+}
 
 }  // namespace
 
 Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) {
   if (!Step()) return {};
   switch (filter) {
-    case Filter::k_from_json: return Fail("the reference has no filter from_json");
+    case Filter::k_unknown: return Fail("there is no such filter", arguments.plain_count > 0 && arguments.plain[0].is(Kind::kText) ? arguments.plain[0].str() : "");
     case Filter::k_safe: {
       Value text = AsText(v);
       text.safe = true;
@@ -253,32 +280,37 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
       const Value* attribute = arguments.Find(2, "attribute");
       const Value list = ListOf(v);
       if (failed()) return {};
-      return Sorted(*this, list, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive),
-                    [&](const Value& item) { return Given(attribute) ? Path(*this, item, *attribute) : item; });
+      return Sorted(*this, list, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive), attribute);
     }
     case Filter::k_dictsort: {
       if (!v.is(Kind::kDict)) return Fail("dictsort of what is no mapping");
       const Value* sensitive = arguments.Find(0, "case_sensitive");
       const Value* by = arguments.Find(1, "by");
       const Value* reverse = arguments.Find(2, "reverse");
-      const size_t part = by != nullptr && by->is(Kind::kText) && by->str() == "value" ? 1 : 0;
+      const Value part = Value::Int(by != nullptr && by->is(Kind::kText) && by->str() == "value");
       const Value pairs = Pairs(*this, v);
       if (failed()) return {};
-      return Sorted(*this, pairs, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive),
-                    [&](const Value& pair) { return pair.items[part]; });
+      return Sorted(*this, pairs, reverse != nullptr && Truth(*reverse), sensitive != nullptr && Truth(*sensitive), &part);
     }
     case Filter::k_unique: {
       const Value list = ListOf(v);
-      Value* out = Take<Value>(list.size);
+      const Value *sensitive = arguments.Find(0, "case_sensitive"), *attribute = arguments.Find(1, "attribute");
+      const bool by_case = sensitive != nullptr && Truth(*sensitive);
+      Value* out = Take<Value>(size_t{2} * list.size);
       if (failed()) return {};
+      Value* const keys = out + list.size;
       size_t n = 0;
       for (uint32_t i = 0; i < list.size; ++i) {
+        const Value key = Given(attribute) ? Path(*this, list.items[i], *attribute) : list.items[i];
+        if (failed() || !Hashable(*this, key)) return {};
         bool seen = false;
         for (size_t j = 0; j < n && !seen && Step(); ++j) {
-          const bool texts = out[j].is(Kind::kText) && list.items[i].is(Kind::kText);
-          seen = texts ? OrderOf(*this, out[j], list.items[i], false) == 0 : Equal(out[j], list.items[i]);
+          const bool texts = keys[j].is(Kind::kText) && key.is(Kind::kText);
+          seen = texts ? OrderOf(*this, keys[j], key, by_case) == 0 : Equal(keys[j], key);
         }
-        if (!seen) out[n++] = list.items[i];
+        if (seen) continue;
+        keys[n] = key;
+        out[n++] = list.items[i];
       }
       return Lazy(Value::List(out, n));
     }
@@ -296,8 +328,7 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
       const Arguments rest = Rest(arguments, 1);
       for (uint32_t i = 0; i < list.size && Step(); ++i) {
         if (attribute != nullptr) {
-          out[i] = Path(*this, list.items[i], *attribute);
-          if (out[i].is(Kind::kUndefined) && otherwise != nullptr) out[i] = *otherwise;
+          out[i] = Path(*this, list.items[i], *attribute, Given(otherwise) ? otherwise : nullptr);
         } else {
           out[i] = Apply(static_cast<Filter>(inner), list.items[i], rest);
         }
@@ -327,10 +358,11 @@ Value Machine::Apply(Filter filter, const Value& v, const Arguments& arguments) 
       return Fail("abs of what is no number");
     }
     case Filter::k_round: {
-      const Value number = Real(v, {});
-      const Value* digits = arguments.Find(0, "precision");
-      const double factor = digits != nullptr && digits->is(Kind::kInt) ? std::pow(10.0, static_cast<double>(digits->whole)) : 1.0;
-      return Value::Float(std::nearbyint(number.real * factor) / factor);
+      const Value *digits = arguments.Find(0, "precision"), *method = arguments.Find(1, "method");
+      if (!v.number() || (method != nullptr && (!method->is(Kind::kText) || method->str() != "common"))) return Fail("round of what is no number, or up or down");
+      const int64_t precision = digits != nullptr && digits->is(Kind::kInt) ? digits->whole : 0;
+      if (v.is(Kind::kFloat)) return Value::Float(Rounded(v.real, precision));
+      return precision >= 0 ? Whole(*this, v, {}) : Fail("a whole number that is rounded to tens");
     }
     case Filter::k_e:
     case Filter::k_escape: {

@@ -27,11 +27,28 @@ struct Namespace {
 struct Macro {
   const uint8_t* parameters;  // behind its name
   Scope* scope;               // where it was written
+  std::string_view name;
+};
+
+inline constexpr size_t kMaxTargets = 8;
+
+// A {% for %} apart from what it goes over: loop(...) goes over something else in the same way.
+struct LoopText {
+  uint32_t names[kMaxTargets];
+  size_t name_count;
+  Reader condition, body, otherwise;
+  bool has_condition;
+  uint32_t line;
+  Scope* scope;  // where it was written
 };
 
 struct Loop {
+  const LoopText* text;
   const Value* items;
   size_t index, count;
+  uint32_t depth;                // 0, and one more for each loop(...)
+  mutable Value last = {};       // what loop.changed(...) was asked for last
+  mutable bool asked = false;
 };
 
 struct Method {
@@ -59,8 +76,6 @@ struct Arguments {
 
 inline constexpr uint32_t kMaxMacroDepth = 32;
 inline constexpr uint32_t kMaxDepth = 2000;
-inline constexpr size_t kMaxTargets = 8;
-
 enum class Function : uint32_t { kRange, kNamespace, kRaise, kNow, kDict };
 
 // Text that grows at the end of the workspace; nothing else may be taken meanwhile.
@@ -92,6 +107,7 @@ class Machine {
 
   // operations.cc: Python's operators.
   static bool Truth(const Value& v);
+  void Keep() { ++kept_; }  // what was made outlives its statement
   bool Equal(const Value& a, const Value& b, int depth = 0);
   int Order(const Value& a, const Value& b);  // < 0, 0, > 0; fails where there is none
   bool Contains(const Value& in, const Value& what);
@@ -144,6 +160,8 @@ class Machine {
     r.at += bytes;
   }
   Flow For(Reader& r);
+  Flow RunLoop(const LoopText& text, Value list, uint32_t depth);
+  Value CallLoop(const Loop& loop, const Arguments& arguments);
   Value Evaluate(Reader& r);
   __attribute__((noinline)) Value EvaluateCall(Expression kind, Reader& r);
   void ReadArguments(Reader& r, Arguments* out);

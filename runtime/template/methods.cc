@@ -63,6 +63,8 @@ bool Machine::Check(Test test, const Value& v, const Arguments& arguments) {
       }
       return some;
     }
+    case Test::k_escaped: return v.is(Kind::kText) && v.safe;
+    case Test::k_unknown: return Truth(Fail("there is no such test", other().is(Kind::kText) ? other().str() : ""));
     case Test::kCount: break;
   }
   return false;
@@ -87,12 +89,14 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
     if (name == "title") return Titled(*this, t);
     if (name == "capitalize") return Capitalized(*this, t);
     if (name == "format") return Format(*this, t, arguments);
+    if (name == "partition" || name == "rpartition") return Partition(*this, t, first(""), name == "rpartition");
     if (name == "startswith" || name == "endswith") {
       const Value* with = first("");
-      if (with == nullptr) return Fail("startswith and endswith need a text");
-      const auto fits = [&](const Value& v) { return v.is(Kind::kText) && (name == "startswith" ? s.starts_with(v.str()) : s.ends_with(v.str())); };
+      if (with == nullptr || (!with->is(Kind::kText) && !(with->is(Kind::kList) && with->tuple))) return Fail("startswith and endswith need a text");
+      const auto fits = [&](const Value& v) {
+        return v.is(Kind::kText) && (name == "startswith" ? s.starts_with(v.str()) : s.ends_with(v.str()));
+      };
       if (with->is(Kind::kText)) return Value::Bool(fits(*with));
-      if (!with->is(Kind::kList) || !with->tuple) return Fail("startswith and endswith need a text");
       for (uint32_t i = 0; i < with->size; ++i) {
         if (fits(with->items[i])) return Value::Bool(true);
       }
@@ -103,16 +107,17 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
       if (old == nullptr || fresh == nullptr || !old->is(Kind::kText) || !fresh->is(Kind::kText)) return Fail("replace needs two texts");
       return Replace(*this, t, *old, *fresh, number(2, "count"));
     }
-    if (name == "find" || name == "rfind" || name == "index" || name == "count") {
+    if (name == "find" || name == "rfind" || name == "index" || name == "rindex" || name == "count") {
       const Value* what = first("sub");
       if (what == nullptr || !what->is(Kind::kText)) return Fail("what is looked for is no text");
+      if (!Step(s.size() / 16)) return {};
       if (name == "count") {
         int64_t n = 0;
         for (size_t at = s.find(what->str()); what->size > 0 && at != s.npos; at = s.find(what->str(), at + what->size)) ++n;
         return Value::Int(what->size > 0 ? n : static_cast<int64_t>(CodePoints(s)) + 1);
       }
-      const size_t at = name == "rfind" ? s.rfind(what->str()) : s.find(what->str());
-      if (at == s.npos && name == "index") return Fail("a text that is not found");
+      const size_t at = name[0] == 'r' ? s.rfind(what->str()) : s.find(what->str());
+      if (at == s.npos && name.ends_with("index")) return Fail("a text that is not found");
       return Value::Int(at == s.npos ? -1 : static_cast<int64_t>(CodePoints(s.substr(0, at))));
     }
     if (name == "join") {
@@ -127,9 +132,8 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
       return failed() ? Value() : Apply(Filter::k_join, items, by);
     }
     if (name == "splitlines") {
-      const Value newline = Value::Text("\n", kTemplate);
-      const bool ends = s.ends_with('\n');
-      return Split(*this, ends ? PartOf(t, 0, s.size() - 1) : t, &newline, -1, false);
+      const Value* keep = first("keepends");
+      return Lines(*this, t, keep != nullptr && Truth(*keep));
     }
     if (name == "removeprefix" || name == "removesuffix") {
       const Value* what = first("");
@@ -137,18 +141,11 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
       if (name == "removeprefix") return s.starts_with(what->str()) ? PartOf(t, what->size, s.size() - what->size) : t;
       return s.ends_with(what->str()) ? PartOf(t, 0, s.size() - what->size) : t;
     }
-    if (name == "isdigit" || name == "isalpha" || name == "isspace" || name == "isupper" || name == "islower") {
-      if (name == "isupper") return Value::Bool(Check(Test::k_upper, t, {}));
-      if (name == "islower") return Value::Bool(Check(Test::k_lower, t, {}));
-      for (size_t i = 0; i < s.size();) {
-        const Utf8Char c = DecodeUtf8(s.substr(i));
-        const bool fits = name == "isdigit" ? IsDecimalDigit(c.code_point)
-                          : name == "isalpha" ? ClassOf(c.code_point) == CharClass::kLetter
-                                              : SpaceBytes(s, i) != 0;
-        if (!fits) return Value::Bool(false);
-        i += c.bytes;
-      }
-      return Value::Bool(!s.empty());
+    if (name == "isupper") return Value::Bool(Check(Test::k_upper, t, {}));
+    if (name == "islower") return Value::Bool(Check(Test::k_lower, t, {}));
+    if (name.starts_with("is")) {
+      const int all = AllAre(name.substr(2), s);
+      if (all >= 0) return Value::Bool(all != 0);
     }
     return Fail("a text has no such method", name);
   }
@@ -186,6 +183,18 @@ Value Machine::CallMethod(const Value& object, std::string_view name, const Argu
     }
     if (name == "copy") return object;
     return Fail("a template must not change what it is given", name);
+  }
+  if (object.is(Kind::kLoop) && name == "changed") {
+    const Loop& loop = *object.loop;
+    Value* values = Take<Value>(arguments.plain_count);
+    if (failed()) return {};
+    for (size_t i = 0; i < arguments.plain_count; ++i) values[i] = arguments.plain[i];
+    const Value asked = Value::List(values, arguments.plain_count);
+    const bool same = loop.asked && Equal(asked, loop.last);
+    loop.last = asked;
+    loop.asked = true;
+    Keep();
+    return Value::Bool(!same);
   }
   if (object.is(Kind::kLoop) && name == "cycle") {
     if (arguments.plain_count == 0) return Fail("cycle needs values");

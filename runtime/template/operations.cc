@@ -13,9 +13,9 @@ double RealOf(const Value& v) { return v.is(Kind::kFloat) ? v.real : static_cast
 
 constexpr std::string_view kDictMethods[] = {"get", "items", "keys", "values", "pop", "update", "copy", "setdefault", "clear", "popitem", "fromkeys"};
 constexpr std::string_view kTextMethods[] = {"strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "replace", "upper",
-                                             "lower", "title", "capitalize", "find", "rfind", "index", "count", "join", "format", "isdigit",
-                                             "isalpha", "isupper", "islower", "isspace", "removeprefix", "removesuffix", "partition",
-                                             "rpartition", "zfill", "ljust", "rjust", "center", "encode", "swapcase", "casefold"};
+                                             "lower", "title", "capitalize", "find", "rfind", "index", "rindex", "count", "join", "format",
+                                             "isdigit", "isalpha", "isalnum", "isupper", "islower", "isspace", "removeprefix", "removesuffix",
+                                             "partition", "rpartition", "zfill", "ljust", "rjust", "center", "encode"};
 constexpr std::string_view kListMethods[] = {"append", "pop", "index", "count", "insert", "extend", "remove", "reverse", "sort", "copy", "clear"};
 
 template <size_t kCount>
@@ -118,6 +118,7 @@ bool Machine::Contains(const Value& in, const Value& what) {
       }
       return false;
     case Kind::kDict:
+      if (what.is(Kind::kDict) || (what.is(Kind::kList) && !what.tuple)) return Truth(Fail("a list or a mapping as a key"));
       for (uint32_t i = 0; i < in.size; ++i) {
         if (Equal(in.members[i].key, what)) return true;
       }
@@ -147,15 +148,19 @@ Value Machine::Operate(Binary binary, const Value& a, const Value& b) {
     list.tuple = a.tuple;
     return list;
   }
-  if (binary == Binary::kMultiply && (a.is(Kind::kText) || b.is(Kind::kText)) && (a.is(Kind::kInt) || b.is(Kind::kInt))) {
-    const Value& text = a.is(Kind::kText) ? a : b;
-    const int64_t times = a.is(Kind::kText) ? b.whole : a.whole;
-    if (times <= 0) return Value::Text({}, kTemplate);
-    if (times > 4096) return Fail("a text that is repeated more than 4096 times");
-    Value* copies = Take<Value>(static_cast<size_t>(times));
-    if (failed()) return {};
-    for (int64_t i = 0; i < times; ++i) copies[i] = text;
-    return Join(copies, static_cast<size_t>(times));
+  if (const bool first = a.is(Kind::kText) || a.is(Kind::kList); binary == Binary::kMultiply && (first || b.is(Kind::kText) || b.is(Kind::kList))) {
+    const Value &some = first ? a : b, &count = first ? b : a;
+    if ((!count.is(Kind::kInt) && !count.is(Kind::kBool)) || some.lazy) return Fail("an operator with values that it does not take");
+    const int64_t times = WholeOf(count) < 0 ? 0 : WholeOf(count);
+    if (times > 4096 || (some.is(Kind::kList) && times * some.size > 65536)) return Fail("what is repeated is too long");
+    const size_t pieces = some.is(Kind::kList) ? some.size : 1;
+    Value* copies = Take<Value>(static_cast<size_t>(times) * pieces);
+    if (failed() || !Step(static_cast<size_t>(times) * pieces)) return {};
+    for (size_t i = 0; i < static_cast<size_t>(times) * pieces; ++i) copies[i] = some.is(Kind::kList) ? some.items[i % pieces] : some;
+    if (some.is(Kind::kText)) return Join(copies, static_cast<size_t>(times));
+    Value list = Value::List(copies, static_cast<size_t>(times) * pieces);
+    list.tuple = some.tuple;
+    return list;
   }
   if (binary == Binary::kModulo && a.is(Kind::kText)) return FormatPercent(*this, a, b);
   if (!a.number() || !b.number()) return Fail("an operator with values that it does not take");
@@ -170,9 +175,13 @@ Value Machine::Operate(Binary binary, const Value& a, const Value& b) {
     }
     if (y == 0) return Fail("a division by zero");
     if (binary == Binary::kDivide) return Value::Float(x / y);
-    if (binary == Binary::kFloorDivide) return Value::Float(std::floor(x / y));
-    const double rest = std::fmod(x, y);
-    return Value::Float(rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest);
+    // As Python has it, from the exact remainder.
+    double rest = std::fmod(x, y), quotient = (x - rest) / y;
+    if (rest != 0 && (rest < 0) != (y < 0)) rest += y, quotient -= 1;
+    if (binary == Binary::kModulo) return Value::Float(rest != 0 ? rest : std::copysign(0.0, y));
+    if (quotient == 0) return Value::Float(std::copysign(0.0, x / y));
+    const double whole = std::floor(quotient);
+    return Value::Float(quotient - whole > 0.5 ? whole + 1 : whole);
   }
   const int64_t x = WholeOf(a), y = WholeOf(b);
   int64_t result = 0;
@@ -267,13 +276,14 @@ Value Machine::Attribute(const Value& object, std::string_view name) {
       if (name == "length") return Value::Int(count);
       if (name == "revindex") return Value::Int(count - index);
       if (name == "revindex0") return Value::Int(count - index - 1);
-      if (name == "depth") return Value::Int(1);
-      if (name == "depth0") return Value::Int(0);
+      if (name == "depth") return Value::Int(int64_t{l.depth} + 1);
+      if (name == "depth0") return Value::Int(l.depth);
       if (name == "previtem") return index == 0 ? Value() : l.items[index - 1];
       if (name == "nextitem") return index + 1 == count ? Value() : l.items[index + 1];
-      if (name == "cycle") return method();
+      if (name == "cycle" || name == "changed") return method();
       return {};
     }
+    case Kind::kMacro: return name == "name" ? Value::Text(object.macro->name, kTemplate) : Value();
     default: return {};
   }
 }

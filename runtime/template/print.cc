@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "runtime/core/unicode/unicode.h"
 #include "runtime/template/machine.h"
 
 namespace thimble::chat {
@@ -37,18 +38,28 @@ void AddHex(TextBuilder* out, uint32_t value, int digits) {
   for (int shift = 4 * digits - 4; shift >= 0; shift -= 4) out->Add("0123456789abcdef"[value >> shift & 15]);
 }
 
-// repr() of a text.
+// Has a character a form of its own, by str.isprintable()? What no Unicode version has yet is none.
+bool IsPrintable(uint32_t c) {
+  const CharClass kind = ClassOf(c);
+  return c == ' ' || (kind != CharClass::kOther && kind != CharClass::kSpace);
+}
+
+// repr() of a text. What is no UTF-8 stays as it is.
 void AddQuoted(TextBuilder* out, const Value& v) {
   const std::string_view s = v.str();
   const char quote = s.find('\'') != s.npos && s.find('"') == s.npos ? '"' : '\'';
   out->Add(quote);
-  for (const char c : s) {
-    if (c == quote || c == '\\') out->Add('\\'), out->Add(c);
-    else if (c == '\n') out->Add("\\n");
-    else if (c == '\r') out->Add("\\r");
-    else if (c == '\t') out->Add("\\t");
-    else if (static_cast<uint8_t>(c) < 0x20 || c == 0x7f) out->Add("\\x"), AddHex(out, static_cast<uint8_t>(c), 2);
-    else out->Add(c);
+  for (size_t i = 0; i < s.size();) {
+    const Utf8Char c = DecodeUtf8(s.substr(i));
+    if (s[i] == quote || s[i] == '\\') out->Add('\\'), out->Add(s[i]);
+    else if (s[i] == '\n') out->Add("\\n");
+    else if (s[i] == '\r') out->Add("\\r");
+    else if (s[i] == '\t') out->Add("\\t");
+    else if (!c.valid || IsPrintable(c.code_point)) out->Add(s.substr(i, c.bytes));
+    else if (c.code_point < 0x100) out->Add("\\x"), AddHex(out, c.code_point, 2);
+    else if (c.code_point < 0x10000) out->Add("\\u"), AddHex(out, c.code_point, 4);
+    else out->Add("\\U"), AddHex(out, c.code_point, 8);
+    i += c.bytes;
   }
   out->Add(quote);
 }

@@ -99,7 +99,10 @@ class Verifier {
     Arguments(depth);
   }
   void Arguments(size_t depth) {
-    for (uint32_t n = Count(); n > 0 && ok_; --n) OneExpression(depth);
+    for (uint32_t n = Count(); n > 0 && ok_; --n) {
+      if (at_ != end_ && IsSpread(*at_)) ++at_;
+      OneExpression(depth);
+    }
     for (uint32_t n = Count(); n > 0 && ok_; --n) {
       Name();
       OneExpression(depth);
@@ -208,6 +211,8 @@ class Verifier {
           OneExpression(depth);
         }
         return;
+      case Expression::kSpread:
+      case Expression::kSpreadDict: return;  // only of arguments
     }
   }
 

@@ -23,7 +23,7 @@
 //     kCompare expression, varint n, n x (uint8 operator, expression)
 //     kConcat kList kTuple varint n, n expressions        kDict varint n, n x 2 expressions
 //   filter      uint8 Filter, arguments
-//   arguments   varint n, n expressions, varint m, m x (name, expression)
+//   arguments   varint n, n x (expression, or kSpread or kSpreadDict of a list or dict of them), varint m, m x (name, expression)
 //   skip X      varint bytes, X             text     varint offset, varint length in the pool     name     varint index
 #pragma once
 
@@ -38,20 +38,20 @@ namespace thimble::chat {
 enum class Statement : uint8_t { kText, kOut, kIf, kFor, kSet, kSetAttribute, kSetBlock, kFilterBlock, kMacro, kScope, kBreak, kContinue };
 enum class Expression : uint8_t {
   kText, kInt, kFloat, kTrue, kFalse, kNone, kName, kAttribute, kItem, kSlice, kCall, kMethod, kFilter, kTest, kNot, kNegative,
-  kPositive, kAnd, kOr, kCondition, kBinary, kCompare, kConcat, kList, kTuple, kDict
+  kPositive, kAnd, kOr, kCondition, kBinary, kCompare, kConcat, kList, kTuple, kDict, kSpread, kSpreadDict
 };
 enum class Binary : uint8_t { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower };
 enum class Compare : uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
 
 #define THIMBLE_TEMPLATE_FILTERS(each)                                                                                               \
-  each(abs) each(capitalize) each(count) each(d) each(default) each(dictsort) each(e) each(escape) each(first) each(float) each(from_json) each(indent) \
+  each(abs) each(capitalize) each(count) each(d) each(default) each(dictsort) each(e) each(escape) each(first) each(float) each(unknown) each(indent) \
       each(int) each(items) each(join) each(last) each(length) each(list) each(lower) each(map) each(max) each(min) each(reject)        \
           each(rejectattr) each(replace) each(reverse) each(round) each(safe) each(select) each(selectattr) each(sort) each(string)     \
               each(sum) each(title) each(tojson) each(trim) each(unique) each(upper) each(format)
 #define THIMBLE_TEMPLATE_TESTS(each)                                                                                                 \
   each(boolean) each(callable) each(defined) each(divisibleby) each(eq) each(equalto) each(even) each(false) each(float) each(ge)       \
       each(greaterthan) each(gt) each(in) each(integer) each(iterable) each(le) each(lessthan) each(lower) each(lt) each(mapping)       \
-          each(ne) each(none) each(number) each(odd) each(sameas) each(sequence) each(string) each(true) each(undefined) each(upper)
+          each(ne) each(none) each(number) each(odd) each(sameas) each(sequence) each(string) each(true) each(undefined) each(upper) each(unknown) each(escaped)
 
 #define THIMBLE_NAME(name) k_##name,
 enum class Filter : uint8_t { THIMBLE_TEMPLATE_FILTERS(THIMBLE_NAME) kCount };
@@ -66,6 +66,10 @@ inline constexpr size_t kMaxTemplateBytes = 32 * 1024;
 inline constexpr size_t kMaxProgramNodes = 2048;
 inline constexpr size_t kMaxStatementDepth = 16;
 inline constexpr size_t kMaxExpressionDepth = 64;
+
+inline bool IsSpread(uint8_t expression) {
+  return expression == static_cast<uint8_t>(Expression::kSpread) || expression == static_cast<uint8_t>(Expression::kSpreadDict);
+}
 
 // Where its parts lie. Only from Verify().
 struct Program {

@@ -234,7 +234,7 @@ Machine::Flow Machine::OneStatement(Reader& r) {
       const uint32_t name = r.Number();
       Macro* macro = Take<Macro>(1);
       if (failed()) return Flow::kOn;
-      *macro = {r.at, scope_};
+      *macro = {r.at, scope_, NameAt(name)};
       for (uint32_t n = r.Number(); n > 0; --n) {
         r.Number();
         SkipBody(r);
@@ -259,34 +259,39 @@ Machine::Flow Machine::OneStatement(Reader& r) {
 }
 
 Machine::Flow Machine::For(Reader& r) {
-  uint32_t names[kMaxTargets];
+  LoopText text;
   const uint32_t count = r.Number();
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t name = r.Number();
-    if (i < kMaxTargets) names[i] = name;
+    if (i < kMaxTargets) text.names[i] = name;
   }
-  Value list = ListOf(Evaluate(r));
+  text.name_count = count;
+  const Value list = ListOf(Evaluate(r));
   if (count > kMaxTargets) Fail("too many names for one value");
   if (failed()) return Flow::kOn;
   const uint32_t condition_bytes = r.Number();
-  const Reader condition = r;
+  text.has_condition = condition_bytes > 0;
+  text.condition = r;
   r.at += condition_bytes;
-  const Reader body = r;
+  text.body = r;
   SkipBody(r);
-  const Reader otherwise = r;
+  text.otherwise = r;
   SkipBody(r);
-  if (failed()) return Flow::kOn;
+  text.line = line_;
+  text.scope = scope_;
+  return RunLoop(text, list, 0);
+}
 
-  const uint32_t line = line_;
-  if (condition_bytes > 0) {
+Machine::Flow Machine::RunLoop(const LoopText& text, Value list, uint32_t depth) {
+  if (text.has_condition) {
     Value* kept = Take<Value>(list.size);
     if (failed()) return Flow::kOn;
     size_t n = 0;
     for (uint32_t i = 0; i < list.size; ++i) {
       Scope inner = {nullptr, scope_};
       scope_ = &inner;
-      Unpack(names, count, list.items[i]);
-      Reader c = condition;
+      Unpack(text.names, text.name_count, list.items[i]);
+      Reader c = text.condition;
       const bool wanted = !failed() && Truth(Evaluate(c));
       scope_ = inner.parent;
       if (failed()) return Flow::kOn;
@@ -297,12 +302,12 @@ Machine::Flow Machine::For(Reader& r) {
   if (list.size == 0) {
     Scope inner = {nullptr, scope_};
     scope_ = &inner;
-    Reader o = otherwise;
+    Reader o = text.otherwise;
     const Flow flow = Body(o);
     scope_ = inner.parent;
     return flow;
   }
-  Loop loop = {list.items, 0, list.size};
+  Loop loop = {&text, list.items, 0, list.size, depth};
   for (; loop.index < loop.count; ++loop.index) {
     uint8_t* const place = workspace_.place();
     const uint64_t kept = kept_;
@@ -313,9 +318,9 @@ Machine::Flow Machine::For(Reader& r) {
       v.loop = &loop;
       Bind(loop_name_, v);
     }
-    Unpack(names, count, list.items[loop.index]);
-    line_ = line;
-    Reader b = body;
+    Unpack(text.names, text.name_count, list.items[loop.index]);
+    line_ = text.line;
+    Reader b = text.body;
     const Flow flow = failed() ? Flow::kOn : Body(b);
     scope_ = inner.parent;
     if (failed()) return Flow::kOn;
@@ -323,6 +328,30 @@ Machine::Flow Machine::For(Reader& r) {
     if (flow == Flow::kBreak) break;
   }
   return Flow::kOn;
+}
+
+// loop(list): the same loop over it, as a text.
+Value Machine::CallLoop(const Loop& loop, const Arguments& arguments) {
+  const Value* over = arguments.Find(0, "iterable");
+  if (over == nullptr) return Fail("loop(...) needs a list");
+  if (++macro_depth_ > kMaxMacroDepth) return Fail("loops that call themselves too deeply");
+  const Value list = ListOf(*over);
+  Scope* const outer_scope = scope_;
+  Capture capture;
+  Capture* const outer = capture_;
+  const uint32_t line = line_;
+  Value text;
+  if (!failed()) {
+    scope_ = loop.text->scope;
+    capture_ = &capture;
+    RunLoop(*loop.text, list, loop.depth + 1);
+    capture_ = outer;
+    if (!failed()) text = End(capture);
+  }
+  scope_ = outer_scope;
+  line_ = line;
+  --macro_depth_;
+  return text;
 }
 
 }  // namespace thimble::chat

@@ -45,10 +45,24 @@ bool IsFinal(std::string_view s, size_t i, size_t bytes) {
   return true;
 }
 
-// The text with other characters for its own: `form(before, i)` says which case the one at i gets, `before` being the character before it
-// (a space at the start). What is no UTF-8 stays. Once to measure and once to write.
-template <typename F>
-Value Changed(Machine& m, const Value& text, const F& form) {
+enum class Casing : uint8_t { kLower, kUpper, kCapitalized, kTitled, kTitledWords };
+
+// Which case the character at s[i] gets, `before` being the one before it, a space at the start.
+CaseForm FormOf(Casing casing, uint32_t before, size_t i) {
+  constexpr std::string_view kBefore = "-({[<";
+  switch (casing) {
+    case Casing::kLower: return CaseForm::kLower;
+    case Casing::kUpper: return CaseForm::kUpper;
+    case Casing::kCapitalized: return i == 0 ? CaseForm::kTitle : CaseForm::kLower;
+    case Casing::kTitled: return IsCased(before) ? CaseForm::kLower : CaseForm::kTitle;
+    case Casing::kTitledWords: break;
+  }
+  const bool starts = before < 0x80 ? before <= ' ' || kBefore.find(static_cast<char>(before)) != kBefore.npos : ClassOf(before) == CharClass::kSpace;
+  return starts ? CaseForm::kUpper : CaseForm::kLower;
+}
+
+// What is no UTF-8 stays. Once to measure and once to write.
+Value Changed(Machine& m, const Value& text, Casing casing) {
   if (!m.Step(text.size / 4)) return {};
   const bool mixed = text.marks != kTemplate && text.marks != kData;
   char* out = nullptr;
@@ -67,7 +81,7 @@ Value Changed(Machine& m, const Value& text, const F& form) {
       char mapped[kMaxCaseBytes] = {text.text[i]};
       size_t bytes = 1;
       if (c.valid) {
-        const CaseForm wanted = form(before, i);
+        const CaseForm wanted = FormOf(casing, before, i);
         const bool ends_word = c.code_point == kCapitalSigma && wanted == CaseForm::kLower && IsFinal(text.str(), i, c.bytes);
         bytes = ends_word ? EncodeUtf8(kFinalSigma, mapped) : CaseMapped(c.code_point, wanted, mapped);
       }
@@ -79,6 +93,23 @@ Value Changed(Machine& m, const Value& text, const F& form) {
     }
   }
   return Value::Text({out, size}, mixed ? marks : text.marks);
+}
+
+// Bytes of what ends a line at s[i], as str.splitlines() has it; 0: nothing.
+size_t LineEnd(std::string_view s, size_t i) {
+  const auto byte = [&](size_t j) { return i + j < s.size() ? static_cast<uint8_t>(s[i + j]) : 0; };
+  if (byte(0) == '\r') return byte(1) == '\n' ? 2 : 1;
+  if ((byte(0) >= '\n' && byte(0) <= '\f') || (byte(0) >= 0x1c && byte(0) <= 0x1e)) return 1;
+  if (byte(0) == 0xc2 && byte(1) == 0x85) return 2;
+  return byte(0) == 0xe2 && byte(1) == 0x80 && (byte(2) == 0xa8 || byte(2) == 0xa9) ? 3 : 0;
+}
+// But for a carriage return, which goes together with the line feed that Jinja puts behind it.
+bool EndsLine(std::string_view s) {
+  if (s.ends_with('\r')) return false;
+  for (size_t bytes = 1; bytes <= 3 && bytes <= s.size(); ++bytes) {
+    if (LineEnd(s, s.size() - bytes) == bytes) return true;
+  }
+  return false;
 }
 
 // Does the code point at s[i] belong to `set` (null: white space)? Its bytes, or 0.
@@ -96,24 +127,35 @@ size_t Stripped(std::string_view s, size_t i, const std::string_view* set) {
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
 
-Value LowerText(Machine& m, const Value& text) {
-  return Changed(m, text, [](uint32_t, size_t) { return CaseForm::kLower; });
+Value LowerText(Machine& m, const Value& text) { return Changed(m, text, Casing::kLower); }
+Value UpperText(Machine& m, const Value& text) { return Changed(m, text, Casing::kUpper); }
+Value Capitalized(Machine& m, const Value& text) { return Changed(m, text, Casing::kCapitalized); }
+Value Titled(Machine& m, const Value& text) { return Changed(m, text, Casing::kTitled); }
+Value TitledWords(Machine& m, const Value& text) { return Changed(m, text, Casing::kTitledWords); }
+
+Value Partition(Machine& m, const Value& text, const Value* separator, bool from_right) {
+  if (separator == nullptr || !separator->is(Kind::kText) || separator->size == 0) return m.Fail("partition needs a text");
+  Value* parts = m.Take<Value>(3);
+  if (m.failed() || !m.Step(text.size / 16)) return {};
+  const size_t found = from_right ? text.str().rfind(separator->str()) : text.str().find(separator->str());
+  const bool none = found == std::string_view::npos;
+  const size_t at = none ? (from_right ? 0 : text.size) : found, cuts[] = {0, at, none ? at : at + separator->size, text.size};
+  for (size_t i = 0; i < 3; ++i) parts[i] = PartOf(text, cuts[i], cuts[i + 1] - cuts[i]);
+  Value all = Value::List(parts, 3);
+  all.tuple = true;
+  return all;
 }
-Value UpperText(Machine& m, const Value& text) {
-  return Changed(m, text, [](uint32_t, size_t) { return CaseForm::kUpper; });
-}
-Value Capitalized(Machine& m, const Value& text) {
-  return Changed(m, text, [](uint32_t, size_t i) { return i == 0 ? CaseForm::kTitle : CaseForm::kLower; });
-}
-Value Titled(Machine& m, const Value& text) {
-  return Changed(m, text, [](uint32_t before, size_t) { return IsCased(before) ? CaseForm::kLower : CaseForm::kTitle; });
-}
-Value TitledWords(Machine& m, const Value& text) {
-  constexpr std::string_view kBefore = "-({[<";
-  return Changed(m, text, [kBefore](uint32_t before, size_t) {
-    const bool starts = before < 0x80 ? before <= ' ' || kBefore.find(static_cast<char>(before)) != kBefore.npos : ClassOf(before) == CharClass::kSpace;
-    return starts ? CaseForm::kUpper : CaseForm::kLower;
-  });
+
+int AllAre(std::string_view what, std::string_view text) {
+  const bool digits = what == "digit", spaces = what == "space", letters = what == "alpha";
+  if (!digits && !spaces && !letters && what != "alnum") return -1;
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Char c = DecodeUtf8(text.substr(i));
+    const CharClass kind = ClassOf(c.code_point);
+    if (spaces ? SpaceBytes(text, i) == 0 : digits ? !IsDecimalDigit(c.code_point) : kind != CharClass::kLetter && (letters || kind != CharClass::kNumber)) return 0;
+    i += c.bytes;
+  }
+  return !text.empty();
 }
 
 Value Strip(const Value& text, const std::string_view* set, bool left, bool right) {
@@ -190,15 +232,22 @@ Value Split(Machine& m, const Value& text, const Value* separator, int64_t most,
         i += space;
         continue;
       }
-      size_t end = i;
-      if (most >= 0 && n == static_cast<size_t>(most)) {
-        end = i + Strip(PartOf(text, i, s.size() - i), nullptr, false, true).size;
-        parts[n++] = PartOf(text, i, end - i);
+      if (!from_right && most >= 0 && n == static_cast<size_t>(most)) {
+        parts[n++] = PartOf(text, i, s.size() - i);  // with the white space at its end
         break;
       }
+      size_t end = i;
       while (end < s.size() && SpaceBytes(s, end) == 0) end += CodePointBytes(s, end);
       parts[n++] = PartOf(text, i, end - i);
       i = end;
+    }
+    if (from_right && most >= 0 && n > static_cast<size_t>(most)) {
+      // The first of what is left takes all in front of it, with the white space at its beginning.
+      const size_t together = n - static_cast<size_t>(most);
+      const Value& last = parts[together - 1];
+      parts[0] = PartOf(text, 0, static_cast<size_t>(last.text - text.text) + last.size);
+      for (size_t i = together; i < n; ++i) parts[1 + i - together] = parts[i];
+      n = static_cast<size_t>(most) + 1;
     }
     return Value::List(parts, n);
   }
@@ -220,6 +269,25 @@ Value Split(Machine& m, const Value& text, const Value* separator, int64_t most,
   return Value::List(parts, n);
 }
 
+Value Lines(Machine& m, const Value& text, bool ends) {
+  const std::string_view s = text.str();
+  size_t count = 1;
+  for (size_t i = 0; i < s.size(); ++i) count += LineEnd(s, i) != 0;
+  Value* lines = m.Take<Value>(count);
+  if (m.failed() || !m.Step(s.size() / 4)) return {};
+  size_t n = 0;
+  for (size_t begin = 0, i = 0; begin < s.size();) {
+    const size_t end = i < s.size() ? LineEnd(s, i) : 0;
+    if (i < s.size() && end == 0) {
+      ++i;
+      continue;
+    }
+    lines[n++] = PartOf(text, begin, i - begin + (ends ? end : 0));
+    begin = i += end;
+  }
+  return Value::List(lines, n);
+}
+
 Value Indent(Machine& m, const Value& text, const Arguments& arguments) {
   const Value* width = arguments.Find(0, "width");
   const Value* first = arguments.Find(1, "first");
@@ -232,18 +300,21 @@ Value Indent(Machine& m, const Value& text, const Arguments& arguments) {
     margin = Value::Text(std::string_view(kSpaces, static_cast<size_t>(width->whole)), kTemplate);
   }
   const bool indent_first = first != nullptr && Machine::Truth(*first), indent_blank = blank != nullptr && Machine::Truth(*blank);
-  const std::string_view s = text.str();
-  size_t lines = 1;
-  for (const char c : s) lines += c == '\n';
-  Value* parts = m.Take<Value>(2 * lines);
-  if (m.failed() || !m.Step(s.size() / 4)) return {};
+  // As Jinja has it: whatever a line ended with, \n stands there now, and an end of the last one stays.
+  const Value list = Lines(m, text, false);
+  Value* parts = m.Take<Value>(size_t{3} * list.size + 3);
+  if (m.failed()) return {};
+  const Value newline = Value::Text("\n", kTemplate);
   size_t n = 0;
-  for (size_t begin = 0, line = 0; line < lines; ++line) {
-    const size_t found = s.find('\n', begin), end = found == s.npos ? s.size() : found;
-    if ((line > 0 || indent_first) && (indent_blank || end > begin || (line == 0 && indent_first))) parts[n++] = margin;
-    const size_t with_end = found == s.npos ? end : end + 1;
-    parts[n++] = PartOf(text, begin, with_end - begin);
-    begin = with_end;
+  if (indent_first) parts[n++] = margin;
+  for (uint32_t i = 0; i < list.size; ++i) {
+    if (i > 0) parts[n++] = newline;
+    if (i > 0 && (indent_blank || list.items[i].size > 0)) parts[n++] = margin;
+    parts[n++] = list.items[i];
+  }
+  if (EndsLine(text.str())) {
+    parts[n++] = newline;
+    if (indent_blank) parts[n++] = margin;
   }
   return m.Join(parts, n);
 }

@@ -21,7 +21,13 @@ Value StripWith(Machine& m, const Value& text, const Arguments& arguments, bool 
 // At most `most` times; below 0: always.
 Value Replace(Machine& m, const Value& text, const Value& old, const Value& fresh, int64_t most);
 Value Split(Machine& m, const Value& text, const Value* separator, int64_t most, bool from_right);
+// str.splitlines(), with the lines' ends or without.
+Value Lines(Machine& m, const Value& text, bool ends);
 Value Indent(Machine& m, const Value& text, const Arguments& arguments);
+// str.partition and rpartition: three texts.
+Value Partition(Machine& m, const Value& text, const Value* separator, bool from_right);
+// str.is...(): whether all characters are "digit", "alpha", ...; below 0: no such name.
+int AllAre(std::string_view what, std::string_view text);
 // For HTML, unless it is marked safe; marked safe then.
 Value Escaped(Machine& m, const Value& text);
 // "{}", "{0}", "{name}" and doubled braces.

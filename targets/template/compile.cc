@@ -13,6 +13,10 @@ class Parser : ExpressionParser {
   std::vector<uint8_t> Run() {
     Bytes body = Statements({});
     if (Now().kind != TokenKind::kEnd) Fail("something behind the end");
+    if (!unknown_.empty()) throw unknown_[0];
+    for (const auto& [name, token] : functions_) {
+      if (!given_.count(name)) throw TemplateError("the function '" + name + "' is not known", token.line, token.column);
+    }
     Bytes names;
     for (const auto& [offset, length] : names_) {
       PutNumber(&names, offset);
@@ -59,9 +63,12 @@ class Parser : ExpressionParser {
     }
   }
 
-  Bytes Body(std::initializer_list<std::string_view> ends) {
+  // `branch`: of an `if`, which decides whether it is reached. `first`: statements in front of the text's own.
+  Bytes Body(std::initializer_list<std::string_view> ends, bool branch = false, const Bytes& first = {}) {
     if (++body_depth_ > kMaxStatementDepth) Fail("statements that are nested too deeply");
-    const Bytes body = Skip(Statements(ends));
+    const bool conditional = std::exchange(conditional_, branch);
+    const Bytes body = Skip(first + Statements(ends));
+    conditional_ = conditional;
     --body_depth_;
     return body;
   }
@@ -77,6 +84,8 @@ class Parser : ExpressionParser {
     if (word == "for") return For(line);
     if (word == "set") return Set(line);
     if (word == "macro") return Macro(line);
+    if (word == "call") return Call(line);
+    if (word == "with") return With(line);
     if (word == "filter") {
       ++at_;
       const Bytes filters = Filters(false);
@@ -107,13 +116,15 @@ class Parser : ExpressionParser {
     for (;;) {
       ++at_;
       ++count;
+      const bool conditional = std::exchange(conditional_, true);
       branches += Skip(Tuple(false));
+      conditional_ = conditional;
       WantBlockEnd();
-      branches += Body({"elif", "else", "endif"});
+      branches += Body({"elif", "else", "endif"}, true);
       if (IsWord("elif")) continue;
       if (TakeWord("else")) {
         WantBlockEnd();
-        otherwise = Body({"endif"});
+        otherwise = Body({"endif"}, true);
       }
       EndWord("endif");
       return Op(Statement::kIf) + line + Number(count) + branches + otherwise;
@@ -125,9 +136,13 @@ class Parser : ExpressionParser {
     std::vector<std::string> names;
     const bool bracket = TakeOp("(");
     do {
+      if (IsOp("(")) Fail("names in brackets among others are not known");
+      if (IsOp(")") || IsOp("=") || IsWord("in")) break;
       names.push_back(WantName());
+      given_.insert(names.back());
     } while (TakeOp(","));
     if (bracket) WantOp(")");
+    if (IsOp(",")) Fail("names in brackets among others are not known");
     return names;
   }
   Bytes NameList(const std::vector<std::string>& names) {
@@ -143,7 +158,7 @@ class Parser : ExpressionParser {
     const Bytes over = Tuple(true, false);
     Bytes condition, otherwise = Skip({});
     if (TakeWord("if")) condition = Condition();
-    if (IsWord("recursive")) Fail("loops that call themselves are not known");
+    (void)TakeWord("recursive");
     WantBlockEnd();
     ++loops_;
     const Bytes body = Body({"else", "endfor"});
@@ -183,23 +198,90 @@ class Parser : ExpressionParser {
 
   Bytes Macro(const Bytes& line) {
     ++at_;
-    const Bytes name = Name(WantName());
-    WantOp("(");
+    const std::string name = WantName();
+    given_.insert(name);
+    return MacroBody(line, name, "endmacro");
+  }
+  // From the bracket on, which a {% call %} may leave out.
+  Bytes MacroBody(const Bytes& line, const std::string& name, std::string_view end) {
     Bytes parameters;
     size_t count = 0;
-    while (!TakeOp(")")) {
-      if (count++ > 0) WantOp(",");
-      parameters += Name(WantName());
-      parameters += Skip(TakeOp("=") ? Condition() : Bytes());
+    const std::set<std::string> outside = std::exchange(used_, {});
+    bool has_caller = false;
+    if (end == "endmacro" || IsOp("(")) {
+      WantOp("(");
+      while (!TakeOp(")")) {
+        if (count++ > 0) WantOp(",");
+        const std::string parameter = WantName();
+        has_caller |= parameter == "caller";
+        given_.insert(parameter);
+        parameters += Name(parameter);
+        parameters += Skip(TakeOp("=") ? Condition() : Bytes());
+      }
     }
+    Bytes call;
+    if (end == "endcall") call = CallOf();
     WantBlockEnd();
     const size_t loops = std::exchange(loops_, 0);
-    const Bytes body = Body({"endmacro"});
+    const Bytes body = Body({end});
     loops_ = loops;
-    EndWord("endmacro");
-    return Op(Statement::kMacro) + line + name + Number(count) + parameters + body;
+    EndWord(end);
+    for (const char* const rest : {"varargs", "kwargs"}) {
+      if (used_.count(rest) && !given_.count(rest)) Fail("the name '" + std::string(rest) + "' is not known in macros");
+    }
+    // What {% call %} gives, where a macro asks for it: a parameter that is given by its name only.
+    if (used_.count("caller") && !has_caller) {
+      parameters += Name("caller") + Skip({});
+      ++count;
+    }
+    used_.insert(outside.begin(), outside.end());
+    return Op(Statement::kMacro) + line + Name(name) + Number(count) + parameters + body + call;
   }
 
+  // {% call(x) f(y) %}...{% endcall %} is a macro without a name of people's, and f(y, caller=that macro).
+  Bytes Call(const Bytes& line) {
+    ++at_;
+    ++body_depth_;
+    const Bytes both = Skip(MacroBody(line, kCaller, "endcall"));
+    --body_depth_;
+    return Op(Statement::kScope) + line + both;
+  }
+  Bytes CallOf() {
+    const Bytes line = Number(Now().line);
+    Bytes call = Unary(false);
+    if (call[0] != Op(Expression::kCall) && call[0] != Op(Expression::kMethod)) Fail("{% call %} of what is no call");
+    // Its arguments were the last to be read, and stand at its end.
+    ArgumentList all = arguments_;
+    call.resize(call.size() - all.bytes().size());
+    all.named += Name("caller") + Op(Expression::kName) + Name(kCaller);
+    ++all.named_count;
+    return Op(Statement::kOut) + line + call + all.bytes();
+  }
+
+  Bytes With(const Bytes& line) {
+    ++at_;
+    Bytes names, values;
+    size_t count = 0;
+    while (Now().kind != TokenKind::kBlockEnd) {
+      if (count > 0) WantOp(",");
+      const std::string name = WantName();
+      given_.insert(name);
+      names += Name(name);
+      WantOp("=");
+      values += Condition();
+      ++count;
+    }
+    WantBlockEnd();
+    // All values are of the names outside.
+    Bytes set;
+    if (count > 0) set = Op(Statement::kSet) + line + Number(count) + names + (count > 1 ? Op(Expression::kTuple) + Number(count) : Bytes()) + values;
+    const Bytes body = Body({"endwith"}, false, set);
+    EndWord("endwith");
+    return Op(Statement::kScope) + line + body;
+  }
+
+  static constexpr const char* kCaller = "caller of this";  // no name in a template has spaces
+  std::set<std::string> given_;  // names that are set anywhere
   size_t loops_ = 0, body_depth_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,37 +97,63 @@ class ExpressionParser {
     return Number(count) + out;
   }
   Bytes OneFilter() {
+    const size_t at = at_;
     const std::string name = WantName();
-    const auto* found = std::find_if(std::begin(kFilterNames), std::end(kFilterNames), [&](const char* n) { return name == n; });
-    if (found == std::end(kFilterNames)) {
-      --at_;
-      Fail("the filter '" + name + "' is not known");
+    const int filter = Find(kFilterNames, name);
+    const Bytes arguments = IsOp("(") ? Arguments() : Number(0) + Number(0);
+    if (filter >= 0) return static_cast<char>(filter) + arguments;
+    NotKnown(at, "the filter '" + name + "' is not known");
+    return Op(Filter::k_unknown) + Missing(name);
+  }
+  // As Jinja has it, what it does not know may stand where a condition decides whether it is reached: it fails there. What it
+  // knows and we do not is refused.
+  void NotKnown(size_t at, const std::string& what) {
+    const TemplateError error(what, tokens_[at].line, tokens_[at].column);
+    for (const char* const name : {"attr", "batch", "center", "filesizeformat", "filter", "forceescape", "groupby", "pprint", "random", "slice", "striptags",
+                                   "test", "truncate", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr"}) {
+      if (tokens_[at].text == name) throw error;
     }
-    return static_cast<char>(found - kFilterNames) + (IsOp("(") ? Arguments() : Number(0) + Number(0));
+    if (!conditional_) unknown_.push_back(error);
+  }
+  Bytes Missing(const std::string& name) { return Number(1) + Op(Expression::kText) + Text(name) + Number(0); }
+  template <size_t kCount>
+  static int Find(const char* const (&names)[kCount], const std::string& name) {
+    for (size_t i = 0; i < kCount; ++i) {
+      if (name == names[i] && name != "unknown") return static_cast<int>(i);
+    }
+    return -1;
   }
 
+  struct ArgumentList {
+    size_t plain_count = 0, named_count = 0;
+    Bytes plain, named;
+    Bytes bytes() const { return Number(plain_count) + plain + Number(named_count) + named; }
+  };
   Bytes Arguments() {
     WantOp("(");
-    Bytes plain, named;
-    size_t plain_count = 0, named_count = 0;
+    ArgumentList all;
     while (!TakeOp(")")) {
-      if (plain_count + named_count > 0) {
+      if (all.plain_count + all.named_count > 0) {
         WantOp(",");
         if (TakeOp(")")) break;
       }
-      if (IsOp("*") || IsOp("**")) Fail("lists of arguments (*, **) are not known");
-      if (Now().kind == TokenKind::kName && tokens_[at_ + 1].kind == TokenKind::kOperator && tokens_[at_ + 1].text == "=") {
-        named += Name(WantName());
+      const bool list = TakeOp("*"), dict = !list && TakeOp("**");
+      if (list || dict) {
+        all.plain += Op(list ? Expression::kSpread : Expression::kSpreadDict) + Condition();
+        ++all.plain_count;
+      } else if (Now().kind == TokenKind::kName && tokens_[at_ + 1].kind == TokenKind::kOperator && tokens_[at_ + 1].text == "=") {
+        all.named += Name(WantName());
         ++at_;
-        named += Condition();
-        ++named_count;
+        all.named += Condition();
+        ++all.named_count;
       } else {
-        if (named_count > 0) Fail("an argument without a name behind one with a name");
-        plain += Condition();
-        ++plain_count;
+        if (all.named_count > 0) Fail("an argument without a name behind one with a name");
+        all.plain += Condition();
+        ++all.plain_count;
       }
     }
-    return Number(plain_count) + plain + Number(named_count) + named;
+    arguments_ = all;
+    return all.bytes();
   }
 
   // Of an expression in another; what is thrown leaves nothing to go on with.
@@ -155,10 +182,12 @@ class ExpressionParser {
 
   Bytes Condition() {
     const Nested nested(*this);
+    const size_t unknown = unknown_.size();
     Bytes value = Or();
     while (TakeWord("if")) {
       const Bytes condition = Or();
       const Bytes otherwise = TakeWord("else") ? Condition() : Bytes();
+      unknown_.resize(unknown, {"", 0, 0});
       value = Op(Expression::kCondition) + condition + Skip(value) + Skip(otherwise);
     }
     return value;
@@ -246,6 +275,8 @@ class ExpressionParser {
         if (name == "true" || name == "True") return {Op(Expression::kTrue)};
         if (name == "false" || name == "False") return {Op(Expression::kFalse)};
         if (name == "none" || name == "None") return {Op(Expression::kNone)};
+        used_.insert(name);
+        if (IsOp("(") && (name == "cycler" || name == "joiner" || name == "lipsum")) functions_.emplace(name, Now());
         return Op(Expression::kName) + Name(name);
       }
       case TokenKind::kString: {
@@ -309,8 +340,10 @@ class ExpressionParser {
           value = Op(Expression::kItem) + value + Primary();
           continue;
         }
-        const Bytes name = Name(WantName());
-        value = IsOp("(") ? Op(Expression::kMethod) + value + name + Arguments() : Op(Expression::kAttribute) + value + name;
+        if (tokens_[at_ + 1].text == "(") CheckMethod(value);
+        const std::string word = WantName();
+        const Bytes name = Name(word);
+        value = IsOp("(") ? Op(Expression::kMethod) + value + name + ArgumentsOf(word) : Op(Expression::kAttribute) + value + name;
       } else if (TakeOp("[")) {
         value = Subscript(value);
         WantOp("]");
@@ -319,6 +352,29 @@ class ExpressionParser {
       } else {
         return value;
       }
+    }
+  }
+
+  Bytes ArgumentsOf(const std::string& method) {
+    const Bytes bytes = Arguments();
+    for (const char* const name : {"find", "rfind", "index", "rindex", "count", "startswith", "endswith"}) {
+      if (method == name && arguments_.plain_count > 1) Fail("'" + method + "' within a part of a text is not known");
+    }
+    return bytes;
+  }
+  // What Python's texts can do and ours cannot is refused by its name, as nothing else has such a method.
+  void CheckMethod(const Bytes& object) const {
+    for (const char* const name : {"casefold", "center", "encode", "expandtabs", "format_map", "isascii", "isdecimal", "isidentifier", "isnumeric", "isprintable",
+                                   "istitle", "ljust", "maketrans", "rjust", "swapcase", "translate", "zfill"}) {
+      if (IsWord(name)) Fail("the method '" + std::string(name) + "' is not known");
+    }
+    if (!IsWord("format") || object[0] != Op(Expression::kText)) return;
+    const std::string& text = tokens_[at_ - 2].text;
+    for (size_t open = text.find('{'); open < text.size(); open = text.find('{', open + 1)) {
+      const size_t special = text.find_first_of("{}:!.[", open + 1);
+      if (special == text.npos || text[special] == '}') continue;
+      if (text[special] != '{') Fail("a field of format with more than a name is not known");
+      open = special;
     }
   }
 
@@ -350,12 +406,9 @@ class ExpressionParser {
         value = Op(Expression::kFilter) + value + OneFilter();
       } else if (TakeWord("is")) {
         const bool negated = TakeWord("not");
+        const size_t at = at_;
         const std::string name = WantName();
-        const auto* found = std::find_if(std::begin(kTestNames), std::end(kTestNames), [&](const char* n) { return name == n; });
-        if (found == std::end(kTestNames)) {
-          --at_;
-          Fail("the test '" + name + "' is not known");
-        }
+        const int test = Find(kTestNames, name);
         Bytes arguments = Number(0) + Number(0);
         const TokenKind kind = Now().kind;
         if (IsOp("(")) {
@@ -365,7 +418,8 @@ class ExpressionParser {
                     !IsWord("in") && !IsWord("not"))) {
           arguments = Number(1) + Postfix(Primary()) + Number(0);
         }
-        value = Op(Expression::kTest) + value + static_cast<char>(found - kTestNames) + arguments;
+        if (test < 0) NotKnown(at, "the test '" + name + "' is not known");
+        value = Op(Expression::kTest) + value + (test < 0 ? Op(Test::k_unknown) + Missing(name) : static_cast<char>(test) + arguments);
         if (negated) value = Op(Expression::kNot) + value;
       } else if (IsOp("(")) {
         value = Op(Expression::kCall) + value + Arguments();
@@ -376,7 +430,12 @@ class ExpressionParser {
   }
 
   std::vector<Token> tokens_;
+  ArgumentList arguments_;  // the last that were read
   size_t at_ = 0, depth_ = 0;
+  bool conditional_ = false;             // a branch decides whether this is reached
+  std::vector<TemplateError> unknown_;   // filters and tests that always are
+  std::set<std::string> used_;           // names that are read: in this macro
+  std::map<std::string, Token> functions_;  // called ones of Jinja's that are not known, unless they are the template's own
   std::string pool_;
   std::vector<std::pair<size_t, size_t>> names_;
   std::map<std::string, size_t> name_indices_;

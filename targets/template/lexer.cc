@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 
 #include "targets/template/compile.h"
 
@@ -54,12 +55,7 @@ class Lexer {
         break;
       }
       const char type = s_[tag + 1], sign = tag + 2 < s_.size() ? s_[tag + 2] : ' ';
-      if (sign == '-') {
-        text.erase(TrimmedEnd(text));
-      } else if (sign != '+' && type != '{') {
-        const size_t line = text.rfind('\n') + 1;
-        if ((line > 0 || line_starting) && text.find_first_not_of(" \t", line) == std::string::npos) text.erase(line);
-      }
+      if (type != '{' || sign == '-') StripBefore(sign, line_starting, &text);
       if (!text.empty()) Add(TokenKind::kText, text, text_at);
       at_ = tag + 2 + (sign == '-' || sign == '+' ? 1 : 0);
       if (type == '#') {
@@ -69,6 +65,8 @@ class Lexer {
         at_ = end + 2;
         if (last == '-') SkipSpace();
         else if (last != '+') SkipNewline();
+      } else if (type == '%' && TakeRaw("raw", false)) {
+        Raw(tag);
       } else {
         Tag(type, tag);
       }
@@ -122,13 +120,56 @@ class Lexer {
   void SkipNewline() {
     if (at_ < s_.size() && s_[at_] == '\n') ++at_;
   }
+  // In front of a tag: of a block, and of one with '-', white space goes; of a block only where nothing else is on the line.
+  static void StripBefore(char sign, bool line_starting, std::string* text) {
+    if (sign == '-') {
+      text->erase(TrimmedEnd(*text));
+    } else if (sign != '+') {
+      const size_t line = text->rfind('\n') + 1;
+      if ((line > 0 || line_starting) && TrimmedEnd(std::string_view(*text).substr(line)) == 0) text->erase(line);
+    }
+  }
+
+  // `word` and the end of its tag, from behind {% on. A newline behind {% raw %} stays.
+  bool TakeRaw(std::string_view word, bool skip_newline) {
+    size_t at = at_;
+    const auto space = [&] {
+      for (size_t n; at < s_.size() && (n = SpaceAt(s_, at)) != 0;) at += n;
+    };
+    space();
+    if (s_.compare(at, word.size(), word) != 0) return false;
+    at += word.size();
+    space();
+    const char sign = at < s_.size() ? s_[at] : ' ';
+    if (sign == '-' || (sign == '+' && skip_newline)) ++at;
+    if (s_.compare(at, 2, "%}") != 0) return false;
+    at_ = at + 2;
+    if (sign == '-') SkipSpace();
+    else if (skip_newline && sign != '+') SkipNewline();
+    return true;
+  }
+  // Text up to {% endraw %}, whatever it holds.
+  void Raw(size_t tag) {
+    const size_t begin = at_;
+    const bool line_starting = s_[begin - 1] == '\n';
+    for (size_t end = s_.find("{%", begin); end != std::string::npos; end = s_.find("{%", end + 1)) {
+      const char sign = end + 2 < s_.size() ? s_[end + 2] : ' ';
+      at_ = end + 2 + (sign == '-' || sign == '+' ? 1 : 0);
+      if (!TakeRaw("endraw", true)) continue;
+      std::string text = s_.substr(begin, end - begin);
+      StripBefore(sign, line_starting, &text);
+      if (!text.empty()) Add(TokenKind::kText, std::move(text), begin);
+      return;
+    }
+    Fail("{% raw %} without {% endraw %}", tag);
+  }
 
   void Tag(char type, size_t begin) {
     const bool block = type == '%';
     Add(block ? TokenKind::kBlockBegin : TokenKind::kOutBegin, "", begin);
     std::string open;  // brackets
     for (;;) {
-      while (at_ < s_.size() && IsSpace(s_[at_])) ++at_;
+      SkipSpace();
       if (at_ >= s_.size()) Fail("a tag without its end", begin);
       if (open.empty()) {
         const char* const ends[] = {block ? "-%}" : "-}}", block ? "+%}" : "-}}", block ? "%}" : "}}"};
@@ -172,6 +213,19 @@ class Lexer {
 
   void Number() {
     const size_t begin = at_;
+    const size_t base = at_ + 1 >= s_.size() || s_[at_] != '0' ? 10 : std::string_view("xX").find(s_[at_ + 1]) != std::string_view::npos ? 16
+                        : std::string_view("oO").find(s_[at_ + 1]) != std::string_view::npos ? 8
+                        : std::string_view("bB").find(s_[at_ + 1]) != std::string_view::npos ? 2 : 10;
+    if (base != 10) {
+      std::string digits;
+      for (at_ += 2; at_ < s_.size() && (IsNameStart(s_[at_]) || IsDigit(s_[at_])); ++at_) {
+        if (s_[at_] != '_') digits += s_[at_];
+      }
+      char* end = nullptr;
+      const unsigned long value = std::strtoul(digits.c_str(), &end, static_cast<int>(base));
+      if (digits.empty() || digits.size() > 32 || *end != 0) Fail("a number that is none", begin);
+      return Add(TokenKind::kInt, std::to_string(value), begin);
+    }
     const auto digits = [&] {
       std::string out;
       while (at_ < s_.size() && (IsDigit(s_[at_]) || (s_[at_] == '_' && at_ + 1 < s_.size() && IsDigit(s_[at_ + 1])))) {
@@ -231,9 +285,17 @@ class Lexer {
         case 'f': out += '\f'; break;
         case 'v': out += '\v'; break;
         case 'a': out += '\a'; break;
-        case '0': out += '\0'; break;
         case '\\': case '\'': case '"': out += escaped; break;
         case '\n': break;
+        case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': {
+          uint32_t value = 0;
+          size_t n = 0;
+          for (; n < 3 && at_ < s_.size() && s_[at_] >= '0' && s_[at_] <= '7'; ++n, ++at_) value = value * 8 + static_cast<uint32_t>(s_[at_] - '0');
+          --at_;
+          AppendUtf8(value, &out);
+          break;
+        }
+        case 'N': Fail("a character by its name", begin);
         case 'x': hex(2); break;
         case 'u': hex(4); break;
         case 'U': hex(8); break;

@@ -123,7 +123,7 @@ class Printer {
         return Body(depth + 1);
       }
       case Statement::kScope:
-        Line(depth, "generation");
+        Line(depth, "with");
         return Body(depth + 1);
       case Statement::kBreak: return Line(depth, "break");
       case Statement::kContinue: return Line(depth, "continue");
@@ -139,7 +139,11 @@ class Printer {
 
   std::string List(uint32_t n) {
     std::string items;
-    for (uint32_t i = 0; i < n; ++i) items += (i == 0 ? "" : ", ") + Expr();
+    for (uint32_t i = 0; i < n; ++i) {
+      items += i == 0 ? "" : ", ";
+      if (IsSpread(*r_.at)) items += *r_.at++ == static_cast<uint8_t>(Expression::kSpread) ? "*" : "**";
+      items += Expr();
+    }
     return items;
   }
   std::string Arguments() {
@@ -252,6 +256,8 @@ class Printer {
         }
         return all + "}";
       }
+      case Expression::kSpread:
+      case Expression::kSpreadDict: break;  // only of arguments
     }
     return {};
   }

@@ -203,7 +203,9 @@ TEST_CASE("templates that are not known are refused with the place") {
   };
   for (const Bad& bad : {Bad{"a\n {% include 'x' %}", "line 2, column 5: the statement 'include' is not known"}, {"{{ x|nosuch }}", "line 1, column 6: the filter 'nosuch' is not known"},
                          {"{{ x is nosuch }}", "the test 'nosuch' is not known"}, {"{% if x %}", "expected {% elif %}"}, {"{{ x", "a tag without its end"},
-                         {"{% endif %}", "the statement 'endif' is not known"}, {"{{ f(*x) }}", "lists of arguments"}, {"{% break %}", "outside of a loop"},
+                         {"{% endif %}", "the statement 'endif' is not known"}, {"{{ joiner('x')() }}", "line 1, column 10: the function 'joiner' is not known"}, {"{% macro m() %}{{ varargs }}{% endmacro %}", "'varargs' is not known"},
+                         {"{% for (a, b), c in x %}{% endfor %}", "names in brackets"}, {"{% if x %}{% for y in z %}{{ y|nosuch }}{% endfor %}{% endif %}", "the filter 'nosuch'"}, {"{% if x %}{{ y|batch(2) }}{% endif %}", "the filter 'batch'"}, {"{% raw %}{{", "{% raw %} without"},
+                         {"{{ x.zfill(3) }}", "line 1, column 6: the method 'zfill' is not known"}, {"{{ '{:>3}'.format(x) }}", "a field of format"}, {"{{ x.find('a', 1) }}", "'find' within a part"}, {"{{ '{}{{:'.format(x) }}{{ x|groupby('y') }}", "the filter 'groupby'"}, {"{% break %}", "outside of a loop"},
                          {"{{ [1 }}", "a bracket that does not fit"}, {"{{ 'a }}", "a string without its end"}, {"{# a", "a comment without its end"}}) {
     INFO(bad.text);
     std::string what;
