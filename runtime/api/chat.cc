@@ -219,6 +219,11 @@ Status Render(const Prepared& p, void* memory, size_t bytes, RenderedText* out, 
   chat::Workspace workspace(memory, bytes);
   const chat::RenderError error = chat::RenderConversation(p.program, p.conversation, workspace, out);
   if (most != nullptr) *most = workspace.most();
+  if (error.kind == chat::RenderError::Kind::kRaised) {
+    // All of its words, where there is room.
+    out->bytes = error.what.size();
+    if (out->bytes > 0 && out->fits()) std::memcpy(out->text, error.what.data(), out->bytes);
+  }
   return ToStatus(error, bytes, words);
 }
 
@@ -401,7 +406,7 @@ enum thimble_code thimble_chat_render(const thimble_model* model, const thimble_
   if (status.ok()) {
     status = WithMemory(workspace, workspace_bytes, [&](void* memory, size_t bytes) { return Render(p, memory, bytes, &out, &words); });
   }
-  if (status.ok()) *text_bytes = out.bytes;
+  if (status.ok() || status.code == Code::kTemplateRaised) *text_bytes = out.bytes;
   if (status.ok() && !out.fits()) {
     status = Status::Error(Code::kBufferTooSmall, "the conversation is longer than there is room for").Field("capacity")
                  .Got(capacity).Wanted(out.bytes);

@@ -79,12 +79,13 @@ class Renderer {
     return chat::PrintProgram(chat::VerifyProgram(bytes.data(), bytes.size()).value());
   }
   std::string Answer() const {
-    Json variables = Json::Object();
+    // Without a model <s> and </s> stand for a tokenizer's pieces.
+    Json variables = model_ ? Json::Object() : Json{{"bos_token", "<s>"}, {"eos_token", "</s>"}};
     if (model_ && model_->info().bos >= 0) variables["bos_token"] = model_->Piece(model_->info().bos);
     if (model_ && model_->info().eos >= 0) variables["eos_token"] = model_->Piece(model_->info().eos);
     const chat::DerivedAnswer derived = chat::DeriveAnswer(program_.empty() ? ChatProgramOf(*model_, "") : program_, variables);
     const std::string text = chat::AnswerText(chat::VerifyAnswerFormat(derived.bytes.data(), derived.bytes.size()).value());
-    return text + (derived.calls ? "" : "no calls    " + derived.why + "\n");
+    return text + (derived.why.empty() ? "" : (derived.calls ? "but         " : "no calls    ") + derived.why + "\n");
   }
   std::string Piece(int32_t id) const { return model_->Piece(id); }
 
@@ -119,10 +120,13 @@ class Renderer {
       size_t bytes = 0;
       data.resize(text.size());
       const thimble_error error = Call(thimble_chat_render, handle, &c, nullptr, size_t{0}, text.data(), data.data(), text.size(), &bytes);
-      const bool again = error.code == THIMBLE_BUFFER_TOO_SMALL && bytes > text.size();
-      if (!again) Check(error);
+      const bool raised = error.code == THIMBLE_TEMPLATE_RAISED;
+      const bool again = (error.code == THIMBLE_BUFFER_TOO_SMALL || raised) && bytes > text.size();
+      if (!again && !raised) Check(error);
       text.resize(bytes);
-      if (!again) break;
+      if (again) continue;
+      if (raised) throw Error(error.code, text);
+      break;
     }
     if (arguments_.show == "text") return text;
     std::string marked;
@@ -139,6 +143,17 @@ class Renderer {
   std::vector<uint8_t> program_;  // empty: the model's own
 };
 
+// A terminal gets what a template raises on one line.
+Json ShowOnce(const Renderer& renderer, const std::string& json) {
+  try {
+    return renderer.Show(json);
+  } catch (const Error& error) {
+    std::string line = error.what();
+    for (char& c : line) c = static_cast<unsigned char>(c) < ' ' || c == 0x7f ? ' ' : c;
+    throw Error(error.code, line);
+  }
+}
+
 int Run(const Arguments& arguments) {
   const bool alone = arguments.show == "program" || arguments.show == "answer";
   if (alone && arguments.jsonl) throw Error(kInvalidArgument, "--show " + arguments.show + " is of the template alone: give no --jsonl");
@@ -149,7 +164,7 @@ int Run(const Arguments& arguments) {
     return 0;
   }
   if (!arguments.jsonl) {
-    const Json shown = renderer.Show(ReadFile(arguments.test_case));
+    const Json shown = ShowOnce(renderer, ReadFile(arguments.test_case));
     if (shown.is_text()) {
       Print(shown.as_text());
     } else {

@@ -301,6 +301,20 @@ TEST_CASE("what a template says when it refuses is the error's message; what it 
   const thimble_error raised = error({{"user", "a"}}), failed = error({{"user", "a"}, {"user", "b"}});
   CHECK(raised.code == THIMBLE_TEMPLATE_RAISED);
   CHECK(std::string(raised.message) == "No user \xc3\xa4");
+  // The message has room for a line; the text is given all the words, as they are.
+  const ChatModel wordy({}, kMarkers, PieceType::kControl, "said{{ raise_exception(messages[0].content * 100) }}");
+  char text[400];
+  size_t bytes = 0;
+  std::string wanted;
+  for (int i = 0; i < 100; ++i) wanted += "a\n\xc3\xa4";
+  const Messages words({{"user", "a\n\xc3\xa4"}});
+  const auto render = [&](size_t capacity) {
+    return Call(thimble_chat_render, wordy.get(), Conversation(words).get(), nullptr, size_t{0}, text, nullptr, capacity, &bytes);
+  };
+  CHECK(render(sizeof text).code == THIMBLE_TEMPLATE_RAISED);
+  CHECK(std::string(text, bytes) == wanted);
+  CHECK(render(100).code == THIMBLE_TEMPLATE_RAISED);
+  CHECK(bytes == wanted.size());
   CHECK(failed.code == THIMBLE_TEMPLATE_FAILED);
   CHECK(std::string(failed.message) == "argument: line 3 of the chat template: an attribute of what is undefined: x");
 }

@@ -611,8 +611,8 @@ THIMBLE_API enum thimble_code thimble_chat_workspace(const thimble_model* model,
                                                      size_t* bytes, thimble_error* error);
 /* The conversation as text (`model` may be NULL where it has a program), and as the ids of this text, without a BOS that the
  * template does not write. `data`, or NULL, has room for `capacity` bytes: 1 for each byte of the text that is data. Without a workspace (NULL) memory comes from malloc
- * and goes back. THIMBLE_TEMPLATE_RAISED: the template refuses the conversation, the message is its own; THIMBLE_TEMPLATE_FAILED:
- * it went wrong in it; THIMBLE_BUFFER_TOO_SMALL: *text_bytes or *count say what would do; THIMBLE_TEXT_TOO_LONG: the workspace
+ * and goes back. THIMBLE_TEMPLATE_RAISED: the template refuses the conversation, the message is its own, and `text` has all of it
+ * (*text_bytes) where that fits; THIMBLE_TEMPLATE_FAILED: it went wrong in it; THIMBLE_BUFFER_TOO_SMALL: *text_bytes or *count say what would do; THIMBLE_TEXT_TOO_LONG: the workspace
  * is too small. */
 THIMBLE_API enum thimble_code thimble_chat_render(const thimble_model* model, const thimble_conversation* conversation,
                                                   void* workspace, size_t workspace_bytes, char* text, uint8_t* data,
