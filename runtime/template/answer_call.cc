@@ -264,9 +264,34 @@ class CallReader {
     out_->Put(": ");
   }
   Reading FieldValue() {
-    if (out_ != nullptr) PutKey();
-    const Reading state = ReadValue(in_, &at_, f_, false, out_);
-    return state == Reading::kBad ? Bad("a value that is no JSON") : state;
+    size_t end = at_;
+    Reading state = ReadValue(in_, &end, f_, false, nullptr);
+    if (const char quote = at_ < in_.size() ? in_[at_] : ' '; quote == '"' || quote == '\'') {
+      // Some write texts between quotes as they are, quotes and all: one ends where a call goes on behind it.
+      if (state == Reading::kDone) state = GoesOn(in_.substr(end));
+      if (state == Reading::kBad) return TextAsItIs(quote);
+    }
+    if (state != Reading::kDone) return state == Reading::kBad ? Bad("a value that is no JSON") : state;
+    if (out_ != nullptr) {
+      PutKey();
+      ReadValue(in_, &at_, f_, false, out_);
+    }
+    at_ = end;
+    return state;
+  }
+  Reading TextAsItIs(char quote) {
+    for (size_t end = in_.find(quote, at_ + 1); end != in_.npos; end = in_.find(quote, end + 1)) {
+      const Reading state = GoesOn(in_.substr(end + 1));
+      if (state == Reading::kMore) return state;
+      if (state == Reading::kBad) continue;
+      if (out_ != nullptr) {
+        PutKey();
+        out_->PutText(in_.substr(at_ + 1, end - at_ - 1));
+      }
+      at_ = end + 1;
+      return Reading::kDone;
+    }
+    return last_ ? Bad("a text that does not end") : Reading::kMore;
   }
   Reading Raw(const AnswerParts& parts, size_t i) {
     const std::string_view behind = parts.parts[i + 1].text;

@@ -104,7 +104,7 @@ std::vector<ChatFormat> CompileChatTemplates(const std::vector<ChatTemplateText>
       ChatFormat format = {t.name, t.text, chat::CompileTemplate(t.text), {}};
       chat::DerivedAnswer derived = chat::DeriveAnswer(format.program, variables);
       format.answer = std::move(derived.bytes);
-      no_calls->push_back(derived.why);
+      no_calls->push_back(derived.calls ? std::string() : derived.why);
       formats.push_back(std::move(format));
     } catch (const chat::TemplateError& error) {
       throw ImportError(Code::kUnsupported, "the chat template (" + t.place + "): " + error.what() +

@@ -8,13 +8,14 @@ DerivedAnswer DeriveAnswer(const std::vector<uint8_t>& program, const Json& vari
   // Some templates know conversations with tools only.
   Json with_tools = variables.is_object() ? variables : Json::Object();
   with_tools.Update(Prober::Tools());
-  const Prober plain(program, variables), tools(program, with_tools);
+  const Prober plain(program, variables), tools(program, with_tools), parts(program, variables, true);
   Derivation d{&plain};
   DerivedAnswer derived;
   const Program verified = VerifyProgram(program.data(), program.size()).value();
   bool found = DeriveFrame(d, verified);
-  if (!found) {
-    d = {&tools};
+  for (const Prober* other : {&tools, &parts}) {
+    if (found) break;
+    d = {other};
     found = DeriveFrame(d, verified);
   }
   if (!found) {
@@ -34,6 +35,8 @@ DerivedAnswer DeriveAnswer(const std::vector<uint8_t>& program, const Json& vari
     derived.bytes = WriteAnswerFormat(d.draft);
     derived.why = derived.bytes.empty() ? "how a tool call is written does not fit a description" : CheckAnswer(d, derived.bytes, shape);
     derived.calls = derived.why.empty();
+    // Calls that a template writes apart from a text are read where no text is with them.
+    if (!derived.calls && !derived.bytes.empty() && CheckAnswer(d, derived.bytes, shape, false).empty()) derived.calls = true;
     if (derived.calls) return derived;
   }
   // What is certain without calls.

@@ -33,7 +33,7 @@ std::vector<uint8_t> WriteAnswerFormat(const AnswerDraft& draft);
 struct DerivedAnswer {
   std::vector<uint8_t> bytes;  // passes VerifyAnswerFormat()
   bool calls = false;          // it says how calls are read
-  std::string why;             // it does not: in words
+  std::string why;             // it does not, or not behind a text: in words
 };
 
 // `program` passes VerifyProgram(). `variables`: an object with what the template is given always: bos_token, eos_token, ...

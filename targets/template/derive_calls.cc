@@ -46,7 +46,7 @@ class CallDeriver {
       const string_view behind = string_view(*python).substr(python->find(Prober::kTool));
       draft_.python = behind.find("True") != behind.npos || behind.find("None") != behind.npos;
     }
-    name_ = one_.find(Prober::kTool);
+    name_ = LastName(one_, 0, Prober::kTool);
     if (!Object() && !NameAndValue() && !NameAndFields()) return "how a tool call is written is not understood";
     return Around();
   }
@@ -55,6 +55,12 @@ class CallDeriver {
   struct Site {
     size_t begin, end;  // from a call's name or object to the end of its arguments
   };
+
+  // Where a name stands twice in front of the arguments, as in "to=NAME<call name=NAME>", the later one counts.
+  static size_t LastName(string_view text, size_t from, const char* name) {
+    const size_t first = text.find(name, from), key = text.find(Prober::kKey, first), last = text.substr(0, key).rfind(name);
+    return first == text.npos || key == text.npos ? first : last;
+  }
 
   std::optional<string> Written(const Json& arguments) const {
     const std::optional<string> text = d_.Answered(Prober::Calls({Prober::Call(Prober::kTool, arguments, Prober::kId, shape_)}, shape_), shape_.Tools());
@@ -149,8 +155,8 @@ class CallDeriver {
     if (!site) return false;
     site_ = *site;
     if (!two_.empty()) {
-      const std::optional<Site> first = ValueAt(two_, two_.find(Prober::kTool), Prober::kTool, Word(Prober::kKey, Prober::kValue), &between);
-      const std::optional<Site> second = ValueAt(two_, two_.find(Prober::kTool2), Prober::kTool2, Word(Prober::kKey, Prober::kValue2), &next);
+      const std::optional<Site> first = ValueAt(two_, LastName(two_, 0, Prober::kTool), Prober::kTool, Word(Prober::kKey, Prober::kValue), &between);
+      const std::optional<Site> second = ValueAt(two_, LastName(two_, two_.find(Prober::kTool2), Prober::kTool2), Prober::kTool2, Word(Prober::kKey, Prober::kValue2), &next);
       if (!first || !second) return false;
       first_ = *first;
       second_ = *second;
@@ -172,6 +178,10 @@ class CallDeriver {
       slot = Part::kId;
       start = text.substr(0, id);
       end = text.substr(Behind(text, id, Prober::kId));
+    } else if (const size_t name = text.find(Prober::kTool); name != text.npos) {
+      slot = Part::kAny;
+      start = text.substr(0, name);
+      end = text.substr(Behind(text, name, Prober::kTool));
     } else if (text != next) {
       slot = Part::kAny;
       start = CommonStart(text, next);
@@ -211,8 +221,8 @@ class CallDeriver {
     site_ = {name_, Behind(one_, value, Prober::kValue) + closed};
     string_view next = before;
     if (!two_.empty()) {
-      const size_t name2 = two_.find(Prober::kTool2), behind_name2 = name2 + string_view(Prober::kTool2).size();
-      first_ = {two_.find(Prober::kTool), Behind(two_, 0, Prober::kValue) + closed};
+      const size_t name2 = LastName(two_, two_.find(Prober::kTool2), Prober::kTool2), behind_name2 = name2 + string_view(Prober::kTool2).size();
+      first_ = {LastName(two_, 0, Prober::kTool), Behind(two_, 0, Prober::kValue) + closed};
       second_ = {name2, Behind(two_, 0, Prober::kValue2) + closed};
       next = string_view(two_).substr(behind_name2, two_.find(Prober::kKey, behind_name2) - behind_name2);
       if (!Trimmed(open).empty()) next = next.substr(0, next.rfind(Trimmed(open)));
@@ -280,6 +290,7 @@ class CallDeriver {
   }
 
   string Around() {
+    string again;  // what stands between two calls, with the first one's name for the second's
     string_view full = string_view(one_).substr(0, site_.begin), head = Without(full, draft_.lead);
     // Reasoning and text that are there, but empty.
     for (const string* text : {&draft_.reasoning_open, &draft_.reasoning_close, &draft_.text_open, &draft_.text_close}) head = Without(head, *text);
@@ -287,7 +298,9 @@ class CallDeriver {
     if (two_.empty()) {
       close = WithoutEnd(tail, "");
     } else {
-      const string_view between = string_view(two_).substr(first_.end, second_.begin - first_.end);
+      again = two_.substr(first_.end, second_.begin - first_.end);
+      if (const size_t name = again.find(Prober::kTool2); name != string::npos) again.replace(name, string_view(Prober::kTool2).size(), Prober::kTool);
+      const string_view between = again;
       const string_view all = tail = WithoutEnd(string_view(two_).substr(second_.end), between);
       close = CommonStart(between, all);
       const string_view rest = between.substr(close.size());
@@ -295,7 +308,11 @@ class CallDeriver {
       open = next.substr(next.find(Trimmed(next)));
       draft_.calls_between = Trimmed(rest.substr(0, rest.size() - next.size()));
       draft_.calls_close = Trimmed(all.substr(close.size()));
-      if (open.size() > head.size()) {
+      if (const string_view lead = Trimmed(draft_.lead); open.size() > head.size() && !lead.empty() && !Trimmed(head).empty() && Trimmed(open.substr(0, open.size() - head.size())) == lead) {
+        // Every call is an answer of its own: in front of the next one stands what is in front of all of them.
+        open = head;
+        draft_.calls_between = Trimmed(rest.substr(0, rest.size() - head.size()));
+      } else if (open.size() > head.size()) {
         // The lead opens a call already: it is shorter.
         const string_view taken = open.substr(0, open.size() - head.size());
         if (const size_t place = draft_.lead.rfind(taken); !Trimmed(taken).empty() && place != draft_.lead.npos && place + taken.size() == draft_.lead.size()) {

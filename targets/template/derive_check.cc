@@ -18,7 +18,7 @@ struct Tried {
   std::vector<ReadCallText> calls;
 };
 
-std::vector<Tried> Conversations(const CallShape& shape, bool calls) {
+std::vector<Tried> Conversations(const CallShape& shape, bool calls, bool with_text) {
   std::vector<Tried> all = {{"a text", Prober::Answer(Prober::kAnswer), {}}, {"reasoning", Prober::Reasoned(Prober::kAnswer), {}}};
   if (!calls) return all;
   const auto call = [&](const char* name, const Json& arguments, const char* id = Prober::kId) { return Prober::Call(name, arguments, id, shape); };
@@ -33,18 +33,18 @@ std::vector<Tried> Conversations(const CallShape& shape, bool calls) {
   all.push_back({"a call without arguments", Prober::Calls({call(Prober::kTool, Json::Object())}, shape), {{Prober::kTool, Json::Object()}}});
   all.push_back({"a call with values of all kinds", Prober::Calls({call(Prober::kTool, kinds)}, shape), {{Prober::kTool, kinds}}});
   all.push_back({"two calls", Prober::Calls({call(Prober::kTool, kinds), call(Prober::kTool2, word, Prober::kId2)}, shape), {{Prober::kTool, kinds}, {Prober::kTool2, word}}});
-  all.push_back({"a call behind a text", Prober::Calls({call(Prober::kTool, word)}, shape, Prober::kAnswer), {{Prober::kTool, word}}});
+  if (with_text) all.push_back({"a call behind a text", Prober::Calls({call(Prober::kTool, word)}, shape, Prober::kAnswer), {{Prober::kTool, word}}});
   all.push_back({"a call behind reasoning", Prober::WithReason(Prober::Calls({call(Prober::kTool, word)}, shape)), {{Prober::kTool, word}}});
   return all;
 }
 
 }  // namespace
 
-string CheckAnswer(const Derivation& d, const std::vector<uint8_t>& bytes, const CallShape& shape) {
+string CheckAnswer(const Derivation& d, const std::vector<uint8_t>& bytes, const CallShape& shape, bool with_text) {
   const AnswerFormat format = VerifyAnswerFormat(bytes.data(), bytes.size()).value();
   JsonValues values;
   const Value tools = values.Make(Prober::Tools()["tools"]);
-  for (const Tried& tried : Conversations(shape, format.calls)) {
+  for (const Tried& tried : Conversations(shape, format.calls, with_text)) {
     const std::optional<string> all = d.probe->Render(Json::Array({Prober::User(Prober::kAsk), tried.answer}), false, shape.Tools());
     const std::optional<string> region = d.Answered(tried.answer, shape.Tools());
     if (!all || !region) continue;

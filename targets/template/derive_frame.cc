@@ -55,7 +55,10 @@ bool FindReasoning(const Derivation& d, Reasoned* found) {
       if (&answer == &answers[2].first) more.Update(Prober::Tools());
       const std::optional<string> text = d.Answered(answer, more);
       if (!text) continue;
-      const size_t reason = text->find(Prober::kReason), place = text->find(behind);
+      const size_t reason = text->find(Prober::kReason);
+      size_t place = text->find(behind);
+      // Where the id says the name there is none: its arguments are behind the reasoning all the same.
+      if (&answer == &answers[2].first && place == text->npos) place = text->find(Prober::kValue);
       if (reason == text->npos || place == text->npos || place < reason) continue;
       if (text->find("'type'") != text->npos || text->find("\"type\"") != text->npos) continue;  // a list that is printed as one
       found->before = text->substr(0, reason);
@@ -93,7 +96,9 @@ void FromFields(Derivation& d, const Reasoned& found, string_view answer_start, 
     if (open.empty() && rest.size() < Trimmed(prompt).size() && !rest.empty() && CommonStart(rest, Trimmed(found.behind)).empty()) open = rest;
   }
   if (open.empty() || (!IsTagCut(Cuts(open)[0]) && found.before.rfind(open) != string::npos)) {
-    if (const string_view end = UniqueEnd(Trimmed(found.before), string(around) + found.behind); !end.empty()) open = end;
+    const string_view end = UniqueEnd(Trimmed(found.before), string(around) + found.behind);
+    // All of it is more than what opens the reasoning, where answers begin alike.
+    if (!end.empty() && (end.size() < Trimmed(found.before).size() || common.empty())) open = end;
   }
   draft.reasoning_open = open;
   draft.lead = found.before.substr(0, found.before.rfind(open));  // all of it where that is not there
@@ -121,6 +126,11 @@ void FromTexts(Derivation& d, const Program& program, string_view answer_start) 
   AnswerDraft& draft = d.draft;
   string_view lead = answer_start;
   for (const string& open : d.opens) lead = CommonStart(lead, open);
+  // Reasoning that every answer opens, if only to close it at once, is no part of what is in front of it.
+  if (const std::vector<string_view> cuts = Cuts(Trimmed(lead)); !cuts.empty()) {
+    const string close = Closing(cuts.back());
+    if (!close.empty() && StartsWith(LeftTrimmed(answer_start.substr(lead.size())), close)) lead = lead.substr(0, lead.rfind(cuts.back()));
+  }
   draft.lead = lead;
   string_view opened;
   for (const string& open : d.opens) {

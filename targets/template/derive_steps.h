@@ -27,7 +27,7 @@ inline std::vector<Json> Ways() {
 bool DeriveFrame(Derivation& d, const Program& program);
 // How calls are written; where it cannot be said: why.
 std::string DeriveCalls(Derivation& d, CallShape* shape);
-// Reads conversations back; empty, or what was read otherwise.
-std::string CheckAnswer(const Derivation& d, const std::vector<uint8_t>& bytes, const CallShape& shape);
+// Reads conversations back; empty, or what was read otherwise. `with_text`: a call behind a text, too.
+std::string CheckAnswer(const Derivation& d, const std::vector<uint8_t>& bytes, const CallShape& shape, bool with_text = true);
 
 }  // namespace thimble::chat

@@ -9,7 +9,7 @@ namespace {
 Json Tool(const char* name) {
   Json properties = Json::Object();
   for (const char* key : {Prober::kKey, Prober::kKey2}) properties[key] = Json{{"type", "string"}, {"description", "A word."}};
-  const std::pair<const char*, const char*> kinds[] = {{"whole", "integer"}, {"real", "number"}, {"flag", "boolean"}, {"none", "null"}, {"list", "array"}, {"dict", "object"}};
+  const std::pair<const char*, const char*> kinds[] = {{"whole", "integer"}, {"real", "number"}, {"flag", "boolean"}, {"list", "array"}, {"dict", "object"}};
   for (const auto& [key, type] : kinds) properties[key] = Json{{"type", type}, {"description", "Something."}};
   const Json parameters = {{"type", "object"}, {"properties", properties}, {"required", Json::Array({Prober::kKey})}};
   Json function = {{"name", name}, {"description", "Does something."}, {"parameters", parameters}};
@@ -19,20 +19,31 @@ Json Tool(const char* name) {
   return tool;
 }
 
+Json AsParts(const Json& messages) {
+  Json all = Json::Array();
+  for (Json message : messages.items()) {
+    const Json* content = message.Find("content");
+    if (content != nullptr && content->is_text()) message["content"] = Json::Array({Json{{"type", "text"}, {"text", *content}}});
+    all.Push(std::move(message));
+  }
+  return all;
+}
+
 }  // namespace
 
-Prober::Prober(const std::vector<uint8_t>& program, const Json& variables)
-    : bytes_(program), program_(VerifyProgram(program.data(), program.size()).value()), variables_(variables), memory_(size_t{1} << 20) {}
+Prober::Prober(const std::vector<uint8_t>& program, const Json& variables, bool parts)
+    : bytes_(program), program_(VerifyProgram(program.data(), program.size()).value()), variables_(variables), parts_(parts), memory_(size_t{1} << 20) {}
 
 std::optional<std::string> Prober::Render(const Json& messages, bool prompt, const Json& more) const {
-  JsonValues values;
+  JsonValues values;  // views of what lives here
+  const Json said = parts_ ? AsParts(messages) : Json();
   Json all = variables_.is_object() ? variables_ : Json::Object();
   if (more.is_object()) all.Update(more);
   std::vector<Member> variables;
   for (const Json::Member& m : all.members()) {
     variables.push_back({Value::Text(m.key, kTemplate), values.Make(m.value)});
   }
-  variables.push_back({Value::Text("messages", kTemplate), values.Make(messages)});
+  variables.push_back({Value::Text("messages", kTemplate), values.Make(parts_ ? said : messages)});
   variables.push_back({Value::Text("add_generation_prompt", kTemplate), Value::Bool(prompt)});
   if (!all.Has("tools")) variables.push_back({Value::Text("tools", kTemplate), Value::None()});
   if (!all.Has("documents")) variables.push_back({Value::Text("documents", kTemplate), Value::None()});

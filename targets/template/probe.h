@@ -22,7 +22,8 @@ struct CallShape {
 class Prober {
  public:
   // The bytes have to outlive it. `variables`: an object with what the template is given always: bos_token, eos_token, ...
-  Prober(const std::vector<uint8_t>& program, const Json& variables);
+  // `parts`: what is said is given as a list of one text, as some templates of models that see want it.
+  Prober(const std::vector<uint8_t>& program, const Json& variables, bool parts = false);
 
   // Nothing where the template raises or fails.
   std::optional<std::string> Render(const Json& messages, bool prompt, const Json& more = {}) const;
@@ -55,6 +56,7 @@ class Prober {
   const std::vector<uint8_t>& bytes_;
   Program program_;
   Json variables_;
+  bool parts_;
   mutable std::vector<uint64_t> memory_;
 };
 

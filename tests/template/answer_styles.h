@@ -190,6 +190,46 @@ call        ">>>" NAME "\n" ARGUMENTS
 reasoning   "<think>" REASONING "</think>"
 ends with   "<|e|>", token "<|e|>"
 )x"},
+    {"every answer opens its reasoning and closes it at once; old reasoning is cut away",
+     USER "{{ '<|a|><think></think>' + m.content.split('</think>')[-1] }}{% for c in m.tool_calls %}{{ '<call>' + c.function|tojson + '</call>' }}{% endfor %}{{ '<|e|>' }}"
+     END "{% if add_generation_prompt %}{{ '<|a|>' + ('<think>' if thinking else '<think></think>') }}{% endif %}", R"x(behind      "<|a|>"
+reasoning   "<think>" REASONING "</think>"
+ends with   "<|e|>", token "<|e|>"
+call        "<call>" {"name": NAME, "arguments": ARGUMENTS} "</call>"
+)x"},
+    {"the name in the id, and reasoning is kept in front of calls only",
+     USER "{{ '<|a|><think>' + (m.reasoning_content if m.tool_calls and m.reasoning_content else '') + '</think>' + m.content }}{% for c in m.tool_calls %}{{ '<|call|>' + c.id + '<|args|>' + c.function.arguments|tojson + '<|end|>' }}{% endfor %}{{ '<|e|>' }}"
+     END "{% if add_generation_prompt %}{{ '<|a|><think>' }}{% endif %}", R"x(behind      "<|a|>"
+reasoning   "<think>" REASONING "</think>"
+ends with   "<|e|>", token "<|e|>"
+call        "<|call|>functions." NAME ":" ANY "<|args|>" ARGUMENTS "<|end|>"
+given back  with the name in the id: "functions.NAME:0"
+)x"},
+    {"every answer says to whom, and so does a call, twice",
+     USER "{% if m.reasoning_content %}{{ '<|a|>bot to=self<|m|>' + m.reasoning_content + '<|n|>' }}{% endif %}{% for c in m.tool_calls %}{{ '<|a|>bot to=' + c.function.name + '<|m|><calls>\n<call name=\"' + c.function.name + '\">\n' }}{% for k, x in c.function.arguments|items %}{{ '<arg name=\"' + k + '\">' + (x if x is string else x|tojson) + '</arg>\n' }}{% endfor %}"
+          "{{ '</call>\n</calls>' + ('<|e|>' if loop.last else '<|n|>') }}{% else %}{{ '<|a|>bot to=user<|m|>' + m.content + '<|e|>' }}{% endfor %}"
+     END "{% if add_generation_prompt %}{{ '<|a|>bot' }}{% endif %}", R"x(behind      "<|a|>bot "
+reasoning   "to=self<|m|>" REASONING "<|n|>"
+text        "to=user<|m|>" TEXT
+ends with   "<|e|>", token "<|e|>"
+between     "<|n|><|a|>bot"
+call        " to=" ANY "<|m|><calls>\n<call name=\"" NAME "\">\n" FIELDS "</call>\n</calls>"
+field       "<arg name=\"" KEY "\">" VALUE "</arg>\n"
+)x"},
+    {"texts between quotes as they are",
+     USER "{{ '<|a|>\n' + m.content }}{% if m.tool_calls %}{{ '<calls>[' }}{% for c in m.tool_calls %}{{ c.function.name + '(' }}{% for k, x in c.function.arguments|items %}{{ k + '=' }}{{ \"'\" + x + \"'\" if x is string else x|tojson if x is mapping else x|string }}{% if not loop.last %}, {% endif %}{% endfor %}{{ ')' }}"
+          "{% if not loop.last %}, {% endif %}{% endfor %}{{ ']</calls>' }}{% endif %}{{ '<|e|>\n' }}" PROMPT, R"x(behind      "<|a|>\n"
+ends with   "<|e|>", token "<|e|>"
+calls       "<calls>[" CALL ... "]</calls>"
+between     ","
+call        NAME "(" FIELDS ")"
+field       KEY "=" VALUE
+between     ", "
+values      as Python prints them
+)x"},
+    {"what is said is a list of parts", "{% for m in messages %}{{ '<|' + m.role + '|>' }}{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% endif %}{% endfor %}{{ '<|e|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}", R"x(behind      "<|assistant|>"
+ends with   "<|e|>", token "<|e|>"
+)x"},
     {"no tags", "{% for m in messages %}{% if m.role == 'user' %}{{ 'Question: ' + m.content + '\\n\\n' }}{% else %}{{ 'Answer: ' + m.content + eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}", R"x(behind      "Answer:"
 ends with   "</s>", token "</s>"
 )x"},
