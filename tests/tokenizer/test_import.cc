@@ -107,9 +107,7 @@ Json SmallTokenizerJson() {
     vocab[piece] = id++;
   }
   vocab["ab"] = id++;
-  vocab
-      ["\xc4\xa0"
-       "ab"] = id++;
+  vocab["\xc4\xa0" "ab"] = id++;
   return {{"version", "1.0"},
           {"added_tokens", Json::Array({{{"id", 258}, {"content", "<|end|>"}, {"special", true}},
                                         {{"id", 259}, {"content", "<tool>"}, {"special", false}}})},
@@ -220,6 +218,20 @@ TEST_CASE("tokenizer.json: a small one") {
   CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(split))).Encode("ab ab") == tokenizer.Encode("ab ab"));
 }
 
+TEST_CASE("tokenizer.json: a template adds an ordinary piece by its id; several on one side where a field says what is added") {
+  Json file = SmallTokenizerJson();
+  file["post_processor"] = ParseJson(R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "ab"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"ab": {"ids": [256]}}})");
+  CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode("a") == std::vector<int32_t>{256, 'a'});
+  file["post_processor"]["special_tokens"]["ab"]["ids"] = Json::Array({257});
+  CHECK(Contains(Refusal([&] { ReadTokenizerJson(JsonText(file)); }, Code::kInvalidModel), "no added token"));
+  file["post_processor"]["single"] = ParseJson(R"([{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<|end|>"}}, {"SpecialToken": {"id": "<tool>"}}])");
+  Directory directory;
+  directory.Write("tokenizer.json", JsonText(file));
+  CHECK(Contains(Refusal([&] { WriteTokenizerSegment(LoadTokenizer(directory.path())); }, Code::kUnsupported), "add_eos_token"));
+  directory.Write("tokenizer_config.json", R"({"eos_token": "<|end|>", "add_eos_token": false})");
+  CHECK(LoadedTokenizer(LoadTokenizer(directory.path())).Encode("ab") == std::vector<int32_t>{256});
+}
+
 TEST_CASE("tokenizer.json: the first line of a merges.txt among the merges") {
   Json file = SmallTokenizerJson();
   std::vector<Json> merges = {"#version: 0.2"};
@@ -300,8 +312,7 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
       Contains(refusal([](Json& f) { f["pre_tokenizer"]["type"] = "Metaspace"; }, unsupported), "Metaspace"));
   CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["add_prefix_space"] = true; }, unsupported),
                  "add_prefix_space"));
-  CHECK(
-      Contains(refusal([](Json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
+  CHECK(Contains(refusal([](Json& f) { f["pre_tokenizer"]["use_regex"] = false; }, unsupported), "use_regex"));
   CHECK(Contains(refusal(
                      [](Json& f) {
                        f["pre_tokenizer"] = {
@@ -317,8 +328,7 @@ TEST_CASE("tokenizer.json: what it refuses, by name") {
   CHECK(Contains(refusal([](Json& f) { f["model"]["dropout"] = 0.1; }, unsupported), "dropout"));
   CHECK(Contains(refusal([](Json& f) { f["model"]["end_of_word_suffix"] = "</w>"; }, unsupported), "suffix"));
   CHECK(Contains(refusal([](Json& f) { f["post_processor"] = {{"type", "Bert"}}; }, unsupported), "Bert"));
-  CHECK(Contains(refusal([](Json& f) { f["added_tokens"][0]["single_word"] = true; }, unsupported),
-                 "single_word"));
+  CHECK(Contains(refusal([](Json& f) { f["added_tokens"][0]["single_word"] = true; }, unsupported), "single_word"));
   const Code invalid = Code::kInvalidModel;
   CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["x y"] = -1; }, invalid), "vocab"));
   CHECK(Contains(refusal([](Json& f) { f["model"]["vocab"]["xy"] = 5; }, invalid), "two pieces"));
@@ -441,8 +451,7 @@ TEST_CASE("LoadTokenizer recognises files and directories, and names what is amb
     CHECK(model.eos == 258);
     CHECK(model.Has(kTokenizerAddBos));
     directory.Write("tokenizer.bin", "x");
-    CHECK(
-        Contains(Refusal([&] { LoadTokenizer(directory.path()); }, Code::kInvalidArgument), "tokenizer.bin"));
+    CHECK(Contains(Refusal([&] { LoadTokenizer(directory.path()); }, Code::kInvalidArgument), "tokenizer.bin"));
   }
   {
     Directory directory;

@@ -73,6 +73,7 @@ void ReadNames(const Json& config, const Json& map, TokenizerModel* model) {
   }
   const bool add_bos = BoolMember(config, "add_bos_token", model->Has(kTokenizerAddBos), "tokenizer_config");
   const bool add_eos = BoolMember(config, "add_eos_token", model->Has(kTokenizerAddEos), "tokenizer_config");
+  if (!model->undecided.empty() && config.Has(model->undecided)) model->undecided.clear();
   // Not as SentencePiece itself has it: no space in front of what follows a special piece.
   if (model->kind != TokenizerKind::kByteLevelBpe && model->kind != TokenizerKind::kWordPiece && model->merges.empty()) {
     SetFlag(model, kTokenizerPrefixFirstOnly, !BoolMember(config, "legacy", true, "tokenizer_config"));

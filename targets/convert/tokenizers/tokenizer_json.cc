@@ -79,6 +79,16 @@ uint32_t NamedPair(const Json& processor, const char* key, const TokenizerModel&
   throw ImportError(Code::kInvalidModel, std::string("post_processor.") + key + " must be the name and the id of an added token");
 }
 
+// The id of an ordinary piece that a template adds by its name: "special_tokens": {"<s>": {"ids": [1]}}.
+uint32_t PieceOfTemplate(const Json& processor, const std::string& name, const TokenizerModel& model) {
+  const Json* tokens = processor.Find("special_tokens");
+  const Json* token = tokens == nullptr ? nullptr : tokens->Find(name);
+  const Json* ids = token == nullptr ? nullptr : token->Find("ids");
+  if (ids == nullptr || !ids->is_array() || ids->size() != 1 || !(*ids)[0].is_unsigned()) return kNoToken;
+  const uint64_t id = (*ids)[0].as_unsigned();
+  return id < model.pieces.size() && model.pieces[id] == name ? static_cast<uint32_t>(id) : kNoToken;
+}
+
 // {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}]},
 // alone or in a sequence; ByteLevel beside it only trims offsets.
 void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
@@ -114,13 +124,14 @@ void ReadPostProcessor(const Json& processor, TokenizerModel* model) {
       continue;
     }
     const std::string name = StringMember(special, "id", "post_processor.single");
-    const uint32_t id = FindSpecialPiece(*model, name);
+    uint32_t id = FindSpecialPiece(*model, name);
+    if (id == kNoToken) id = PieceOfTemplate(processor, name, *model);
     if (id == kNoToken) {
       throw ImportError(Code::kInvalidModel,
                         "post_processor.single names \"" + name + "\", which is no added token");
     }
     const TokenizerFlag flag = after_text ? kTokenizerAddEos : kTokenizerAddBos;
-    if (model->Has(flag)) Refuse("post_processor.single with several special tokens on one side");
+    if (model->Has(flag)) model->undecided = after_text ? "add_eos_token" : "add_bos_token";
     model->flags |= flag;
     (after_text ? model->eos : model->bos) = id;
   }

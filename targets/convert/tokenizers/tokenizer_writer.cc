@@ -206,6 +206,10 @@ class Bytes {
 }  // namespace
 
 std::vector<uint8_t> WriteTokenizerSegment(const TokenizerModel& model) {
+  if (!model.undecided.empty()) {
+    throw ImportError(Code::kUnsupported, "post_processor.single with several special tokens on one side is not supported, unless " + model.undecided +
+                                              " in the tokenizer_config.json of a folder says what is added");
+  }
   CheckModel(model);
   if (model.charsmap.size() > kMaxCharsmapBytes - 3) Fail("charsmap: is too large");
   const std::string charsmap_end((4 - model.charsmap.size() % 4) % 4, '\0');

@@ -32,6 +32,7 @@ struct TokenizerModel {
   uint32_t unk = kNoToken;
   uint32_t pad = kNoToken;
   std::vector<uint32_t> eog;  // eos is added when it is missing
+  std::string undecided;      // several special pieces are added on one side, unless this field of tokenizer_config.json is there
 
   bool Has(TokenizerFlag flag) const { return (flags & flag) != 0; }
 };
