@@ -12,7 +12,7 @@ typedef uint8_t ByteLanes __attribute__((vector_size(THIMBLE_LANES)));
 typedef uint16_t NarrowLanes __attribute__((vector_size(THIMBLE_LANES * 2)));
 
 static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
-  IntLanes index;
+  IntLanes index = {};
   for (size_t l = 0; l < kLanes; ++l) index[l] = static_cast<int32_t>(first + l);
   return (index >= static_cast<int32_t>(begin)) & (index < static_cast<int32_t>(end));
 }
