@@ -1,10 +1,10 @@
 #!/bin/sh
-# Set-up, then builds and runs every test: this machine, this machine with sanitizers (tsan: the tests that have threads), and
-# 64-bit ARM under qemu as three processors, 32-bit ARM as one, and Android's tools over the Java classes. Ends with a table, and with ctest's closing lines over all of it. Exit
-# status 0 when everything passed.
+# Set-up, then builds and runs every test: this machine, this machine with sanitizers (tsan: the tests that have threads), 64-bit ARM
+# under qemu as four processors (a53: all tests, the others: what has kernels in it), 32-bit ARM as one, and Android's tools over the Java
+# classes. Ends with a table, and with ctest's closing lines over all of it. Exit status 0 when everything passed.
 #
 #   sh toolchains/test.sh                   everything
-#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a76, max, a7, android)
+#   sh toolchains/test.sh host host-asan    only these (host, host-asan, tsan, a53, a72, a76, max, a7, android)
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -14,7 +14,7 @@ cd -- "$root"
 
 begin=$(date +%s)
 sh "$here/setup.sh" test
-configurations=${*:-host host-asan tsan a53 a76 max a7 android}
+configurations=${*:-host host-asan tsan a53 a72 a76 max a7 android}
 logs=$root/build/logs
 mkdir -p "$logs"
 : >"$logs/summary"
@@ -67,7 +67,7 @@ for configuration in $configurations; do
   case $configuration in
     host | host-asan) run "$configuration" "$configuration" "$configuration" ;;
     tsan) run host-tsan host-tsan host-tsan ;;
-    a53 | a76 | max)
+    a53 | a72 | a76 | max)
       if ! command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 || [ "$(uname -m)" = aarch64 ]; then
         printf '%s|0|0|0|not run: this machine is ARM, or has no ARM compiler|0|0\n' \
           "aarch64-$configuration" >>"$logs/summary"
@@ -99,7 +99,7 @@ for configuration in $configurations; do
         $(($(grep -c '^android: ok:' "$logs/android.log" || true) + result)) "${reason:-$verdict}" $result >>"$logs/summary"
       ;;
     *)
-      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a76, max, a7, android)" >&2
+      echo "test: error: no configuration is called $configuration (host, host-asan, tsan, a53, a72, a76, max, a7, android)" >&2
       exit 2
       ;;
   esac
