@@ -42,7 +42,7 @@ done
 rm -rf -- "$out"
 mkdir -p "$out"
 . "$here/android/jars.sh"
-quietly native build host thimble_jni thimble_convert_jni
+quietly native build host thimble_jni thimble_convert_jni thimble_cli
 . "$here/android/classes.sh"
 . "$here/android/kotlin.sh"
 . "$here/android/shrink.sh"

@@ -1,7 +1,7 @@
 // thimble-android: Java classes, glue and libthimble_jni.so, built by the project's own CMake files.
 plugins {
     id("com.android.library") version "8.13.0"
-    id("org.jetbrains.kotlin.android") version "2.2.20" apply false
+    id("org.jetbrains.kotlin.android") version "2.4.21" apply false
     id("com.android.application") version "8.13.0" apply false
 }
 

@@ -37,7 +37,7 @@ final class ConversationTests {
         final Conversation conversation;
 
         Talk(EngineOptions engineOptions, ConversationOptions options) throws Exception {
-            if (model == null) model = new ScriptedModel().says(ASKED, FIRST).says(WITH_RESULT, SECOND).convert().toString();
+            if (model == null) model = new ScriptedModel().says(ASKED, FIRST).says(WITH_RESULT, SECOND).convert(TestMain.program).toString();
             try (Model opened = Model.open(model)) {
                 engine = Engine.create(opened, engineOptions.contextTokens(400).sampling(new Sampling().temperature(0)));
             }
@@ -116,7 +116,7 @@ final class ConversationTests {
 
     static void callsThatCannotBeRead() throws Exception {
         String broken = "Well<call>{\"name\": \"look\", \"arguments\": {\"at\"</call>";
-        Path path = new ScriptedModel().says(ASKED, broken).convert();
+        Path path = new ScriptedModel().says(ASKED, broken).convert(TestMain.program);
         try (Model opened = Model.open(path.toString()); Engine engine = Engine.create(opened, small()); Conversation conversation = engine.createConversation(null)) {
             Heard heard = new Heard();
             Reply reply = conversation.send("What is it?", heard);

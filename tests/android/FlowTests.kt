@@ -7,8 +7,10 @@ import dev.thimble.EngineOptions
 import dev.thimble.ErrorCode
 import dev.thimble.GenerationEnd
 import dev.thimble.GenerationOptions
+import dev.thimble.Message
 import dev.thimble.Model
 import dev.thimble.Sampling
+import dev.thimble.ScriptedModel
 import dev.thimble.ThimbleException
 import dev.thimble.TrimLevel
 import kotlinx.coroutines.CancellationException
@@ -153,6 +155,27 @@ private fun errorsComeThroughTheFlow(path: String) = runBlocking {
     }
 }
 
+/** Thoughts, text, a call, its result, and a call that nobody can read, from a model that says what is wanted. */
+private fun allKindsOfEvents(program: String) = runBlocking {
+    val asked = "<|user|>What?<|end|><|assistant|>"
+    val call = "<call>{\"name\": \"look\", \"arguments\": {\"at\": \"\uD83D\uDE00\"}}</call>"
+    val again = "$asked<think>Hm.</think>Let me see$call<|end|><|tool|>7<|end|><|assistant|>"
+    val path = ScriptedModel().says(asked, "<think>Hm.</think>Let me see$call").says(again, "It is<call>{\"name\": \"look\", </call>").convert(program).toString()
+    Talk(path, EngineOptions(), ConversationOptions()).use { talk ->
+        val events = talk.conversation.sendMessageAsync("What?").toList()
+        val thought = events.filterIsInstance<ConversationEvent.Reasoning>().joinToString("") { it.text }
+        val said = events.filterIsInstance<ConversationEvent.Text>().joinToString("") { it.text }
+        val called = events.filterIsInstance<ConversationEvent.Call>().single().call
+        expect(thought == "Hm." && said == "Let me see") { "thought $thought, said $said" }
+        expect(called.name() == "look" && called.arguments() == "{\"at\": \"\uD83D\uDE00\"}") { "called ${called.name()} ${called.arguments()}" }
+        val message = (events.last() as ConversationEvent.End).reply.message()
+        expect(message.calls().single().name() == "look") { "the message has no call" }
+        val next = talk.conversation.sendMessageAsync(listOf(Message.toolResult(called, "7"))).toList()
+        val broken = next.filterIsInstance<ConversationEvent.BrokenCall>().single()
+        expect(broken.written.contains("look") && broken.why.isNotEmpty()) { "broken: ${broken.written}, ${broken.why}" }
+    }
+}
+
 /** The encoder is what the converter's library makes; here a decoder has to say that it is none. */
 private fun vectorsAndMemory(path: String) = runBlocking {
     Talk(path).use { talk ->
@@ -178,5 +201,7 @@ fun main(arguments: Array<String>) {
         test(arguments[0])
         println("ok    ${test.name}")
     }
-    println("${tests.size} tests of coroutines and flows")
+    allKindsOfEvents(arguments[1])
+    println("ok    allKindsOfEvents")
+    println("${tests.size + 1} tests of coroutines and flows")
 }

@@ -13,7 +13,7 @@ import java.util.Random;
  * A model that says what a test wants: a GPT-2 whose only knowledge is what follows at each position, so that an answer is chosen by how many
  * tokens its prompt has. Tokens are bytes and the roles' marks. Its chat template has reasoning and tool calls.
  */
-final class ScriptedModel {
+public final class ScriptedModel {
     private static final String[] MARKS = {"<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|end|>"};
     private static final int TOKENS = 256 + MARKS.length;
     private static final int END = TOKENS - 1;
@@ -30,26 +30,26 @@ final class ScriptedModel {
     private final StringBuilder tensors = new StringBuilder();
     private final ByteArrayOutputStream data = new ByteArrayOutputStream();
 
-    ScriptedModel() {
+    public ScriptedModel() {
         Arrays.fill(next, END);
     }
 
     /** Tokens of a text in which marks stand. */
-    static int tokens(String text) {
+    public static int tokens(String text) {
         for (String mark : MARKS) text = text.replace(mark, "#");
         return text.getBytes(StandardCharsets.UTF_8).length;
     }
 
     /** To this prompt, with all marks, it answers so. */
-    ScriptedModel says(String prompt, String answer) {
+    public ScriptedModel says(String prompt, String answer) {
         int at = tokens(prompt) - 1;
         for (byte b : answer.getBytes(StandardCharsets.UTF_8)) next[at++] = b & 0xff;
         next[at] = END;
         return this;
     }
 
-    /** A .thimble file, by the program that converts. */
-    Path convert() throws Exception {
+    /** A .thimble file, made by the program THIMBLE. */
+    public Path convert(String thimble) throws Exception {
         Path folder = Files.createTempDirectory("thimble");
         write(folder, "config.json", "{\"model_type\":\"gpt2\",\"vocab_size\":" + TOKENS + ",\"n_positions\":" + POSITIONS + ",\"n_embd\":" + WIDTH
             + ",\"n_layer\":1,\"n_head\":2,\"n_inner\":" + INNER + ",\"bos_token_id\":" + END + ",\"eos_token_id\":" + END + "}");
@@ -57,7 +57,7 @@ final class ScriptedModel {
         write(folder, "template.jinja", TEMPLATE);
         Files.write(folder.resolve("model.safetensors"), weights());
         Path model = folder.resolve("scripted.thimble");
-        Process process = new ProcessBuilder(TestMain.program, "convert", folder.toString(), "-o", model.toString(), "--weights", "f32", "--chat-template",
+        Process process = new ProcessBuilder(thimble, "convert", folder.toString(), "-o", model.toString(), "--weights", "f32", "--chat-template",
                                              folder.resolve("template.jinja").toString()).redirectErrorStream(true).start();
         byte[] said = TestMain.all(process.getInputStream());
         TestMain.equal(process.waitFor(), 0, new String(said, StandardCharsets.UTF_8));

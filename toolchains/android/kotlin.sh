@@ -9,9 +9,10 @@ quietly kotlin kotlinc -module-name thimble_coroutines -cp "$out/classes:$kotlin
 sniff "$out/kotlin" "$out/classes" >"$out/api-kotlin.txt" || { cat "$out/api-kotlin.txt"; die "Kotlin uses something newer than API 26"; }
 ok "Kotlin for Java 8"
 
-quietly kotlin-tests kotlinc -module-name tests -cp "$out/kotlin:$out/classes:$kotlin_path" -d "$out/kotlin-tests" tests/android/FlowTests.kt
+javac --release 8 -Xlint:all,-options -Werror -cp "$out/classes" -d "$out/scripted" tests/android/ScriptedModel.java tests/android/TestMain.java
+quietly kotlin-tests kotlinc -module-name tests -cp "$out/kotlin:$out/scripted:$out/classes:$kotlin_path" -d "$out/kotlin-tests" tests/android/FlowTests.kt
 java -Xcheck:jni -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.library.path=build/host/targets/android \
-  -cp "$out/kotlin-tests:$out/kotlin:$out/plain.jar:$kotlin_path" dev.thimble.coroutines.FlowTestsKt "$model" >"$out/flows.txt" 2>&1 ||
+  -cp "$out/kotlin-tests:$out/kotlin:$out/scripted:$out/plain.jar:$kotlin_path" dev.thimble.coroutines.FlowTestsKt "$model" build/host/bin/thimble >"$out/flows.txt" 2>&1 ||
   { cat "$out/flows.txt"; die "the tests of the Kotlin extensions failed"; }
 if grep -q 'WARNING in native method\|FATAL ERROR in native' "$out/flows.txt"; then cat "$out/flows.txt"; die "-Xcheck:jni found something"; fi
 ok "$(tail -n 1 "$out/flows.txt")"

@@ -9,12 +9,18 @@ aligned() {
   echo JNI_OnLoad
   sed -n 's/^THIMBLE_API [^(]*[ *]\(thimble_[a-z0-9_]*\)(.*/\1/p' runtime/include/thimble/thimble.h
 } | LC_ALL=C sort >"$out/interface.txt"
-exports_interface() {
+exports() {
   readelf --dyn-syms -W "$1" | awk '$5 == "GLOBAL" && $7 != "UND" { sub(/@.*/, "", $8); print $8 }' | LC_ALL=C sort |
-    diff "$out/interface.txt" - >"$out/exports.diff" || { cat "$out/exports.diff"; die "$1 exports something else than JNI_OnLoad and thimble.h"; }
+    diff "$2" - >"$out/exports.diff" || { cat "$out/exports.diff"; die "$1 exports something else than $2 names"; }
 }
-exports_interface build/host/targets/android/libthimble_jni.so
-ok "the library exports JNI_OnLoad and the $(grep -c thimble "$out/interface.txt") functions of thimble.h"
+echo JNI_OnLoad >"$out/onload.txt"
+# checked LIBRARY FILE: exported is what it promises, and its parts are aligned to pages of 16,384 bytes.
+checked() {
+  case $1 in thimble_jni) exports "$2" "$out/interface.txt" ;; *) exports "$2" "$out/onload.txt" ;; esac
+  aligned "$2"
+}
+for library in thimble_jni thimble_convert_jni; do checked $library build/host/targets/android/lib$library.so; done
+ok "the library exports JNI_OnLoad and the $(grep -c thimble "$out/interface.txt") functions of thimble.h, the converter's JNI_OnLoad alone"
 
 # native LIBRARY ABI FOLDER: the library for it, from the NDK, or a stand-in that says so; sets stand_in.
 stand_in=
@@ -24,7 +30,7 @@ native() {
   if [ -n "${ANDROID_NDK_HOME:-}" ]; then
     quietly "ndk-$2-$1" build $preset "$1"
     cp "build/$preset/targets/android/lib$1.so" "$3/"
-    [ "$1" != thimble_jni ] || exports_interface "$3/lib$1.so"
+    checked "$1" "$3/lib$1.so"
   else
     stand_in=-stand-in
     echo 'const char thimble_stand_in[] = "a stand-in, not for any device";' >"$out/stand_in.c"
@@ -87,3 +93,17 @@ publish thimble-coroutines jar "$out/coroutines.jar" "-C $source/kotlin dev" \
 (cd "$out/maven" && find . -type f ! -name '*.sha*' | sed "s,^\./,,; s,$version,VERSION,g" | LC_ALL=C sort) >"$out/maven.txt"
 diff $source/maven.txt "$out/maven.txt" || die "the Maven folder has other files than $source/maven.txt"
 ok "a Maven folder with POMs, sources and documentation"
+
+# The README's version catalogue has what is published, in this version; the Gradle files name where they take it from, and the versions of the lock.
+sed -n '/^```toml/,/^```$/p' $source/README.md >"$out/catalogue.toml"
+grep -qx "thimble = \"$version\"" "$out/catalogue.toml" || die "$source/README.md: the version catalogue has another version than $version"
+sed -n 's/.*module = "dev\.thimble:\([a-z-]*\)".*/\1/p' "$out/catalogue.toml" | LC_ALL=C sort >"$out/catalogue.txt"
+(cd "$out/maven/dev/thimble" && ls) | LC_ALL=C sort | diff - "$out/catalogue.txt" || die "$source/README.md: the version catalogue has other modules than the Maven folder"
+for repository in 'google()' 'mavenCentral()'; do
+  [ "$(grep -cF "$repository" $source/settings.gradle.kts)" -eq 2 ] || die "$source/settings.gradle.kts does not name $repository for plugins and libraries"
+done
+kotlin_version=$(awk '$3 == "kotlin-compiler-embeddable" { print $4 }' "$lock") coroutines_version=$(awk '$3 == "kotlinx-coroutines-core-jvm" { print $4 }' "$lock")
+grep -qF "id(\"org.jetbrains.kotlin.android\") version \"$kotlin_version\"" $source/build.gradle.kts || die "$source/build.gradle.kts: Kotlin is not $kotlin_version, as in the lock"
+grep -qF "kotlinx-coroutines-core:$coroutines_version\"" $source/kotlin/build.gradle.kts || die "$source/kotlin/build.gradle.kts: coroutines are not $coroutines_version, as in the lock"
+grep -qF "versionName = \"$version\"" $source/sample/build.gradle.kts || die "$source/sample/build.gradle.kts: the app's version is not $version"
+ok "version catalogue and Gradle files name what is published and pinned"

@@ -9,13 +9,23 @@ import android.app.AlertDialog;
 import android.content.ComponentCallbacks2;
 import android.os.Bundle;
 import android.os.Looper;
+import android.os.ParcelFileDescriptor;
 import android.widget.EditText;
 import android.widget.TextView;
+import dev.thimble.Conversation;
+import dev.thimble.ConversationOptions;
+import dev.thimble.Engine;
+import dev.thimble.EngineOptions;
 import dev.thimble.MemoryPlan;
 import dev.thimble.Message;
+import dev.thimble.Model;
 import dev.thimble.PhoneTier;
+import dev.thimble.Sampling;
+import dev.thimble.Session;
+import dev.thimble.android.AndroidFiles;
 import dev.thimble.android.AndroidMemory;
 import java.io.File;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.List;
@@ -168,5 +178,43 @@ public class ChatActivityTest {
         assertTrue(state.error, state.plan == null && state.error.length() > 10);
         controller.get().finish();
         controller.destroy();
+    }
+
+    /** Assets, and what a picker or a provider gives. */
+    @Test
+    public void modelsAndConversationsByAndroidsDescriptors() throws Exception {
+        File file = new File(app().getFilesDir(), "picked.thimble");
+        try (InputStream asset = app().getAssets().open(ModelSource.ASSET)) {
+            Files.copy(asset, file.toPath());
+        }
+        File saved = new File(app().getFilesDir(), "saved");
+        int writing = ParcelFileDescriptor.MODE_READ_WRITE | ParcelFileDescriptor.MODE_CREATE | ParcelFileDescriptor.MODE_TRUNCATE;
+        EngineOptions options = new EngineOptions().contextTokens(128).sampling(new Sampling().temperature(0));
+        List<Message> said;
+        try (ParcelFileDescriptor picked = ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_READ_ONLY); Model model = AndroidFiles.open(picked)) {
+            picked.close(); // not needed any more
+            assertTrue("mapped where it lies", isMapped("picked.thimble"));
+            try (Engine engine = Engine.create(model, options); Conversation conversation = engine.createConversation(new ConversationOptions().maxTokens(10));
+                 ParcelFileDescriptor out = ParcelFileDescriptor.open(saved, writing)) {
+                conversation.send("Once upon a time", null);
+                said = conversation.messages();
+                AndroidFiles.save(conversation, out);
+            }
+        }
+        try (Model model = AndroidFiles.openAsset(app().getAssets(), ModelSource.ASSET); Engine engine = Engine.create(model, options)) {
+            try (Conversation conversation = engine.createConversation(new ConversationOptions().maxTokens(10));
+                 ParcelFileDescriptor in = ParcelFileDescriptor.open(saved, ParcelFileDescriptor.MODE_READ_ONLY)) {
+                assertTrue("with its context", AndroidFiles.load(conversation, in));
+                assertEquals(said.size(), conversation.messages().size());
+                assertEquals(said.get(1).text(), conversation.messages().get(1).text());
+            }
+            try (Session session = engine.openSession(); ParcelFileDescriptor both = ParcelFileDescriptor.open(saved, writing)) {
+                session.prefill(1, 300, 301);
+                AndroidFiles.save(session, both);
+                session.rewind(0);
+                AndroidFiles.load(session, both);
+                assertEquals(3, session.position());
+            }
+        }
     }
 }

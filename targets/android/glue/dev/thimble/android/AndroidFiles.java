@@ -3,11 +3,12 @@ package dev.thimble.android;
 import android.content.res.AssetFileDescriptor;
 import android.content.res.AssetManager;
 import android.os.ParcelFileDescriptor;
+import dev.thimble.Conversation;
 import dev.thimble.Model;
 import dev.thimble.Session;
 import java.io.IOException;
 
-/** Models and saved sessions by Android's own descriptors. */
+/** Models, saved sessions and conversations by Android's own descriptors. */
 public final class AndroidFiles {
     private AndroidFiles() {}
 
@@ -41,5 +42,15 @@ public final class AndroidFiles {
     /** The whole file. */
     public static void load(Session session, ParcelFileDescriptor file) {
         session.load(file.getFd(), 0, 0);
+    }
+
+    /** To where the descriptor stands: messages, and the context behind them. */
+    public static void save(Conversation conversation, ParcelFileDescriptor file) {
+        conversation.save(file.getFd());
+    }
+
+    /** The whole file; says whether the context came back with the messages, see {@link Conversation#load}. */
+    public static boolean load(Conversation conversation, ParcelFileDescriptor file) {
+        return conversation.load(file.getFd(), 0, 0);
     }
 }
