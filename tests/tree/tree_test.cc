@@ -311,6 +311,33 @@ TEST_CASE("the README's example is the one that the consumer test compiles", "[t
   CHECK(read(kRoot / "README.md").find(example.substr(code)) != std::string::npos);
 }
 
+// Whoever brings the library to another system finds all that is Linux's or glibc's alone in the files that the README lists.
+TEST_CASE("what only Linux has stands in files that the README names", "[tree]") {
+  const std::vector<std::string_view> only_linux = {
+      "<linux/",      "<sys/auxv.h>", "<sys/prctl.h>", "<sys/syscall.h>", "<sys/sysinfo.h>", "<sys/vfs.h>", "\"/proc/",        "\"/sys/",
+      "__linux__",    "__GLIBC__",    "_GNU_SOURCE",   "MADV_HUGEPAGE",   "MADV_COLD",       "MADV_PAGEOUT", "mincore(",       "cpu_set_t",
+      "sched_setaff", "sched_getaff", "gettid(",       "syscall(",        "posix_fallocate", "fallocate(",   "copy_file_range", "sendfile("};
+  std::ifstream in(kRoot / "README.md");
+  std::string row;
+  while (std::getline(in, row) && !StartsWith(row, "| macOS, Windows")) {
+  }
+  REQUIRE_FALSE(row.empty());
+  std::size_t found = 0;
+  for (const File& file : Sources()) {
+    if (!IsCpp(file.path) || !(StartsWith(file.path, "runtime/") || StartsWith(file.path, "ops/") || StartsWith(file.path, "format/"))) continue;
+    std::string what;
+    for (const std::string& line : file.lines) {
+      for (const std::string_view token : only_linux) {
+        if (line.find(token) != std::string::npos) what = token;
+      }
+    }
+    if (what.empty()) continue;
+    ++found;
+    if (row.find("`" + file.path + "`") == std::string::npos) FAIL_CHECK(file.path << " has " << what << ", and the README does not name it");
+  }
+  CHECK(found >= 5);
+}
+
 TEST_CASE("nothing else lies at the top level", "[tree]") {
   const std::set<std::string> files = {"CMakeLists.txt", "CMakePresets.json", "CMakeUserPresets.json",
                                        "README.md",      "CHANGELOG.md",      "LICENSE"};
