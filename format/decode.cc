@@ -18,7 +18,7 @@ Status DecodeNorm(const fb::Norm* norm, const char* field, NormSpec* out) {
   *out = {};
   if (norm == nullptr) return Status::Ok();
   THIMBLE_RETURN_IF_ERROR(DecodeEnum(norm->kind(), NormKind::kRmsNorm, field, &out->kind));
-  THIMBLE_RETURN_IF_ERROR(DecodeEnum(norm->scope(), NormScope::kHead, field, &out->scope));
+  THIMBLE_RETURN_IF_ERROR(DecodeEnum(norm->scope(), NormScope::kEachHead, field, &out->scope));
   out->eps = norm->eps();
   out->weight_offset = norm->weight_offset();
   out->weight = norm->weight();

@@ -10,14 +10,15 @@ inline constexpr int32_t kNoTensor = -1;
 enum class NormKind : uint8_t { kNone, kLayerNorm, kRmsNorm };
 
 // Over which elements the mean is taken: the whole row, or each head of width d alone (q, k and v norms).
-enum class NormScope : uint8_t { kRow, kHead };
+// Over whole rows, each head with the same weights, or each head with its own.
+enum class NormScope : uint8_t { kRow, kHead, kEachHead };
 
 struct NormSpec {
   NormKind kind = NormKind::kNone;
   NormScope scope = NormScope::kRow;
   float eps = 0;
   float weight_offset = 0;      // 1 for the (1 + w) form of Gemma
-  int32_t weight = kNoTensor;   // f32 [row] or [d]; absent means 1
+  int32_t weight = kNoTensor;   // f32 [row], with kHead [d]; absent means 1
   int32_t bias = kNoTensor;     // f32, LayerNorm only; absent means 0
 };
 

@@ -78,7 +78,7 @@ Status Rules::Norm(const NormSpec& norm, const char* field, uint64_t row_width, 
     return Bad("the (1 + w) form belongs to RMSNorm", field);
   }
   if (norm.kind == NormKind::kRmsNorm && norm.bias != kNoTensor) return Bad("RMSNorm has no bias", field);
-  if (norm.scope == NormScope::kHead && head_width == 0) return Bad("cannot be per head", field);
+  if (norm.scope != NormScope::kRow && head_width == 0) return Bad("cannot be per head", field);
   const uint64_t width = norm.scope == NormScope::kHead ? head_width : row_width;
   THIMBLE_RETURN_IF_ERROR(OptionalVector(norm.weight, field, width));
   return OptionalVector(norm.bias, field, width);

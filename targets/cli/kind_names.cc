@@ -30,6 +30,7 @@ const char* KindName(NormScope kind) {
   switch (kind) {
     case NormScope::kRow: return "row";
     case NormScope::kHead: return "head";
+    case NormScope::kEachHead: return "each_head";
   }
   return kNoKind;
 }

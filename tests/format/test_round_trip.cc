@@ -260,7 +260,7 @@ struct Distinct {
   NormSpec Norm() {
     NormSpec n;
     n.kind = I() % 2 == 0 ? NormKind::kLayerNorm : NormKind::kRmsNorm;
-    n.scope = I() % 2 == 0 ? NormScope::kRow : NormScope::kHead;
+    n.scope = I() % 2 == 0 ? NormScope::kRow : NormScope::kEachHead;
     n.eps = F();
     n.weight_offset = F();
     n.weight = I();

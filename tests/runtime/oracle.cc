@@ -108,22 +108,23 @@ class Oracle {
     return out;
   }
 
-  void NormSpan(const NormSpec& n, double* x, size_t width) const {
+  // `own`: where the weights of these numbers begin.
+  void NormSpan(const NormSpec& n, double* x, size_t width, size_t own) const {
     double mean = 0, square = 0;
     if (n.kind == NormKind::kLayerNorm) {
       for (size_t i = 0; i < width; ++i) mean += x[i] / static_cast<double>(width);
     }
     for (size_t i = 0; i < width; ++i) square += (x[i] - mean) * (x[i] - mean) / static_cast<double>(width);
     for (size_t i = 0; i < width; ++i) {
-      const double w = n.weight == kNoTensor ? 1.0 : n.weight_offset + static_cast<double>(V(n.weight)[i]);
-      x[i] = (x[i] - mean) / std::sqrt(square + n.eps) * w + (n.bias == kNoTensor ? 0.0 : V(n.bias)[i]);
+      const double w = n.weight == kNoTensor ? 1.0 : n.weight_offset + static_cast<double>(V(n.weight)[own + i]);
+      x[i] = (x[i] - mean) / std::sqrt(square + n.eps) * w + (n.bias == kNoTensor ? 0.0 : V(n.bias)[own + i]);
     }
   }
   Rows Norm(const NormSpec& n, Rows x, size_t head_width = 0) const {
     if (n.kind == NormKind::kNone) return x;
     for (Row& r : x) {
-      const size_t width = n.scope == NormScope::kHead ? head_width : r.size();
-      for (size_t start = 0; start < r.size(); start += width) NormSpan(n, r.data() + start, width);
+      const size_t width = n.scope == NormScope::kRow ? r.size() : head_width;
+      for (size_t start = 0; start < r.size(); start += width) NormSpan(n, r.data() + start, width, n.scope == NormScope::kEachHead ? start : 0);
     }
     return x;
   }
@@ -161,7 +162,7 @@ class Oracle {
       }
       k = projected;
       if (a.latent != 0) {
-        for (Row& row : k) NormSpan(a.k_norm, row.data(), a.latent);
+        for (Row& row : k) NormSpan(a.k_norm, row.data(), a.latent, 0);
       } else if (a.norm_order == NormOrder::kBeforeRotation) {
         k = Norm(a.k_norm, projected, d);
       }

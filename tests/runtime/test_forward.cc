@@ -150,6 +150,11 @@ TEST_CASE("norms of queries, keys and values, key gain, post norms, softcaps, sc
   b.q_norm = m.AddNorm(NormKind::kRmsNorm, 20);
   b.k_norm = m.AddNorm(NormKind::kRmsNorm, 20);
   m.AddLayer(b, FfnKind::kPlain, Activation::kRelu, 22, NormKind::kNone, false);
+  // Over each head, each with weights of its own.
+  AttentionSpec each = Heads(4, 2, 8, Sharing::kNone, KeyRotation::kOnWrite);
+  each.q_norm = m.AddNorm(NormKind::kLayerNorm, 32, NormScope::kEachHead);
+  each.k_norm = m.AddNorm(NormKind::kRmsNorm, 16, NormScope::kEachHead);
+  m.AddLayer(each, FfnKind::kPlain, Activation::kRelu, 22, NormKind::kNone, false);
   // One normed row, the key alone with a gain, rotated partly when read.
   AttentionSpec c = Heads(4, 1, 16, Sharing::kKV, KeyRotation::kOnRead);
   c.rope = Rope(4, 0, RopePairing::kHalfSplit, 8, 16);

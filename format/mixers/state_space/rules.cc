@@ -68,7 +68,7 @@ Status CheckMixer(const Rules& rules, const BlockPlace& place, const StateSpaceS
     THIMBLE_RETURN_IF_ERROR(rules.NoLinear(s.beta, "state_space.beta"));
     THIMBLE_RETURN_IF_ERROR(rules.Vector(s.skip, "state_space.skip", s.heads));
   }
-  if (s.norm.kind == NormKind::kLayerNorm || s.norm.scope == NormScope::kHead) {
+  if (s.norm.kind == NormKind::kLayerNorm || s.norm.scope != NormScope::kRow) {
     return rules.Bad("must be an RMSNorm over groups, or none", "state_space.norm");
   }
   THIMBLE_RETURN_IF_ERROR(rules.Norm(s.norm, "state_space.norm", inner, 0));

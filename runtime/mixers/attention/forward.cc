@@ -25,6 +25,15 @@ void CopyKeysToQueries(const AttentionSpec& a, size_t T, const float* k, float* 
 
 // In place, over whole rows or over each head.
 void NormHeads(const Step& step, const NormOp& norm, float* x, size_t heads, size_t d) {
+  if (norm.scope == NormScope::kEachHead) {
+    for (size_t i = 0; i < step.t * heads; ++i) {
+      NormOp own = norm;
+      if (own.weight != nullptr) own.weight += i % heads * d;
+      if (own.bias != nullptr) own.bias += i % heads * d;
+      NormRows(step, own, x + i * d, 1, d, x + i * d);
+    }
+    return;
+  }
   if (norm.scope == NormScope::kHead) {
     NormRows(step, norm, x, step.t * heads, d, x);
   } else {
