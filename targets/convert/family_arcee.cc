@@ -65,8 +65,8 @@ ModelPlan PlanApertus(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadDecoderShape(config);
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-5);
-  config.Only("hidden_act", "xielu");
-  l.activation = Activation::kXielu;
+  const bool xielu = config.Text("hidden_act", "xielu") == "xielu";
+  l.activation = xielu ? Activation::kXielu : ReadActivation(config, "hidden_act", "");
   l.plain_ffn = true;
   l.attention_norm = "attention_layernorm";
   l.ffn_norm = "feedforward_layernorm";
@@ -78,10 +78,12 @@ ModelPlan PlanApertus(Config& config, const Checkpoint& checkpoint) {
   config.Only("post_norm", false);
   const std::vector<Xielu> stored = ReadXielus(config, shape.L);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 12e6});
+  constexpr const char* kUsual = R"({"rope_type": "llama3", "rope_theta": 12e6, "factor": 8, "original_max_position_embeddings": 8192,
+      "low_freq_factor": 1, "high_freq_factor": 4})";
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 12e6, .usual = kUsual});
   config.Finish();
   std::vector<LayerSpec> layers = ReadGatedLayers(b, shape);
-  for (uint32_t i = 0; i < shape.L; ++i) {
+  for (uint32_t i = 0; xielu && i < shape.L; ++i) {
     const std::string n = std::to_string(i);
     const Xielu numbers = stored.empty() ? ReadXielu(b, "layers." + n + ".mlp.act_fn.") : stored[i];
     layers[i].ffn().shape = numbers.Store(b, "layer." + n + ".ffn.shape");

@@ -24,11 +24,12 @@ DecoderShape ReadCohere(Config& config, ModelSpec* spec) {
 ModelPlan PlanCohere(Config& config, const Checkpoint& checkpoint) {
   ModelSpec spec;
   DecoderShape shape = ReadCohere(config, &spec);
+  if (config.Flag("use_qk_norm", false)) shape.layer.qk_norm = HeadNorm::kEachHead;  // Command-R+
   const bool tied = config.Flag("tie_word_embeddings", true);
   CheckForeignFields(config, shape.layer);
   RefuseSlidingWindow(config, shape.L);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  shape.layer.rope = ReadWholeRotary(config, shape.layer.d, b, {.pairing = RopePairing::kInterleaved});
+  shape.layer.rope = ReadWholeRotary(config, shape.layer.d, b, {.theta = 500000.0, .pairing = RopePairing::kInterleaved});
   config.Finish();
   return FinishDecoder(b, "cohere", shape, tied, spec, ReadGatedLayers(b, shape));
 }
@@ -45,7 +46,7 @@ ModelPlan PlanCohere2(Config& config, const Checkpoint& checkpoint) {
   config.Only("order_of_interleaved_layers", "local_attn_first");
   config.Only("position_embedding_type", "rope_gptj");
   config.Only("rotary_pct", 1.0);
-  config.Only("use_embedding_sharing", tied);
+  config.Ignore({"use_embedding_sharing"});  // what tie_word_embeddings says
   config.Only("use_gated_activation", true);
   config.Only("use_parallel_block", true);
   config.Only("use_parallel_embedding", false);
@@ -54,7 +55,7 @@ ModelPlan PlanCohere2(Config& config, const Checkpoint& checkpoint) {
   config.Finish();
   return FinishDecoder(b, "cohere2", shape, tied, spec, ReadGatedLayers(b, shape, [&](uint32_t i, GatedLayer& layer) {
                          layer.window = sliding[i] ? window : 0;
-                         if (window != 0 && !sliding[i]) layer.rotation = KeyRotation::kNone;
+                         if (layer.window == 0) layer.rotation = KeyRotation::kNone;
                        }));
 }
 

@@ -18,7 +18,7 @@ ModelPlan PlanEuroBert(Config& config, const Checkpoint& checkpoint) {
   config.Ignore({"tie_word_embeddings", "classifier_pooling"});  // of heads for other tasks
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   b.DropIf([](const std::string& name, const auto&) { return name.starts_with("lm_head."); });
-  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 250000.0});
+  l.rope = ReadWholeRotary(config, l.d, b);
   config.Finish();
   return FinishDecoder(b, "eurobert", shape, false, {}, ReadGatedLayers(b, shape));
 }

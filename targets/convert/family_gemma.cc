@@ -11,8 +11,8 @@
 namespace thimble {
 namespace {
 
-DecoderShape ReadGemmaShape(Config& config) {
-  DecoderShape shape = ReadDecoderShape(config);
+DecoderShape ReadGemmaShape(Config& config, const ShapeRules& rules = {}) {
+  DecoderShape shape = ReadDecoderShape(config, rules);
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.weight_offset = 1;
@@ -21,6 +21,7 @@ DecoderShape ReadGemmaShape(Config& config) {
   l.activation = ReadActivation(config, "hidden_activation", "gelu_pytorch_tanh");
   if (config.Has("hidden_act") && config.Text("hidden_act", "") != config.Text("hidden_activation", ""))
     config.Choice("hidden_act", {"gelu", "gelu_pytorch_tanh"}, "gelu");
+  l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
   config.Only("partial_rotary_factor", 1.0);
   return shape;
 }
@@ -95,17 +96,18 @@ ModelPlan PlanGemma2(Config& config, const Checkpoint& checkpoint) {
 ModelPlan PlanVaultGemma(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadGemmaShape(config);
   shape.layer.ffn_norm = "pre_feedforward_layernorm";
-  shape.layer.qkv_bias = shape.layer.o_bias = BiasIf(config, "attention_bias", false);
   return PlanCapped("vaultgemma", config, checkpoint, shape);
 }
 
 ModelPlan PlanGemma3(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadGemmaShape(config);
+  // The published text parts leave out what the classes have.
+  DecoderShape shape = ReadGemmaShape(config, {.head_width = 256, .layers = 26, .vocabulary = 262208, .width = 2304, .heads = 8, .kv_heads = 4,
+                                               .ffn_width = 9216, .positions = 131072});
   GatedLayer& l = shape.layer;
   SetFourNorms(l);
   l.qk_norm = HeadNorm::kPerHead;
   l.scale = 1 / std::sqrt(config.Positive("query_pre_attn_scalar", 256.0));
-  l.softcap = CapOr(config, "attn_logit_softcapping", 0);
+  config.Ignore({"attn_logit_softcapping"});  // which the reference does not read
   ModelSpec spec = ScaledEmbedding(l.D);
   spec.output.softcap = static_cast<float>(CapOr(config, "final_logit_softcapping", 0));
   const bool tied = config.Flag("tie_word_embeddings", true);

@@ -59,9 +59,10 @@ void ReadWidths(Config& config, Gemma4* g, bool shared, uint32_t usual_kv_heads)
   }
 }
 
-Gemma4 ReadShape(Config& config, bool shared, uint32_t usual_kv_heads) {
+// `pattern`: every how manieth layer is full, where no list says it.
+Gemma4 ReadShape(Config& config, const ShapeRules& rules, uint32_t pattern, bool shared, uint32_t usual_kv_heads) {
   Gemma4 g;
-  g.shape = ReadDecoderShape(config);
+  g.shape = ReadDecoderShape(config, rules);
   GatedLayer& l = g.shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_activation", "gelu_pytorch_tanh");
@@ -70,8 +71,8 @@ Gemma4 ReadShape(Config& config, bool shared, uint32_t usual_kv_heads) {
   l.ffn_post_norm = "post_feedforward_layernorm";
   l.scale = 1.0;
   l.qk_norm = HeadNorm::kPerHead;
+  l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", false);
   CheckForeignFields(config, l);
-  const uint32_t pattern = config.Count("sliding_window_pattern", 6);
   g.sliding = SlidingLayers(config, g.shape.L, [&](uint32_t i) { return (i + 1) % pattern != 0; });
   g.sliding.back() = false;  // whatever the list says
   g.layers.assign(g.shape.L, l);
@@ -79,10 +80,10 @@ Gemma4 ReadShape(Config& config, bool shared, uint32_t usual_kv_heads) {
   return g;
 }
 
-void SetRotations(Config& config, PlanBuilder& b, Gemma4* g) {
+void SetRotations(Config& config, PlanBuilder& b, Gemma4* g, const char* usual = nullptr) {
   uint32_t full = g->shape.layer.d, sliding = g->shape.layer.d;
   for (uint32_t i = 0; i < g->shape.L; ++i) (g->sliding[i] ? sliding : full) = g->layers[i].d;
-  const RotaryKinds rotary = ReadRotaryKinds(config, full, sliding, b);
+  const RotaryKinds rotary = ReadRotaryKinds(config, full, sliding, b, 1e6, 10000.0, usual);
   for (uint32_t i = 0; i < g->shape.L; ++i) g->layers[i].rope = g->sliding[i] ? rotary.sliding : rotary.full;
 }
 
@@ -132,22 +133,6 @@ BlockSpec ReadExpertsBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l, cons
   return block;
 }
 
-// down(act(gate x) * r), r the token's row for this layer.
-BlockSpec ReadRowBlock(PlanBuilder& b, uint32_t i, const GatedLayer& l, const Gemma4& g) {
-  const std::string h = "layers." + std::to_string(i) + "." + g.row_block, name = "layer." + std::to_string(i) + ".layer_row.";
-  FfnSpec f;
-  f.kind = FfnKind::kLayerRow;
-  f.activation = l.activation;
-  f.width = g.row_width;
-  f.row = i;
-  f.gate = b.Linear(name + "gate", h + "per_layer_input_gate", g.row_width, l.D, Bias::kAbsent);
-  f.down = b.Linear(name + "down", h + "per_layer_projection", l.D, g.row_width, Bias::kAbsent);
-  BlockSpec block;
-  block.mixer = f;
-  block.post_norm = b.RmsNorm(name + "post_norm", h + "post_per_layer_input_norm", l.D, l.eps);
-  return block;
-}
-
 std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma4& g) {
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < g.shape.L; ++i) {
@@ -173,7 +158,7 @@ std::vector<LayerSpec> ReadLayers(PlanBuilder& b, const Gemma4& g) {
       layer.blocks.push_back(ReadExpertsBlock(b, i, l, g));
       layer.blocks.back().sum_norm = sum;
     }
-    if (g.row_width > 0) layer.blocks.push_back(ReadRowBlock(b, i, l, g));
+    if (g.row_width > 0) layer.blocks.push_back(ReadRowBlock(b, i, h + g.row_block, l, g.row_width));
     const std::string scalar = h + "layer_scalar";
     if (b.Has(scalar)) layer.blocks.back().output_scale = b.Numbers(scalar, {1}, 0, 1)[0];
     layers.push_back(layer);
@@ -196,7 +181,11 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
   const bool shared = config.Flag("attention_k_eq_v", false);
   const uint32_t experts = config.Has("num_experts") ? config.WholeNumber("num_experts") : 0;
   const bool mixed = config.Flag("enable_moe_block", false);
-  Gemma4 g = ReadShape(config, shared, 0);
+  const bool unified = config.Text("model_type", "") == "gemma4_unified_text";
+  config.Ignore({"sliding_window_pattern"});  // which the reference does not read
+  const ShapeRules usual = {.head_width = 256, .layers = 30, .vocabulary = 262144, .width = 2304, .heads = 8, .kv_heads = 4, .ffn_width = 9216,
+                            .positions = unified ? 262144u : 131072u};
+  Gemma4 g = ReadShape(config, usual, 6, shared, 0);
   if (mixed) {
     g.E = experts;
     g.K = config.Count("top_k_experts");
@@ -207,10 +196,11 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
     config.Only("top_k_experts", nullptr);
     config.Only("moe_intermediate_size", nullptr);
   }
-  if (config.Has("hidden_size_per_layer_input")) g.row_width = config.WholeNumber("hidden_size_per_layer_input");
+  const char* rows = "hidden_size_per_layer_input";
+  g.row_width = config.Has(rows) ? config.WholeNumber(rows) : unified || config.Mentions(rows) ? 0 : 256;
   g.row_table = config.Count("vocab_size_per_layer_input", 262144);
   const bool tied = config.Flag("tie_word_embeddings", true);
-  const uint32_t window = config.Count("sliding_window", 512);
+  const uint32_t window = config.Count("sliding_window", unified ? 1024 : 512);
   if (config.IsText("use_bidirectional_attention")) config.Only("use_bidirectional_attention", "vision");  // of pictures among each other
   const bool double_wide = config.Flag("use_double_wide_mlp", false);
   for (uint32_t i = 0; i < g.shape.L; ++i) {
@@ -227,7 +217,7 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
   if (config.Has("final_logit_softcapping")) spec.output.softcap = static_cast<float>(config.Positive("final_logit_softcapping"));
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  SetRotations(config, b, &g);
+  SetRotations(config, b, &g, R"({"full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25}, "sliding_attention": {}})");
   config.Finish();
   if (g.row_width > 0) spec.input.layer_rows = ReadLayerRows(b, g.row_prefix, g.shape, g.row_width, g.row_table);
   std::vector<LayerSpec> layers = ReadLayers(b, g);
@@ -235,7 +225,10 @@ ModelPlan PlanGemma4(Config& config, const Checkpoint& checkpoint) {
 }
 
 ModelPlan PlanEmbeddingGemma2(Config& config, const Checkpoint& checkpoint) {
-  Gemma4 g = ReadShape(config, false, 1);
+  const uint32_t pattern = config.Count("sliding_window_pattern", 6);
+  const ShapeRules usual = {.head_width = 256, .layers = 24, .vocabulary = 262144, .width = 512, .heads = 4, .kv_heads = 2, .ffn_width = 2048,
+                            .positions = 262144};
+  Gemma4 g = ReadShape(config, usual, pattern, false, 1);
   g.row_width = config.Count("hidden_size_per_layer_input", 512);
   g.row_prefix = "ple.";
   g.row_block = "ple_block.";

@@ -7,7 +7,7 @@ namespace thimble {
 namespace {
 
 ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint, bool four_norms) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128, .kv_heads = 2});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1.5625e-7);
   l.activation = ReadActivation(config, "hidden_act", "silu");
@@ -20,12 +20,8 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
   const bool tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
   RefuseSlidingWindow(config, shape.L);
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
-  if (!config.Has("partial_rotary_factor") && !config.Has("rope_parameters"))
-    config.Refuse(Code::kInvalidModel, "partial_rotary_factor", "is missing");
-
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadRotary(config, l.d, b, {.pairing = RopePairing::kInterleaved});
+  l.rope = ReadRotary(config, l.d, b, {.pairing = RopePairing::kInterleaved, .part = 0.5});
   config.Finish();
   if (b.Has("layers.0.self_attn.qkv_proj.weight")) l.fused_qkv = "qkv_proj";  // of the first models of the family, as GGUF files
   return FinishDecoder(b, family, shape, tied, {}, ReadGatedLayers(b, shape));

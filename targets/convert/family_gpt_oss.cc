@@ -101,21 +101,22 @@ ModelPlan PlanGptOss(Config& config, const Checkpoint& checkpoint) {
     experts.mxfp4 = true;
   }
   IgnoreRouterTraining(config);
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 64, .kv_heads = 8});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-5);
   l.qkv_bias = l.o_bias = BiasIf(config, "attention_bias", true);
   l.sinks = "sinks";
-  config.Only("hidden_act", "silu");
+  config.Ignore({"hidden_act"});  // experts have their own
   const bool tied = config.Flag("tie_word_embeddings", false);
   const uint32_t window = WindowOr(config, 128);
   const std::vector<bool> sliding = SlidingLayers(config, shape.L, [](uint32_t i) { return i % 2 == 0; });
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
   CheckForeignFields(config, l);
   config.Ignore({"initial_context_length"});  // beside that of the rotation
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 150000.0});
+  constexpr const char* kUsual =
+      R"({"rope_type": "yarn", "factor": 32, "beta_fast": 32, "beta_slow": 1, "truncate": false, "original_max_position_embeddings": 4096})";
+  l.rope = ReadWholeRotary(config, l.d, b, {.theta = 150000.0, .usual = kUsual});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {

@@ -1,7 +1,9 @@
 // Granite 3: Llama with factors on the embedding, the scores, what blocks add, and (as a divisor) the logits. Granite SWA: three of
-// four layers slide, each with a theta of its own, and every head has a score without a value. GraniteMoE: a mixture of experts.
+// four layers slide, each with a theta of its own or without positions, and every head has a score without a value. GraniteMoE: a mixture of experts.
 // Granite 4 dense: the same layers under the names of the hybrid family, whose attention may have no positions.
 #include "targets/convert/family_granite.h"
+
+#include <map>
 
 #include "targets/convert/family.h"
 #include "targets/convert/rotary.h"
@@ -49,13 +51,20 @@ ModelPlan PlanGraniteSwa(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, l);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b);
-  std::vector<double> thetas(shape.L, l.rope.theta);
-  if (config.Has("layer_rope_theta")) thetas = config.PositiveNumbers("layer_rope_theta");
-  if (thetas.size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_rope_theta", "expected one number for each layer");
+  const std::vector<double> thetas = config.Numbers("layer_rope_theta", shape.L).value_or(std::vector<double>(shape.L, l.rope.theta));
+  for (const double theta : thetas) {
+    if (theta != 0 && !(theta >= 1)) config.Refuse(Code::kInvalidModel, "layer_rope_theta", "holds numbers between 0 and 1");
+  }
+  // Divisors that follow from theta, too, are made anew for each.
+  std::map<double, RopeSpec> ropes = {{l.rope.theta, l.rope}};
+  for (const double theta : thetas) {
+    if (theta != 0 && !ropes.contains(theta)) ropes[theta] = ReadWholeRotary(config, l.d, b, {.always_theta = theta});
+  }
   config.Finish();
   return FinishDecoder(b, "granite_swa", shape, tied, spec, ReadGatedLayers(b, shape, [&](uint32_t i, GatedLayer& layer) {
                          layer.window = sliding[i] ? window : 0;
-                         layer.rope.theta = thetas[i];
+                         if (thetas[i] == 0) layer.rotation = KeyRotation::kNone;  // no positions
+                         else layer.rope = ropes[thetas[i]];
                        }));
 }
 

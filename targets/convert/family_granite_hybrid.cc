@@ -9,8 +9,9 @@ namespace thimble {
 namespace {
 
 StoredStateSpace ReadMamba(Config& config, uint32_t D) {
-  const StoredStateSpace stored =
+  StoredStateSpace stored =
       ReadStateSpaceNumbers(config, uint64_t{config.Count("mamba_expand", 2)} * D, "mamba_expand times hidden_size");
+  stored.shape.norm_groups = stored.shape.groups;
   config.Ignore({"mamba_chunk_size"});
   return stored;
 }
@@ -47,8 +48,9 @@ ModelPlan PlanGraniteHybrid(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", false);
   const bool rotated = config.Text("position_embedding_type", "") == "rope";
   if (!rotated && config.Has("position_embedding_type")) config.Only("position_embedding_type", "nope");
-  const auto types = config.Texts("layer_types");
-  if (!types || types->size() != shape.L) config.Refuse(Code::kInvalidModel, "layer_types", "expected one for each layer");
+  const char* field = config.Has("layers_block_type") ? "layers_block_type" : "layer_types";
+  const std::vector<std::string> types = config.Texts(field).value_or(std::vector<std::string>(shape.L, "mamba"));
+  if (types.size() != shape.L) config.Refuse(Code::kInvalidModel, field, "expected one for each layer");
   CheckForeignFields(config, l);
   config.Only("normalization_function", "rmsnorm");
   config.Ignore({"init_method"});
@@ -63,17 +65,19 @@ ModelPlan PlanGraniteHybrid(Config& config, const Checkpoint& checkpoint) {
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
+    const bool attends = types[i] == "attention" || types[i] == "full_attention";
+    if (!attends && l.activation != Activation::kSilu) config.Refuse(Code::kUnsupported, "hidden_act", "state spaces have silu");
     const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";
-    const std::string& type = (*types)[i];
+    const std::string& type = types[i];
     BlockSpec first;
-    if (type == "attention" || type == "full_attention") {
+    if (attends) {
       first = ReadAttentionBlock(b, i, l);
     } else if (type == "mamba" || type == "linear_attention") {
       first.norm = b.RmsNorm(name + "state_space_norm", h + "input_layernorm", l.D, l.eps);
       first.mixer = ReadStateSpace(b, name + "state_space.", h + "mamba.", l.D, mamba);
       first.scale = static_cast<float>(l.residual_scale);
     } else {
-      config.Refuse(Code::kUnsupported, "layer_types", "'" + type + "' is not supported, expected attention or mamba");
+      config.Refuse(Code::kUnsupported, field, "'" + type + "' is not supported, expected attention or mamba");
     }
     layers.push_back({{first, ReadFfnBlock(b, i, l)}});
   }

@@ -28,10 +28,9 @@ ModelPlan PlanHelium(Config& config, const Checkpoint& checkpoint) {
 }
 
 ModelPlan PlanErnie(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.head_width = 128, .kv_heads = 2});
   shape.layer.eps = config.Positive("rms_norm_eps", 1e-5);
   shape.layer.qkv_bias = shape.layer.o_bias = shape.layer.mlp_bias = BiasIf(config, "use_bias", false);
-  if (!config.Has("head_dim")) config.Refuse(Code::kInvalidModel, "head_dim", "is missing");
   return Plan("ernie4_5", config, checkpoint, shape, config.Flag("tie_word_embeddings", true), 500000.0);
 }
 

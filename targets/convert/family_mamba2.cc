@@ -24,7 +24,7 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   shape.min_step = static_cast<float>(low);
   shape.max_step = static_cast<float>(high);
   stored.eps = config.Positive("layer_norm_epsilon", 1e-5);
-  stored.bias = config.Flag("use_bias", false) ? Bias::kRequired : Bias::kAbsent;
+  stored.bias = stored.out_bias = config.Flag("use_bias", false) ? Bias::kRequired : Bias::kAbsent;
   stored.conv_bias = config.Flag("use_conv_bias", true);
   const bool tied = config.Flag("tie_word_embeddings", false);
   config.Only("hidden_act", "silu");

@@ -92,7 +92,7 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
   // The reference bounds steps from below by time_step_min, and not from above, whatever time_step_limit says.
   s.min_step = static_cast<float>(config.Positive("time_step_min", 0.001));
   s.max_step = std::numeric_limits<float>::infinity();
-  stored.bias = BiasIf(config, "use_bias", false);
+  stored.bias = stored.out_bias = BiasIf(config, "use_bias", false);
   stored.conv_bias = config.Flag("use_conv_bias", true);
   stored.eps = l.eps;
   config.Only("mamba_hidden_act", "silu");

@@ -4,6 +4,7 @@
 
 #include "format/header.h"
 #include "targets/convert/family.h"
+#include "targets/convert/scaled_rows.h"
 
 namespace thimble {
 namespace {
@@ -26,6 +27,11 @@ NormSpec ReadNorm(PlanBuilder& b, const std::string& name, const std::string& so
 NormSpec ReadHeadNorm(PlanBuilder& b, const std::string& name, const std::string& source, uint32_t heads,
                       const GatedLayer& l) {
   if (l.qk_norm == HeadNorm::kNone) return {};
+  if (l.qk_norm == HeadNorm::kEachHead) {
+    NormSpec norm{.kind = l.norm, .scope = NormScope::kEachHead, .eps = static_cast<float>(l.eps)};
+    norm.weight = b.Reshaped(name + ".weight", source + ".weight", {heads, l.d}, 1, uint64_t{heads} * l.d, TensorRole::kExact);
+    return norm;
+  }
   const bool per_head = l.qk_norm == HeadNorm::kPerHead;
   NormSpec norm = ReadNorm(b, name, source, per_head ? l.d : uint64_t{heads} * l.d, l);
   norm.scope = per_head ? NormScope::kHead : NormScope::kRow;
@@ -63,11 +69,12 @@ void ReadProjections(PlanBuilder& b, const std::string& name, const std::string&
       a.gate.bias = b.Values(name + "gate.bias", std::move(biases[1]));
     }
   } else {
-    a.q = b.Linear(name + "q", source + "q_proj", q_rows, l.D, l.qkv_bias);
+    a.q = ReadScaledRows(b, name + "q", source + "q_proj", 0, q_rows, l.D, {{q_rows, l.input_scale}}, l.qkv_bias);
   }
   if (l.cache_source != -1) return;
-  a.k = b.Linear(name + "k", source + "k_proj", kv_rows, l.D, l.qkv_bias);
-  if (l.sharing != Sharing::kKV) a.v = b.Linear(name + "v", source + "v_proj", kv_rows, l.D, l.qkv_bias);
+  a.k = ReadScaledRows(b, name + "k", source + "k_proj", 0, kv_rows, l.D, {{kv_rows, l.input_scale}}, l.qkv_bias);
+  if (l.sharing == Sharing::kKV) return;
+  a.v = ReadScaledRows(b, name + "v", source + "v_proj", 0, kv_rows, l.D, {{kv_rows, l.input_scale}}, l.qkv_bias);
 }
 
 FfnSpec ReadFfn(PlanBuilder& b, const std::string& name, const std::string& h, const GatedLayer& l) {
@@ -135,24 +142,28 @@ ExpertsSpec ReadExperts(PlanBuilder& b, const std::string& name, const std::stri
 }  // namespace
 
 DecoderShape ReadDecoderShape(Config& config, const ShapeRules& rules) {
+  const auto number = [&](const char* field, uint32_t usual, uint32_t most) {
+    return config.Count(field, usual > 0 ? std::optional(usual) : std::nullopt, most);
+  };
   DecoderShape s;
-  s.V = config.Count("vocab_size");
+  s.V = number("vocab_size", rules.vocabulary, INT32_MAX);
   // What follows from these alone (rotary divisors, kinds of layers) is made before any tensor is looked for.
-  s.L = config.Count("num_hidden_layers", rules.layers > 0 ? std::optional(rules.layers) : std::nullopt, kMaxLayers);
-  s.positions = config.Count("max_position_embeddings", 2048);
+  s.L = number("num_hidden_layers", rules.layers, kMaxLayers);
+  s.positions = config.Count("max_position_embeddings", rules.positions);
   GatedLayer& l = s.layer;
-  l.D = config.Count("hidden_size", std::nullopt, kMaxWidth);
-  l.H = config.Count("num_attention_heads", std::nullopt, kMaxHeads);
-  l.G = config.Count("num_key_value_heads", l.H);
+  l.D = number("hidden_size", rules.width, kMaxWidth);
+  l.H = number("num_attention_heads", rules.heads, kMaxHeads);
+  // Null says what others leave out: as many as heads, and heads that divide the width.
+  l.G = config.Count("num_key_value_heads", rules.kv_heads > 0 && !config.Mentions("num_key_value_heads") ? rules.kv_heads : l.H);
   // Heads of latent attention have widths of their own.
   const bool usual = !config.Mentions("head_dim") && rules.head_width > 0, latent = config.Has("kv_lora_rank");
   if (config.Has("head_dim")) l.d = config.Count("head_dim", std::nullopt, kMaxHeadWidth);
   else l.d = usual ? rules.head_width : latent ? l.D : HeadWidth(config, "num_attention_heads", l.D, l.H);
   if (rules.widths != nullptr) {
-    *rules.widths = config.Counts("intermediate_size", s.L);
+    *rules.widths = config.Counts("intermediate_size", s.L, rules.ffn_width > 0 ? std::optional(rules.ffn_width) : std::nullopt);
     l.F = rules.widths->front();
   } else {
-    l.F = config.Count("intermediate_size");
+    l.F = number("intermediate_size", rules.ffn_width, INT32_MAX);
   }
   config.IgnoreCommon();
   if (l.G > l.H || l.H % l.G != 0) {

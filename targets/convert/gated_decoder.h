@@ -10,7 +10,8 @@
 
 namespace thimble {
 
-enum class HeadNorm : uint8_t { kNone, kPerHead, kAllHeads };
+// All heads with the same weights, over all heads together, or each head with weights of its own (a matrix [heads, d]).
+enum class HeadNorm : uint8_t { kNone, kPerHead, kAllHeads, kEachHead };
 
 // One layer. Families with several kinds of layers change a copy.
 struct GatedLayer {
@@ -48,6 +49,7 @@ struct GatedLayer {
   double scale = 0;                           // 0: 1 / sqrt(d)
   double softcap = 0;
   double residual_scale = 1;                  // factor on what a block adds
+  double input_scale = 1;                     // factor on what q, k and v read
   double query_growth = 0;                    // with a period: queries times 1 + growth * ln(1 + floor(position / period))
   uint32_t query_period = 0;
   Activation activation = Activation::kSilu;
@@ -77,10 +79,13 @@ struct DecoderShape {
   std::string final_norm = "norm", table = "embed_tokens.weight";
   GatedLayer layer;
 };
-// What a family means where nothing is written, or asks for beside it.
+// What a family's configurations may leave out, because the reference's classes have it, or asks for beside it. 0: must be written.
 struct ShapeRules {
   uint32_t head_width = 0;                    // of head_dim; 0, and null in the file: D / H
-  uint32_t layers = 0;                        // 0: num_hidden_layers must be written
+  uint32_t layers = 0;
+  uint32_t vocabulary = 0, width = 0, heads = 0;
+  uint32_t kv_heads = 0;                      // 0, and null in the file: as many as heads
+  uint32_t ffn_width = 0, positions = 2048;
   std::vector<uint32_t>* widths = nullptr;    // those of the layers' feed-forward networks, where they differ
 };
 DecoderShape ReadDecoderShape(Config& config, const ShapeRules& rules = {});

@@ -27,6 +27,31 @@ LayerRowsSpec ReadLayerRows(PlanBuilder& b, const std::string& prefix, const Dec
   return rows;
 }
 
+BlockSpec ReadRowBlock(PlanBuilder& b, uint32_t i, const std::string& source, const GatedLayer& l, uint32_t width, const std::string& scale) {
+  const uint64_t P = width, D = l.D;
+  const std::string name = "layer." + std::to_string(i) + ".layer_row.", gate = source + "per_layer_input_gate";
+  FfnSpec f;
+  f.kind = FfnKind::kLayerRow;
+  f.activation = l.activation;
+  f.width = width;
+  f.row = i;
+  if (scale.empty()) {
+    f.gate = b.Linear(name + "gate", gate, P, D, Bias::kAbsent);
+  } else {
+    const std::vector<float> factors = b.Numbers(scale, {D}, 0, D);
+    const size_t tensor = b.Tensor(gate + ".weight", {P, D});
+    f.gate.weight = b.Made(name + "gate.weight", P, D, [=](const Checkpoint& reader, uint64_t row, uint64_t count, float* out) {
+      reader.ReadFloats(tensor, row * D, count * D, out);
+      for (uint64_t j = 0; j < count * D; ++j) out[j] *= factors[j % D];
+    });
+  }
+  f.down = b.Linear(name + "down", source + "per_layer_projection", D, P, Bias::kAbsent);
+  BlockSpec block;
+  block.mixer = f;
+  block.post_norm = b.RmsNorm(name + "post_norm", source + "post_per_layer_input_norm", D, l.eps);
+  return block;
+}
+
 std::vector<int32_t> RowSources(Config& config, const std::vector<bool>& sliding, uint32_t usual) {
   const char* field = "num_kv_shared_layers";
   const uint32_t L = static_cast<uint32_t>(sliding.size()), count = config.Has(field) ? config.WholeNumber(field) : usual;

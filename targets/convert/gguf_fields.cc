@@ -79,6 +79,11 @@ void Cohere(GgufTranslation& f) {
   f.Copy("logit_scale", "logit_scale");
 }
 
+// A file without scaling has none, whatever is usual in the family.
+void OwnRotation(GgufTranslation& f) {
+  if (f.Field("rope_scaling") == nullptr) f.Set("rope_scaling", {{"rope_type", "default"}});
+}
+
 void GptOss(GgufTranslation& f) {
   OnlyScores(f, "softmax");
   f.Copy("expert_count", "num_local_experts");
@@ -87,6 +92,7 @@ void GptOss(GgufTranslation& f) {
   f.Set("head_dim", HeadWidthOf(f), "attention.key_length");
   // Files from before this key: the model's own configuration does not cut the bounds to whole pairs.
   if (Json* scaling = f.Field("rope_scaling"); scaling != nullptr && !scaling->Has("truncate")) (*scaling)["truncate"] = false;
+  OwnRotation(f);
 }
 
 void DeepSeek2(GgufTranslation& f) {
@@ -246,7 +252,8 @@ void Gemma4(GgufTranslation& f) {
   }
   f.Set("intermediate_size", ffn[0], "feed_forward_length");
   f.Set("use_double_wide_mlp", wide, "feed_forward_length");
-  f.Copy("embedding_length_per_layer_input", "hidden_size_per_layer_input");
+  f.Set("hidden_size_per_layer_input", 0);
+  if (f.Has("embedding_length_per_layer_input")) f.Copy("embedding_length_per_layer_input", "hidden_size_per_layer_input");
   const std::optional<size_t> rows = f.file().Find("per_layer_token_embd.weight");
   if (rows) f.Set("vocab_size_per_layer_input", f.file().tensors()[*rows].shape[0]);
   f.Copy("final_logit_softcapping", "final_logit_softcapping");
@@ -305,6 +312,7 @@ void Apertus(GgufTranslation& f) {
     xielu[name] = *numbers;
   }
   f.Set("xielu", std::move(xielu), "xielu.alpha_p");
+  OwnRotation(f);
 }
 
 // The factors of the published configuration lie in the file's matrices.
@@ -372,6 +380,9 @@ void TranslateDecoderFields(GgufTranslation& f, bool own_widths) {
   if (ffn_bias) f.Set("mlp_bias", true);
   TranslateWindow(f);
   if (own_widths) return;
+  // What such a file leaves out follows from the rest, whatever is usual in the family.
+  f.Set("num_key_value_heads", Json());
+  f.Set("head_dim", Json());
   if (f.Has("attention.head_count_kv")) f.Set("num_key_value_heads", f.OfAllLayers("attention.head_count_kv"), "attention.head_count_kv");
   if (f.Has("feed_forward_length")) f.Set("intermediate_size", f.OfAllLayers("feed_forward_length"), "feed_forward_length");
   if (f.Has("attention.key_length")) f.Set("head_dim", f.Count("attention.key_length"), "attention.key_length");

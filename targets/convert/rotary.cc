@@ -128,9 +128,10 @@ RopeSpec WholeHead(const Config& config, uint32_t head_width) {
   return rope;
 }
 
-uint32_t PartWidth(const Config& config, double factor, uint32_t head_width) {
-  const uint32_t width = static_cast<uint32_t>(factor * head_width) / 2 * 2;
-  if (factor > 1 || width == 0) {
+// Of a part with an odd number of elements the last one has a partner beside it, as in the reference, but for pairs across the head.
+uint32_t PartWidth(const Config& config, double factor, uint32_t head_width, bool across) {
+  const uint32_t part = static_cast<uint32_t>(factor * head_width), width = (across ? part : part + 1) / 2 * 2;
+  if (factor > 1 || width == 0 || width > head_width) {
     config.Refuse(Code::kInvalidModel, "partial_rotary_factor", "leaves " + std::to_string(width) + " of " +
                                                                     std::to_string(head_width) + " elements to rotate");
   }
@@ -138,7 +139,8 @@ uint32_t PartWidth(const Config& config, double factor, uint32_t head_width) {
 }
 
 void SetPart(const Config& config, double factor, uint32_t head_width, RopeSpec& rope) {
-  rope.width = rope.denominator = PartWidth(config, factor, head_width);
+  rope.width = PartWidth(config, factor, head_width, false);
+  rope.denominator = static_cast<uint32_t>(factor * head_width);
   rope.pair_stride = rope.width / 2;
 }
 
@@ -148,6 +150,7 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
   // Text has one position where pictures have three: its rotation is the ordinary one.
   scaling.Ignore({"mrope_section", "mrope_interleaved", "max_position_embeddings"});
   if (scaling.Has("rope_theta")) rope.theta = scaling.Positive("rope_theta");
+  if (rules.always_theta > 0) rope.theta = rules.always_theta;
   const char* kind_field = scaling.Has("rope_type") ? "rope_type" : "type";
   // Older files call the same field "type"; with both present they must agree.
   if (scaling.Has("rope_type") && scaling.Has("type")) scaling.Only("type", scaling.Text("rope_type", ""));
@@ -156,7 +159,7 @@ void ReadScaling(Config& config, Config& scaling, uint32_t head_width, RopeSpec&
   const size_t kind = other_name ? 5 : scaling.Choice(
       kind_field, {"default", "linear", "llama3", "proportional", "yarn", "longrope", "dynamic", "mrope", "divisors"}, "default");
   if (kind == 3) {
-    rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width);
+    rope.width = PartWidth(scaling, scaling.Positive("partial_rotary_factor", 1.0), head_width, true);
     rope.pair_stride = head_width / 2;
     rope.denominator = head_width;
     rope.position_scale = 1 / scaling.Positive("factor", 1.0);
@@ -207,6 +210,10 @@ RopeSpec ReadRotary(Config& config, uint32_t head_width, PlanBuilder& builder, c
       config.Refuse(Code::kInvalidModel, "rope_theta", "differs from '" + std::string(field) + ".rope_theta'");
     }
     ReadScaling(config, *scaling, head_width, rope, builder, rules);
+  } else if (rules.usual != nullptr) {
+    const Json usual = ParseJson(rules.usual);
+    Config inner(usual, config.file(), "rope_parameters.");
+    ReadScaling(config, inner, head_width, rope, builder, rules);
   }
   if (rules.backwards && rope.freq_divisors == kNoTensor)
     Keep(builder, "rope.freq_divisors", std::vector<float>(rope.width / 2, 1.0f), rules, &rope.freq_divisors);
@@ -224,19 +231,25 @@ RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& build
 }
 
 RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder, double full_theta,
-                            double sliding_theta) {
+                            double sliding_theta, const char* usual) {
   RotaryKinds kinds;
   std::optional<Config> parameters = config.Object("rope_parameters");
+  const Json kept = usual != nullptr ? ParseJson(usual) : Json();
+  if (!parameters && usual != nullptr && !config.Has("rope_scaling")) parameters.emplace(kept, config.file(), "rope_parameters.");
   if (parameters && (parameters->Has("full_attention") || parameters->Has("sliding_attention"))) {
     kinds.full = WholeHead(config, full_width);
     kinds.sliding = WholeHead(config, sliding_width);
-    if (full_theta > 0) kinds.full.theta = full_theta;
-    kinds.sliding.theta = sliding_theta;
+    kinds.full.theta = config.Positive("rope_theta", full_theta > 0 ? full_theta : kinds.full.theta);
+    kinds.sliding.theta = config.Positive("rope_local_base_freq", sliding_theta);
     std::optional<Config> full = parameters->Object("full_attention"),
                           sliding = parameters->Object("sliding_attention");
     if (full) ReadScaling(config, *full, full_width, kinds.full, builder, {.always_truncate = true});
     if (sliding) ReadScaling(config, *sliding, sliding_width, kinds.sliding, builder, {.always_truncate = true});
     parameters->Finish();
+    // The reference takes a part's factor from where it does not find it.
+    for (const auto& [rope, width] : {std::pair{kinds.full, full_width}, std::pair{kinds.sliding, sliding_width}}) {
+      if (rope.pair_stride != width / 2) config.Refuse(Code::kUnsupported, "rope_parameters", "partial_rotary_factor goes with proportional alone");
+    }
     return kinds;
   }
   // What the reference makes of another object is the ordinary rotation, whatever the object says.

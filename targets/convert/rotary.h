@@ -23,9 +23,11 @@ struct RotaryRules {
   double theta = 10000.0;
   RopePairing pairing = RopePairing::kHalfSplit;
   bool fixed_alpha = false;              // "dynamic" with alpha: theta * alpha^(d / (d - 2)), whatever the length
+  double always_theta = 0;               // not 0: whatever is written
   bool backwards = false;                // by the negative of every angle
   bool other_longrope = false;           // "su" and "yarn" are older names of longrope
   double part = 1;                       // of a head, where no partial_rotary_factor is written
+  const char* usual = nullptr;           // JSON: the dictionary where neither style has one
   bool always_truncate = false;          // whatever `truncate` says: the reference does not find it where each kind has its own
   double original_positions = 0;         // not 0: where the configuration itself does not say it
   // Not null: the family's llama_4_scaling_beta, and the context it counts in (GatedLayer::query_growth).
@@ -42,9 +44,9 @@ RopeSpec ReadWholeRotary(Config& config, uint32_t head_width, PlanBuilder& build
 struct RotaryKinds {
   RopeSpec full, sliding;
 };
-// `full_theta`, `sliding_theta`: where none is written; 0: must be.
+// `full_theta`, `sliding_theta`: where none is written; 0: must be. `usual`: JSON, rope_parameters where there are none in either style.
 RotaryKinds ReadRotaryKinds(Config& config, uint32_t full_width, uint32_t sliding_width, PlanBuilder& builder, double full_theta = 0,
-                            double sliding_theta = 10000.0);
+                            double sliding_theta = 10000.0, const char* usual = nullptr);
 
 // The divisor of each pair's frequency under YaRN (arXiv:2309.00071, section 3.2): 1 for pairs that turn more
 // than beta_fast times within the original context, `factor` for those that turn less than beta_slow times,

@@ -12,12 +12,13 @@ namespace thimble {
 
 struct StoredStateSpace {
   StateSpaceSpec shape;         // numbers alone
-  Bias bias = Bias::kAbsent;    // of in_proj and out_proj
+  Bias bias = Bias::kAbsent, out_bias = Bias::kAbsent;  // of in_proj, of out_proj
   bool conv_bias = true;
   bool norm = true;             // RMSNorm behind the gate
   double eps = 1e-5;
-  // Factors on the rows of in_proj: gate, values, B, C, steps; all 1 but for Falcon-H1.
+  // Of Falcon-H1: factors on what in_proj gives (gate, values, B, C, steps), and on what it reads.
   std::vector<double> factors = {1, 1, 1, 1, 1};
+  double input_factor = 1;
 };
 
 // The numbers of one as Granite 4 and Falcon-H1 write them: mamba_n_heads, mamba_d_state, ... `inner`: its values in all, `what`: what

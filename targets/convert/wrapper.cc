@@ -13,6 +13,7 @@ struct Wrapper {
 };
 
 constexpr Wrapper kWrappers[] = {
+    {"embedding_gemma2", "embedding_gemma2_text", true},
     {"gemma3", "gemma3_text", true},
     {"gemma3n", "gemma3n_text", true},
     {"gemma4", "gemma4_text", true},
@@ -67,6 +68,7 @@ std::optional<Json> UnwrapText(const Json& config, const std::string& file) {
   Json text = *config.Find("text_config");
   text["tie_word_embeddings"] = tied;
   text.Erase("tie_embedding");
+  if (std::string(wrapper->model_type) == "gemma3") text.Erase("final_logit_softcapping");  // the reference's wrapper has no cap
   if (const Json* type = text.Find("model_type"); type == nullptr || type->is_null()) text["model_type"] = wrapper->text_type;
   return text;
 }

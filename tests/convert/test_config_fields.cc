@@ -86,7 +86,7 @@ std::vector<Field> Fields() {
       {"use_mrope", true, {}, false},
       {"alibi", true, {}, false},
       {"use_alibi", true, {}, false},
-      {"attention_bias", true, Joined(kQkvBias, {"llama", "qwen3"}), false, Without(kGated, kQkvBias)},
+      {"attention_bias", true, Joined(kQkvBias, {"llama", "qwen3", "gemma", "gemma2", "gemma3", "gemma4"}), false, Without(kGated, kQkvBias)},
       {"attention_bias", false, Without(kGated, kQkvBias), true, kQkvBias},
       {"mlp_bias", true, {"llama", "starcoder2"}, false, Without(kGated, {"starcoder2"})},
       {"mlp_bias", false, Without(kGated, {"starcoder2"}), true, {"starcoder2"}},

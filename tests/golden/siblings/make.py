@@ -26,6 +26,42 @@ def rope(kind, **fields):
 
 # name: (class, model_type, fields beside SHAPE; None takes one of SHAPE away)
 SIBLINGS = {
+    # What is left out is what the classes have; "silu" in xIELU's place.
+    "apertus_usual": ("ApertusForCausalLM", "apertus", {"hidden_act": "silu"}),
+    # The context beside the dictionary counts, and not the one inside.
+    "arcee_yarn_outside": ("ArceeForCausalLM", "arcee", {
+        "attention_bias": True, "mlp_bias": True, "original_max_position_embeddings": 8,
+        "rope_parameters": rope("yarn", factor=4.0, original_max_position_embeddings=48)}),
+    # Norms of heads with weights of their own.
+    "cohere_norms": ("CohereForCausalLM", "cohere", {"use_qk_norm": True}),
+    "embedding_gemma2_wrapped": ("EmbeddingGemma2Model", "embedding_gemma2", {"vision_config": None, "audio_config": None, "text_config": {
+        "model_type": "embedding_gemma2_text", "head_dim": 4, "embedding_dim": 6, "attention_bias": True, "hidden_size_per_layer_input": 2,
+        "sliding_window": 3, "layer_types": ["sliding_attention", "full_attention"], "per_layer_config": {"1": {"head_dim": 8}}}}),
+    # Factors on layers with biases.
+    "falcon_h1_biases": ("FalconH1ForCausalLM", "falcon_h1", {
+        "num_hidden_layers": 1, "attention_bias": True, "mlp_bias": True, "mamba_proj_bias": True, "projectors_bias": True, "mamba_d_ssm": None,
+        "mamba_n_heads": 2, "mamba_d_state": 4, "attention_in_multiplier": 0.7, "key_multiplier": 0.5, "ssm_in_multiplier": 1.3,
+        "ssm_multipliers": [0.7, 0.5, 0.4, 0.8, 0.6], "mlp_multipliers": [0.8, 0.6]}),
+    "gemma3_sparse": ("Gemma3ForCausalLM", "gemma3_text", {
+        "hidden_size": 16, "num_attention_heads": None, "num_key_value_heads": None, "head_dim": 2, "attention_bias": True, "sliding_window": 3,
+        "sliding_window_pattern": 2, "attn_logit_softcapping": 2.0}),
+    "gemma4_biases": ("Gemma4ForCausalLM", "gemma4_text", {
+        "head_dim": 4, "attention_bias": True, "hidden_size_per_layer_input": 2, "vocab_size_per_layer_input": 23, "sliding_window": 3,
+        "layer_types": ["sliding_attention", "full_attention"], "per_layer_config": {"1": {"head_dim": 8}},
+        "rope_parameters": {"full_attention": rope("proportional", partial_rotary_factor=0.5, factor=4.0), "sliding_attention": rope("default")}}),
+    # Half of each head turns where nothing says it; of three elements the last one has a partner beside it.
+    "glm_usual_part": ("GlmForCausalLM", "glm", {"head_dim": 6, "rope_theta": 100.0}),
+    "granite4_groups": ("GraniteMoeHybridForCausalLM", "granitemoehybrid", {
+        "num_local_experts": 0, "shared_intermediate_size": 10, "layers_block_type": ["linear_attention", "full_attention"],
+        "mamba_n_heads": 4, "mamba_n_groups": 2, "mamba_d_state": 4, "mamba_proj_bias": True}),
+    "granite_longrope": ("GraniteForCausalLM", "granite", {
+        "attention_multiplier": 0.3, "embedding_multiplier": 3,
+        "rope_parameters": rope("longrope", factor=16.0, original_max_position_embeddings=8, short_factor=[1.0, 1.1, 1.2],
+                                long_factor=[1.5, 2.0, 2.5])}),
+    # A layer without positions among those with thetas of their own, on which yarn's limits hang, too.
+    "granite_swa_thetas": ("GraniteSWAForCausalLM", "granite_swa", {
+        "num_hidden_layers": 3, "sliding_window": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "layer_rope_theta": [100.0, 0.0, 500.0], "rope_parameters": rope("yarn", factor=4.0, original_max_position_embeddings=16)}),
     "lfm2_attention_alone": ("Lfm2ForCausalLM", "lfm2", {"block_ff_dim": 40, "block_multiple_of": 8}),
     "lfm2_moe_two_dense": ("Lfm2MoeForCausalLM", "lfm2_moe", {
         "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"], "conv_bias": True, "moe_intermediate_size": 6,
@@ -84,7 +120,7 @@ def config_of(cls, model_type, fields):
     inner = {k: v for k, v in inner.items() if v is not None or k not in SHAPE}
     if not wrapped:
         return {"architectures": [cls], "model_type": model_type, **inner}
-    return {"architectures": [cls], "model_type": model_type, "text_config": inner, "vision_config": VISION}
+    return {"architectures": [cls], "model_type": model_type, "vision_config": VISION, **fields, "text_config": inner}
 
 
 def randomise(model):
@@ -113,10 +149,12 @@ def make(name):
     model = kind.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager").eval()
     ids = [1 + (5 * i * i + 3 * i) % 22 for i in range(19)]
     with torch.no_grad():
-        rows = model(torch.tensor([ids])).logits[0].double().tolist()
-    with open(os.path.join(folder, "expected.json"), "w") as out:
-        json.dump({"ids": ids, "logits": [[float(f"{x:.7g}") for x in row] for row in rows]}, out)
-        out.write("\n")
+        out = model(torch.tensor([ids]))
+    numbers = "logits" if hasattr(out, "logits") else "hidden"
+    rows = (out.logits if numbers == "logits" else out.last_hidden_state)[0].double().tolist()
+    with open(os.path.join(folder, "expected.json"), "w") as file:
+        json.dump({"ids": ids, numbers: [[float(f"{x:.7g}") for x in row] for row in rows]}, file)
+        file.write("\n")
 
 
 if __name__ == "__main__":
