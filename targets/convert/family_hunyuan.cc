@@ -18,7 +18,9 @@ ModelPlan PlanHunyuan(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
   RefuseSlidingWindow(config, shape.L);
-  config.Ignore({"eod_token_id"});
+  config.Only("attention_head_dim", l.d);
+  config.Only("use_cla", false);
+  config.Ignore({"eod_token_id", "cla_share_factor"});
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, {.fixed_alpha = true});
   config.Finish();

@@ -64,9 +64,9 @@ BlockSpec ReadConvolution(PlanBuilder& b, uint32_t i, const GatedLayer& l, const
   return block;
 }
 
-// What the first models store is adjusted before it is the width: two thirds, a factor, a multiple.
+// What the first models store, under a name of their own, is adjusted before it is the width: two thirds, a factor, a multiple.
 uint32_t FfnWidth(Config& config, uint32_t stored) {
-  double width = config.Has("block_ff_dim") ? config.Count("block_ff_dim") : stored;
+  double width = config.Count("block_ff_dim", stored);
   if (!config.Flag("block_auto_adjust_ff_dim", true)) {
     config.Ignore({"block_ffn_dim_multiplier", "block_multiple_of"});
     return static_cast<uint32_t>(width);
@@ -102,7 +102,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
   CheckForeignFields(config, l);
   // How the first models were initialised, and other names of what was read above.
   config.Ignore({"block_dim", "block_mlp_init_scale", "block_out_init_scale", "block_norm_eps", "block_use_swiglu",
-                 "block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init", "num_heads", "use_pos_enc"});
+                 "block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init", "num_heads", "theta", "use_pos_enc"});
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   l.rope = ReadWholeRotary(config, l.d, b, {.theta = kTheta});
@@ -118,7 +118,7 @@ ModelPlan Plan(const char* family, Config& config, const Checkpoint& checkpoint,
 }  // namespace
 
 ModelPlan PlanLfm2(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.ffn_width = 12288});
   shape.layer.F = FfnWidth(config, shape.layer.F);
   return Plan("lfm2", config, checkpoint, shape, {}, shape.L);
 }

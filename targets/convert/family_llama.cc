@@ -13,7 +13,7 @@
 namespace thimble {
 
 ModelPlan PlanLlama(Config& config, const Checkpoint& checkpoint) {
-  DecoderShape shape = ReadDecoderShape(config);
+  DecoderShape shape = ReadDecoderShape(config, {.heads = 32});
   GatedLayer& l = shape.layer;
   l.eps = config.Positive("rms_norm_eps", 1e-6);
   l.activation = ReadActivation(config, "hidden_act", "silu");

@@ -29,9 +29,11 @@ ModelPlan PlanMamba2(Config& config, const Checkpoint& checkpoint) {
   const bool tied = config.Flag("tie_word_embeddings", false);
   config.Only("hidden_act", "silu");
   config.Only("rms_norm", true);
+  config.Only("intermediate_size", inner);
   // What the model was trained with, not what it can read: it has no positions.
   const uint32_t positions = config.Count("max_position_embeddings", 2048);
-  // How it was initialised, and how the reference cuts its computation.
+  // How it was initialised, how the reference cuts its computation, and what no implementation goes by.
+  config.Ignore({"norm_before_gate", "time_step_init_scheme", "time_step_scale"});
   config.Ignore({"chunk_size", "rescale_prenorm_residual", "residual_in_fp32", "time_step_floor", "time_step_max", "time_step_min",
                  "time_step_rank"});
   config.IgnoreCommon();

@@ -22,7 +22,9 @@ std::string ReadPattern(Config& config) {
     pattern.clear();
     for (const std::string& type : *types) {
       const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return type == t.type; });
-      if (known == std::end(kTypes)) config.Refuse(Code::kUnsupported, field, "'" + type + "' is not supported, expected linear_attention, mlp, full_attention or moe");
+      if (known == std::end(kTypes)) {
+        config.Refuse(Code::kUnsupported, field, "'" + type + "' is not supported, expected linear_attention, mlp, full_attention or moe");
+      }
       pattern += known->letter;
     }
   }
@@ -71,7 +73,6 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
   if (config.Has("head_dim")) config.Only("attention_head_dim", l.d);
   else l.d = config.Count("attention_head_dim", 128, kMaxHeadWidth);
   l.eps = config.Positive("layer_norm_epsilon", config.Positive("rms_norm_eps", 1e-5));
-  config.Only("rms_norm_eps", l.eps);
   l.attention = "mixer.";
   l.attention_norm = l.ffn_norm = "norm";
   l.rotation = KeyRotation::kNone;
@@ -96,16 +97,19 @@ ModelPlan PlanNemotronH(Config& config, const Checkpoint& checkpoint) {
   stored.conv_bias = config.Flag("use_conv_bias", true);
   stored.eps = l.eps;
   config.Only("mamba_hidden_act", "silu");
-  config.Only("mamba_proj_bias", stored.bias == Bias::kRequired);
   config.Only("sliding_window", nullptr);
   const bool may_be_tied = config.Flag("tie_word_embeddings", false);
   CheckForeignFields(config, l);
   CheckAutoMap(config, "nemotron_h", "NemotronH");
+  config.Ignore({"mamba_proj_bias", "norm_eps", "partial_rotary_factor", "rope_theta"});
   config.Ignore({"chunk_size", "expand", "mamba_ssm_cache_dtype", "num_logits_to_keep", "rescale_prenorm_residual", "residual_in_fp32",
                  "time_step_floor", "time_step_limit", "time_step_max", "time_step_rank", "use_mamba_kernels"});
   config.Finish();
 
   PlanBuilder b(checkpoint, config.file(), {"module.", "backbone.", "model."});
+  // The reference has none of these biases, whatever the flag says; the code beside the published weights has.
+  const size_t first = pattern.find('*');
+  if (first != std::string::npos && !b.Has("layers." + std::to_string(first) + ".mixer.q_proj.bias")) l.qkv_bias = l.o_bias = Bias::kAbsent;
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) {
     const std::string h = "layers." + std::to_string(i) + ".", name = "layer." + std::to_string(i) + ".";

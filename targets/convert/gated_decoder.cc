@@ -191,7 +191,8 @@ void CheckAutoMap(Config& config, const std::string& kind, const std::string& na
                                      {"AutoModelForCausalLM", modeling + "ForCausalLM"}}) {
     const std::string value = map->Text(field, known);
     const size_t repository = value.find("--");
-    if (value.substr(repository == std::string::npos ? 0 : repository + 2) != known)
+    const std::string own = value.substr(repository == std::string::npos ? 0 : repository + 2);
+    if (own != known && !(own == modeling + "ForCausalLM" && field == std::string("AutoModel")))
       map->Refuse(Code::kUnsupported, field, "'" + value + "' is not supported, expected " + known);
   }
   map->Ignore({"AutoTokenizer", "AutoProcessor", "AutoModelForSequenceClassification", "AutoModelForTokenClassification"});

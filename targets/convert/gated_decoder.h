@@ -101,8 +101,8 @@ Bias BiasIf(Config& config, const char* field, bool fallback);
 void RefuseSlidingWindow(Config& config, uint32_t layers);
 
 // "auto_map": where the published code of the family lies, perhaps as "REPOSITORY--...": files configuration_KIND and modeling_KIND,
-// classes NAMEConfig, NAMEModel and NAMEForCausalLM. Other code may compute something else and is refused; tokenizers and other heads
-// say nothing about these numbers.
+// classes NAMEConfig, NAMEModel (or for AutoModel the next, too) and NAMEForCausalLM. Other code may compute something else and is refused;
+// tokenizers and other heads say nothing about these numbers.
 void CheckAutoMap(Config& config, const std::string& kind, const std::string& name);
 
 // The prefixes that Hugging Face puts before the names of a text model.

@@ -62,14 +62,14 @@ SIBLINGS = {
     "granite_swa_thetas": ("GraniteSWAForCausalLM", "granite_swa", {
         "num_hidden_layers": 3, "sliding_window": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         "layer_rope_theta": [100.0, 0.0, 500.0], "rope_parameters": rope("yarn", factor=4.0, original_max_position_embeddings=16)}),
-    "lfm2_attention_alone": ("Lfm2ForCausalLM", "lfm2", {"block_ff_dim": 40, "block_multiple_of": 8}),
+    "lfm2_attention_alone": ("Lfm2ForCausalLM", "lfm2", {"intermediate_size": None, "block_ff_dim": 40, "block_multiple_of": 8, "theta": 1e6}),
     "lfm2_moe_two_dense": ("Lfm2MoeForCausalLM", "lfm2_moe", {
         "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"], "conv_bias": True, "moe_intermediate_size": 6,
         "num_experts": 5, "num_experts_per_tok": 3, "norm_topk_prob": False, "routed_scaling_factor": 1.5}),
     "lfm3_usual_layers": ("Lfm3ForCausalLM", "lfm3", {"num_hidden_layers": 5, "head_dim": 8, "sliding_window": 5}),
     "mamba2_groups": ("Mamba2ForCausalLM", "mamba2", {
         "num_heads": 4, "head_dim": 9, "n_groups": 2, "state_size": 6, "conv_kernel": 3, "use_bias": True, "use_conv_bias": False,
-        "time_step_limit": [0.02, 1.0], "intermediate_size": None, "num_attention_heads": None, "num_key_value_heads": None}),
+        "time_step_limit": [0.02, 1.0], "intermediate_size": 36, "norm_before_gate": True, "num_attention_heads": None, "num_key_value_heads": None}),
     "minicpm3_nulls": ("MiniCPM3ForCausalLM", "minicpm3", {
         **LATENT, "mlp_bias": True, "scale_depth": None, "dim_model_base": None, "rope_parameters": rope("default")}),
     "ministral3_flat": ("Ministral3ForCausalLM", "ministral3", {
@@ -86,7 +86,8 @@ SIBLINGS = {
         "layers_block_type": ["mamba", "moe", "attention", "mlp"], "num_hidden_layers": None, "head_dim": 8, "mamba_num_heads": 4,
         "mamba_head_dim": 6, "n_groups": 2, "ssm_state_size": 5, "n_routed_experts": 8, "num_experts_per_tok": 3, "n_group": 4,
         "topk_group": 2, "moe_intermediate_size": 6, "moe_shared_expert_intermediate_size": 10, "routed_scaling_factor": 2.5,
-        "tie_word_embeddings": True}),
+        "tie_word_embeddings": True, "attention_bias": True, "norm_eps": 1e-3, "partial_rotary_factor": 1.0, "rope_theta": 10000,
+        "auto_map": {"AutoModel": "modeling_nemotron_h.NemotronHForCausalLM"}}),
     "olmo3_theta": ("Olmo3ForCausalLM", "olmo3", {
         "rope_theta": 2000.0, "layer_types": ["sliding_attention", "full_attention"], "sliding_window": 5}),
     "olmo_hybrid_rotated": ("OlmoHybridForCausalLM", "olmo_hybrid", {"linear_num_key_heads": 2, "linear_num_value_heads": 2}),
