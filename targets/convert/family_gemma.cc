@@ -50,6 +50,9 @@ ModelSpec ScaledEmbedding(uint32_t D) {
 
 ModelPlan PlanGemma(Config& config, const Checkpoint& checkpoint) {
   DecoderShape shape = ReadGemmaShape(config);
+  // The first ones alone go by hidden_act, whose "gelu" is the tanh form.
+  const bool usual = config.Text("hidden_act", "gelu") == "gelu";
+  shape.layer.activation = usual ? Activation::kGeluTanh : ReadActivation(config, "hidden_act", "");
   const bool tied = config.Flag("tie_word_embeddings", true);
   CheckForeignFields(config, shape.layer);
   RefuseSlidingWindow(config, shape.L);
