@@ -20,9 +20,9 @@ case $suite in
   *) fail "$suite: is none of bookworm, trixie" ;;
 esac
 case $arch in
-  arm64) emulator=qemu-aarch64 ;;
-  armhf) emulator=qemu-arm ;;
-  amd64) emulator= ;;
+  arm64) emulator=qemu-aarch64 loader=lib/ld-linux-aarch64.so.1 ;;
+  armhf) emulator=qemu-arm loader=lib/ld-linux-armhf.so.3 ;;
+  amd64) emulator= loader=lib64/ld-linux-x86-64.so.2 ;;
   *) fail "$arch: is none of arm64, armhf, amd64" ;;
 esac
 if [ -n "$emulator" ]; then
@@ -40,6 +40,7 @@ mirror=$(sed -n -e 's/^URIs: *\([^ ]*\).*/\1/p' -e 's/^deb \(\[[^]]*\] \)\{0,1\}
 # An apt of its own: another architecture, nothing installed, nothing shared.
 apt=$work/apt-$suite root=$work/root
 rm -rf -- "$root"
+rm -rf -- "$apt/archives"  # what was needed another time
 mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/etc" "$root"
 : >"$apt/status"
 echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
@@ -61,21 +62,34 @@ Dir::Cache::archives "$apt/archives";
 END
 export APT_CONFIG="$apt/apt.conf"
 apt-get -q update >"$work/update.log" 2>&1 || skip "the package lists could not be fetched: $(tail -n 1 "$work/update.log")"
-set -- "$packages"/libthimble0_*_"$arch".deb "$packages"/thimble_*_"$arch".deb
-[ -e "$1" ] && [ -e "$2" ] || fail "$packages: has no packages for $arch"
+set -- "$packages"/libthimble0_*_"$arch".deb "$packages"/thimble_*_"$arch".deb "$packages"/libthimble-dev_*_"$arch".deb
+[ -e "$1" ] && [ -e "$2" ] && [ -e "$3" ] || fail "$packages: has no packages for $arch"
 # With what they depend on, as apt resolves it: this fails where a dependency names what this Debian has not.
 apt-get -q install -y --download-only "$@" >"$work/install.log" 2>&1 || fail "apt cannot install them: $(grep -E '^E:|Depends' "$work/install.log" | head -n 3)"
 for package in "$apt/archives"/*.deb "$@"; do dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" -f -; done
 [ -x "$root/usr/bin/thimble" ] || fail "no program in the root"
 
-# The root's own loader and libraries, not this machine's.
+# The root's own loader and libraries, not this machine's. LD_PRELOAD and the like are for this machine's programs.
+unset LD_PRELOAD LD_LIBRARY_PATH
 run() {
-  if [ -n "$emulator" ]; then "$emulator" -L "$root" "$root/usr/bin/thimble" "$@"
-  else "$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/thimble" "$@"; fi
+  if [ -n "$emulator" ]; then "$emulator" -L "$root" "$@"
+  else "$root/$loader" --library-path "$root/usr/lib/x86_64-linux-gnu" "$@"; fi
 }
+thimble() { run "$root/usr/bin/thimble" "$@"; }
 # The links from / to /usr are made by a package's script.
 for link in lib lib64 bin sbin; do [ -e "$root/$link" ] || { [ -d "$root/usr/$link" ] && ln -s "usr/$link" "$root/$link"; }; done
-run --version >"$work/version" 2>"$work/errors" || fail "the program does not start: $(head -n 3 "$work/errors")"
-said=$(run run "$model" -p "Once upon a time" -n 12 --temp 0 2>"$work/errors") || fail "the program does not run: $(head -n 3 "$work/errors")"
+thimble --version >"$work/version" 2>"$work/errors" || fail "the program does not start: $(head -n 3 "$work/errors")"
+said=$(thimble run "$model" -p "Once upon a time" -n 12 --temp 0 2>"$work/errors") || fail "the program does not run: $(head -n 3 "$work/errors")"
 [ "$(printf %s "$said" | wc -w)" -ge 6 ] || fail "the program says '$said'"
+# Program and shared library (which the program has in itself): what they need is in the root, in a version that it has.
+for file in "$root/usr/bin/thimble" "$(ls "$root"/usr/lib/libthimble.so.0)"; do
+  if [ -n "$emulator" ]; then run "$root/$loader" --list "$file" >"$work/needed" 2>&1; else run --list "$file" >"$work/needed" 2>&1; fi ||
+    fail "$file cannot be loaded: $(head -n 3 "$work/needed")"
+  if grep 'not found' "$work/needed"; then fail "$file needs what is not there"; fi
+  # On this processor the loader would also take this machine's own.
+  [ -n "$emulator" ] || ! grep '=> ' "$work/needed" | grep -v -F " => $root/" || fail "$file needs what is not in the root"
+done
+for file in include/thimble/thimble.h lib/libthimble.a "lib/*/pkgconfig/thimble.pc" lib/cmake/thimble/thimbleConfig.cmake; do
+  ls "$root"/usr/$file >/dev/null 2>&1 || fail "no /usr/$file in the root"
+done
 echo "ok: $(ls "$apt/archives" | grep -c 'deb$') packages of Debian $debian for $arch, $(du -sm "$root" | cut -f1) MB; $(cat "$work/version"): $said"

@@ -23,9 +23,13 @@ for package in $(cat "$work/packages"); do
   dpkg-deb -f "$package" Depends | grep -q . || fail "$package depends on nothing"
 done
 unset IFS
-for file in bin/thimble lib/libthimble.so.0 lib/libthimble.a include/thimble/thimble.h share/man/man1/thimble.1.gz \
-  share/bash-completion/completions/thimble share/doc/thimble/copyright share/doc/libthimble0/changelog.Debian.gz; do
+for file in bin/thimble lib/libthimble.so.0 lib/libthimble.a include/thimble/thimble.h include/thimble/thimble.hpp share/man/man1/thimble.1.gz \
+  lib/cmake/thimble/thimbleConfig.cmake share/bash-completion/completions/thimble share/zsh/vendor-completions/_thimble \
+  share/fish/vendor_completions.d/thimble.fish share/doc/thimble/copyright share/doc/libthimble0/changelog.Debian.gz; do
   [ -e "$work/files/usr/$file" ] || fail "no package has /usr/$file"
+done
+for name in thimble thimble-shared; do
+  [ -n "$(find "$work/files/usr/lib" -name "$name.pc")" ] || fail "no package has $name.pc"
 done
 said=$("$@" "$work/files/usr/bin/thimble" run "$model" -p "Once upon a time" -n 8 --temp 0 2>/dev/null)
 [ "$(printf %s "$said" | wc -w)" -ge 4 ] || fail "the packaged program says '$said'"
