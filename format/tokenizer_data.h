@@ -112,7 +112,8 @@ enum TokenizerFlag : uint32_t {
   kTokenizerLiteralEscapes = 1u << 17,    // U+2581 in a text is no white space: none of it is removed, nor added to
   kTokenizerSpaceIsCut = 1u << 18,        // white space is only where a word starts; unigram: and is left out in front of U+2581; BPE: and
                                           // is nothing itself
-  kTokenizerKnownFlags = (1u << 19) - 1,
+  kTokenizerOtherFirstSpace = 1u << 19,   // decoding drops a space at the start where encoding puts none, and keeps it where it does
+  kTokenizerKnownFlags = (1u << 20) - 1,
 };
 
 enum class PieceType : uint8_t {

@@ -13,7 +13,8 @@ constexpr std::string_view kUnknownText = " \xe2\x81\x87 ";
 
 // Is a space at the start of a text none of its own?
 bool StartsWithSpace(const TokenizerData& data) {
-  return data.Has(kTokenizerAddDummyPrefix) || data.Has(kTokenizerRemoveExtraWhitespaces) || data.kind == TokenizerKind::kWordPiece;
+  const bool encoded = data.Has(kTokenizerAddDummyPrefix) || data.Has(kTokenizerRemoveExtraWhitespaces) || data.kind == TokenizerKind::kWordPiece;
+  return encoded != data.Has(kTokenizerOtherFirstSpace);
 }
 
 // WordPiece does not know where spaces were. These marks are written without.

@@ -162,6 +162,23 @@ TEST_CASE("Byte-fallback BPE: where a space is put in front") {
   CHECK(LoadedTokenizer(ReadTokenizerJson(JsonText(file))).Encode(" a") == Ids{space_a});
 }
 
+TEST_CASE("Byte-fallback BPE: whether a space at the start is dropped is the decoder's to say") {
+  Json file = SmallFile();
+  const Json strip = ParseJson(R"({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})");
+  const Json keep = ParseJson(R"({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]})");
+  const auto decoded = [&](const Json& normalizer, const Json& decoder) {
+    file["normalizer"] = normalizer;
+    file["decoder"] = decoder;
+    const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(file)));
+    return tokenizer.Decode({tokenizer.Id(" "), tokenizer.Id(" a")});
+  };
+  const Json prepends = {{"type", "Sequence"}, {"normalizers", Json::Array({{{"type", "Prepend"}, {"prepend", kMeta}}, Replace()})}};
+  CHECK(decoded(Replace(), keep) == "  a");
+  CHECK(decoded(Replace(), strip) == " a");  // InternLM2
+  CHECK(decoded(prepends, strip) == " a");
+  CHECK(decoded(prepends, keep) == "  a");
+}
+
 TEST_CASE("Added tokens take the white space beside them") {
   const LoadedTokenizer tokenizer(ReadTokenizerJson(JsonText(SmallFile())));
   const int32_t a = tokenizer.Id("a");

@@ -70,6 +70,25 @@ void ReadPreTokenizerOfSpaces(const Json& step, Spaces* spaces) {
   }
 }
 
+// Does decoding drop a space at the start? {"type": "Strip", "content": " ", "start": 1} among the steps, or Metaspace.
+bool DropsFirstSpace(const Json& decoder, int depth = 0) {
+  if (!decoder.is_object() || depth > 1) return false;
+  const std::string type = StringMember(decoder, "type", "decoder");
+  if (type == "Strip") {
+    const Json* start = decoder.Find("start");
+    return StringMember(decoder, "content", "decoder") == " " && start != nullptr && start->is_unsigned() && start->as_unsigned() == 1;
+  }
+  if (type == "Metaspace") {
+    return StringMember(decoder, "prepend_scheme", "decoder") != "never" && BoolMember(decoder, "add_prefix_space", true, "decoder");
+  }
+  const Json* steps = decoder.Find("decoders");
+  if (type != "Sequence" || steps == nullptr || !steps->is_array()) return false;
+  for (const Json& step : steps->items()) {
+    if (DropsFirstSpace(step, depth + 1)) return true;
+  }
+  return false;
+}
+
 std::string NameOf(std::string_view piece) { return "model.vocab[\"" + std::string(piece) + "\"]: "; }
 
 bool LooksLikeByte(std::string_view piece) {
@@ -92,6 +111,8 @@ TokenizerModel ReadMetaspaceBpe(const Json& root, uint64_t max_id) {
   model.kind = TokenizerKind::kSpmBpe;
   model.split = SplitPattern::kNone;
   model.flags = spaces.flags | kTokenizerEscapeWhitespace | kTokenizerByteFallback;
+  const Json& decoder = Member(root, "decoder", "tokenizer.json");
+  if (!decoder.is_null() && DropsFirstSpace(decoder) != model.Has(kTokenizerAddDummyPrefix)) model.flags |= kTokenizerOtherFirstSpace;
   if (!BoolMember(model_json, "fuse_unk", false, "model")) model.flags |= kTokenizerEachUnknown;
   for (const auto& [piece, id] : vocabulary.entries()) {
     model.types[id] = PieceType::kNormal;
