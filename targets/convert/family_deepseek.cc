@@ -174,7 +174,7 @@ ModelPlan PlanDeepSeek(Config& config, const Checkpoint& checkpoint) {
   config.Only("moe_layer_freq", 1);
   config.Only("num_local_experts", e.E);
   const uint32_t dense = config.Has("first_k_dense_replace") ? config.WholeNumber("first_k_dense_replace") : 3;
-  config.Ignore({"ep_size", "num_nextn_predict_layers", "aux_loss_alpha", "seq_aux"});
+  config.Ignore({"ep_size", "num_nextn_predict_layers", "num_mtp_layers", "aux_loss_alpha", "seq_aux"});
   IgnoreRouterTraining(config);
   Latent m;
   DecoderShape shape = ReadLatentShape(config, &m, 128);

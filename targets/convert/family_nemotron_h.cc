@@ -31,8 +31,7 @@ std::string ReadPattern(Config& config) {
   const size_t unknown = pattern.find_first_not_of("M-*E");
   if (unknown != std::string::npos)
     config.Refuse(Code::kUnsupported, "hybrid_override_pattern", "'" + pattern.substr(unknown, 1) + "' is not supported, expected M, -, * and E");
-  if (pattern.empty()) config.Refuse(Code::kInvalidModel, "hybrid_override_pattern", "is missing");
-  return pattern;
+  return pattern.empty() ? "ME*-" : pattern;  // the reference's, where nothing is written
 }
 
 GatedLayer::Experts ReadExperts(Config& config) {

@@ -18,9 +18,7 @@ ModelPlan PlanStableLm(Config& config, const Checkpoint& checkpoint) {
   RefuseSlidingWindow(config, shape.L);
 
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
-  const bool says_part = config.Has("partial_rotary_factor") || config.Has("rope_parameters");
-  if (!says_part) config.Refuse(Code::kInvalidModel, "partial_rotary_factor", "is missing");
-  l.rope = ReadRotary(config, l.d, b);
+  l.rope = ReadRotary(config, l.d, b, {.part = 0.25});
   config.Finish();
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < shape.L; ++i) layers.push_back(ReadGatedLayer(b, i, l));

@@ -101,11 +101,13 @@ def main():
     for name, config in rows:
         plans = [plan(a.thimble, config, recipe) for recipe in ("quality", "small")]
         if isinstance(plans[0], str) or isinstance(plans[1], str):
-            refused.append("%s (`%s`): %s" % (name, config["model_type"], plans[0] if isinstance(plans[0], str) else plans[1]))
+            text = plans[0] if isinstance(plans[0], str) else plans[1]
+            # The file that is planned from is a temporary one.
+            refused.append("%s (`%s`): %s" % (name, config["model_type"], re.sub(r"^\S*thimble-plan-\d+\.thimble: ", "", text)))
             continue
         sums = [f"{p['anonymous_bytes']:,} + {p['file_backed_bytes']:,}" for p in plans]
         print("| %s | `%s` | %s | %s | %s | %s |" % (name, config["model_type"], *sums, f"{plans[0]['kv_bytes']:,}", f"{plans[0]['kv_bytes_per_token']:,}"))
-    print("\nNot planned, since the class's defaults are not a whole configuration:\n")
+    print("\nNot planned:\n")
     print("\n".join("- " + line for line in refused))
 
 
