@@ -76,6 +76,7 @@ ModelPlan PlanApertus(Config& config, const Checkpoint& checkpoint) {
   CheckForeignFields(config, l);
   RefuseSlidingWindow(config, shape.L);
   config.Only("post_norm", false);
+  config.Only("qk_norm", true);
   const std::vector<Xielu> stored = ReadXielus(config, shape.L);
   PlanBuilder b(checkpoint, config.file(), DecoderPrefixes());
   constexpr const char* kUsual = R"({"rope_type": "llama3", "rope_theta": 12e6, "factor": 8, "original_max_position_embeddings": 8192,

@@ -109,7 +109,8 @@ Gemma3n ReadShape(Config& config) {
   }
   for (uint32_t i = static_cast<uint32_t>(g.sparsity.size()); i < g.shape.L; ++i) g.sparsity.push_back(g.shape.L > 10 && i < 10 ? 0.95 : 0.0);
   const std::vector<int32_t> sources = RowSources(config, sliding, 15);
-  config.Ignore({"altup_coef_clip", "query_pre_attn_scalar"});  // clips while training; here the scale is 1
+  // Of training, and what earlier versions wrote and nobody reads: the scale is 1, scores have no cap.
+  config.Ignore({"altup_coef_clip", "altup_lr_multiplier", "attn_logit_softcapping", "query_pre_attn_scalar", "sliding_window_pattern"});
   g.layers.assign(g.shape.L, l);
   for (uint32_t i = 0; i < g.shape.L; ++i) {
     g.layers[i].F = widths[i];

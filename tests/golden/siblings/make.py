@@ -26,8 +26,8 @@ def rope(kind, **fields):
 
 # name: (class, model_type, fields beside SHAPE; None takes one of SHAPE away)
 SIBLINGS = {
-    # What is left out is what the classes have; "silu" in xIELU's place.
-    "apertus_usual": ("ApertusForCausalLM", "apertus", {"hidden_act": "silu"}),
+    # What is left out is what the classes have; "silu" in xIELU's place; fields as published that say nothing new.
+    "apertus_usual": ("ApertusForCausalLM", "apertus", {"hidden_act": "silu", "qk_norm": True, "post_norm": False, "mlp_bias": False}),
     # The context beside the dictionary counts, and not the one inside.
     "arcee_yarn_outside": ("ArceeForCausalLM", "arcee", {
         "attention_bias": True, "mlp_bias": True, "original_max_position_embeddings": 8,
@@ -45,6 +45,10 @@ SIBLINGS = {
     "gemma3_sparse": ("Gemma3ForCausalLM", "gemma3_text", {
         "hidden_size": 16, "num_attention_heads": None, "num_key_value_heads": None, "head_dim": 2, "attention_bias": True, "sliding_window": 3,
         "sliding_window_pattern": 2, "attn_logit_softcapping": 2.0}),
+    "gemma3n_as_published": ("Gemma3nForCausalLM", "gemma3n_text", {
+        "head_dim": 6, "sliding_window": 3, "layer_types": ["sliding_attention", "full_attention"], "num_kv_shared_layers": 0, "laurel_rank": 3,
+        "hidden_size_per_layer_input": 2, "vocab_size_per_layer_input": 20, "altup_num_inputs": 2, "altup_active_idx": 1, "altup_lr_multiplier": 1.0,
+        "altup_coef_clip": 120.0, "activation_sparsity_pattern": [0.8, 0.0], "query_pre_attn_scalar": 256}),
     "gemma4_biases": ("Gemma4ForCausalLM", "gemma4_text", {
         "head_dim": 4, "attention_bias": True, "hidden_size_per_layer_input": 2, "vocab_size_per_layer_input": 23, "sliding_window": 3,
         "layer_types": ["sliding_attention", "full_attention"], "per_layer_config": {"1": {"head_dim": 8}},
