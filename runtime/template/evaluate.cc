@@ -67,12 +67,12 @@ Value Machine::Call(const Value& callee, const Arguments& arguments) {
 
 Value Machine::CallMacro(const Macro& macro, const Arguments& arguments) {
   if (++macro_depth_ > kMaxMacroDepth) return Fail("macros that call each other too deeply");
-  Scope inner = {nullptr, macro.scope};
   Scope* const outer_scope = scope_;
+  scope_ = macro.scope;
+  (void)Enter();
   Capture capture;
   Capture* const outer = capture_;
   const uint32_t line = line_;
-  scope_ = &inner;
   // First what is given, then the defaults of the others: they may ask for any parameter.
   Reader r = {macro.parameters};
   const uint32_t count = r.Number();

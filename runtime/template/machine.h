@@ -168,6 +168,7 @@ class Machine {
   Value ApplyAll(Reader& r, Value v);
   Value Call(const Value& callee, const Arguments& arguments);
   Value CallMacro(const Macro& macro, const Arguments& arguments);
+  Scope* Enter();
   Value Lookup(uint32_t name);
   void Bind(uint32_t name, const Value& value);
   void Unpack(const uint32_t* names, size_t count, const Value& value);

@@ -57,6 +57,16 @@ bool Machine::ReadNames() {
   return true;
 }
 
+// A scope in the one that there is; returns that. In the workspace, as macros and loops outlive it in namespaces.
+Scope* Machine::Enter() {
+  Scope* const around = scope_;
+  Scope* const inner = Take<Scope>(1);
+  if (failed()) return around;
+  *inner = {nullptr, around};
+  scope_ = inner;
+  return around;
+}
+
 void Machine::Put(const Value& text) {
   if (text.size == 0 || failed()) return;
   if (capture_ != nullptr) {
@@ -216,10 +226,9 @@ Machine::Flow Machine::OneStatement(Reader& r) {
       Capture capture;
       Capture* const outer = capture_;
       capture_ = &capture;
-      Scope inner = {nullptr, scope_};
-      scope_ = &inner;
-      Body(r);
-      scope_ = inner.parent;
+      Scope* const around = Enter();
+      if (!failed()) Body(r);
+      scope_ = around;
       capture_ = outer;
       const Value text = failed() ? Value() : ApplyAll(r, End(capture));
       if (failed()) break;
@@ -246,10 +255,9 @@ Machine::Flow Machine::OneStatement(Reader& r) {
       break;
     }
     case Statement::kScope: {
-      Scope inner = {nullptr, scope_};
-      scope_ = &inner;
-      const Flow flow = Body(r);
-      scope_ = inner.parent;
+      Scope* const around = Enter();
+      const Flow flow = failed() ? Flow::kOn : Body(r);
+      scope_ = around;
       return flow;
     }
     case Statement::kBreak: return Flow::kBreak;
@@ -259,7 +267,9 @@ Machine::Flow Machine::OneStatement(Reader& r) {
 }
 
 Machine::Flow Machine::For(Reader& r) {
-  LoopText text;
+  LoopText* const place = Take<LoopText>(1);
+  if (failed()) return Flow::kOn;
+  LoopText& text = *place;
   const uint32_t count = r.Number();
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t name = r.Number();
@@ -288,44 +298,47 @@ Machine::Flow Machine::RunLoop(const LoopText& text, Value list, uint32_t depth)
     if (failed()) return Flow::kOn;
     size_t n = 0;
     for (uint32_t i = 0; i < list.size; ++i) {
-      Scope inner = {nullptr, scope_};
-      scope_ = &inner;
-      Unpack(text.names, text.name_count, list.items[i]);
+      Scope* const around = Enter();
+      if (!failed()) Unpack(text.names, text.name_count, list.items[i]);
       Reader c = text.condition;
       const bool wanted = !failed() && Truth(Evaluate(c));
-      scope_ = inner.parent;
+      scope_ = around;
       if (failed()) return Flow::kOn;
       if (wanted) kept[n++] = list.items[i];
     }
     list = Value::List(kept, n);
   }
   if (list.size == 0) {
-    Scope inner = {nullptr, scope_};
-    scope_ = &inner;
+    Scope* const around = Enter();
     Reader o = text.otherwise;
-    const Flow flow = Body(o);
-    scope_ = inner.parent;
+    const Flow flow = failed() ? Flow::kOn : Body(o);
+    scope_ = around;
     return flow;
   }
-  Loop loop = {&text, list.items, 0, list.size, depth};
-  for (; loop.index < loop.count; ++loop.index) {
+  Loop* const state = Take<Loop>(1);
+  if (failed()) return Flow::kOn;
+  Loop& loop = *state;
+  loop = {&text, list.items, 0, list.size, depth};
+  for (;;) {
     uint8_t* const place = workspace_.place();
     const uint64_t kept = kept_;
-    Scope inner = {nullptr, scope_};
-    scope_ = &inner;
+    Scope* const around = Enter();
+    if (failed()) return Flow::kOn;
     if (loop_name_ != UINT32_MAX) {
       Value v = Value::Of(Kind::kLoop);
-      v.loop = &loop;
+      v.loop = state;
       Bind(loop_name_, v);
     }
     Unpack(text.names, text.name_count, list.items[loop.index]);
     line_ = text.line;
     Reader b = text.body;
     const Flow flow = failed() ? Flow::kOn : Body(b);
-    scope_ = inner.parent;
+    scope_ = around;
     if (failed()) return Flow::kOn;
     if (capture_ == nullptr && kept == kept_) workspace_.GoBack(place);
-    if (flow == Flow::kBreak) break;
+    // The last item stays that of the loop, which a namespace may keep.
+    if (flow == Flow::kBreak || loop.index + 1 == loop.count) break;
+    ++loop.index;
   }
   return Flow::kOn;
 }

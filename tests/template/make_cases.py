@@ -127,6 +127,9 @@ TEMPLATES = [
     "{% macro m(p=q, q=p) %}{{ p }}{{ q }};{% endmacro %}{{ m() }}{{ m(1) }}{{ m(q=2) }}", "{{ '{}{}'.format(*'ab') }}{{ dict(**d) }}", "{{ m(*5) }}", "{% macro m(a) %}{% endmacro %}{{ m(**[1]) }}",
     "{% if nothing %}{{ t|no_such_filter(1, x=2) }}{{ t is no_such_test }}{% else %}fine{% endif %}{{ (t|no_such_filter) if nothing else 'fine' }}", "{% if flag %}{{ t|no_such_filter }}{% endif %}",
     "{% if flag %}{{ t is no_such_test(3) }}{% endif %}", "{{ 0x1f + 0o17 + 0b101 }} {{ '\\x41\\101\\0' | length }} {{ '\\101\\60' }}",
+    # Macros and loops that a namespace keeps longer than what they were made in.
+    "{% set ns = namespace() %}{% for x in [1, [2]] %}{% set y = x %}{% macro m() %}{{ y }}{% endmacro %}{% set ns.m = m %}{% set ns.l = loop %}{% endfor %}{% for q in 'abcdefgh' %}{{ q }}{% endfor %}{{ ns.m() is string }}{{ ns.l.index }}{{ ns.l.previtem }}{{ ns.l.nextitem }}{{ ns.l.last }}",
+    "{% set ns = namespace() %}{% for x in words recursive %}{% if loop.depth == 1 %}{% set ns.l = loop %}{% endif %}{{ x }}{% break %}{% endfor %}{% for q in t %}{{ q }}{% endfor %}{{ ns.l.index }}{{ ns.l.nextitem }}{{ ns.l(['p', 'q']) }}",
     # Lists.
     "{{ [2, 1] * 2 }} {{ 'ab' * true }} {{ 0 * [1] }}",
     "{{ [1, 2, 3]|select('>', 1)|list }} {{ [1, 2, 3]|reject('==', 2)|list }} {{ messages|map(attribute='tool_calls.0.name', default='-')|list }} {{ messages|unique(attribute='role')|list|length }}",
