@@ -22,7 +22,7 @@ struct Layout {
 // The attention layers that keep rows of their own.
 std::vector<AttentionSpec> RowsOf(const Model& model) {
   ModelFile file;
-  const Status status = file.Open(model.path().c_str());
+  const Status status = file.Open(model.file().c_str());
   if (!status.ok()) throw Error(static_cast<int>(status.code), model.path() + ": " + status.what);
   const Header& header = file.header();
   const ModelSpec part = header.part(model.part());

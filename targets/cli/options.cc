@@ -70,14 +70,14 @@ CLI::Option* AddReal(CLI::App* app, const std::string& names, float* target, dou
   return option->type_name("X");
 }
 
-Model::Model(const std::string& path) : path_(path) {
-  CheckReadable(path);
-  NameMappedFile(path);
-  Check(Call(thimble_model_open, path.c_str(), &model_), path);
-  Check(Call(thimble_model_get_info, model_, &info_));
-}
+Model::Model(const std::string& path) : Model(path, "", path) {}
+Model::Model(const std::string& path, const std::string& part) : Model(path, part, path) {}
 
-Model::Model(const std::string& path, const std::string& part) : Model(path) {
+Model::Model(const std::string& file, const std::string& part, const std::string& name) : path_(name), file_(file) {
+  CheckReadable(file);
+  NameMappedFile(name);
+  Check(Call(thimble_model_open, file.c_str(), &model_), name);
+  Check(Call(thimble_model_get_info, model_, &info_));
   if (part.empty()) return;
   part_ = FindPart(model_, info_.parts, part);
   Check(Call(thimble_model_get_part_info, model_, part_, &info_));

@@ -31,6 +31,8 @@ class Model {
   explicit Model(const std::string& path);
   // `part` by number or role ("draft"); empty: the main one.
   Model(const std::string& path, const std::string& part);
+  // `file` is opened, and `name` stands for it in messages.
+  Model(const std::string& file, const std::string& part, const std::string& name);
   // Over bytes that outlive it; `name` stands for the path in messages.
   Model(const void* bytes, size_t size, const std::string& name);
   ~Model();
@@ -40,7 +42,8 @@ class Model {
   const thimble_model* handle() const { return model_; }
   const thimble_model_info& info() const { return info_; }  // of the part
   uint32_t part() const { return part_; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return path_; }  // for people
+  const std::string& file() const { return file_; }  // to open it once more; empty for bytes
   bool in_memory() const { return in_memory_; }
 
   // Throws kUnsupported with what to do if the model carries no tokenizer.
@@ -49,7 +52,7 @@ class Model {
   std::string Piece(int32_t id) const;
 
  private:
-  std::string path_;
+  std::string path_, file_;
   bool in_memory_ = false;
   thimble_model* model_ = nullptr;
   uint32_t part_ = 0;

@@ -59,7 +59,7 @@ int Run(const Arguments& arguments) {
   if (budget + arguments.devices + arguments.table + (arguments.at_tokens >= 0) > 1)
     throw Error(kInvalidArgument, "--at, --budget, --devices, --table: give only one of these");
   const PlannedFolder source(arguments.model, arguments.recipe);
-  const Model model(source.path(), arguments.context.part);
+  const Model model(source.file(), arguments.context.part, arguments.model);
   const EngineOptions options = arguments.context.ForModel(model);
   if (budget) {
     thimble_budget bytes = Sized<thimble_budget>();

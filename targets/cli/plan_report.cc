@@ -251,7 +251,7 @@ std::string PlanText(const Model& model, const EngineOptions& options, const Pla
   text += lines(THIMBLE_OUTSIDE, false, totals.outside_bytes);
   text += "\n" + Title("total", TotalBytes(totals), "arena, mapped and outside");
   text += KindsText(totals);
-  std::string packings = PackingsOfFile(model.path());
+  std::string packings = PackingsOfFile(model.file());
   if (packings.empty()) packings = totals.file_packing;
   return text + "\n" + WeightsText(totals, packings) + PackingHint(model, totals, packings) + CacheText(plan) +
          (options.kv_budget_bytes != 0 ? LayerTypesText(model, options) : "");

@@ -1,7 +1,9 @@
 #include "targets/cli/planned_folder.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "targets/cli/error.h"
@@ -9,30 +11,29 @@
 
 namespace thimble::cli {
 
-PlannedFolder::PlannedFolder(const std::string& path, const std::string& recipe) : path_(path) {
+PlannedFolder::PlannedFolder(const std::string& path, const std::string& recipe) : file_(path) {
   namespace fs = std::filesystem;
   if (!fs::is_directory(path) && fs::path(path).filename() != "config.json") return;
   const WeightRecipe* types = FindWeightRecipe(recipe);
   if (types == nullptr) throw Error(kInvalidArgument, "--recipe: no such recipe: " + recipe);
   ConvertOptions options;
   options.source = path;
-  options.output = fs::temp_directory_path() / ("thimble-plan-" + std::to_string(getpid()) + ".thimble");
-  options.header_only = true;
   ApplyRecipe(*types, &options);
-  path_ = options.output.string();
-  made_ = true;
-  try {
-    Convert(options);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-    throw;
+  const ConvertedHeader header = ConvertHeader(options);
+  memory_ = memfd_create("plan", MFD_CLOEXEC);
+  if (memory_ < 0) throw IoError(path, "no memory for its header", errno);
+  // Nobody reads the hole, so that it takes none.
+  if (ftruncate(memory_, static_cast<off_t>(header.file_bytes)) != 0 ||
+      pwrite(memory_, header.bytes.data(), header.bytes.size(), 0) != static_cast<ssize_t>(header.bytes.size())) {
+    const int reason = errno;
+    close(memory_);
+    throw IoError(path, "its header cannot be kept in memory", reason);
   }
+  file_ = "/proc/self/fd/" + std::to_string(memory_);
 }
 
 PlannedFolder::~PlannedFolder() {
-  std::error_code ignored;
-  if (made_) std::filesystem::remove(path_, ignored);
+  if (memory_ >= 0) close(memory_);
 }
 
 }  // namespace thimble::cli

@@ -1,5 +1,5 @@
-// A folder as `thimble plan` takes it: with a config.json alone, its header becomes a file with a hole for the weights, which is
-// gone when this is.
+// A folder as `thimble plan` takes it: with a config.json alone. Its header becomes a file in memory, with a hole for the weights, which is
+// gone when this is; nothing is written to any disk.
 #pragma once
 
 #include <string>
@@ -8,18 +8,18 @@ namespace thimble::cli {
 
 class PlannedFolder {
  public:
-  // Nothing is written where `path` is no folder (nor the config.json in one). `recipe`: types of the weights, as `convert --recipe` has
+  // Nothing is made where `path` is no folder (nor the config.json in one). `recipe`: types of the weights, as `convert --recipe` has
   // them. Throws Error with what the converter says.
   PlannedFolder(const std::string& path, const std::string& recipe);
   ~PlannedFolder();
   PlannedFolder(const PlannedFolder&) = delete;
   PlannedFolder& operator=(const PlannedFolder&) = delete;
 
-  const std::string& path() const { return path_; }  // of a .thimble file
+  const std::string& file() const { return file_; }  // of a .thimble file, to be opened as long as this is there
 
  private:
-  std::string path_;
-  bool made_ = false;
+  std::string file_;
+  int memory_ = -1;
 };
 
 }  // namespace thimble::cli

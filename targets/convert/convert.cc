@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "targets/convert/carry.h"
 #include "targets/convert/gguf_blocks.h"
@@ -13,6 +12,7 @@
 #include "targets/convert/plan.h"
 #include "targets/convert/quantise.h"
 #include "targets/convert/source.h"
+#include "format/metadata_keys.h"
 #include "format/writer.h"
 #include "ops/linear/turn.h"
 
@@ -303,20 +303,7 @@ std::string DefaultName(std::filesystem::path source) {
   return source.filename().string();
 }
 
-uint64_t WriteHeaderAlone(const std::filesystem::path& path, ModelDescription model) {
-  uint64_t bytes = 0;
-  const std::vector<SegmentSpec> segments = LayOut(model, &bytes);
-  const std::vector<uint8_t> header = HeaderBytes(model, segments, bytes);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(reinterpret_cast<const char*>(header.data()), static_cast<std::streamsize>(header.size()));
-  file.close();
-  if (!file) throw ImportError(Code::kIo, "cannot be written", path.string());
-  std::filesystem::resize_file(path, bytes);
-  return bytes;
-}
-
-ConvertReport ConvertUnguarded(const ConvertOptions& options) {
-  if (options.output.empty()) throw ImportError(Code::kInvalidArgument, "no output file is given");
+void CheckTypes(const ConvertOptions& options) {
   if (!IsWeightBlock(WeightType::kQ4, options.block)) {
     throw ImportError(Code::kInvalidArgument,
                       "block " + std::to_string(options.block) + ", expected 32, 64 or 128");
@@ -326,13 +313,22 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
     throw ImportError(Code::kUnsupported,
                       std::string("floats cannot be quantised to ") + WeightTypeName(type) + "; expected f32, q8, q4 or q8_0");
   }
-  if (std::filesystem::is_directory(options.output)) {
-    throw ImportError(Code::kInvalidArgument, "the output is a directory", options.output.string());
-  }
-  Source source = OpenSource(options);
+}
+
+// All of the output's header but the numbers of its weights.
+struct Prepared {
+  Source source;
+  std::vector<Fate> fates;
+  std::vector<std::string> no_calls;
+};
+
+Prepared Prepare(const ConvertOptions& options, bool shapes_only) {
+  CheckTypes(options);
+  Prepared prepared;
+  Source& source = prepared.source = OpenSource(options, shapes_only);
   AddTokenizer(options, source);
-  const std::vector<Fate> fates = SetTypes(options, *source.checkpoint, source.plan);
-  CheckDuplicates(source);
+  prepared.fates = SetTypes(options, *source.checkpoint, source.plan);
+  if (!shapes_only) CheckDuplicates(source);
   ModelDescription& model = source.plan.model;
   model.name = options.name.empty() ? DefaultName(options.source) : options.name;
   if (source.chat_templates.empty() && std::filesystem::is_directory(options.tokenizer)) {
@@ -340,10 +336,22 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
   }
   if (!options.chat_template.empty()) source.chat_templates.clear();
   if (!options.chat_template.empty() && options.chat_template != "none") source.chat_templates = {NamedChatTemplate(options.chat_template)};
+  model.chat_formats = CompileChatTemplates(source.chat_templates, model.tokenizer, &prepared.no_calls);
+  model.metadata.emplace_back("weights", options.as_is && HoldsBlocks(*source.checkpoint) ? "as-is" : WeightTypeName(options.weights));
+  return prepared;
+}
+
+ConvertReport ConvertUnguarded(const ConvertOptions& options) {
+  if (options.output.empty()) throw ImportError(Code::kInvalidArgument, "no output file is given");
+  if (std::filesystem::is_directory(options.output)) {
+    throw ImportError(Code::kInvalidArgument, "the output is a directory", options.output.string());
+  }
+  Prepared prepared = Prepare(options, false);
+  const Source& source = prepared.source;
+  const ModelDescription& model = source.plan.model;
   ConvertReport report;
-  model.chat_formats = CompileChatTemplates(source.chat_templates, model.tokenizer, &report.no_calls);
+  report.no_calls = std::move(prepared.no_calls);
   report.quantised_source = HoldsBlocks(*source.checkpoint);
-  model.metadata.emplace_back("weights", options.as_is && report.quantised_source ? "as-is" : WeightTypeName(options.weights));
   report.name = model.name;
   report.family = model.family;
   report.vocabulary = model.spec.vocabulary;
@@ -357,12 +365,8 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
 
   if (options.progress && !options.progress({model.tensors[0].name, 0, model.tensors.size(), 0, report.weights}))
     throw ImportError(Code::kCancelled, "stopped before the output was begun");
-  if (options.header_only) {
-    report.file_bytes = WriteHeaderAlone(options.output, model);
-    return report;
-  }
   ModelWriter writer(options.output.string(), model);
-  Conversion conversion(options, source, fates, writer, report);
+  Conversion conversion(options, source, prepared.fates, writer, report);
   for (size_t i = 0; i < source.plan.recipes.size(); ++i) conversion.Write(i);
   report.file_bytes = writer.file_bytes();
   writer.Finish();
@@ -374,6 +378,22 @@ ConvertReport ConvertUnguarded(const ConvertOptions& options) {
 ConvertReport Convert(const ConvertOptions& options) {
   try {
     return ConvertUnguarded(options);
+  } catch (...) {
+    ThrowAsImportError();
+  }
+}
+
+ConvertedHeader ConvertHeader(const ConvertOptions& options) {
+  try {
+    Prepared prepared = Prepare(options, true);
+    ModelDescription& model = prepared.source.plan.model;
+    ConvertedHeader header;
+    const std::vector<SegmentSpec> segments = LayOut(model, &header.file_bytes);
+    header.bytes = HeaderBytes(model, segments, header.file_bytes);
+    header.gives_vectors = (!model.spec.output.tied && model.spec.output.head.weight == kNoTensor) ||
+                           std::any_of(model.metadata.begin(), model.metadata.end(), [](const auto& pair) { return pair.first == kPoolingKey; });
+    header.quantised_source = HoldsBlocks(*prepared.source.checkpoint);
+    return header;
   } catch (...) {
     ThrowAsImportError();
   }

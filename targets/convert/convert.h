@@ -30,8 +30,6 @@ struct ConvertOptions {
   // A tokenizer file or directory; empty: the one in the source directory, if there is one.
   std::filesystem::path tokenizer;
   bool no_tokenizer = false;  // take none, also where the source directory has one
-  // The header, and a hole where the weights would be: a file to plan with and not to run. A folder needs nothing but config.json.
-  bool header_only = false;
   // One of our own texts by its name, or a file of Jinja, in place of the source's chat templates; "none": none.
   std::string chat_template;
 
@@ -89,6 +87,16 @@ ConvertReport Convert(const ConvertOptions& options);
 
 // A named choice of the types above.
 struct WeightRecipe {
+// What the file of a conversion would begin with, and its length: enough to plan with.
+struct ConvertedHeader {
+  std::vector<uint8_t> bytes;
+  uint64_t file_bytes = 0;
+  bool gives_vectors = false;     // its outputs are hidden rows, or one vector for all of them
+  bool quantised_source = false;  // as in ConvertReport
+};
+// Reads no weights, and of a folder needs none: config.json is enough. Writes nothing; `options.output` is not used. Throws as Convert() does.
+ConvertedHeader ConvertHeader(const ConvertOptions& options);
+
   const char* name;
   WeightType weights, head, kv;
   const char* summary;

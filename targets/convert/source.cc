@@ -115,7 +115,7 @@ bool HasWeights(const fs::path& directory) {
   return fs::exists(directory / "model.safetensors") || fs::exists(directory / "model.safetensors.index.json");
 }
 
-Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options) {
+Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options, bool shapes_only) {
   if (const fs::path torch = TorchFileOf(directory); !torch.empty()) return OpenTorch(torch, options);
   const fs::path config_path = directory / "config.json";
   if (!fs::exists(config_path)) throw ImportError(Code::kIo, "holds no config.json", directory.string());
@@ -123,7 +123,7 @@ Source OpenHuggingFace(const fs::path& directory, const ConvertOptions& options)
   const std::optional<Json> text = UnwrapText(json, config_path.string());
   const Family& family = FindFamily(text ? *text : json, config_path.string());
   Source source;
-  if (options.header_only && !HasWeights(directory)) {
+  if (shapes_only && !HasWeights(directory)) {
     source.checkpoint = std::make_unique<ShapesOnlyCheckpoint>(config_path.string());
   } else {
     source.checkpoint = SafetensorsCheckpoint::OpenDirectory(directory);
@@ -192,13 +192,13 @@ Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
 
 }  // namespace
 
-Source OpenSource(const ConvertOptions& options) {
+Source OpenSource(const ConvertOptions& options, bool shapes_only) {
   const fs::path& path = options.source;
-  if (fs::is_directory(path)) return OpenHuggingFace(path, options);
+  if (fs::is_directory(path)) return OpenHuggingFace(path, options, shapes_only);
   if (!fs::exists(path)) throw ImportError(Code::kIo, "cannot be opened: No such file or directory", path.string());
   const std::string file = path.filename().string();
   if (file == "config.json" || file == "model.safetensors" || file == "model.safetensors.index.json") {
-    return OpenHuggingFace(path.parent_path(), options);
+    return OpenHuggingFace(path.parent_path(), options, shapes_only);
   }
   if (IsGgufFile(path)) return OpenGguf(path, options);
   if (TorchCheckpoint::IsTorchFile(path)) return OpenTorch(path, options);

@@ -26,8 +26,9 @@ struct Source {
   std::map<std::string, size_t> left_out;  // parts of the model that are no text, and how many tensors they have
 };
 
-// Sets everything of plan.model but the weight types, the tokenizer and the name.
-Source OpenSource(const ConvertOptions& options);
+// Sets everything of plan.model but the weight types, the tokenizer and the name. `shapes_only`: of a folder without weights these are made
+// up (shapes_only.h).
+Source OpenSource(const ConvertOptions& options, bool shapes_only);
 
 // The tokenizer segment into `source.plan.model`, and the number of real ids with it. Refuses a tokenizer
 // with more ids than the model has rows.

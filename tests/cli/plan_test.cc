@@ -1,6 +1,9 @@
 // `thimble plan`: the sums agree with the lines, and with the paper.
+#include <sys/stat.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <cstdint>
+#include <cstdlib>
 
 #include "tests/cli/process.h"
 #include "tests/support/json_testing.h"
@@ -54,6 +57,26 @@ TEST_CASE("plan for several sessions: what each more costs, its lines apart") {
   CHECK(text.out.find("  5 sessions, ") != std::string::npos);
   CHECK(RunThimble({"plan", ShippedModel()}).out.find("sessions") == std::string::npos);
   CHECK(RunThimble({"plan", ShippedModel(), "--sessions", "0"}).exit_code == 2);
+}
+
+TEST_CASE("a folder is planned under its own name, and without a file on any disk") {
+  const std::string folder = TemporaryFolder(), none = folder + "/no-such-folder", bare = folder + "/bare";
+  REQUIRE(mkdir(bare.c_str(), 0700) == 0);
+  WriteFile(bare + "/config.json", ReadFile(Golden("llama") + "/config.json"));
+  REQUIRE(setenv("TMPDIR", none.c_str(), 1) == 0);
+  const Finished text = RunThimble({"plan", bare}), json = RunThimble({"plan", bare + "/config.json", "--json"}), layouts = RunThimble({"plan", bare, "--table"}),
+                 over = RunThimble({"plan", bare, "--mem-budget", "1K"});
+  unsetenv("TMPDIR");
+  INFO(text.err << json.err << layouts.err);
+  REQUIRE((text.exit_code == 0 && json.exit_code == 0 && layouts.exit_code == 0));
+  CHECK(text.out.starts_with(bare + ": "));
+  CHECK(layouts.out.starts_with(bare + ": "));
+  const Json plan = ParseJson(json.out);
+  CHECK(plan["model"] == bare + "/config.json");
+  // Its weights are those of a file.
+  CHECK(plan["file_backed_bytes"].as_unsigned() > 1000);
+  CHECK((over.exit_code == 5 && over.err.find(bare + ": ") != std::string::npos));
+  for (const Finished* f : {&text, &json, &layouts, &over}) CHECK((f->out + f->err).find("/proc/") == std::string::npos);
 }
 
 TEST_CASE("plan adds up what there is in all") {

@@ -280,18 +280,57 @@ TEST_CASE("a header alone is that of the whole file, and needs no weights") {
     whole.name = "same";
     Convert(whole);
     ConvertOptions alone = whole;
-    alone.output = TemporaryPath(std::string(name) + "-alone.thimble");
-    alone.header_only = true;
-    const uint64_t bytes = Convert(alone).file_bytes;
-    CHECK(bytes == fs::file_size(whole.output));
-    CHECK(fs::file_size(alone.output) == bytes);
+    alone.output.clear();
+    const ConvertedHeader header = ConvertHeader(alone);
+    CHECK(header.file_bytes == fs::file_size(whole.output));
+    // But for what only the weights say, their checksums.
+    CHECK(header.bytes.size() < header.file_bytes);
     if (std::string(name) == "paper_gqa") continue;  // whose layout its tensors say
     fs::create_directory(bare);
     fs::copy_file(fixture / "config.json", bare / "config.json");
     alone.source = bare;
-    CHECK(Convert(alone).file_bytes == bytes);
+    CHECK(ConvertHeader(alone).bytes == header.bytes);
     ConvertOptions without = alone;
-    without.header_only = false;
+    without.output = whole.output;
     CHECK_THROWS_AS(Convert(without), ImportError);
+  }
+}
+
+TEST_CASE("configurations say the same in the words of transformers 5 and in shorter ones") {
+  // What differs is put in the place of @.
+  struct Case {
+    const char *name, *config, *theirs, *shorter;
+  };
+  constexpr char kTypes[] = R"("sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention")";
+  const std::string gemma4 = R"({"model_type": "gemma4_text", "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 12, "num_attention_heads": 2,
+      "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 32, "vocab_size_per_layer_input": 32, "hidden_size_per_layer_input": 4, "layer_types": [)" +
+                             std::string(kTypes) + ", " + kTypes + R"(], "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.25,
+      "rope_theta": 1e6, "rope_type": "proportional"}, "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"}}, "per_layer_config": {@}})";
+  const Case cases[] = {
+      {"gemma4", gemma4.c_str(), R"("05": {"head_dim": 32}, "11": {"head_dim": 32})", R"("5": {"head_dim": 32}, "11": {"head_dim": 32})"},
+      {"modernbert", R"({"model_type": "modernbert", "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2, "vocab_size": 32, @})",
+       R"("rope_parameters": {"full_attention": {"rope_theta": 80000.0, "rope_type": "default"}, "sliding_attention": {"rope_theta": 5000.0, "rope_type": "default"}})",
+       R"("global_rope_theta": 80000.0, "local_rope_theta": 5000.0)"},
+      {"minicpm3", R"({"model_type": "minicpm3", "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32,
+      "kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8, @ "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}})",
+       R"("mlp_bias": false,)", ""},
+      {"ministral3", R"({"model_type": "ministral3", "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32,
+      "num_key_value_heads": 1, "head_dim": 8, "rope_parameters": {"factor": 16.0, "llama_4_scaling_beta": 0.1, @ "original_max_position_embeddings": 16384,
+      "rope_theta": 1e6, "rope_type": "yarn"}})",
+       R"("max_position_embeddings": 262144,)", ""},
+  };
+  for (const Case& c : cases) {
+    INFO(c.name);
+    const auto header = [&](const char* words) {
+      const fs::path folder = FreshFolder("words");
+      std::string config = c.config;
+      config.replace(config.find('@'), 1, words);
+      WriteFile(folder / "config.json", config);
+      ConvertOptions options;
+      options.source = folder;
+      options.name = "same";
+      return ConvertHeader(options).bytes;
+    };
+    CHECK(header(c.theirs) == header(c.shorter));
   }
 }
