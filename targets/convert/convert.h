@@ -43,6 +43,8 @@ struct ConvertOptions {
   bool search_scales = true;              // least squared error instead of full range
   bool turn = true;                       // rows of quantised weights, and so the inputs of their layers (ops/linear/turn.h)
 
+  uint32_t i2s_block = 0;  // weights in a block of I2_S, 128 or 64 (gguf_i2s.h); 0: as published, of files that are known to be
+
   std::string name;                        // empty: the source's file name
   std::vector<std::string> ignore_fields;  // of config.json: the caller vouches that they do not matter
   // Called before the output is created and before each block of rows; false stops with kCancelled and leaves no file.

@@ -9,6 +9,7 @@
 
 #include "ops/linear/block_row.h"
 #include "runtime/core/float16.h"
+#include "targets/convert/gguf_i2s.h"
 
 namespace thimble {
 namespace {
@@ -197,6 +198,7 @@ constexpr GgufBlockType kTypes[] = {
     Block(39, "MXFP4", 32, 17, Mxfp4, WeightType::kMXFP4),
     Block(34, "TQ1_0", kSuper, 54, Tq1_0, WeightType::kTQ2_0),
     Block(35, "TQ2_0", kSuper, 66, Tq2_0, WeightType::kTQ2_0),
+    Block(kGgufI2s, "I2_S", kI2sArmBlock, kI2sArmBlock / 4, nullptr, WeightType::kTernary),
 };
 
 // Known by name, so that a message can say what a file holds.

@@ -26,7 +26,7 @@ struct GgufBlockType {
   const char* name;   // "Q4_K"
   uint32_t elements;  // per block
   uint32_t bytes;     // per block
-  // One of the two is set. Any bytes are legal; scales may be NaN or infinite.
+  // One of the two is set, but for I2_S (gguf_i2s.h), whose scale no block has. Any bytes are legal; scales may be NaN or infinite.
   float (*number)(const uint8_t* from);                    // of the types without blocks
   void (*take_apart)(const uint8_t* from, GgufParts* out);  // of the quantised ones
   WeightType weights;                                       // of these: ours that has the same numbers
@@ -34,7 +34,7 @@ struct GgufBlockType {
   bool IsQuantised() const { return take_apart != nullptr; }
 };
 
-// `blocks` whole blocks to elements * blocks floats, in single precision and the order of operations that the
+// Of a type that has one of the two functions: `blocks` whole blocks to elements * blocks floats, in single precision and the order of operations that the
 // format's own programs have, so that the results are the same bits.
 void DecodeGgufBlocks(const GgufBlockType& type, const uint8_t* from, uint64_t blocks, float* out);
 

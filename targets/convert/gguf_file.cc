@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -244,7 +245,7 @@ class GgufCheckpoint::Parser {
                  "shape " + ShapeText(tensor.shape) + ": rows of " + tensor.dtype + " have a multiple of " +
                      std::to_string(type->elements) + " elements");
     }
-    out_.places_.push_back({in_.Number<uint64_t>(what), type});
+    out_.places_.push_back({.offset = in_.Number<uint64_t>(what), .type = type});
     out_.Add(std::move(tensor), out_.file());
   }
 
@@ -281,14 +282,19 @@ class GgufCheckpoint::Parser {
                        std::to_string(alignment));
       }
       uint64_t bytes = 0, begin = 0;
+      const bool i2s = place.type->type == kGgufI2s;
       if (!CheckedMul(tensor.elements / place.type->elements, place.type->bytes, &bytes) ||
-          !CheckedAdd(start, place.offset, &begin) || !RangeFits(begin, bytes, out_.file_->bytes())) {
+          !CheckedAdd(bytes, i2s ? kI2sScaleBytes : 0, &bytes) || !CheckedAdd(start, place.offset, &begin) || !RangeFits(begin, bytes, out_.file_->bytes())) {
         in_.Refuse(Code::kTruncated, what,
                    tensor.dtype + " " + ShapeText(tensor.shape) + " at offset " +
                        std::to_string(place.offset) + " of the data ends behind the file, which has " +
                        std::to_string(out_.file_->bytes()) + " bytes");
       }
       place.offset = begin;
+      if (i2s) {
+        out_.file_->ReadAt(begin + bytes - kI2sScaleBytes, &place.scale, kI2sScaleBytes);
+        if (!std::isfinite(place.scale) || place.scale < 0) in_.Refuse(Code::kInvalidModel, what, "its scale is no finite number from 0 on");
+      }
       ranges.push_back({begin, begin + bytes, i});
     }
     std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
@@ -344,8 +350,37 @@ void GgufCheckpoint::ReadBlocks(size_t index, uint64_t first, uint64_t count, ui
   file_->ReadAt(places_[index].offset + first / type.elements * type.bytes, out, count / type.elements * type.bytes);
 }
 
+void GgufCheckpoint::SetI2sBlock(uint32_t weights) {
+  i2s_block_ = weights;
+  for (size_t i = 0; i < tensors().size(); ++i) {
+    const SourceTensor& tensor = tensors()[i];
+    if (!IsTernary(i) || tensor.shape.back() % weights == 0) continue;
+    throw ImportError(Code::kInvalidModel, "tensor '" + tensor.name + "': shape " + ShapeText(tensor.shape) + ": rows of I2_S in blocks of " +
+                                               std::to_string(weights) + " have a multiple of that", file_->name());
+  }
+}
+
+void GgufCheckpoint::ReadI2s(size_t index, uint64_t first, uint64_t count, float* out) const {
+  const Place& place = places_[index];
+  std::vector<uint8_t> bytes;
+  std::vector<int8_t> numbers;
+  while (count > 0) {
+    const uint64_t start = first / i2s_block_ * i2s_block_, n = std::min(count, kReadBytes);
+    bytes.resize(static_cast<size_t>(CeilDiv(first + n - start, uint64_t{i2s_block_}) * (i2s_block_ / 4)));
+    numbers.resize(static_cast<size_t>(n));
+    file_->ReadAt(place.offset + start / 4, bytes.data(), bytes.size());
+    if (const uint64_t good = DecodeI2s(bytes.data(), i2s_block_, first, n, numbers.data()); good < n) {
+      throw ImportError(Code::kInvalidModel, "tensor '" + tensors()[index].name + "': element " + std::to_string(first + good) +
+                                                 " has the code 3, expected -1, 0 or 1", file_->name());
+    }
+    for (uint64_t i = 0; i < n; ++i) out[i] = static_cast<float>(numbers[i]) * place.scale;
+    out += n, first += n, count -= n;
+  }
+}
+
 void GgufCheckpoint::ReadFloats(size_t index, uint64_t first, uint64_t count, float* out) const {
   CheckRange(index, first, count, 1);
+  if (IsTernary(index)) return ReadI2s(index, first, count, out);
   const Place& place = places_[index];
   const GgufBlockType& type = *place.type;
   std::vector<uint8_t> bytes;

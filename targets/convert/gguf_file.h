@@ -10,6 +10,7 @@
 
 #include "targets/convert/checkpoint.h"
 #include "targets/convert/gguf_blocks.h"
+#include "targets/convert/gguf_i2s.h"
 #include "targets/convert/json_file.h"
 #include "targets/convert/source_file.h"
 
@@ -35,6 +36,10 @@ class GgufCheckpoint : public Checkpoint {
   // like floats; a range may start and end inside a block.
   void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const override;
   const GgufBlockType* BlocksOf(size_t tensor) const override;
+  // Those of I2_S.
+  bool IsTernary(size_t tensor) const override { return places_[tensor].type->type == kGgufI2s; }
+  // How many weights their blocks have (gguf_i2s.h), which must be said before they are read. Throws where rows have no multiple of it.
+  void SetI2sBlock(uint32_t weights);
   void ReadBlocks(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const override;
 
  private:
@@ -43,12 +48,16 @@ class GgufCheckpoint : public Checkpoint {
   struct Place {
     uint64_t offset;  // in the file
     const GgufBlockType* type;
+    float scale = 0;  // of I2_S
   };
+  void ReadI2s(size_t tensor, uint64_t first, uint64_t count, float* out) const;
+
   class Parser;
 
   std::unique_ptr<SourceFile> file_;
   Json metadata_ = Json::Object();
   std::vector<Place> places_;
+  uint32_t i2s_block_ = 0;
 };
 
 }  // namespace thimble

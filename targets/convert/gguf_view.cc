@@ -10,11 +10,12 @@
 namespace thimble {
 
 void ViewCheckpoint::AddView(const std::string& name, const std::vector<uint64_t>& shape, std::vector<Run> runs, Change change) {
-  View view{std::move(runs), {}, change, nullptr};
+  View view{std::move(runs), {}, change, nullptr, change == Change::kNone};
   uint64_t end = 0;
   bool one_type = change == Change::kNone;
   for (const Run& run : view.runs) {
     view.ends.push_back(end += run.count);  // each is part of a file's tensor, and there are no more than these have rows
+    view.ternary = view.ternary && stored_->IsTernary(run.tensor);
     one_type = one_type && stored_->BlocksOf(run.tensor) == stored_->BlocksOf(view.runs[0].tensor);
   }
   if (one_type) view.blocks = stored_->BlocksOf(view.runs[0].tensor);

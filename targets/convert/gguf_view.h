@@ -34,6 +34,7 @@ class ViewCheckpoint final : public Checkpoint {
   std::string NameInFile(const std::string& name) const override;
   void ReadFloats(size_t tensor, uint64_t first, uint64_t count, float* out) const override;
   const GgufBlockType* BlocksOf(size_t tensor) const override { return views_[tensor].blocks; }
+  bool IsTernary(size_t tensor) const override { return views_[tensor].ternary; }
   void ReadBlocks(size_t tensor, uint64_t first, uint64_t count, uint8_t* out) const override;
 
  private:
@@ -42,6 +43,7 @@ class ViewCheckpoint final : public Checkpoint {
     std::vector<uint64_t> ends;  // of the runs, in elements of the view
     Change change;
     const GgufBlockType* blocks;  // of all runs, where they have one type and are only moved
+    bool ternary;                 // all runs are, and are only moved
   };
   // read(run, first element in the stored tensor, count) for each part of [first, first + count).
   template <typename Read>

@@ -178,8 +178,30 @@ Source OpenLlama2c(const fs::path& path) {
   return source;
 }
 
+// bitnet-b1.58-2B-4T, as its authors publish it.
+constexpr char kPublishedI2s[] = "bitnet2b";
+
+// Only the published file's layout is known without being told.
+void SetI2sBlock(const ConvertOptions& options, GgufCheckpoint& checkpoint) {
+  const std::vector<SourceTensor>& tensors = checkpoint.tensors();
+  size_t first = 0;
+  while (first < tensors.size() && !checkpoint.IsTernary(first)) ++first;
+  if (first == tensors.size()) return;
+  const Json* name = checkpoint.metadata().Find("general.name");
+  uint32_t block = options.i2s_block;
+  if (block == 0 && name != nullptr && *name == kPublishedI2s) block = kI2sBlock;
+  if (block == 0) {
+    throw ImportError(Code::kUnsupported,
+                      "tensor '" + tensors[first].name + "': type I2_S, whose layout depends on the machine that wrote the file, which does not say; give "
+                      "--i2s-block 128 (x86-64, and files that are published) or 64 (ARM, since November 2025); the wrong one makes nonsense of the model",
+                      checkpoint.file());
+  }
+  checkpoint.SetI2sBlock(block);
+}
+
 Source OpenGguf(const fs::path& path, const ConvertOptions& options) {
   auto checkpoint = GgufCheckpoint::Open(path);
+  SetI2sBlock(options, *checkpoint);
   Source source;
   source.chat_templates = ReadChatTemplates(*checkpoint);
   if (HasGgufVocabulary(checkpoint->metadata())) source.tokenizer = path;

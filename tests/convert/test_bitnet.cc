@@ -265,3 +265,127 @@ TEST_CASE("BitNet: rows of a GGUF file that have one scale become ternary, other
     }
   }
 }
+
+namespace {
+
+// -1, 0 or 1 of a matrix with 256 columns; no two columns alike.
+int I2sNumber(uint64_t matrix, uint64_t row, uint64_t column) { return static_cast<int>((row * 5 + column * column + column / 7 + matrix * 3) % 3) - 1; }
+
+struct I2sFile {
+  uint32_t block = 128;
+  std::string name = "somebody's";
+  std::string scale = GgufWriter::Number(0.375f);
+  bool code_3 = false;
+  uint64_t columns = 256;
+
+  // A llama of one layer, as bitnet.cpp lays it out: for each block of the flat matrix a byte for every fourth of its weights.
+  std::string Write() const {
+    GgufWriter file;
+    file.String("general.architecture", "llama");
+    file.String("general.name", name);
+    const uint32_t width = static_cast<uint32_t>(columns);
+    for (const auto& [key, value] : std::vector<std::pair<std::string, uint32_t>>{{"context_length", 8}, {"embedding_length", width}, {"block_count", 1},
+                                                                                  {"feed_forward_length", width}, {"attention.head_count", 1}}) {
+      file.U32("llama." + key, value);
+    }
+    file.F32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    uint64_t matrix = 0;
+    for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down", "ffn_gate"}) {
+      std::string bytes;
+      for (uint64_t at = 0; at < columns * columns; at += block) {
+        for (uint64_t i = 0; i < block / 4; ++i) {
+          int byte = 0;
+          for (uint64_t place = 0; place < 4; ++place) {
+            const uint64_t e = at + place * (block / 4) + i;
+            byte = byte << 2 | (I2sNumber(matrix, e / columns, e % columns) + 1);
+          }
+          bytes += static_cast<char>(byte);
+        }
+      }
+      if (code_3 && matrix == 6) bytes[0] = static_cast<char>(bytes[0] | 0x0c);  // the third of its four
+      bytes += scale;
+      bytes.resize(bytes.size() + 28);
+      file.Tensor("blk.0." + std::string(part) + ".weight", {columns, columns}, 36, bytes);
+      ++matrix;
+    }
+    file.Floats("token_embd.weight", {4, columns}, std::vector<float>(4 * columns, 0.5f));
+    for (const char* norm : {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"}) file.Floats(norm, {columns}, std::vector<float>(columns, 1.0f));
+    return file.Bytes();
+  }
+
+  Outcome Convert(uint32_t asked, std::vector<float>* gate = nullptr) const {
+    ConvertOptions options;
+    options.source = TemporaryPath("i2s.gguf");
+    options.output = TemporaryPath("i2s.thimble");
+    options.as_is = true;
+    options.i2s_block = asked;
+    WriteFile(options.source, Write());
+    ConvertReport report;
+    const Outcome outcome = OutcomeOf([&] { report = thimble::Convert(options); });
+    if (outcome.code != Code::kOk || gate == nullptr) return outcome;
+    size_t ternary = 0;
+    for (const ConvertedTensor& t : report.tensors) {
+      ternary += t.type == WeightType::kTernary;
+      CHECK((t.type != WeightType::kTernary || (t.kept && t.relative_error == 0 && t.source_type == "I2_S" && t.source_bytes == columns * columns / 4)));
+    }
+    CHECK(ternary == 7);
+    ModelFile file;
+    REQUIRE(file.Open(options.output.string().c_str()).ok());
+    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+      if (file.header().tensor_name(i) != "layer.0.ffn.gate.weight") continue;
+      const TensorSpec t = file.header().tensor(i);
+      const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
+      gate->resize(size_t{t.rows} * t.cols);
+      for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, gate->data() + size_t{r} * t.cols);
+    }
+    return outcome;
+  }
+};
+
+size_t I2sWrong(const std::vector<float>& gate) {
+  size_t wrong = gate.size() != 256 * 256;
+  for (size_t i = 0; i < gate.size(); ++i) wrong += gate[i] != 0.375f * static_cast<float>(I2sNumber(6, i / 256, i % 256));
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("BitNet: I2_S keeps its numbers, in both layouts, where it is said which one it is") {
+  for (const uint32_t block : {128u, 64u}) {
+    I2sFile file;
+    file.block = block;
+    std::vector<float> gate;
+    REQUIRE(file.Convert(block, &gate).code == Code::kOk);
+    CHECK(I2sWrong(gate) == 0);
+    // Read as the other one it is another model.
+    REQUIRE(file.Convert(192 - block, &gate).code == Code::kOk);
+    CHECK(I2sWrong(gate) > 10000);
+    const Outcome unsaid = file.Convert(0);
+    CHECK(unsaid.code == Code::kUnsupported);
+    CHECK((unsaid.Names("blk.0.attn_q.weight") && unsaid.Names("--i2s-block 128")));
+  }
+  I2sFile published;
+  published.name = "bitnet2b";
+  std::vector<float> gate;
+  REQUIRE(published.Convert(0, &gate).code == Code::kOk);
+  CHECK(I2sWrong(gate) == 0);
+}
+
+TEST_CASE("BitNet: I2_S that is none is refused by name") {
+  for (const float scale : {-1.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    I2sFile bad;
+    bad.scale = GgufWriter::Number(scale);
+    const Outcome outcome = bad.Convert(128);
+    CHECK((outcome.code == Code::kInvalidModel && outcome.Names("blk.0.attn_q.weight': its scale")));
+  }
+  I2sFile code;
+  code.code_3 = true;
+  CHECK(code.Convert(128).Names("blk.0.ffn_gate.weight': element 64 has the code 3"));
+  CHECK(code.Convert(64).Names("blk.0.ffn_gate.weight': element 32 has the code 3"));
+  // Rows that blocks of 128 would not end with.
+  I2sFile narrow;
+  narrow.columns = 192;
+  narrow.block = 64;
+  CHECK(narrow.Convert(128).Names("blk.0.attn_q.weight': shape [192, 192]"));
+  CHECK(narrow.Convert(64).code == Code::kOk);
+}

@@ -240,8 +240,15 @@ TokenizerModel ReadWordPieces(const Fields& fields) {
   return model;
 }
 
-const GgufSplit& SplitOf(const Fields& fields, const std::string& kind) {
-  const std::string name = kind == "gemma4" ? kind : fields.Text("pre");
+// bitnet-b1.58-2B-4T is published without the key. Its vocabulary is Llama 3's.
+bool IsLlama3OfBitNet(const Fields& fields, const Json& metadata) {
+  const Json *architecture = metadata.Find("general.architecture"), *tokens = fields.Find("tokens");
+  return fields.Find("pre") == nullptr && architecture != nullptr && *architecture == "bitnet-b1.58" && tokens != nullptr && tokens->is_array() &&
+         tokens->size() == 128256;
+}
+
+const GgufSplit& SplitOf(const Fields& fields, const std::string& kind, const Json& metadata) {
+  const std::string name = kind == "gemma4" ? kind : IsLlama3OfBitNet(fields, metadata) ? "llama-bpe" : fields.Text("pre");
   if ((kind == "whitespace") != (name == "whitespace")) {
     fields.Fail(Code::kUnsupported, "pre", "'" + name + "' with the model '" + kind + "' is not supported");
   }
@@ -304,7 +311,7 @@ TokenizerModel ReadGgufVocabulary(const Json& metadata) {
     adds_eos = true;
     default_eos = 1;
   } else if (kind == "gpt2" || kind == "gemma4" || kind == "whitespace") {
-    const GgufSplit& split = SplitOf(fields, kind);
+    const GgufSplit& split = SplitOf(fields, kind, metadata);
     model = ReadRankedMerges(fields, split);
     adds_bos = (split.flags & kTokenizerAddBos) != 0;
   } else if (kind == "bert") {
