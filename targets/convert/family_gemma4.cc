@@ -32,7 +32,10 @@ void ReadWidths(Config& config, Gemma4* g, bool shared, uint32_t usual_kv_heads)
   const uint32_t L = g->shape.L;
   if (std::optional<Config> map = config.Object("per_layer_config")) {
     for (uint32_t i = 0; i < L; ++i) {
-      std::optional<Config> own = map->Object(std::to_string(i));
+      // transformers writes all numbers with as many digits as the last layer's, so that they are in order as texts.
+      std::string layer = std::to_string(i);
+      if (!map->Has(layer)) layer.insert(0, std::to_string(L - 1).size() - layer.size(), '0');
+      std::optional<Config> own = map->Object(layer);
       if (!own) continue;
       g->layers[i].d = own->Count("head_dim", g->layers[i].d, kMaxHeadWidth);
       g->layers[i].G = own->Count("num_key_value_heads", g->layers[i].G);
