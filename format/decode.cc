@@ -156,6 +156,7 @@ Status DecodeTensor(const fb::Header& header, uint32_t tensor, TensorSpec* out) 
   out->cols = t->cols();
   out->block = t->block();
   out->turn = t->turn();
+  out->fine_inputs = t->fine();
   out->data_segment = t->data_segment();
   out->scale_segment = t->scale_segment();
   if (out->packing.packed() && out->data_segment >= 0 && header.segments() != nullptr &&

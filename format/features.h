@@ -9,8 +9,8 @@
 namespace thimble {
 
 // Bits in the order of kFeatureNames.
-enum Feature : uint32_t { kFeatureTurned = 1, kFeatureQueryGrowth = 2, kFeatureInnerNorms = 4, kFeatureLongRope = 8, kFeatureExpertGroups = 16, kFeatureDeltaRule = 32, kFeatureLayerRows = 64, kFeatureSparseGates = 128, kFeatureCarriedRows = 256 };
-inline constexpr const char* kFeatureNames[] = {kTurnedWeights, "query_growth", "inner_norms", "long_rope", "expert_groups", "delta_rule", "layer_rows", "sparse_gates", "carried_rows"};
+enum Feature : uint32_t { kFeatureTurned = 1, kFeatureQueryGrowth = 2, kFeatureInnerNorms = 4, kFeatureLongRope = 8, kFeatureExpertGroups = 16, kFeatureDeltaRule = 32, kFeatureLayerRows = 64, kFeatureSparseGates = 128, kFeatureCarriedRows = 256, kFeatureFineInputs = 512 };
+inline constexpr const char* kFeatureNames[] = {kTurnedWeights, "query_growth", "inner_norms", "long_rope", "expert_groups", "delta_rule", "layer_rows", "sparse_gates", "carried_rows", "fine_inputs"};
 inline constexpr size_t kFeatureCount = sizeof kFeatureNames / sizeof kFeatureNames[0];
 
 // Those that a block needs.

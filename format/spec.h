@@ -131,6 +131,7 @@ struct TensorSpec {
   uint32_t cols = 0;
   uint32_t block = 0;              // types with blocks: elements per scale
   uint32_t turn = 0;               // not 0: rows are turned, blocks of so many columns (ops/linear/turn.h)
+  bool fine_inputs = false;        // of turned rows of block types: their layer's inputs are two int8 planes (ops/linear/linear.h)
   int32_t data_segment = -1;
   int32_t scale_segment = -1;
   WeightLayout packing{};

@@ -26,7 +26,7 @@ uint32_t RequiredFeatures(const fb::Header& header) {
   return features;
 }
 
-Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turned) {
+Status CheckTensorStorage(const fb::Header& header, uint32_t i, uint32_t features) {
   TensorSpec t;
   THIMBLE_RETURN_IF_ERROR(DecodeTensor(header, i, &t));
   auto bad = [i](const char* what, const char* field) {
@@ -41,7 +41,11 @@ Status CheckTensorStorage(const fb::Header& header, uint32_t i, bool may_be_turn
       return bad("must be a power of two that divides the columns", "turn").Got(t.turn).Wanted(t.cols);
     }
     // A reader that does not know would multiply nonsense.
-    if (!may_be_turned) return bad("the file does not require the feature turned_weights", "turn");
+    if ((features & kFeatureTurned) == 0) return bad("the file does not require the feature turned_weights", "turn");
+  }
+  if (t.fine_inputs) {
+    if (t.turn == 0 || FormatOf(t.type) == nullptr) return bad("only inputs of turned rows of blocks have a second plane", "fine");
+    if ((features & kFeatureFineInputs) == 0) return bad("the file does not require the feature fine_inputs", "fine");
   }
   uint64_t data_bytes = 0, scale_bytes = 0;
   if (!WeightDataBytes(t.type, t.rows, t.cols, t.block, &data_bytes) ||
@@ -291,8 +295,8 @@ Status ValidateModel(const fb::Header& header) {
   const uint32_t tensors = CountOf(header.tensors()), segments = CountOf(header.segments());
   const Rules rules(header, tensors);
   THIMBLE_RETURN_IF_ERROR(rules.Range(tensors, 1, kMaxTensors, "tensors"));
-  const bool may_be_turned = (RequiredFeatures(header) & kFeatureTurned) != 0;
-  for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i, may_be_turned));
+  const uint32_t features = RequiredFeatures(header);
+  for (uint32_t i = 0; i < tensors; ++i) THIMBLE_RETURN_IF_ERROR(CheckTensorStorage(header, i, features));
   THIMBLE_RETURN_IF_ERROR(CheckSharing(header, tensors));
   if (header.tokenizer_segment() < -1 || header.tokenizer_segment() >= static_cast<int64_t>(segments)) {
     return rules.Bad("no such segment", "tokenizer_segment").Wanted(segments);

@@ -164,6 +164,7 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
     const auto packing = Pack(b, t.spec.packing);
     fb::TensorBuilder tensor(b);
     if (t.spec.turn != 0) tensor.add_turn(t.spec.turn);  // leaves no trace in files without
+    if (t.spec.fine_inputs) tensor.add_fine(true);
     tensor.add_packing(packing);
     tensor.add_scale_segment(t.spec.scale_segment);
     tensor.add_data_segment(t.spec.data_segment);
@@ -178,7 +179,10 @@ void BuildHeader(FlatBufferBuilder& b, const ModelDescription& d, const std::vec
   for (const SegmentSpec& s : segments) packed_segments.emplace_back(s.offset, s.bytes, s.checksum);
   std::vector<Offset<flatbuffers::String>> features;
   for (const std::string& f : d.required_features) features.push_back(b.CreateString(f));
-  if (std::any_of(d.tensors.begin(), d.tensors.end(), [](const NamedTensor& t) { return t.spec.turn != 0; })) needed |= kFeatureTurned;
+  for (const NamedTensor& t : d.tensors) {
+    if (t.spec.turn != 0) needed |= kFeatureTurned;
+    if (t.spec.fine_inputs) needed |= kFeatureFineInputs;
+  }
   for (size_t i = 0; i < kFeatureCount; ++i) {
     if ((needed >> i & 1) != 0) features.push_back(b.CreateString(kFeatureNames[i]));
   }

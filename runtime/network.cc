@@ -34,7 +34,7 @@ NormOp NetworkWalk::Norm(const NormSpec& spec) const {
 
 WeightRows NetworkWalk::Rows(uint32_t tensor) const {
   const TensorSpec t = header_.tensor(tensor);
-  return {t.type, t.rows, t.cols, t.block, SegmentBytes(t.data_segment), SegmentBytes(t.scale_segment), t.turn};
+  return {t.type, t.rows, t.cols, t.block, SegmentBytes(t.data_segment), SegmentBytes(t.scale_segment), t.turn, t.fine_inputs};
 }
 
 LinearStack NetworkWalk::MakeStack(const LinearSpec& spec, uint32_t used) {

@@ -301,7 +301,8 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
     VT_DATA_SEGMENT = 14,
     VT_SCALE_SEGMENT = 16,
     VT_PACKING = 18,
-    VT_TURN = 20
+    VT_TURN = 20,
+    VT_FINE = 22
   };
   const ::flatbuffers::String *name() const {
     return GetPointer<const ::flatbuffers::String *>(VT_NAME);
@@ -330,6 +331,9 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
   uint32_t turn() const {
     return GetField<uint32_t>(VT_TURN, 0);
   }
+  bool fine() const {
+    return GetField<uint8_t>(VT_FINE, 0) != 0;
+  }
   bool Verify(::flatbuffers::Verifier &verifier) const {
     return VerifyTableStart(verifier) &&
            VerifyOffset(verifier, VT_NAME) &&
@@ -343,6 +347,7 @@ struct Tensor FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {
            VerifyOffset(verifier, VT_PACKING) &&
            verifier.VerifyTable(packing()) &&
            VerifyField<uint32_t>(verifier, VT_TURN, 4) &&
+           VerifyField<uint8_t>(verifier, VT_FINE, 1) &&
            verifier.EndTable();
   }
 };
@@ -378,6 +383,9 @@ struct TensorBuilder {
   void add_turn(uint32_t turn) {
     fbb_.AddElement<uint32_t>(Tensor::VT_TURN, turn, 0);
   }
+  void add_fine(bool fine) {
+    fbb_.AddElement<uint8_t>(Tensor::VT_FINE, static_cast<uint8_t>(fine), 0);
+  }
   explicit TensorBuilder(::flatbuffers::FlatBufferBuilder &_fbb)
         : fbb_(_fbb) {
     start_ = fbb_.StartTable();
@@ -399,7 +407,8 @@ inline ::flatbuffers::Offset<Tensor> CreateTensor(
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
     ::flatbuffers::Offset<thimble::fb::Packing> packing = 0,
-    uint32_t turn = 0) {
+    uint32_t turn = 0,
+    bool fine = false) {
   TensorBuilder builder_(_fbb);
   builder_.add_turn(turn);
   builder_.add_packing(packing);
@@ -409,6 +418,7 @@ inline ::flatbuffers::Offset<Tensor> CreateTensor(
   builder_.add_cols(cols);
   builder_.add_rows(rows);
   builder_.add_name(name);
+  builder_.add_fine(fine);
   builder_.add_type(type);
   return builder_.Finish();
 }
@@ -423,7 +433,8 @@ inline ::flatbuffers::Offset<Tensor> CreateTensorDirect(
     int32_t data_segment = -1,
     int32_t scale_segment = -1,
     ::flatbuffers::Offset<thimble::fb::Packing> packing = 0,
-    uint32_t turn = 0) {
+    uint32_t turn = 0,
+    bool fine = false) {
   auto name__ = name ? _fbb.CreateString(name) : 0;
   return thimble::fb::CreateTensor(
       _fbb,
@@ -435,7 +446,8 @@ inline ::flatbuffers::Offset<Tensor> CreateTensorDirect(
       data_segment,
       scale_segment,
       packing,
-      turn);
+      turn,
+      fine);
 }
 
 struct Norm FLATBUFFERS_FINAL_CLASS : private ::flatbuffers::Table {

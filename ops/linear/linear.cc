@@ -24,6 +24,64 @@ struct Region {
 // effect on results.
 constexpr size_t kWorthSharing = size_t{1} << 18;
 
+// The layer's columns from `column` on, which begins a tile.
+Linear ColumnsFrom(const Linear& op, size_t column) {
+  Linear part = op;
+  WeightRows& rows = part.rows;
+  rows.n -= static_cast<uint32_t>(column);
+  if (op.bias != nullptr) part.bias += column;
+  if (op.packed != nullptr) {
+    const PackedLayout& layout = *op.kernel->layout;
+    const uint64_t tile_bytes = layout.tile_bytes(layout.key, rows.k, rows.block);
+    part.packed = static_cast<const uint8_t*>(op.packed) + column / layout.key.nr * static_cast<size_t>(tile_bytes);
+    return part;
+  }
+  uint64_t row_bytes = 0, scale_bytes = 0;  // of rows that are in memory: cannot overflow
+  (void)WeightRowBytes(rows.type, rows.k, rows.block, &row_bytes);
+  (void)WeightScaleBytes(rows.type, 1, rows.k, rows.block, &scale_bytes);
+  rows.data = static_cast<const uint8_t*>(rows.data) + column * static_cast<size_t>(row_bytes);
+  rows.scales = static_cast<const uint8_t*>(rows.scales) + column * static_cast<size_t>(scale_bytes);
+  return part;
+}
+
+// The biases of the layer's first `count` columns, wherever they are.
+void ReadBias(const Linear& op, size_t count, float* bias) {
+  if (op.packed == nullptr) {
+    for (size_t c = 0; c < count; ++c) bias[c] = op.bias != nullptr ? op.bias[c] : 0.0f;
+    return;
+  }
+  const PackedLayout& layout = *op.kernel->layout;
+  const uint8_t* tile = static_cast<const uint8_t*>(op.packed);
+  for (size_t first = 0; first < count; first += layout.key.nr, tile += layout.tile_bytes(layout.key, op.rows.k, op.rows.block)) {
+    const size_t channels = std::min<size_t>(layout.key.nr, count - first);
+    layout.unpack_tile(layout.key, op.rows, tile, channels, {.data = nullptr, .scales = nullptr, .bias = bias + first});
+  }
+}
+
+// Adds to the tile's sums what the inputs' second plane gives. The kernel begins with the bias there, too.
+void AddSecondPlane(const LinearTile& tile) {
+  // A part of the tile, on this thread's small stack: two tiles of packed channels, which kernels compute at a time, and a multiple of
+  // the rows that they do.
+  constexpr size_t kRows = 60, kColumns = 32;
+  const Linear& op = *tile.op;
+  float sums[kRows * kColumns], bias[kColumns];
+  for (size_t column = tile.column_begin; column < tile.column_end; column += kColumns) {
+    const Linear part = ColumnsFrom(op, column);
+    const size_t columns = std::min(kColumns, tile.column_end - column);
+    ReadBias(part, columns, bias);
+    for (size_t row = tile.row_begin; row < tile.row_end; row += kRows) {
+      RowBatch second = *tile.x;
+      second.q += (tile.x->t + row) * BlockRowBytes(op.rows.k);
+      second.t = std::min(kRows, tile.row_end - row);
+      op.kernel->run({.op = &part, .x = &second, .y = sums, .y_stride = kColumns, .row_begin = 0, .row_end = second.t, .column_begin = 0, .column_end = columns});
+      for (size_t r = 0; r < second.t; ++r) {
+        float* y = tile.y + (row + r) * tile.y_stride + column;
+        for (size_t c = 0; c < columns; ++c) y[c] += sums[r * kColumns + c] - bias[c];
+      }
+    }
+  }
+}
+
 void RunTask(void* context, size_t task, size_t) {
   const Region& region = *static_cast<const Region*>(context);
   size_t i = 0;
@@ -34,14 +92,16 @@ void RunTask(void* context, size_t task, size_t) {
   // Neighbouring tasks share columns: with more rows than one tile holds, the weights are still in the cache.
   const size_t row = task % region.row_tiles * kernel.row_tile;
   const size_t column = task / region.row_tiles * kernel.column_tile;
-  kernel.run({.op = job.op,
-              .x = region.x,
-              .y = job.y,
-              .y_stride = job.y_stride,
-              .row_begin = row,
-              .row_end = std::min<size_t>(row + kernel.row_tile, region.x->t),
-              .column_begin = column,
-              .column_end = std::min<size_t>(column + kernel.column_tile, job.op->rows.n)});
+  const LinearTile tile = {.op = job.op,
+                           .x = region.x,
+                           .y = job.y,
+                           .y_stride = job.y_stride,
+                           .row_begin = row,
+                           .row_end = std::min<size_t>(row + kernel.row_tile, region.x->t),
+                           .column_begin = column,
+                           .column_end = std::min<size_t>(column + kernel.column_tile, job.op->rows.n)};
+  kernel.run(tile);
+  if (job.op->rows.fine) AddSecondPlane(tile);
 }
 
 }  // namespace

@@ -43,6 +43,14 @@ void QuantiseBlock(const float* x, int8_t* q, BlockInput* input) {
   *input = InputOfBlock(by.scale, sums[0], sums[1]);
 }
 
+// What the first plane leaves of a row.
+void SubtractPlane(const int8_t* q, const BlockInput* inputs, size_t k, float* x) {
+  for (size_t start = 0; start < k; start += kBlockColumns, ++inputs) {
+    const size_t end = start + kBlockColumns < k ? start + kBlockColumns : k;
+    for (size_t i = start; i < end; ++i) x[i] -= static_cast<float>(q[i]) * inputs->scale;
+  }
+}
+
 RowPlace PlaceOf(size_t row, size_t t) {
   if (row % 2 != 0) return RowPlace::kSecondOfPair;
   return row + 1 == t ? RowPlace::kAlone : RowPlace::kFirstOfPair;
@@ -56,7 +64,7 @@ RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* 
 
 RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool) {
-  const size_t row_bytes = InputRowBytes(key, k), padded = key.block != 0 ? BlockInputsAt(k) : row_bytes;
+  const size_t row_bytes = InputRowBytes(key, k) / key.planes, padded = key.block != 0 ? BlockInputsAt(k) : row_bytes;
   // Turning is as much work again.
   ForRowsByWorker(pool, t, key.turn != 0 ? 2 * k : k, [&](size_t first, size_t count, size_t worker) {
     for (size_t row = first; row < first + count; ++row) {
@@ -68,6 +76,11 @@ RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x
         from = own;
       }
       quantisation[row] = key.quantise(from, k, padded, q + row * row_bytes, PlaceOf(row, t));
+      if (key.planes == 1) continue;
+      float* own = turned + worker * TurnedRowFloats(k);
+      const int8_t* first_plane = q + row * row_bytes;
+      SubtractPlane(first_plane, reinterpret_cast<const BlockInput*>(first_plane + padded), k, own);
+      (void)key.quantise(own, k, padded, q + (t + row) * row_bytes, PlaceOf(row, t));
     }
   });
   // Tiles with fewer rows than a kernel computes read on here; what they find must be the last row's.

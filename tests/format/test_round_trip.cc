@@ -225,6 +225,7 @@ class Dump {
         .Field("cols", t.cols)
         .Field("block", t.block)
         .Field("turn", t.turn)
+        .Field("fine_inputs", t.fine_inputs)
         .Field("data_segment", t.data_segment)
         .Field("scale_segment", t.scale_segment)
         .Field("packed_bytes", t.packed_bytes)
@@ -330,7 +331,7 @@ ModelDescription DistinctDescription() {
   ModelDescription m;
   m.name = "name";
   m.tensors = {{"t", {.rows = 3, .cols = 5}},
-               {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64, .turn = 2}},
+               {"u", {.type = WeightType::kQ4, .rows = 2, .cols = 70, .block = 64, .turn = 2, .fine_inputs = true}},
                {"p",
                 {.type = WeightType::kQ8,
                  .rows = 2,

@@ -167,6 +167,15 @@ const Case kCases[] = {
     {"none_unrotated", "tensor with too many columns", [](D& d) { AddTensor(d, 1, UINT32_MAX); },
      "tensor last cols"},
     {"none_unrotated", "turned rows of f32", [](D& d) { Tensor(d, AddTensor(d, 1, 16)).turn = 16; }, "tensor last turn"},
+    {"none_unrotated", "two planes of inputs that are not turned",
+     [](D& d) { Tensor(d, AddTensor(d, 1, 64, WeightType::kQ8_0, 32)).fine_inputs = true; }, "tensor last fine"},
+    {"none_unrotated", "two planes of inputs with a scale for the row",
+     [](D& d) {
+       TensorSpec& t = Tensor(d, AddTensor(d, 1, 16, WeightType::kQ8));
+       t.turn = 16;
+       t.fine_inputs = true;
+     },
+     "tensor last fine"},
     {"none_unrotated", "turned by one", [](D& d) { Tensor(d, AddTensor(d, 1, 16, WeightType::kQ8)).turn = 1; }, "tensor last turn"},
     {"none_unrotated", "turned by no power of two", [](D& d) { Tensor(d, AddTensor(d, 1, 24, WeightType::kQ8)).turn = 12; },
      "tensor last turn"},

@@ -1,14 +1,69 @@
-// The 256-bit kernels of block types: both encodings of one code give the same bits.
+// Layers of block types: inputs in two planes; and the 256-bit kernels, whose two encodings of one code give the same bits.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <tuple>
 
 #include "ops/linear/packed_linear.h"
+#include "ops/linear/turn.h"
 #include "ops/tables/kernel_table.h"
 #include "tests/ops/linear_blocks_256_evex.h"
 #include "tests/ops/weights.h"
 
 using namespace thimble;
 using namespace thimble::test;
+
+TEST_CASE("two planes of inputs: the error of one is gone, row by row, for any number of threads") {
+  const CpuFeatures cpu = DetectCpu();
+  Random random(52);
+  const Pool pool(3);
+  for (const KernelTable* table : AllKernelTables()) {
+    if (!table->supported(cpu)) continue;
+    for (const auto& [type, n, k, t] : {std::tuple{WeightType::kQ8_0, 83u, 384u, size_t{131}}, std::tuple{WeightType::kQ8_0, 7u, 96u, size_t{2}},
+                                        std::tuple{WeightType::kQ4_K, 33u, 512u, size_t{5}}, std::tuple{WeightType::kQ6_K, 16u, 72u, size_t{1}}}) {
+      INFO(table->name << ' ' << n << ' ' << k << ' ' << t);
+      const Weights weights(random, type, n, k, 32);
+      const std::vector<float> bias = random.Normals(n);
+      const Layer layer(table->Kernel(type), weights, bias.data());
+      Linear fine = layer.op();
+      fine.rows.turn = TurnBlock(k);
+      Linear coarse = fine;
+      fine.rows.fine = true;
+      std::vector<float> x = random.Normals(t * k);
+      x[3] *= 1000.0f;  // as inputs of real models are
+      if (t > 2) std::fill_n(x.begin() + static_cast<std::ptrdiff_t>((t - 1) * k), k, 0.0f);
+      const auto run = [&](const Linear& op, size_t first, size_t rows, ThreadPool* threads) {
+        const InputKey key = KeyOf(op);
+        const Block q(rows * InputRowBytes(key, k)), turned(4 * TurnedRowFloats(k) * sizeof(float)), parameters(QuantisedParameterCount(rows) * sizeof(RowQuantisation));
+        const RowBatch batch = QuantiseRows(key, table->turn, x.data() + first * k, k, rows, k, turned.As<float>(), q.As<int8_t>(), parameters.As<RowQuantisation>(), threads);
+        std::vector<float> y(rows * n);
+        RunLinear(op, batch, y.data(), n, threads);
+        return y;
+      };
+      const std::vector<float> y = run(fine, 0, t, nullptr), one = run(coarse, 0, t, nullptr);
+      CHECK(SameBits(run(fine, 0, t, pool.get()), y));
+      const std::vector<float> last = run(fine, t - 1, 1, nullptr);
+      CHECK(SameBits(last, std::vector<float>(y.end() - n, y.end())));
+      double fine_error = 0, coarse_error = 0, sizes = 0;
+      for (size_t r = 0; r < t; ++r) {
+        std::vector<float> row(x.begin() + static_cast<std::ptrdiff_t>(r * k), x.begin() + static_cast<std::ptrdiff_t>((r + 1) * k));
+        Turn(row.data(), k, TurnBlock(k));
+        for (size_t j = 0; j < n; ++j) {
+          double exact = bias[j], size = 1e-3;
+          for (size_t i = 0; i < k; ++i) {
+            exact += weights.Value(j, i) * double{row[i]};
+            size += std::fabs(weights.Value(j, i) * double{row[i]});
+          }
+          fine_error += std::fabs(y[r * n + j] - exact) / size;
+          coarse_error += std::fabs(one[r * n + j] - exact) / size;
+          sizes += 1;
+        }
+      }
+      CHECK(fine_error < coarse_error / 50);  // 254 but for the sums' own rounding
+      CHECK(fine_error / sizes < 5e-5);
+    }
+  }
+}
 
 #if defined(__x86_64__)
 TEST_CASE("256-bit kernels of block types have the bits of AVX2 with unsigned products, too") {
