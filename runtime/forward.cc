@@ -37,6 +37,11 @@ const float* NormRows(const Step& step, const NormOp& norm, const float* x, size
   return out;
 }
 
+void AskFor(const void* weights, size_t bytes) {
+  const uintptr_t page = PageBytes(), first = reinterpret_cast<uintptr_t>(weights) / page * page;
+  if (bytes != 0) (void)madvise(reinterpret_cast<void*>(first), reinterpret_cast<uintptr_t>(weights) + bytes - first, MADV_WILLNEED);
+}
+
 void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float* x, size_t rows, size_t width) {
   const Buffers& b = step.network->buffers;
   LinearJob alike[kMaxLinearJobs];
@@ -170,10 +175,7 @@ bool NothingWanted(const Step& step) {
 // While a block is computed the next one's weights come from the file; behind the last one those of the head, and of the first one
 // for the next pass.
 void ReadAhead(const Network& n, uint32_t block) {
-  const auto ask = [](const FileStretch& weights) {
-    const uintptr_t page = PageBytes(), first = reinterpret_cast<uintptr_t>(weights.begin) / page * page;
-    if (weights.bytes != 0) (void)madvise(reinterpret_cast<void*>(first), reinterpret_cast<uintptr_t>(weights.begin) + weights.bytes - first, MADV_WILLNEED);
-  };
+  const auto ask = [](const FileStretch& weights) { AskFor(weights.begin, static_cast<size_t>(weights.bytes)); };
   if (block + 1 < n.block_count) return ask(n.blocks[block + 1].weights);
   ask(n.head_weights);
   ask(n.blocks[0].weights);

@@ -95,12 +95,12 @@ def gemma4():
     return "gemma4", keys, tensors, words
 
 
-def olmoe():
+def olmoe(ffn=1024, layers=16, experts=64, chosen=8):
     """OLMoE-1B-7B: 64 experts, of which 8 are chosen."""
-    width, ffn, layers, heads, experts, words = 2048, 1024, 16, 16, 64, 50304
+    width, heads, words = 2048, 16, 50304
     keys = {"block_count": layers, "context_length": 4096, "embedding_length": width, "feed_forward_length": ffn, "attention.head_count": heads,
             "attention.head_count_kv": heads, "rope.freq_base": 1e4, "attention.layer_norm_rms_epsilon": 1e-5, "expert_count": experts,
-            "expert_used_count": 8}
+            "expert_used_count": chosen}
     tensors = [("token_embd.weight", (width, words)), ("output.weight", (width, words)), ("output_norm.weight", (width,))]
     for i in range(layers):
         p = "blk.%d." % i
@@ -111,7 +111,9 @@ def olmoe():
     return "olmoe", keys, tensors, words
 
 
-SHAPES = {"qwen3.5-0.8b": qwen35, "lfm2-700m": lfm2, "gemma-4-e2b": gemma4, "olmoe-1b-7b": olmoe}
+SHAPES = {"qwen3.5-0.8b": qwen35, "lfm2-700m": lfm2, "gemma-4-e2b": gemma4, "olmoe-1b-7b": olmoe,
+          # No published model: small enough to be larger than memory in a control group.
+          "experts-16": lambda: olmoe(layers=8, experts=16, chosen=2)}
 
 
 def text(s):

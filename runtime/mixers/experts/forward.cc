@@ -1,5 +1,6 @@
 // The rows of a pass are sorted by expert, so that the weights of an expert are read once, and not at all where nobody chose
 // it. Each row adds up its experts in rising order, whatever rows are beside it: cuts and threads change nothing.
+#include <algorithm>
 #include <cstring>
 
 #include "ops/lanes/double_math.h"
@@ -41,6 +42,30 @@ void Choose(const Step& step, const ExpertsOp& op, const float* h) {
   for (size_t i = 0; i < step.t; ++i) ChooseExperts(rule, b.scores + i * E, b.chosen + i * K, b.weights + i * K);
 }
 
+// Experts whose weights are asked for before they are needed, with the one at hand: a token's all at once, of a prompt's not so many
+// that they push each other out.
+constexpr size_t kAsked = 8;
+
+// Only when the router has chosen is known what the file must bring. From expert e on `kAsked` that are chosen; those below `asked`
+// have been asked for.
+uint32_t AskForChosen(const Step& step, const ExpertsOp& op, uint32_t e, uint32_t asked) {
+  const ExpertsBuffers& b = step.network->buffers.mixers.experts;
+  const uint32_t *const first = b.chosen, *const end = first + step.t * op.spec.chosen;
+  size_t count = 0;
+  for (; e < op.spec.experts && count < kAsked; ++e) {
+    if (std::find(first, end, e) == end) continue;
+    ++count;
+    if (e < asked) continue;
+    for (const LinearStack* stack : {&op.gate, &op.up, &op.down}) {
+      const Linear linear = stack->At(e);
+      if (linear.kernel == nullptr) continue;
+      AskFor(linear.packed != nullptr ? linear.packed : linear.rows.data, stack->weight_bytes);
+      AskFor(linear.rows.scales, linear.rows.scales != nullptr ? stack->scale_bytes : 0);
+    }
+  }
+  return e > asked ? e : asked;
+}
+
 // The rows that chose the expert, into b.rows and b.row_weights.
 size_t RowsOf(const ExpertsBuffers& b, uint32_t expert, size_t t, size_t K) {
   size_t count = 0;
@@ -60,9 +85,11 @@ void RunMixer(const Step& step, const ExpertsOp& op, const float* h) {
   float* y = step.network->buffers.y;
   RunShared(step, op, h);
   Choose(step, op, h);
+  uint32_t asked = 0;
   for (uint32_t e = 0; e < op.spec.experts; ++e) {
     const size_t count = RowsOf(b, e, step.t, op.spec.chosen);
     if (count == 0) continue;
+    if (step.network->reads_ahead) asked = AskForChosen(step, op, e, asked);
     for (size_t i = 0; i < count; ++i) std::memcpy(b.x + i * D, h + b.rows[i] * D, D * sizeof(float));
     RunFfnRows(step, {op.spec.ffn.activation, op.spec.ffn.width, op.gate.At(e), op.up.At(e), op.down.At(e), op.shape}, b.x, count, b.ffn, b.y);
     ForRows(step.pool, count, D, [&](size_t first, size_t n) {
