@@ -13,7 +13,6 @@
 namespace thimble::cli {
 namespace {
 
-constexpr uint32_t kWindow = 512;
 
 const float* Floats(const ModelFile& file, int32_t tensor) { return static_cast<const float*>(file.TensorData(static_cast<uint32_t>(tensor))); }
 
@@ -63,8 +62,8 @@ void CheckStandsAlone(const BlockSpec& spec, uint32_t layer) {
 
 class Calibration {
  public:
-  Calibration(const ModelFile& file, const ModelDescription& model, const std::vector<int32_t>& ids, uint32_t threads, InputMoments* moments)
-      : file_(file), model_(model), width_(model.spec.width), threads_(threads), window_(std::min(kWindow, model.spec.max_positions)),
+  Calibration(const ModelFile& file, const ModelDescription& model, const std::vector<int32_t>& ids, uint32_t window_tokens, uint32_t threads, InputMoments* moments)
+      : file_(file), model_(model), width_(model.spec.width), threads_(threads), window_(std::min(window_tokens, model.spec.max_positions)),
         moments_(moments), rows_(ids.size() * width_), next_(rows_.size()) {
     const ModelSpec& spec = model.spec;
     const TensorSpec& table = model.tensors[static_cast<size_t>(spec.input.table)].spec;
@@ -160,7 +159,7 @@ class Calibration {
 
 }  // namespace
 
-bool Calibrate(const std::filesystem::path& path, const std::vector<int32_t>& ids, uint32_t threads, const CalibrationProgress& progress,
+bool Calibrate(const std::filesystem::path& path, const std::vector<int32_t>& ids, uint32_t window_tokens, uint32_t threads, const CalibrationProgress& progress,
                InputMoments* moments) {
   ModelFile file;
   const Status status = file.Open(path.c_str());
@@ -179,7 +178,7 @@ bool Calibrate(const std::filesystem::path& path, const std::vector<int32_t>& id
       ++blocks;
     }
   }
-  Calibration calibration(file, model, ids, threads, moments);
+  Calibration calibration(file, model, ids, window_tokens, threads, moments);
   size_t done = 0;
   for (uint32_t layer = 0; layer < model.spec.layers; ++layer) {
     for (uint32_t block = 0; block < model.layers[layer].blocks.size(); ++block) {

@@ -14,10 +14,12 @@ namespace thimble::cli {
 // Blocks that are done, of all; false stops.
 using CalibrationProgress = std::function<bool(size_t done, size_t total)>;
 
-// `model`: a .thimble file, all of whose weights are f32 in portable rows. The ids are read in windows of at most 512. A row counts in
+// `model`: a .thimble file, all of whose weights are f32 in portable rows. The ids are read in windows of `window_tokens`, or as many as the
+// model has positions. A row counts in
 // inverse proportion to the mean square of the residual row that its block leaves, as its error does. False where the model is of a
 // kind whose blocks cannot run alone (images; layers that read other layers' caches): then nothing is known. Throws Error.
-bool Calibrate(const std::filesystem::path& model, const std::vector<int32_t>& ids, uint32_t threads, const CalibrationProgress& progress,
+inline constexpr uint32_t kCalibrationWindow = 512;
+bool Calibrate(const std::filesystem::path& model, const std::vector<int32_t>& ids, uint32_t window_tokens, uint32_t threads, const CalibrationProgress& progress,
                InputMoments* moments);
 
 }  // namespace thimble::cli

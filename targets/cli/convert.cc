@@ -56,7 +56,7 @@ it works.)";
 struct Arguments {
   std::string source, output, weights, recipe, head, kv, tokenizer, chat_template, name, shape, report, packing, calibration, imatrix;
   std::vector<std::string> ignored_fields;
-  int64_t block = 32, seed = 1, positions = 0, threads = 0;
+  int64_t block = 32, i2s_block = 0, seed = 1, positions = 0, threads = 0;
   bool no_tokenizer = false, no_turn = false, list = false, force = false, json = false, quiet = false;
 };
 
@@ -65,6 +65,27 @@ WeightType Type(const std::string& text, const char* option) {
   if (text == "q8") return WeightType::kQ8_0;
   if (text == "q4") return WeightType::kQ4;
   throw Error(kInvalidArgument, std::string(option) + ": must be f32, q8, q4, q6, q5 or bits from 2 to 9, got " + Quoted(text));
+}
+
+// More than any type takes: every matrix that can be gets 8 bits.
+constexpr double kEightBits = 9;
+
+// Vectors of texts are sums over rows, in which errors of weights do not cancel: 8 bits are calibrated for such models, and what enters their
+// layers keeps more of its digits. A recipe's name asks for the types as they are.
+bool IsEightBitsOfVectors(const Arguments& arguments) {
+  if (!arguments.recipe.empty() || !arguments.shape.empty() || !arguments.head.empty() || !arguments.kv.empty() || arguments.block != 32 ||
+      (!arguments.weights.empty() && arguments.weights != "q8")) {
+    return false;
+  }
+  ConvertOptions options;
+  options.source = arguments.source;
+  options.no_tokenizer = true;
+  options.chat_template = "none";
+  options.ignore_fields = arguments.ignored_fields;
+  options.i2s_block = static_cast<uint32_t>(arguments.i2s_block);
+  const StopAtOnce reading;
+  const ConvertedHeader header = ConvertHeader(options);
+  return header.gives_vectors && !header.quantised_source;
 }
 
 // Random weights need no quantiser.
@@ -233,6 +254,7 @@ ConvertReport ConvertSource(const Arguments& arguments, ProgressBar& bar) {
   if (!arguments.head.empty()) options.head = Type(arguments.head, "--keep-head");
   if (!arguments.kv.empty()) options.kv = Type(arguments.kv, "--keep-kv");
   options.turn = !arguments.no_turn;
+  options.i2s_block = static_cast<uint32_t>(arguments.i2s_block);
   options.name = arguments.name;
   options.ignore_fields = arguments.ignored_fields;
   // Before the output is begun there is nothing to tidy up: a signal ends the reading of a huge source at once.
@@ -268,7 +290,8 @@ ConvertReport ConvertToBlocks(Arguments arguments, double bits, std::string* rea
                                     std::pair{arguments.block != 32, "--block"}}) {
     if (given) throw Error(kInvalidArgument, std::string(name) + ": cannot be given with --weights " + arguments.weights + ", which chooses for each tensor");
   }
-  const QuantiseArguments quantise{bits, arguments.calibration, arguments.imatrix, !arguments.no_turn, arguments.quiet, arguments.threads};
+  const bool fine = bits == kEightBits && (arguments.weights.empty() || arguments.weights == "q8");
+  const QuantiseArguments quantise{bits, arguments.calibration, arguments.imatrix, !arguments.no_turn, arguments.quiet, fine, arguments.threads};
   const std::string output = arguments.output;
   const IntermediateFile floats(output + ".floats");
   arguments.output = floats.path();
@@ -287,8 +310,8 @@ ConvertReport ConvertToBlocks(Arguments arguments, double bits, std::string* rea
     report.tensors[i].source_bytes = read.tensors[i].source_bytes;
     report.tensors[i].quantised_source = read.tensors[i].quantised_source;
   }
-  *reason = Format("%.3f bits per weight of the matrices, a type for each by its loss, measured with %s", quantised.model.bits,
-                   quantised.inputs.c_str());
+  *reason = Format("%.3f bits per weight of the matrices, a type for each by its loss, measured with %s%s", quantised.model.bits, quantised.inputs.c_str(),
+                   fine ? "; inputs of layers in two planes, as its vectors are sums of rows (--recipe quality: faster, less exact)" : "");
   return report;
 }
 
@@ -337,11 +360,14 @@ int Run(const Arguments& arguments) {
     CheckReadable(arguments.tokenizer);
   if (arguments.block != 32 && arguments.block != 64 && arguments.block != 128)
     throw Error(kInvalidArgument, "--block: must be 32, 64 or 128");
-  const std::optional<double> bits = arguments.recipe.empty() && arguments.shape.empty() ? BitsPerWeight(arguments.weights) : std::nullopt;
+  if (arguments.i2s_block != 0 && arguments.i2s_block != 64 && arguments.i2s_block != 128)
+    throw Error(kInvalidArgument, "--i2s-block: must be 128 or 64");
+  double bits = 0;  // 0: the types are given
+  if (arguments.recipe.empty() && arguments.shape.empty()) bits = BitsPerWeight(arguments.weights).value_or(0);
   for (const std::string& path : {arguments.calibration, arguments.imatrix}) {
     if (path.empty()) continue;
     CheckReadable(path);
-    if (!bits) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6, q5 or q4");
+    if (bits == 0) throw Error(kInvalidArgument, "--calibration and --imatrix: need --weights with a number of bits, q6, q5 or q4");
   }
   if (!arguments.calibration.empty() && !arguments.imatrix.empty())
     throw Error(kInvalidArgument, "--calibration or --imatrix: give only one of these");
@@ -356,26 +382,27 @@ int Run(const Arguments& arguments) {
   if (!arguments.report.empty())
     report_file = files.Writes("--report", arguments.report, ConversionReportKind(arguments.report));
 
-  ProgressBar bar(arguments.quiet);
   const auto start = Clock::now();
+  if (bits == 0 && IsEightBitsOfVectors(arguments)) bits = kEightBits;
+  ProgressBar bar(arguments.quiet);
   std::optional<IntermediateFile> unpacked;
   if (!outputs.empty()) unpacked.emplace(written.output);
   std::string reason;
   ConvertReport report = !arguments.shape.empty() ? WriteShape(written, bar)
-                         : bits                   ? ConvertToBlocks(written, *bits, &reason)
+                         : bits != 0              ? ConvertToBlocks(written, bits, &reason)
                                                   : ConvertSource(written, bar);
   for (const PackedOutput& output : outputs) report.file_bytes = Pack(unpacked->path(), output, bar);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   bar.Clear();
   const bool random = !arguments.shape.empty();
   const bool keeps_blocks = AsIs(arguments) && report.quantised_source;
-  const std::string weights = bits      ? arguments.weights
+  const std::string weights = bits != 0 ? (arguments.weights.empty() ? "q8" : arguments.weights)
                               : !random ? WeightsText(arguments, keeps_blocks) : arguments.weights.empty() ? "q4" : arguments.weights;
   std::vector<std::string> paths;
   for (const PackedOutput& output : outputs) paths.push_back(output.path);
   if (outputs.empty()) paths.push_back(arguments.output);
   const ConversionFacts facts{report, random ? arguments.shape : arguments.source, arguments.output, weights,
-                              bits ? reason : WeightsReason(arguments, keeps_blocks), paths, seconds, MeasureMemory().peak_resident_bytes};
+                              bits != 0 ? reason : WeightsReason(arguments, keeps_blocks), paths, seconds, MeasureMemory().peak_resident_bytes};
   if (report_file) WriteConversionReport(*report_file, facts);
   if (arguments.json) {
     PrintJson(ConversionJson(facts));
@@ -424,6 +451,9 @@ Command AddConvert(CLI::App* program) {
   app->add_flag("--no-turn", a->no_turn,
                 "Do not turn the rows of quantised weights by Walsh-Hadamard matrices, which costs a little time in every pass and "
                 "makes quantised inputs several times as exact");
+  AddInteger(app, "--i2s-block", &a->i2s_block, 1, 1024,
+             "Weights in a block of I2_S, bitnet.cpp's own type of GGUF, which its files do not say: 128 (written on x86-64, and published ones) "
+             "or 64 (on ARM, since November 2025)");
   app->add_flag("--no-tokenizer", a->no_tokenizer, "Take none");
   app->add_option("--chat-template", a->chat_template,
                   "In place of SRC's own: a file of Jinja, or one of " + chat::KnownTextNames() + "; none leaves it out")

@@ -237,6 +237,7 @@ class Inspector {
                     {"data_segment", tensor.data_segment}};
       if (tensor.block != 0) entry["block"] = tensor.block;
       if (tensor.turn != 0) entry["turn"] = tensor.turn;
+      if (tensor.fine_inputs) entry["fine_inputs"] = true;
       if (tensor.scale_segment >= 0) entry["scale_segment"] = tensor.scale_segment;
       if (const WeightLayout& p = tensor.packing; p.packed()) {
         entry["packing"] = {{"packer", p.packer}, {"version", p.version}, {"nr", p.nr},

@@ -1,5 +1,6 @@
 #include "targets/cli/quantise_floats.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -15,6 +16,24 @@ namespace thimble::cli {
 namespace {
 
 constexpr size_t kMostIds = 8192;  // of a calibration text: more hardly help, and take their time
+// Texts that become vectors are short, and have ids around them: windows of their own length and with these ids are like them. (Of 512
+// ids all-MiniLM-L6-v2's vectors were a quarter further off.)
+constexpr uint32_t kShortText = 128;
+
+// Cuts `plain` into windows, each with what `whole`, of the same text, has in front and behind.
+std::vector<int32_t> ShortTexts(const std::vector<int32_t>& whole, const std::vector<int32_t>& plain, size_t window) {
+  const auto begin = std::search(whole.begin(), whole.end(), plain.begin(), plain.end());
+  const size_t front = static_cast<size_t>(begin - whole.begin()), around = whole.size() - plain.size();
+  if (begin == whole.end() || around >= window) return whole;
+  std::vector<int32_t> ids;
+  for (size_t at = 0; at < plain.size(); at += window - around) {
+    const size_t count = std::min(window - around, plain.size() - at);
+    ids.insert(ids.end(), whole.begin(), begin);
+    ids.insert(ids.end(), plain.begin() + static_cast<std::ptrdiff_t>(at), plain.begin() + static_cast<std::ptrdiff_t>(at + count));
+    ids.insert(ids.end(), whole.begin() + static_cast<std::ptrdiff_t>(front + plain.size()), whole.end());
+  }
+  return ids;
+}
 
 // Empty where the text means nothing to the model.
 std::vector<int32_t> CalibrationIds(const Model& model, const QuantiseArguments& arguments) {
@@ -24,6 +43,7 @@ std::vector<int32_t> CalibrationIds(const Model& model, const QuantiseArguments&
   }
   const std::string text = arguments.calibration.empty() ? std::string(CalibrationText()) : ReadFile(arguments.calibration);
   std::vector<int32_t> ids = model.Tokenize(text, THIMBLE_ADD_BOS);
+  if (arguments.vectors && !ids.empty()) ids = ShortTexts(ids, model.Tokenize(text, 0), std::min(kShortText, model.info().max_positions));
   if (ids.size() > kMostIds) ids.resize(kMostIds);
   if (ids.empty()) throw Error(kInvalidArgument, "--calibration: the text is empty");
   return ids;
@@ -53,6 +73,7 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
   options.output = output;
   options.bits = arguments.bits;
   options.turn = arguments.turn;
+  options.fine_inputs = arguments.vectors;
   options.threads = static_cast<size_t>(arguments.threads);
   options.sensitivity = UsualSensitivity();
 
@@ -75,7 +96,7 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
     const auto show = [&](size_t done, size_t total) { return bar.Show(done, total, Format("calibrating, block %zu of %zu", done + 1, total)); };
     if (ids.empty()) {
       result.inputs = "nothing: the model has no tokenizer to read a text with";
-    } else if (Calibrate(floats, ids, threads, show, &*moments)) {
+    } else if (Calibrate(floats, ids, arguments.vectors ? kShortText : kCalibrationWindow, threads, show, &*moments)) {
       options.moments = &*moments;
       result.inputs = Format("second moments over %zu tokens of ", ids.size()) +
                       (arguments.calibration.empty() ? std::string("the built-in text") : arguments.calibration);

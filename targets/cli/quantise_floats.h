@@ -18,6 +18,7 @@ struct QuantiseArguments {
   std::string calibration;  // a text file; empty: our own text
   std::string imatrix;      // of llama.cpp, instead of a text; empty: none
   bool turn = true, quiet = false;
+  bool vectors = false;  // of texts are the output: calibrated on short ones, and fine_inputs of ModelQuantiserOptions
   int64_t threads = 0;
 };
 

@@ -87,8 +87,6 @@ struct ConvertReport {
 // name is as it was. Weights that are not finite are refused, naming the tensor and the element.
 ConvertReport Convert(const ConvertOptions& options);
 
-// A named choice of the types above.
-struct WeightRecipe {
 // What the file of a conversion would begin with, and its length: enough to plan with.
 struct ConvertedHeader {
   std::vector<uint8_t> bytes;
@@ -99,6 +97,8 @@ struct ConvertedHeader {
 // Reads no weights, and of a folder needs none: config.json is enough. Writes nothing; `options.output` is not used. Throws as Convert() does.
 ConvertedHeader ConvertHeader(const ConvertOptions& options);
 
+// A named choice of the types above.
+struct WeightRecipe {
   const char* name;
   WeightType weights, head, kv;
   const char* summary;

@@ -58,7 +58,7 @@ TEST_CASE("block by block: what the head reads explains the logits, for every f3
       std::vector<int32_t> ids;
       for (int32_t i = 0; i < 11; ++i) ids.push_back((7 * i + 3) % static_cast<int32_t>(d.spec.vocabulary));
       InputMoments moments(folder);
-      const bool calibrated = cli::Calibrate(path, ids, 2, {}, &moments);
+      const bool calibrated = cli::Calibrate(path, ids, cli::kCalibrationWindow, 2, {}, &moments);
       bool alone = true;
       for (const LayerSpec& layer : d.layers)
         if (const AttentionSpec* attention = layer.Find<AttentionSpec>()) alone = alone && attention->cache_source < 0;

@@ -110,6 +110,7 @@ class ModelQuantiser {
       spec.type = chosen[i].type;
       spec.block = kBlockColumns;
       spec.turn = chosen[i].turned ? TurnBlock(spec.cols) : 0;
+      spec.fine_inputs = options_.fine_inputs && spec.turn != 0 && spec.type == WeightType::kQ8_0;
     }
     double bytes = 0, weights = 0;
     for (const Matrix& matrix : matrices_) {

@@ -23,6 +23,8 @@ struct ModelQuantiserOptions {
   std::filesystem::path output;  // may be the source, which is then replaced
   double bits = 0;               // of a weight of the matrices on average, scales included
   bool turn = true;              // may turn
+  // Layers in 8 bits take their inputs in two int8 planes, where these are turned.
+  bool fine_inputs = false;
   const InputMoments* moments = nullptr;        // of the source
   const ImportanceMatrix* importance = nullptr; // used where there are no moments
   Sensitivity sensitivity;
