@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 #include "tests/cli/process.h"
@@ -144,6 +145,51 @@ TEST_CASE("embed refuses what it cannot do, by name") {
   for (int i = 0; i < 94; ++i) lines += "p" + std::to_string(i) + "\n";
   const std::string vocabulary = WriteFile(TemporaryFolder() + "/vocab.txt", lines);
   says({"convert", Golden("bert"), "-o", silent, "--tokenizer", vocabulary, "-q"}, 3, "97 ids, the model only 96 rows");
+}
+
+double Cosine(const Numbers& a, const Numbers& b) {
+  double product = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) product += a[i] * b[i], aa += a[i] * a[i], bb += b[i] * b[i];
+  return product / std::sqrt(aa * bb);
+}
+
+TEST_CASE("8 bits of an encoder: calibrated, with inputs in two planes, but for the recipe of that name") {
+  const std::string folder = TemporaryFolder(), fine = folder + "/fine.thimble", plain = folder + "/plain.thimble";
+  const std::string vocabulary = WriteFile(folder + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\nweather\nis\nlove\n##ly\n.\n");
+  const Json report = JsonOf({"convert", Golden("bert"), "-o", fine, "--tokenizer", vocabulary, "--json", "-q"});
+  CHECK(JsonText(report).find("in two planes") != std::string::npos);
+  REQUIRE(RunThimble({"convert", Golden("bert"), "-o", plain, "--recipe", "quality", "--tokenizer", vocabulary, "-q"}).exit_code == 0);
+  const auto planes = [](const std::string& path) {
+    size_t count = 0;
+    const Json file = JsonOf({"inspect", path, "--json"});
+    for (const Json& tensor : file["tensors"].items()) count += tensor.Find("fine_inputs") != nullptr;
+    return count;
+  };
+  CHECK((planes(fine) > 0 && planes(plain) == 0));
+  const std::string text = "the weather is lovely.";
+  const auto vector = [&](const std::string& path) { return As<Numbers>(JsonOf({"embed", path, "-p", text, "--json"})["embedding"]); };
+  const Numbers exact = vector(Encoder());
+  CHECK(1 - Cosine(vector(fine), exact) < 1 - Cosine(vector(plain), exact));
+  CHECK(RunThimble({"verify", fine}).exit_code == 0);
+}
+
+TEST_CASE("all-MiniLM-L6-v2 in 8 bits: no vector is further from f32's than a cosine of 0.9999") {
+  const char* minilm = std::getenv("THIMBLE_MINILM");
+  if (minilm == nullptr) SKIP("THIMBLE_MINILM names no folder of all-MiniLM-L6-v2 (tests/golden/README.md says where from)");
+  const std::string folder = TemporaryFolder();
+  const std::string text = WriteFile(folder + "/text.txt",
+                                     "The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium.\nLa m\xc3\xa9t\xc3\xa9o est belle.\n"
+                                     "The ferries run twice a day in winter, and in summer every hour from seven in the morning until the last light.\n");
+  std::vector<Json> vectors;
+  for (const char* type : {"f32", "q8"}) {
+    const std::string path = folder + "/" + type + ".thimble";
+    REQUIRE(RunThimble({"convert", minilm, "-o", path, "--weights", type, "-q"}).exit_code == 0);
+    vectors.push_back(JsonOf({"embed", path, "-f", text, "--lines", "--json"})["embeddings"]);
+  }
+  double worst = 1;
+  for (size_t i = 0; i < vectors[0].size(); ++i) worst = std::min(worst, Cosine(As<Numbers>(vectors[0][i]), As<Numbers>(vectors[1][i])));
+  INFO("the least cosine is " << worst);
+  CHECK(worst >= 0.9999);
 }
 
 }  // namespace
