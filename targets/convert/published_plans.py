@@ -69,7 +69,7 @@ def plan(thimble, fields, recipe):
             report = json.loads(done.stdout)
             if done.returncode == 0:
                 return report
-    return report["error"]["message"].replace(folder + os.sep, "").split(", expected one of")[0]
+    return report["error"]["message"].replace(folder + os.sep, "").replace(folder + ": ", "").split(", expected one of")[0]
 
 
 def main():
