@@ -73,7 +73,7 @@ for package in "$apt/archives"/*.deb "$@"; do dpkg-deb --fsys-tarfile "$package"
 unset LD_PRELOAD LD_LIBRARY_PATH
 run() {
   if [ -n "$emulator" ]; then "$emulator" -L "$root" "$@"
-  else "$root/$loader" --library-path "$root/usr/lib/x86_64-linux-gnu" "$@"; fi
+  else "$root/$loader" --library-path "$root/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu" "$@"; fi  # Debian 12 has some in the first
 }
 thimble() { run "$root/usr/bin/thimble" "$@"; }
 # The links from / to /usr are made by a package's script.

@@ -141,7 +141,7 @@ TEST_CASE("malformed shards and configurations are refused by file and field") {
       {"hidden_size", 7, "hidden_size"},          {"hidden_size", "big", "hidden_size"},
       {"num_hidden_layers", -1, "num_hidden_layers"}, {"num_attention_heads", 1e30, "num_attention_heads"},
       {"vocab_size", nullptr, "vocab_size"},      {"attention_sparsity", 0.5, "attention_sparsity"},
-      {"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}, "dynamic"},
+      {"rope_scaling", {{"type", "elastic"}, {"factor", 2.0}}, "elastic"},
       {"hidden_act", "swoosh", "swoosh"},         {"partial_rotary_factor", 0.5, "partial_rotary_factor"},
       {"rms_norm_eps", -1.0, "rms_norm_eps"},     {"num_key_value_heads", 3, "num_key_value_heads"},
   };

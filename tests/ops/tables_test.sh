@@ -27,7 +27,8 @@ case $machine in
     ;;
 esac
 
-scalar='3705838921 61148'  # cksum of its logits, as JSON has them
+scalar='3867608046 61088'  # cksum of its logits, as JSON has them
+sum() { sed 's/^.*"outputs"//' "$work/out" | cksum; }  # behind the model's path
 
 failed=0 ran=0 refused=0
 fail() { echo "FAILED: $*"; failed=1; }
@@ -40,7 +41,7 @@ for entry in $processors; do
       0)
         case $runs in *",$table,"* | *,\?,*) ;; *) fail "$table runs on $processor, which has not its instructions" ;; esac
         [ -s "$work/out" ] || fail "$table on $processor gives no numbers"
-        [ "$table" != scalar ] || [ "$(cksum <"$work/out")" = "$scalar" ] || fail "the scalar table's numbers on $processor are others: $(cksum <"$work/out")"
+        [ "$table" != scalar ] || [ "$(sum)" = "$scalar" ] || fail "the scalar table's numbers on $processor are others: $(sum)"
         ran=$((ran + 1))
         ;;
       4)
