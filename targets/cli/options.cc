@@ -76,19 +76,21 @@ Model::Model(const std::string& path, const std::string& part) : Model(path, par
 Model::Model(const std::string& file, const std::string& part, const std::string& name) : path_(name), file_(file) {
   CheckReadable(file);
   NameMappedFile(name);
-  Check(Call(thimble_model_open, file.c_str(), &model_), name);
-  Check(Call(thimble_model_get_info, model_, &info_));
+  thimble_model* opened = nullptr;
+  Check(Call(thimble_model_open, file.c_str(), &opened), name);
+  model_.reset(opened);
+  Check(Call(thimble_model_get_info, handle(), &info_));
   if (part.empty()) return;
-  part_ = FindPart(model_, info_.parts, part);
-  Check(Call(thimble_model_get_part_info, model_, part_, &info_));
+  part_ = FindPart(handle(), info_.parts, part);
+  Check(Call(thimble_model_get_part_info, handle(), part_, &info_));
 }
 
 Model::Model(const void* bytes, size_t size, const std::string& name) : path_(name), in_memory_(true) {
-  Check(Call(thimble_model_open_memory, bytes, size, &model_), name);
-  Check(Call(thimble_model_get_info, model_, &info_));
+  thimble_model* opened = nullptr;
+  Check(Call(thimble_model_open_memory, bytes, size, &opened), name);
+  model_.reset(opened);
+  Check(Call(thimble_model_get_info, handle(), &info_));
 }
-
-Model::~Model() { thimble_model_close(model_); }
 
 void Model::NeedTokenizer(const std::string& instead) const {
   if (info_.has_tokenizer) return;
@@ -100,10 +102,10 @@ std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) co
   size_t count = 0;
   std::vector<int32_t> ids(text.size() + 2);  // no piece is shorter than a byte, and one may stand in front
   thimble_error status =
-      Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+      Call(thimble_tokenize, handle(), nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
   if (status.code != 0 && count > ids.size()) {
     ids.resize(count);
-    status = Call(thimble_tokenize, model_, nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
+    status = Call(thimble_tokenize, handle(), nullptr, text.data(), text.size(), flags, ids.data(), ids.size(), &count);
   }
   Check(status);
   ids.resize(count);
@@ -114,7 +116,7 @@ std::vector<int32_t> Model::Tokenize(const std::string& text, uint32_t flags) co
 std::string Model::Piece(int32_t id) const {
   const char* text = "";
   size_t bytes = 0;
-  Check(Call(thimble_piece, model_, id, &text, &bytes));
+  Check(Call(thimble_piece, handle(), id, &text, &bytes));
   return std::string(text, bytes);
 }
 

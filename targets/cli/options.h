@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,8 @@ class Model {
   Model(const std::string& file, const std::string& part, const std::string& name);
   // Over bytes that outlive it; `name` stands for the path in messages.
   Model(const void* bytes, size_t size, const std::string& name);
-  ~Model();
-  Model(const Model&) = delete;
-  Model& operator=(const Model&) = delete;
 
-  const thimble_model* handle() const { return model_; }
+  const thimble_model* handle() const { return model_.get(); }
   const thimble_model_info& info() const { return info_; }  // of the part
   uint32_t part() const { return part_; }
   const std::string& path() const { return path_; }  // for people
@@ -54,7 +52,11 @@ class Model {
  private:
   std::string path_, file_;
   bool in_memory_ = false;
-  thimble_model* model_ = nullptr;
+  // Closes it also where a constructor throws behind opening it.
+  struct Closer {
+    void operator()(thimble_model* model) const { thimble_model_close(model); }
+  };
+  std::unique_ptr<thimble_model, Closer> model_;
   uint32_t part_ = 0;
   thimble_model_info info_ = Sized<thimble_model_info>();
 };
