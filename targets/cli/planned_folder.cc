@@ -1,6 +1,7 @@
 #include "targets/cli/planned_folder.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,7 +21,8 @@ PlannedFolder::PlannedFolder(const std::string& path, const std::string& recipe)
   options.source = path;
   ApplyRecipe(*types, &options);
   const ConvertedHeader header = ConvertHeader(options);
-  memory_ = memfd_create("plan", MFD_CLOEXEC);
+  // By number: Android's C library has the function since API 30 only.
+  memory_ = static_cast<int>(syscall(SYS_memfd_create, "plan", MFD_CLOEXEC));
   if (memory_ < 0) throw IoError(path, "no memory for its header", errno);
   // Nobody reads the hole, so that it takes none.
   if (ftruncate(memory_, static_cast<off_t>(header.file_bytes)) != 0 ||
