@@ -24,7 +24,7 @@ beyond() {
       next
     }
     # Addresses and what jumps name look like registers: operands alone, of instructions whose names begin with v.
-    { operands = $2 ~ /^v/ ? $0 : ""; sub(/^[^\t]*\t/, "", operands); sub(/[;<].*/, "", operands) }
+    { operands = $2 ~ /^v/ ? $0 : ""; sub(/^[^\t]*\t/, "", operands); sub(/[;@<].*/, "", operands) }
     operands ~ /[ ,\t{]q[0-9]+/ || operands ~ /[ ,\t{-]d(1[6-9]|2[0-9]|3[01])([^0-9]|$)/ || $2 ~ /^v(ld|st)[1-4]\./ || $2 ~ /^vfn?m[as]\./ || $2 ~ /^vcvt[bt]\./ ||
     ($2 ~ /^v[a-z]+\.[isup][0-9]+/ && $2 !~ /^vcvt/) { print file, function_name, $2, "neon" }'
 }
