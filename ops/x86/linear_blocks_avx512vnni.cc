@@ -1,7 +1,7 @@
 // Linear layers of block types with VPDPBUSD: unsigned weights times signed rows, 16 channels to a register, 4 columns at a time
 // (ops/linear/packing/pack_blocks.cc says how they lie). One row is multiplied while a super block of weights is unpacked; of more, all
-// rows of the task share a super block that was unpacked once to a buffer that stays in the first-level cache. The same operations
-// for a row either way: for each scale, total = sum * (scale * scale of the input) + total; where scales are integers with a number d
+// rows of the task share a super block that was unpacked once to a buffer that stays in the first-level cache (Q8_0 is read where it
+// lies). The same operations for a row either way: for each scale, total = sum * (scale * scale of the input) + total; where scales are integers with a number d
 // for the super block, its sum is made with them alone, and d multiplies it once. Compiled for AVX-512 VNNI: includes
 // intrinsics and the contract only.
 #include "ops/x86/kernels.h"

@@ -222,6 +222,25 @@ std::string TernaryGguf(Scale scale) {
 
 }  // namespace
 
+namespace {
+
+// The first layer's gate as a file has it, row after row.
+std::vector<float> GateOf(const fs::path& path) {
+  std::vector<float> gate;
+  ModelFile file;
+  REQUIRE(file.Open(path.string().c_str()).ok());
+  for (uint32_t i = 0; i < file.header().tensors(); ++i) {
+    if (file.header().tensor_name(i) != "layer.0.ffn.gate.weight") continue;
+    const TensorSpec t = file.header().tensor(i);
+    const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
+    gate.resize(size_t{t.rows} * t.cols);
+    for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, gate.data() + size_t{r} * t.cols);
+  }
+  return gate;
+}
+
+}  // namespace
+
 TEST_CASE("BitNet: rows of a GGUF file that have one scale become ternary, others keep one for each block") {
   struct Case {
     WeightType gate;
@@ -244,25 +263,19 @@ TEST_CASE("BitNet: rows of a GGUF file that have one scale become ternary, other
       CHECK(t.type == (t.name == "layer.0.ffn.gate.weight" ? c.gate : t.name == "input.table" ? WeightType::kTQ2_0 : WeightType::kTernary));
       CHECK((t.kept && t.relative_error == 0));
     }
-    ModelFile file;
-    REQUIRE(file.Open(options.output.string().c_str()).ok());
-    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
-      if (file.header().tensor_name(i) != "layer.0.ffn.gate.weight") continue;
-      const TensorSpec t = file.header().tensor(i);
-      const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
-      std::vector<float> row(512);
-      size_t wrong = 0;
-      for (uint32_t r = 0; r < t.rows; ++r) {
-        DecodeWeightRow(rows, r, 1, row.data());
-        for (uint64_t e = 0; e < 512; ++e) {
-          // Four runs of 32 elements to 32 bytes.
-          const uint64_t b = 2 * r + e / 256, i256 = e % 256, byte = i256 / 128 * 32 + i256 % 32, place = i256 % 128 / 32;
-          const int code = static_cast<int>((b * 31 + byte * 7 + place * (b + byte)) % 3);
-          wrong += row[e] != static_cast<float>(code - 1) * c.scale(r, e / 256);
-        }
+    const std::vector<float> gate = GateOf(options.output);
+    REQUIRE(gate.size() % 512 == 0);
+    REQUIRE(!gate.empty());
+    size_t wrong = 0;
+    for (uint64_t r = 0; r < gate.size() / 512; ++r) {
+      for (uint64_t e = 0; e < 512; ++e) {
+        // Four runs of 32 elements to 32 bytes.
+        const uint64_t b = 2 * r + e / 256, i256 = e % 256, byte = i256 / 128 * 32 + i256 % 32, place = i256 % 128 / 32;
+        const int code = static_cast<int>((b * 31 + byte * 7 + place * (b + byte)) % 3);
+        wrong += gate[r * 512 + e] != static_cast<float>(code - 1) * c.scale(r, e / 256);
       }
-      CHECK(wrong == 0);
     }
+    CHECK(wrong == 0);
   }
 }
 
@@ -329,15 +342,7 @@ struct I2sFile {
       CHECK((t.type != WeightType::kTernary || (t.kept && t.relative_error == 0 && t.source_type == "I2_S" && t.source_bytes == columns * columns / 4)));
     }
     CHECK(ternary == 7);
-    ModelFile file;
-    REQUIRE(file.Open(options.output.string().c_str()).ok());
-    for (uint32_t i = 0; i < file.header().tensors(); ++i) {
-      if (file.header().tensor_name(i) != "layer.0.ffn.gate.weight") continue;
-      const TensorSpec t = file.header().tensor(i);
-      const WeightRows rows = {.type = t.type, .n = t.rows, .k = t.cols, .block = t.block, .data = file.TensorData(i), .scales = file.TensorScales(i)};
-      gate->resize(size_t{t.rows} * t.cols);
-      for (uint32_t r = 0; r < t.rows; ++r) DecodeWeightRow(rows, r, 1, gate->data() + size_t{r} * t.cols);
-    }
+    *gate = GateOf(options.output);
     return outcome;
   }
 };
