@@ -3,6 +3,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -22,6 +26,16 @@ uint64_t SavedState() {
 
 bool Bit(uint32_t word, int bit) { return (word >> bit & 1) != 0; }
 
+// Linux gives a process the tiles' state only when it asks (since 5.16), for all of its threads.
+bool MayUseTiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 CpuFeatures Detect() {
   CpuFeatures cpu;
   uint32_t a, b, c, d;
@@ -36,6 +50,8 @@ CpuFeatures Detect() {
   cpu.avx2_fma = Bit(b, 5) && fma && f16c;
   cpu.avx512 = zmm && cpu.avx2_fma && Bit(b, 16) && Bit(b, 17) && Bit(b, 28) && Bit(b, 30) && Bit(b, 31);
   cpu.avx512vnni = cpu.avx512 && Bit(c, 11);
+  const bool tiles = (state & 0x60000) == 0x60000;
+  cpu.amx = tiles && cpu.avx512vnni && Bit(d, 24) && Bit(d, 25) && MayUseTiles();
   if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) cpu.avxvnni = cpu.avx2_fma && Bit(a, 4);
   return cpu;
 }

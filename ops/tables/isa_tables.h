@@ -9,6 +9,7 @@ namespace thimble {
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvxVnniTable;
 extern const KernelTable kAvx512VnniTable;
+extern const KernelTable kAmxTable;
 #elif defined(__aarch64__) || defined(__arm__)
 extern const KernelTable kNeonTable;
 #if defined(__aarch64__)

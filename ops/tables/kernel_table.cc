@@ -33,6 +33,7 @@ constinit const KernelTable* const kTables[] = {
     &kAvx2Table,
     &kAvxVnniTable,
     &kAvx512VnniTable,
+    &kAmxTable,
 #elif defined(__aarch64__) || defined(__arm__)
     &kNeonTable,
 #if defined(__aarch64__)

@@ -18,6 +18,7 @@ struct CpuFeatures {
   bool avxvnni = false;   // AVX-VNNI (256-bit VEX encoding)
   bool avx512 = false;    // F, BW, DQ, VL
   bool avx512vnni = false;
+  bool amx = false;  // AMX-TILE and AMX-INT8, and what avx512vnni needs
   // aarch64
   bool neon = false;
   bool neondot = false;   // SDOT, UDOT
@@ -27,7 +28,7 @@ struct CpuFeatures {
 CpuFeatures DetectCpu();
 
 struct KernelTable {
-  const char* name;         // "scalar", "neon", "neondot", "neoni8mm", "avx2", "avxvnni", "avx512vnni"
+  const char* name;         // "scalar", "neon", "neondot", "neoni8mm", "avx2", "avxvnni", "avx512vnni", "amx"
   const char* description;  // one line: what it needs
   bool (*supported)(const CpuFeatures& cpu);
   const LinearKernel* linear[4];  // of f32, q8, q4 and ternary; null: the scalar one

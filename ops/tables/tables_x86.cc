@@ -27,12 +27,15 @@ constinit const LinearKernel kTernaryAvx512Vnni =
   BlockLinear<WeightType::k##Name>("linear_" #Name "__avxvnni", QuantiseBlocksAvx2, Linear##Name##AvxVnni),
 #define THIMBLE_AVX512VNNI(Name, index) \
   BlockLinear<WeightType::k##Name>("linear_" #Name "__avx512vnni", QuantiseBlocksAvx512, Linear##Name##Avx512Vnni),
+#define THIMBLE_AMX(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__amx", QuantiseBlocksAvx512, Linear##Name##Amx),
 constinit const LinearKernel kBlocksAvx2[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX2)};
 constinit const LinearKernel kBlocksAvxVnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVXVNNI)};
 constinit const LinearKernel kBlocksAvx512Vnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX512VNNI)};
+constinit const LinearKernel kBlocksAmx[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AMX)};
 #undef THIMBLE_AVX2
 #undef THIMBLE_AVXVNNI
 #undef THIMBLE_AVX512VNNI
+#undef THIMBLE_AMX
 
 }  // namespace
 
@@ -66,6 +69,18 @@ constinit const KernelTable kAvx512VnniTable = {
     .supported = [](const CpuFeatures& cpu) { return cpu.avx512vnni; },
     .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni, &kTernaryAvx512Vnni},
     .blocks = kBlocksAvx512Vnni,
+    .attention = &kAttentionAvx512Vnni,
+    .activate = ActivateAvx512,
+    .turn = TurnAvx512,
+    .state = &kStateAvx512,
+};
+
+constinit const KernelTable kAmxTable = {
+    .name = "amx",
+    .description = "AMX-INT8 for several rows of block types; the rest as avx512vnni",
+    .supported = [](const CpuFeatures& cpu) { return cpu.amx; },
+    .linear = {&kF32Avx512, &kQ8Avx512Vnni, &kQ4Avx512Vnni, &kTernaryAvx512Vnni},
+    .blocks = kBlocksAmx,
     .attention = &kAttentionAvx512Vnni,
     .activate = ActivateAvx512,
     .turn = TurnAvx512,

@@ -37,7 +37,8 @@ RowQuantisation QuantiseTernaryAvx512(const float* x, size_t k, size_t padded, i
 #define THIMBLE_DECLARE(Name, index)                     \
   void Linear##Name##Avx2(const BlockGemm* gemm);        \
   void Linear##Name##AvxVnni(const BlockGemm* gemm);     \
-  void Linear##Name##Avx512Vnni(const BlockGemm* gemm);
+  void Linear##Name##Avx512Vnni(const BlockGemm* gemm);  \
+  void Linear##Name##Amx(const BlockGemm* gemm);
 THIMBLE_BLOCK_TYPES(THIMBLE_DECLARE)
 #undef THIMBLE_DECLARE
 RowQuantisation QuantiseBlocksAvx2(const float* x, size_t k, size_t padded, int8_t* q, RowPlace place);

@@ -32,7 +32,7 @@ PackReport PackFile(const PackOptions& options);
 bool IsTablePacking(const std::string& name);
 std::string TablePackingNames();
 
-// All tables that read the weights of a model where they lie in its file, as several share a layout: "avx512vnni, neondot,
+// All tables that read the weights of a model where they lie in its file, as several share a layout: "avx512vnni, amx, neondot,
 // neoni8mm"; "portable" where none is packed; "" where no table reads all of them, or the file cannot be read.
 std::string PackingsOfFile(const std::filesystem::path& path);
 

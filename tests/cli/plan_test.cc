@@ -108,7 +108,7 @@ TEST_CASE("plan says what a file that is packed for other kernels costs, and wha
   // Kernels of different machines may read the same bytes.
   const std::string shared = folder + "/shared.thimble";
   REQUIRE(RunThimble({"pack", ShippedModel(), "--for", "neondot", "-o", shared, "-q"}).exit_code == 0);
-  CHECK(said(shared).find("file packing avx512vnni, neondot, neoni8mm; kernels " + best) != std::string::npos);
+  CHECK(said(shared).find("file packing avx512vnni, amx, neondot, neoni8mm; kernels " + best) != std::string::npos);
 }
 
 TEST_CASE("one f16 row for keys and values of all heads cuts the cache by 1 - 1/(2H)") {

@@ -22,7 +22,7 @@ case $machine in
     processors='cortex-a8:scalar cortex-a9:scalar cortex-a7:scalar,neon cortex-a15:scalar,neon max:scalar,neon'
     ;;
   x86_64) # whether the last one has AVX2 depends on the emulator
-    tables='scalar avx2 avxvnni avx512vnni'
+    tables='scalar avx2 avxvnni avx512vnni amx'
     processors='qemu64:scalar Nehalem:scalar max:scalar,?'
     ;;
 esac

@@ -18,6 +18,7 @@ constinit const TablePacking kTables[] = {
     {"avx2", false, {&kF32x16, &kQ8x8c8, &kQ4x8c8, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
     {"avxvnni", true, {&kF32x16, &kQ8x8c8, &kQ4x8c8, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
     {"avx512vnni", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
+    {"amx", true, {&kF32x16, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
     {"neon", false, {&kF32x8, &kQ8x8c2s4, &kQ4x16c1, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
     {"neondot", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},
     {"neoni8mm", true, {&kF32x8, &kQ8x16c4, &kQ4x16c4, &kTernary16, THIMBLE_BLOCK_LAYOUTS}},

@@ -20,6 +20,21 @@ constexpr int kSums = 12;
 
 #if defined(__x86_64__)
 
+// Four sums of 16 by 16, which wait for each other less than a product takes.
+uint64_t RunAmx(uint64_t rounds) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } shapes;
+  __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
+  for (uint64_t n = 0; n < rounds; ++n) {
+    __asm__ volatile("tdpbssd %tmm1, %tmm0, %tmm2\n\ttdpbssd %tmm1, %tmm0, %tmm3\n\ttdpbssd %tmm1, %tmm0, %tmm4\n\ttdpbssd %tmm1, %tmm0, %tmm5");
+  }
+  __asm__ volatile("tilerelease");
+  return 0;
+}
+
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))) uint64_t RunAvx512Vnni(uint64_t rounds) {
   __m512i sums[kSums];
   for (int i = 0; i < kSums; ++i) sums[i] = _mm512_set1_epi32(i);
@@ -66,6 +81,7 @@ __attribute__((target("avx2"))) uint64_t RunAvx2(uint64_t rounds) {
 }
 
 constexpr Int8Loop kLoops[] = {
+    {"amx", 2 * 16 * 16 * 64 * 4, RunAmx},
     {"avx512vnni", 2 * 64 * kSums, RunAvx512Vnni},
     {"avxvnni", 2 * 32 * kSums, RunAvxVnni},
     {"avx2", 2 * 32 * kSums, RunAvx2},
