@@ -139,7 +139,7 @@ constexpr size_t kRowsOfTask = 120;  // at most
 // A super block of two tiles, unpacked: codes that stand for 128 more than the weight.
 struct Unpacked {
   alignas(64) uint8_t codes[64][2][64];
-  alignas(64) float scales[16][2][16];  // kSuper: the bits of integers
+  alignas(64) float scales[16][2][16];  // kSuper: integers
   alignas(64) float minimums[16][2][16];
   alignas(64) float d[2][16];  // kSuper
 
@@ -178,7 +178,7 @@ inline size_t Unpack(const uint8_t* w, size_t blocks, size_t tile, Unpacked* out
     for (size_t half = 0; half < kGroups; ++half) {
       const size_t at = b * kGroups + half;
       if constexpr (T::kSuper) {
-        _mm512_store_si512(out->scales[at][tile], scales.Integer(at));
+        _mm512_store_ps(out->scales[at][tile], _mm512_cvtepi32_ps(scales.Integer(at)));
       } else {
         _mm512_store_ps(out->scales[at][tile], scales.Scale(at));
       }
@@ -231,10 +231,10 @@ struct Next {
   // `bytes` of each tile, in so many steps.
   inline void Spread(size_t bytes, size_t steps) { part = (bytes / 64 + steps - 1) / steps * 64; }
 
+  // Not into the first cache, which is full of what the rows share.
   inline void Fetch() {
     for (const uint8_t*& tile : tiles) {
-      FetchInOrder(tile, part);
-      tile += part;
+      for (const uint8_t* const end = tile + part; tile != end; tile += 64) __builtin_prefetch(tile, 0, 2);
     }
   }
 };
@@ -261,8 +261,9 @@ inline void AddGroup(const W& w, size_t at, const BlockInput* input, size_t stri
     for (int r = 0; r < kRows; ++r) {
       const __m512 row_scale = _mm512_set1_ps(InputOfRow(input, stride, r)->scale);
       if constexpr (kForm.super) {
-        const __m512i scaled = _mm512_mullo_epi32(sum_of(r, n), _mm512_castps_si512(scale));
-        sum->of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(scaled), row_scale, sum->of[r][n]);
+        // Rounded once, as the integers' product is that one row makes; there are processors that take two turns for that.
+        const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum_of(r, n)), scale);
+        sum->of[r][n] = _mm512_fmadd_ps(scaled, row_scale, sum->of[r][n]);
       } else {
         sum->of[r][n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum_of(r, n)), _mm512_mul_ps(scale, row_scale), sum->of[r][n]);
       }

@@ -1,9 +1,8 @@
 // Linear layers of block types with AMX: a block of 32 columns of 16 channels lies as TDPBSSD wants its right side, so that one instruction
-// makes the sums of 16 rows with it. They leave a tile through memory only, and are scaled on the vector ports: both take longer than the
-// products, and one does not wait for the other, so that a unit of four groups is made while the one before is added. The sums are the same
-// integers, and the operations on them the same (linear_blocks_512.h): a row has the bits of linear_blocks_avx512vnni.cc, which multiplies
-// a few rows. Compiled for AVX-512; AMX is written as assembly, since compilers before 11 have no intrinsics. Includes intrinsics and the
-// contract only.
+// makes the sums of 16 rows with it. They leave a tile through memory only, and are scaled on the vector ports, which takes longer than the products.
+// The sums are the same integers, and the operations on them the same (linear_blocks_512.h): a row has the bits of
+// linear_blocks_avx512vnni.cc, which multiplies a few rows, and all of types with a scale for 16 columns: of those half of each product would be
+// empty. Compiled for AVX-512; AMX is written as assembly, since compilers before 11 have no intrinsics. Includes intrinsics and the contract only.
 #include "ops/x86/kernels.h"
 
 #if defined(__x86_64__)
@@ -16,7 +15,8 @@ namespace thimble {
 namespace {
 
 constexpr size_t kTileRows = 16;
-constexpr size_t kUnit = 8;  // groups
+constexpr size_t kFewRows = 8;  // from here on it is worth it
+constexpr size_t kSuperBlocks = 8;
 
 // Of two groups in turn: registers are not renamed, a store waits for its product.
 enum Tmm { kInput, kInput2, kWeights, kWeights2, kSums, kSums2, kSums3, kSums4 };
@@ -35,7 +35,7 @@ inline void Multiply() {
   __asm__ volatile("tilezero %%tmm%c0\n\ttdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kTo), "i"(kRows), "i"(kBy));
 }
 
-inline void Configure(size_t rows, size_t columns) {
+inline void Configure(size_t rows) {
   struct alignas(64) {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
     uint16_t row_bytes[16] = {};
@@ -43,8 +43,8 @@ inline void Configure(size_t rows, size_t columns) {
   } shapes;
   for (int tile = kInput; tile <= kSums4; ++tile) {
     const bool input = tile <= kInput2, weights = !input && tile <= kWeights2;
-    shapes.rows[tile] = static_cast<uint8_t>(weights ? columns / 4 : rows);
-    shapes.row_bytes[tile] = static_cast<uint16_t>(input ? columns : 64);
+    shapes.rows[tile] = static_cast<uint8_t>(weights ? kBlockColumns / 4 : rows);
+    shapes.row_bytes[tile] = static_cast<uint16_t>(input ? kBlockColumns : 64);
   }
   __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
 }
@@ -57,50 +57,50 @@ constexpr size_t kCodesStride = 64;
 template <>
 constexpr size_t kCodesStride<Unpacked> = 128;
 
-// Sums of a unit: [group][row][tile][channel].
-struct UnitSums {
-  alignas(64) int32_t of[kUnit][kTileRows][2][16];
+// Of two tiles: [block][row][tile][channel].
+struct SuperSums {
+  alignas(64) int32_t of[kSuperBlocks][kTileRows][2][16];
 };
 
-// Group `i`: its products are begun, and those of the one before are stored.
-template <size_t kColumns, size_t kStride, int kOdd>
-inline void BeginSums(size_t i, const uint8_t* q, size_t q_stride, const uint8_t* first_codes, const uint8_t* second_codes) {
+// The products of block i.
+template <size_t kStride, int kOdd>
+inline void Begin(size_t i, const uint8_t* q, size_t q_stride, const uint8_t* first_codes, const uint8_t* second_codes) {
   constexpr int kTo = kOdd ? kSums3 : kSums, kIn = kOdd ? kInput2 : kInput;
-  LoadTile<kIn>(q + i * kColumns, q_stride);
-  LoadTile<kWeights>(first_codes + i * (kColumns / 4 * kStride), kStride);
-  LoadTile<kWeights2>(second_codes + i * (kColumns / 4 * kStride), kStride);
+  LoadTile<kIn>(q + i * kBlockColumns, q_stride);
+  LoadTile<kWeights>(first_codes + i * (kBlockColumns / 4 * kStride), kStride);
+  LoadTile<kWeights2>(second_codes + i * (kBlockColumns / 4 * kStride), kStride);
   Multiply<kTo, kIn, kWeights>();
   Multiply<kTo + 1, kIn, kWeights2>();
 }
 template <int kOdd>
-inline void StoreSums(size_t i, UnitSums* sums) {
+inline void Store(size_t i, SuperSums* sums) {
   constexpr int kFrom = kOdd ? kSums3 : kSums;
   StoreTile<kFrom>(sums->of[i][0][0], sizeof sums->of[0][0]);
   StoreTile<kFrom + 1>(sums->of[i][0][1], sizeof sums->of[0][0]);
 }
 
-// The sums of `count` groups of kColumns, an even number of them. A product is stored when the next one has begun. A function of its own, so that
-// addresses have registers.
-template <size_t kColumns, size_t kStride>
-__attribute__((noinline)) void MakeSums(const uint8_t* q, size_t q_stride, const uint8_t* first_codes, const uint8_t* second_codes, size_t count, UnitSums* sums) {
-  BeginSums<kColumns, kStride, 0>(0, q, q_stride, first_codes, second_codes);
-  if (count == kUnit) {
-#pragma GCC unroll 8
-    for (size_t i = 1; i + 1 < kUnit; i += 2) {
-      BeginSums<kColumns, kStride, 1>(i, q, q_stride, first_codes, second_codes);
-      StoreSums<0>(i - 1, sums);
-      BeginSums<kColumns, kStride, 0>(i + 1, q, q_stride, first_codes, second_codes);
-      StoreSums<1>(i, sums);
+// The sums of so many blocks. A product is stored when the next one has begun. A function of its own, so that addresses have registers.
+template <size_t kStride>
+__attribute__((noinline)) void MakeSums(const uint8_t* q, size_t q_stride, const uint8_t* first_codes, const uint8_t* second_codes, size_t blocks,
+                                        SuperSums* sums) {
+  Begin<kStride, 0>(0, q, q_stride, first_codes, second_codes);
+  if (blocks == kSuperBlocks) {
+#pragma GCC unroll 4
+    for (size_t i = 1; i + 1 < kSuperBlocks; i += 2) {
+      Begin<kStride, 1>(i, q, q_stride, first_codes, second_codes);
+      Store<0>(i - 1, sums);
+      Begin<kStride, 0>(i + 1, q, q_stride, first_codes, second_codes);
+      Store<1>(i, sums);
     }
-    BeginSums<kColumns, kStride, 1>(kUnit - 1, q, q_stride, first_codes, second_codes);
-    StoreSums<0>(kUnit - 2, sums);
-    StoreSums<1>(kUnit - 1, sums);
+    Begin<kStride, 1>(kSuperBlocks - 1, q, q_stride, first_codes, second_codes);
+    Store<0>(kSuperBlocks - 2, sums);
+    Store<1>(kSuperBlocks - 1, sums);
     return;
   }
-  StoreSums<0>(0, sums);
-  for (size_t i = 1; i < count; ++i) {
-    BeginSums<kColumns, kStride, 0>(i, q, q_stride, first_codes, second_codes);
-    StoreSums<0>(i, sums);
+  Store<0>(0, sums);
+  for (size_t i = 1; i < blocks; ++i) {
+    Begin<kStride, 0>(i, q, q_stride, first_codes, second_codes);
+    Store<0>(i, sums);
   }
 }
 
@@ -108,42 +108,30 @@ __attribute__((noinline)) void MakeSums(const uint8_t* q, size_t q_stride, const
 template <Form kForm, typename W>
 __attribute__((noinline)) void AddSuper(const W& w, size_t blocks, const BlockGemm& g, size_t first_block, Next next, size_t bytes,
                                         float (*totals)[2][16]) {
-  constexpr size_t kGroups = kForm.halves ? 2 : 1, kColumns = 32 / kGroups, kGroupBytes = kColumns / 4 * kCodesStride<W>;
-  const size_t groups = blocks * kGroups, tile_rows = g.rows < kTileRows ? g.rows : kTileRows;
-  UnitSums sums;
-  [[maybe_unused]] alignas(64) float supers[kTileRows][2][16];  // sums without d, between the units of a super block
-  next.Spread(bytes, (g.rows + kTileRows - 1) / kTileRows * ((groups + kUnit - 1) / kUnit));
+  const size_t tile_rows = g.rows < kTileRows ? g.rows : kTileRows;
+  SuperSums sums;
+  next.Spread(bytes, (g.rows + kTileRows - 1) / kTileRows);
   for (size_t begin = 0; begin < g.rows; begin += kTileRows) {
     // The last rows are multiplied with some before them, which have their sums already.
     const size_t row = begin + tile_rows > g.rows ? g.rows - tile_rows : begin;
     const uint8_t* const rows = g.q + row * g.q_stride;
-    for (size_t first = 0; first < groups; first += kUnit) {
-      const size_t count = groups - first < kUnit ? groups - first : kUnit;
-      next.Fetch();
-      MakeSums<kColumns, kCodesStride<W>>(rows + 32 * first_block + first * kColumns, g.q_stride, CodesOf(w, 0) + first * kGroupBytes,
-                                          CodesOf(w, 1) + first * kGroupBytes, count, &sums);
-      ForRowGroups<8>(
-          tile_rows,
-          [&]<int kCount>(size_t r) {
-            const BlockInput* input = reinterpret_cast<const BlockInput*>(rows + r * g.q_stride + g.inputs) + first_block;
-            float(*const total)[2][16] = totals + row + r;
-            AddMinimums<kCount, kForm>(w, first, first + count, input, g.q_stride, total);
-            Sums<kCount> sum = {};
-            if constexpr (!kForm.super) sum = LoadTotals<kCount>(total);
-            if (kForm.super && first != 0) sum = LoadTotals<kCount>(supers + r);
-            for (size_t i = 0; i < count; ++i) {
-              const size_t at = first + i;
-              AddGroup<kCount, kForm>(w, at, input + at / kGroups, g.q_stride,
-                                      [&](int j, int n) { return _mm512_load_si512(sums.of[i][r + static_cast<size_t>(j)][n]); }, &sum);
-            }
-            if (!kForm.super || first + count == groups) {
-              EndSuper<kCount, kForm>(w, sum, total);
-            } else {
-              StoreTotals<kCount>(sum, supers + r);
-            }
-          },
-          begin - row);
-    }
+    next.Fetch();
+    MakeSums<kCodesStride<W>>(rows + kBlockColumns * first_block, g.q_stride, CodesOf(w, 0), CodesOf(w, 1), blocks, &sums);
+    ForRowGroups<8>(
+        tile_rows,
+        [&]<int kCount>(size_t r) {
+          const BlockInput* input = reinterpret_cast<const BlockInput*>(rows + r * g.q_stride + g.inputs) + first_block;
+          float(*const total)[2][16] = totals + row + r;
+          AddMinimums<kCount, kForm>(w, 0, blocks, input, g.q_stride, total);
+          Sums<kCount> sum = {};
+          if constexpr (!kForm.super) sum = LoadTotals<kCount>(total);
+          for (size_t i = 0; i < blocks; ++i) {
+            AddGroup<kCount, kForm>(w, i, input + i, g.q_stride,
+                                    [&](int j, int n) { return _mm512_load_si512(sums.of[i][r + static_cast<size_t>(j)][n]); }, &sum);
+          }
+          EndSuper<kCount, kForm>(w, sum, total);
+        },
+        begin - row);
   }
 }
 
@@ -158,7 +146,7 @@ inline void MakeSigned(Unpacked* w, size_t groups) {
 template <int kIndex>
 void Run(const BlockGemm& g) {
   using T = Type<kIndex>;
-  Configure(g.rows < kTileRows ? g.rows : kTileRows, 32 / T::kGroupsOfBlock);
+  Configure(g.rows < kTileRows ? g.rows : kTileRows);
   RunRows<kIndex>(g, [&](auto& w, size_t blocks, size_t first_block, const Next& next, float (*totals)[2][16]) {
     if constexpr (!T::kBytes) MakeSigned(&w, 8 * blocks);
     AddSuper<T::kForm>(w, blocks, g, first_block, next, T::kSuperBytes, totals);
@@ -166,16 +154,18 @@ void Run(const BlockGemm& g) {
   __asm__ volatile("tilerelease");
 }
 
+template <int kIndex>
+inline void RunOr(void (*few)(const BlockGemm*), const BlockGemm& g) {
+  if constexpr (Type<kIndex>::kGroupsOfBlock == 1) {
+    if (g.rows >= kFewRows) return Run<kIndex>(g);
+  }
+  few(&g);
+}
+
 }  // namespace
 
-#define THIMBLE_DEFINE(Name, index)                 \
-  void Linear##Name##Amx(const BlockGemm* gemm) {   \
-    if (gemm->rows < 4) {                           \
-      Linear##Name##Avx512Vnni(gemm);               \
-    } else {                                        \
-      Run<index>(*gemm);                            \
-    }                                               \
-  }
+#define THIMBLE_DEFINE(Name, index) \
+  void Linear##Name##Amx(const BlockGemm* gemm) { RunOr<index>(Linear##Name##Avx512Vnni, *gemm); }
 THIMBLE_BLOCK_TYPES(THIMBLE_DEFINE)
 #undef THIMBLE_DEFINE
 

@@ -66,6 +66,30 @@ TEST_CASE("two planes of inputs: the error of one is gone, row by row, for any n
 }
 
 #if defined(__x86_64__)
+TEST_CASE("AMX kernels of block types have the bits of AVX-512 VNNI") {
+  const KernelTable *amx = FindKernelTable("amx"), *vnni = FindKernelTable("avx512vnni");
+  if (!amx->supported(DetectCpu())) SKIP("this CPU has no AMX, or Linux does not lend it");
+  Random random(52);
+  for (size_t type = 0; type < kBlockTypeCount; ++type) {
+    const LinearKernel *one = amx->Kernel(static_cast<WeightType>(type + 3)), *other = vnni->Kernel(static_cast<WeightType>(type + 3));
+    INFO(one->name);
+    // Tiles of 16 rows, fewer than those, and what is left of them; super blocks that are not full.
+    for (const size_t t : std::vector<size_t>{7, 8, 9, 15, 16, 17, 31, 33, 120, 127}) {
+      const uint32_t n = static_cast<uint32_t>(random.Integer(1, 100)), k = static_cast<uint32_t>(random.Integer(1, 900));
+      const Weights weights(random, one->type, n, k, 32);
+      const std::vector<float> bias = random.Normals(n);
+      const Layer layer(one, weights, bias.data()), same(other, weights, bias.data());
+      std::vector<float> x = random.Normals(t * k);
+      for (size_t i = 0; i < x.size(); i += 97) x[i] *= 1000;  // outliers
+      Rows rows(x, t, k);
+      std::vector<float> expected(t * n), y(t * n);
+      RunLinear(same.op(), rows.For(other), expected.data(), n, nullptr);
+      RunLinear(layer.op(), rows.For(one), y.data(), n, nullptr);
+      CHECK(SameBits(y, expected));
+    }
+  }
+}
+
 TEST_CASE("256-bit kernels of block types have the bits of AVX2 with unsigned products, too") {
   const CpuFeatures cpu = DetectCpu();
   if (!cpu.avx512vnni) SKIP("this CPU has no AVX-512 VNNI, which the code needs here");
