@@ -44,6 +44,7 @@ struct BlockGemm {
   size_t rows, columns;
   float* y;
   size_t y_stride;
+  bool streams = false;  // one row: several tiles at a time (ops/lanes/fetch.h). No other bits
 };
 
 // Turn() of turn.h, with its bits.
@@ -62,6 +63,7 @@ struct PackedGemm {
   size_t rows, columns;
   float* y;
   size_t y_stride;
+  bool streams = false;  // as BlockGemm's
 };
 
 }  // namespace thimble

@@ -14,7 +14,10 @@ namespace thimble {
 inline constexpr uint32_t kGemmRowTile = 120;
 inline constexpr uint32_t kGemmColumnTile = 64;
 
-template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*)>
+// Whether one row's tiles are read several at a time: asked for each task.
+inline bool ReadsOneStream() { return false; }
+
+template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*), bool (*kReadsStreams)()>
 void RunPackedLinear(const LinearTile& tile) {
   const WeightRows& rows = tile.op->rows;
   const size_t tile_bytes = static_cast<size_t>(kLayout.tile_bytes(kLayout.key, rows.k, rows.block));
@@ -30,11 +33,12 @@ void RunPackedLinear(const LinearTile& tile) {
       .rows = tile.row_end - tile.row_begin,
       .columns = tile.column_end - tile.column_begin,
       .y = tile.y + tile.row_begin * tile.y_stride + tile.column_begin,
-      .y_stride = tile.y_stride};
+      .y_stride = tile.y_stride,
+      .streams = kReadsStreams()};
   kGemm(&gemm);
 }
 
-template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*)>
+template <const PackedLayout& kLayout, void (*kGemm)(const PackedGemm*), bool (*kReadsStreams)() = ReadsOneStream>
 constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row, uint32_t row_tile) {
   return {.name = name,
           .type = kLayout.type,
@@ -42,11 +46,12 @@ constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row
           .input = {quantise_row},
           .row_tile = row_tile,
           .column_tile = kGemmColumnTile,
-          .run = RunPackedLinear<kLayout, kGemm>};
+          .run = RunPackedLinear<kLayout, kGemm, kReadsStreams>};
 }
 
 // Any block type: the kernel of the tile's layer.
-inline void RunBlockLinear(const LinearTile& tile) {
+template <bool (*kReadsStreams)()>
+void RunBlockLinear(const LinearTile& tile) {
   const WeightRows& rows = tile.op->rows;
   const size_t tile_bytes = static_cast<size_t>(BlockTileBytes(*FormatOf(rows.type), rows.k)), q_stride = BlockRowBytes(rows.k);
   const BlockGemm gemm = {.w = static_cast<const uint8_t*>(tile.op->packed) + tile.column_begin / 16 * tile_bytes,
@@ -58,11 +63,12 @@ inline void RunBlockLinear(const LinearTile& tile) {
                           .rows = tile.row_end - tile.row_begin,
                           .columns = tile.column_end - tile.column_begin,
                           .y = tile.y + tile.row_begin * tile.y_stride + tile.column_begin,
-                          .y_stride = tile.y_stride};
+                          .y_stride = tile.y_stride,
+                          .streams = kReadsStreams()};
   tile.op->kernel->blocks(&gemm);
 }
 
-template <WeightType kType>
+template <WeightType kType, bool (*kReadsStreams)() = ReadsOneStream>
 constexpr LinearKernel BlockLinear(const char* name, QuantiseRowFn quantise_blocks, void (*gemm)(const BlockGemm*)) {
   return {.name = name,
           .type = kType,
@@ -70,7 +76,7 @@ constexpr LinearKernel BlockLinear(const char* name, QuantiseRowFn quantise_bloc
           .input = {.quantise = quantise_blocks, .turn = 0, .block = kBlockColumns},
           .row_tile = kGemmRowTile,
           .column_tile = kGemmColumnTile,
-          .run = RunBlockLinear,
+          .run = RunBlockLinear<kReadsStreams>,
           .blocks = gemm};
 }
 

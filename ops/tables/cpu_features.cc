@@ -39,6 +39,8 @@ bool MayUseTiles() {
 CpuFeatures Detect() {
   CpuFeatures cpu;
   uint32_t a, b, c, d;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0) return cpu;
+  cpu.reads_streams = b == 0x756e6547;  // "Genu", of GenuineIntel
   if (__get_cpuid(1, &a, &b, &c, &d) == 0) return cpu;
   const bool fma = Bit(c, 12), osxsave = Bit(c, 27), avx = Bit(c, 28), f16c = Bit(c, 29);
   if (!osxsave || !avx) return cpu;

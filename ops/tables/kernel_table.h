@@ -18,6 +18,7 @@ struct CpuFeatures {
   bool avxvnni = false;   // AVX-VNNI (256-bit VEX encoding)
   bool avx512 = false;    // F, BW, DQ, VL
   bool avx512vnni = false;
+  bool reads_streams = false;  // Intel's: memory is read fastest in several streams (ops/lanes/fetch.h); AMD's in one
   bool amx = false;  // AMX-TILE and AMX-INT8, and what avx512vnni needs
   // aarch64
   bool neon = false;

@@ -11,6 +11,8 @@
 namespace thimble {
 namespace {
 
+bool ReadsStreams() { return DetectCpu().reads_streams; }
+
 constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
     "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
@@ -26,8 +28,9 @@ constinit const LinearKernel kTernaryAvx512Vnni =
 #define THIMBLE_AVXVNNI(Name, index) \
   BlockLinear<WeightType::k##Name>("linear_" #Name "__avxvnni", QuantiseBlocksAvx2, Linear##Name##AvxVnni),
 #define THIMBLE_AVX512VNNI(Name, index) \
-  BlockLinear<WeightType::k##Name>("linear_" #Name "__avx512vnni", QuantiseBlocksAvx512, Linear##Name##Avx512Vnni),
-#define THIMBLE_AMX(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__amx", QuantiseBlocksAvx512, Linear##Name##Amx),
+  BlockLinear<WeightType::k##Name, ReadsStreams>("linear_" #Name "__avx512vnni", QuantiseBlocksAvx512, Linear##Name##Avx512Vnni),
+#define THIMBLE_AMX(Name, index) \
+  BlockLinear<WeightType::k##Name, ReadsStreams>("linear_" #Name "__amx", QuantiseBlocksAvx512, Linear##Name##Amx),
 constinit const LinearKernel kBlocksAvx2[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX2)};
 constinit const LinearKernel kBlocksAvxVnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVXVNNI)};
 constinit const LinearKernel kBlocksAvx512Vnni[] = {THIMBLE_BLOCK_TYPES(THIMBLE_AVX512VNNI)};

@@ -34,51 +34,70 @@ inline __m512i Start(const BlockInput& input, size_t half, bool halves) {
   return kZero == 128 ? offset : _mm512_srai_epi32(offset, kZero == 32 ? 2 : kZero == 16 ? 3 : kZero == 8 ? 4 : kZero == 4 ? 5 : 7);
 }
 
-// One row, one tile.
-template <int kIndex>
-inline void OneRow(const BlockGemm& g, const uint8_t* w, const uint8_t* q, float* y, size_t columns) {
+// One row, kTiles tiles side by side: one, or kStreams whose lines are asked for.
+template <int kIndex, int kTiles>
+inline void OneRow(const BlockGemm& g, const uint8_t* tiles, const uint8_t* q, float* y, size_t columns) {
   using T = Type<kIndex>;
   constexpr size_t kGroups = T::kGroupsOfBlock;
   const BlockInput* input = reinterpret_cast<const BlockInput*>(q + g.inputs);
-  FetchPages(w + g.tile_bytes, g.tile_bytes);
-  __m512 total = _mm512_loadu_ps(w);
-  w += 64;
+  Streams<kTiles> streams(tiles, g.tile_bytes);
+  __m512 total[kTiles];
+#pragma GCC unroll 4
+  for (int n = 0; n < kTiles; ++n) total[n] = _mm512_loadu_ps(tiles + n * g.tile_bytes);
+  const uint8_t* w = tiles + 64;
   for (size_t left = BlocksOf(g.k); left > 0;) {
     const size_t blocks = left < 8 ? left : 8;
-    // The codes behind the scales the processor fetches ahead by itself, the planes of a block, too: fetched a super block ahead by
-    // instructions they came a tenth slower (tests/bench/README.md).
-    FetchInOrder(w, T::ScaleBytes(blocks * kGroups));
-    const typename T::Scales scales(w, blocks * kGroups);
+    const uint8_t* const scales_at = w;
+    if constexpr (kTiles == 1) {
+      // The codes behind the scales the processor fetches ahead by itself, the planes of a block, too.
+      FetchInOrder(w, T::ScaleBytes(blocks * kGroups));
+    } else {
+      streams.FetchPages(w);
+      streams.FetchLines(w, T::ScaleBytes(blocks * kGroups));
+    }
     w += T::ScaleBytes(blocks * kGroups);
-    __m512 super = _mm512_setzero_ps();
+    __m512 super[kTiles];
+#pragma GCC unroll 4
+    for (int n = 0; n < kTiles; ++n) super[n] = _mm512_setzero_ps();
     for (size_t b = 0; b < blocks; ++b, w += T::kBlockBytes, q += 32, ++input) {
-      __m512i codes[8];
-      T::Codes(w, codes);
+      if constexpr (kTiles > 1) streams.FetchLines(w, T::kBlockBytes);
+#pragma GCC unroll 4
+      for (int n = 0; n < kTiles; ++n) {
+        const typename T::Scales scales(scales_at + n * g.tile_bytes, blocks * kGroups);
+        __m512i codes[8];
+        T::Codes(w + n * g.tile_bytes, codes);
 #pragma GCC unroll 2
-      for (size_t half = 0; half < kGroups; ++half) {
-        __m512i sums[2] = {Start<T::kZero>(*input, half, kGroups == 2), _mm512_setzero_si512()};
+        for (size_t half = 0; half < kGroups; ++half) {
+          __m512i sums[2] = {Start<T::kZero>(*input, half, kGroups == 2), _mm512_setzero_si512()};
 #pragma GCC unroll 8
-        for (size_t i = 0; i < 8 / kGroups; ++i) {
-          const size_t group = half * (8 / kGroups) + i;
-          AddDots(&sums[i % 2], codes[group], FourTimes16(q + 4 * group));
-        }
-        const __m512i sum = _mm512_add_epi32(sums[0], sums[1]);
-        const size_t at = b * kGroups + half;
-        if constexpr (T::kSuper) {
-          const __m512i scaled = _mm512_mullo_epi32(sum, scales.Integer(at));
-          super = _mm512_fmadd_ps(_mm512_cvtepi32_ps(scaled), _mm512_set1_ps(input->scale), super);
-        } else {
-          total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.Scale(at), _mm512_set1_ps(input->scale)), total);
-        }
-        if constexpr (T::kFormat.minimum) {
-          total = _mm512_fmadd_ps(scales.Minimum(at), _mm512_set1_ps(ScaledSum(*input, half, kGroups == 2)), total);
+          for (size_t i = 0; i < 8 / kGroups; ++i) {
+            const size_t group = half * (8 / kGroups) + i;
+            AddDots(&sums[i % 2], codes[group], FourTimes16(q + 4 * group));
+          }
+          const __m512i sum = _mm512_add_epi32(sums[0], sums[1]);
+          const size_t at = b * kGroups + half;
+          if constexpr (T::kSuper) {
+            const __m512i scaled = _mm512_mullo_epi32(sum, scales.Integer(at));
+            super[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(scaled), _mm512_set1_ps(input->scale), super[n]);
+          } else {
+            total[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.Scale(at), _mm512_set1_ps(input->scale)), total[n]);
+          }
+          if constexpr (T::kFormat.minimum) {
+            total[n] = _mm512_fmadd_ps(scales.Minimum(at), _mm512_set1_ps(ScaledSum(*input, half, kGroups == 2)), total[n]);
+          }
         }
       }
     }
-    if constexpr (T::kSuper) total = _mm512_fmadd_ps(super, scales.d, total);
+    if constexpr (T::kSuper) {
+#pragma GCC unroll 4
+      for (int n = 0; n < kTiles; ++n) {
+        total[n] = _mm512_fmadd_ps(super[n], typename T::Scales(scales_at + n * g.tile_bytes, blocks * kGroups).d, total[n]);
+      }
+    }
     left -= blocks;
   }
-  StoreColumns(y, columns, total);
+#pragma GCC unroll 4
+  for (int n = 0; n < kTiles; ++n) StoreColumns(y + 16 * n, columns - 16 * static_cast<size_t>(n), total[n]);
 }
 
 // Adds a super block to the totals of kRows rows.
@@ -128,9 +147,13 @@ void Run(const BlockGemm& g) {
   using T = Type<kIndex>;
   if (g.rows == 1) {
     const uint8_t* w = g.w;
-    for (size_t n = 0; n < g.columns; n += 16, w += g.tile_bytes) {
+    size_t n = 0;
+    for (; g.streams && n + 16 * (kStreams - 1) < g.columns; n += 16 * kStreams, w += kStreams * g.tile_bytes) {
+      OneRow<kIndex, kStreams>(g, w, g.q, g.y + n, g.columns - n);
+    }
+    for (; n < g.columns; n += 16, w += g.tile_bytes) {
       FetchPages(w + g.tile_bytes, g.tile_bytes);
-      OneRow<kIndex>(g, w, g.q, g.y + n, g.columns - n);
+      OneRow<kIndex, 1>(g, w, g.q, g.y + n, g.columns - n);
     }
     return;
   }

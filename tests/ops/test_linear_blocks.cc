@@ -66,6 +66,31 @@ TEST_CASE("two planes of inputs: the error of one is gone, row by row, for any n
 }
 
 #if defined(__x86_64__)
+static bool Always() { return true; }
+
+TEST_CASE("one row of block types has the same bits when its tiles are read in several streams") {
+  const KernelTable* table = FindKernelTable("avx512vnni");
+  if (!table->supported(DetectCpu())) SKIP("this CPU has no AVX-512 VNNI");
+  Random random(53);
+  for (size_t type = 0; type < kBlockTypeCount; ++type) {
+    LinearKernel one = *table->Kernel(static_cast<WeightType>(type + 3)), streams = one;
+    one.run = RunBlockLinear<ReadsOneStream>;
+    streams.run = RunBlockLinear<Always>;
+    INFO(one.name);
+    for (const uint32_t n : {7u, 64u, 83u, 176u}) {
+      const uint32_t k = static_cast<uint32_t>(random.Integer(1, 700));
+      const Weights weights(random, one.type, n, k, 32);
+      const std::vector<float> bias = random.Normals(n);
+      const Layer layer(&one, weights, bias.data()), other(&streams, weights, bias.data());
+      Rows rows(random.Normals(k), 1, k);
+      std::vector<float> expected(n), y(n);
+      RunLinear(layer.op(), rows.For(&one), expected.data(), n, nullptr);
+      RunLinear(other.op(), rows.For(&one), y.data(), n, nullptr);
+      CHECK(SameBits(y, expected));
+    }
+  }
+}
+
 TEST_CASE("AMX kernels of block types have the bits of AVX-512 VNNI") {
   const KernelTable *amx = FindKernelTable("amx"), *vnni = FindKernelTable("avx512vnni");
   if (!amx->supported(DetectCpu())) SKIP("this CPU has no AMX, or Linux does not lend it");
