@@ -13,16 +13,16 @@ namespace {
 
 bool ReadsStreams() { return DetectCpu().reads_streams; }
 
-constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni>(
+constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni, ReadsStreams>(
     "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
-constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni>(
+constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni, ReadsStreams>(
     "linear_q4_6x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 
 constinit const LinearKernel kTernaryAvx2 = PackedLinear<kTernary16, LinearTernaryAvx2>("linear_ternary_8x16__avx2", QuantiseTernaryAvx2, kGemmRowTile);
 constinit const LinearKernel kTernaryAvxVnni =
     PackedLinear<kTernary16, LinearTernaryAvxVnni>("linear_ternary_8x16__avxvnni", QuantiseTernaryAvx2, kGemmRowTile);
 constinit const LinearKernel kTernaryAvx512Vnni =
-    PackedLinear<kTernary16, LinearTernaryAvx512Vnni>("linear_ternary_12x16__avx512vnni", QuantiseTernaryAvx512, kGemmRowTile);
+    PackedLinear<kTernary16, LinearTernaryAvx512Vnni, ReadsStreams>("linear_ternary_12x16__avx512vnni", QuantiseTernaryAvx512, kGemmRowTile);
 
 #define THIMBLE_AVX2(Name, index) BlockLinear<WeightType::k##Name>("linear_" #Name "__avx2", QuantiseBlocksAvx2, Linear##Name##Avx2),
 #define THIMBLE_AVXVNNI(Name, index) \

@@ -34,6 +34,18 @@ inline void StoreColumns(float* y, size_t columns, __m512 v) {
   }
 }
 
+// One row, of tiles side by side: what comes behind w is asked for (ops/lanes/fetch.h). Of more rows, and of one tile, nothing is.
+template <int kRows, int kTiles>
+struct Ahead {
+  inline Ahead(const uint8_t*, size_t) {}
+  inline void FetchPages(const uint8_t*) {}
+  inline void FetchLines(const uint8_t*, size_t) {}
+};
+template <>
+struct Ahead<1, kStreams> : Streams<kStreams> {
+  using Streams<kStreams>::Streams;
+};
+
 // The loops over rows and tiles are unrolled by order: arrays of registers must not become memory.
 
 // kTiles tiles of 16 channels, kRows rows. float -sums[16]; per block: 16 x 4 bytes of 8 elements (element i in the
@@ -43,6 +55,7 @@ template <int kRows, int kTiles>
 inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
                    float* y, size_t columns) {
   const __m512i high_halves = _mm512_set1_epi8(static_cast<char>(0xf0));
+  Ahead<kRows, kTiles> ahead(w, g.tile_bytes);
   __m512 totals[kRows][kTiles];
 #pragma GCC unroll 16
   for (int n = 0; n < kTiles; ++n) {
@@ -61,7 +74,9 @@ inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
 #pragma GCC unroll 16
       for (int n = 0; n < kTiles; ++n) sums[r][n] = _mm512_setzero_si512();
     }
+    ahead.FetchPages(w);
     for (size_t i = 0; i < g.block; i += 8, w += 64) {
+      ahead.FetchLines(w, 64);
       __m512i low[kTiles], high[kTiles];
 #pragma GCC unroll 16
       for (int n = 0; n < kTiles; ++n) {
@@ -110,6 +125,7 @@ inline void TileQ4(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
 template <int kRows, int kTiles>
 inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation,
                    float* y, size_t columns) {
+  Ahead<kRows, kTiles> ahead(w, g.tile_bytes);
   __m512i sums[kRows][kTiles];
 #pragma GCC unroll 16
   for (int n = 0; n < kTiles; ++n) {
@@ -121,6 +137,8 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
   }
   w += 64;
   for (size_t k = 0; k < g.k; k += 4, w += 64) {
+    ahead.FetchPages(w);
+    ahead.FetchLines(w, 64);
     __m512i weights[kTiles];
 #pragma GCC unroll 16
     for (int n = 0; n < kTiles; ++n) weights[n] = _mm512_load_si512(w + n * g.tile_bytes);
@@ -147,9 +165,10 @@ inline void TileQ8(const PackedGemm& g, const uint8_t* w, const uint8_t* q, cons
 template <int kRows, int kTiles>
 inline void TileTernary(const PackedGemm& g, const uint8_t* w, const uint8_t* q, const RowQuantisation* quantisation, float* y,
                         size_t columns) {
-  // One row alone: four sums, so that none waits for another.
-  constexpr int kSums = kRows == 1 ? 4 : 1;
+  // One row alone: four sums, of one tile or of several, so that none waits for another.
+  constexpr int kSums = kRows == 1 ? 4 / kTiles : 1;
   const __m512i codes = _mm512_set1_epi8(3);
+  Ahead<kRows, kTiles> ahead(w, g.tile_bytes);
   __m512i sums[kRows][kTiles][kSums];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -161,6 +180,8 @@ inline void TileTernary(const PackedGemm& g, const uint8_t* w, const uint8_t* q,
   }
   const uint8_t* at = w + 128;
   for (size_t k = 0; k < g.k; k += 16, at += 64) {
+    ahead.FetchPages(at);
+    ahead.FetchLines(at, 64);
     __m512i bytes[kTiles];
 #pragma GCC unroll 16
     for (int n = 0; n < kTiles; ++n) bytes[n] = _mm512_load_si512(at + n * g.tile_bytes);
@@ -194,14 +215,19 @@ inline void TileTernary(const PackedGemm& g, const uint8_t* w, const uint8_t* q,
   }
 }
 
-// What all do with the rows of a group. One row waits for memory: one stream of it, whose next tile is fetched page by page. More rows share what is
-// broadcast between two tiles.
+// What all do with the rows of a group. One row waits for memory: several streams of it, or one, whose next tile is fetched page by page, as the
+// processor likes it. More rows share what is broadcast between two tiles.
 template <typename Kind, int kRows>
 inline void RunColumns(const PackedGemm& g, size_t row) {
   const uint8_t *w = g.w, *q = g.q + row * g.q_stride;
   const RowQuantisation* quantisation = g.quantisation + row;
   float* y = g.y + row * g.y_stride;
   size_t n = 0;
+  if constexpr (kRows == 1) {
+    for (; g.streams && n + 16 * (kStreams - 1) < g.columns; n += 16 * kStreams, w += kStreams * g.tile_bytes) {
+      Kind::template Tile<1, kStreams>(g, w, q, quantisation, y + n, g.columns - n);
+    }
+  }
   for (; kRows > 1 && n + 16 < g.columns; n += 32, w += 2 * g.tile_bytes) {
     Kind::template Tile<kRows, 2>(g, w, q, quantisation, y + n, g.columns - n);
   }
