@@ -19,6 +19,7 @@
 
 extern "C" {
 size_t ThimblePoolBlockBytes(size_t threads);
+void ThimbleMeasureSpin(void);
 int ThimblePthreadCreate(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
                          void* argument);
 }
@@ -210,6 +211,11 @@ Result<ThreadPool*> CreateThreadPool(size_t threads, const CpuPlacement& placeme
         .Wanted(kMaxThreads);
   }
   if (threads == 1) return static_cast<ThreadPool*>(nullptr);
+  static const bool measured = [] {
+    ThimbleMeasureSpin();
+    return true;
+  }();
+  (void)measured;
   Parking parking;
   parking.placement = placement;
   pthreadpool_t pool = nullptr;
