@@ -8,11 +8,11 @@ namespace thimble {
 namespace {
 
 // A QuantiseRowFn, see BlockInput. QuantiseBlock(const float x[32], int8_t q[32], BlockInput*) is asked for each block; the last one is
-// made full with zeros.
+// made full with zeros. The first `done` numbers, whole blocks, are done already.
 template <typename F>
-static inline RowQuantisation QuantiseBlocksWith(F QuantiseBlock, const float* x, size_t k, size_t padded, int8_t* q) {
-  BlockInput* input = reinterpret_cast<BlockInput*>(q + padded);
-  size_t i = 0;
+static inline RowQuantisation QuantiseBlocksWith(F QuantiseBlock, const float* x, size_t k, size_t padded, int8_t* q, size_t done = 0) {
+  BlockInput* input = reinterpret_cast<BlockInput*>(q + padded) + done / 32;
+  size_t i = done;
   for (; i + 32 <= k; i += 32) QuantiseBlock(x + i, q + i, input++);
   if (i < k) {
     float some[32] = {};
