@@ -65,8 +65,8 @@ RowQuantisation QuantiseBlocks(const float* x, size_t k, size_t padded, int8_t* 
 RowBatch QuantiseRows(const InputKey& key, TurnFn turn, const float* x, size_t x_stride, size_t t, size_t k, float* turned, int8_t* q,
                       RowQuantisation* quantisation, ThreadPool* pool) {
   const size_t row_bytes = InputRowBytes(key, k) / key.planes, padded = key.block != 0 ? BlockInputsAt(k) : row_bytes;
-  // Turning is as much work again.
-  ForRowsByWorker(pool, t, key.turn != 0 ? 2 * k : k, [&](size_t first, size_t count, size_t worker) {
+  // A number is read twice; turning is as much work again.
+  ForRowsByWorker(pool, t, key.turn != 0 ? 4 * k : 2 * k, [&](size_t first, size_t count, size_t worker) {
     for (size_t row = first; row < first + count; ++row) {
       const float* from = x + row * x_stride;
       if (key.turn != 0) {

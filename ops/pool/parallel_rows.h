@@ -8,9 +8,9 @@
 
 namespace thimble {
 
-// Floats below which waking other threads costs more than they save; and of one task, about.
+// Floats below which waking other threads costs more than they save; and of one task, about: the least work is eight tasks.
 inline constexpr size_t kWorthSharingFloats = size_t{1} << 16;
-inline constexpr size_t kTaskFloats = size_t{1} << 14;
+inline constexpr size_t kTaskFloats = size_t{1} << 13;
 
 // f(first, count, worker) over [0, rows) in pieces, each once, at the same time as others; `width` floats a row. Pieces begin
 // at even rows: pairs stay together.
