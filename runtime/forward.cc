@@ -17,23 +17,23 @@ namespace thimble {
 
 namespace {
 
-// Rows [first, first + count): `out`'s, or those of `x` where there is no norm.
-const float* NormPiece(const NormOp& norm, const float* x, size_t first, size_t count, size_t width, float* out) {
-  x += first * width;
-  if (norm.kind != NormKind::kNone) out += first * width;
-  switch (norm.kind) {
-    case NormKind::kNone: return x;
-    case NormKind::kLayerNorm: LayerNorm(x, width, count, width, norm.weight, norm.bias, norm.eps, out, width); break;
-    case NormKind::kRmsNorm: RmsNorm(x, width, count, width, norm.weight, norm.weight_offset, norm.eps, out, width); break;
-  }
-  return out;
-}
+// What decoding a number, a norm, and a block's sum with the norms beside it are of work, in floats of ForRows().
+constexpr size_t kDecodeWork = 8, kNormWork = 2, kJoinWork = 2;
 
 }  // namespace
 
+void NormPiece(const Step& step, const NormOp& norm, const float* x, size_t count, size_t width, float* out) {
+  switch (norm.kind) {
+    case NormKind::kNone: return;
+    case NormKind::kLayerNorm: return LayerNorm(x, width, count, width, norm.weight, norm.bias, norm.eps, out, width);
+    case NormKind::kRmsNorm:
+      return RmsNorm(x, width, count, width, norm.weight, norm.weight_offset, norm.eps, out, width, *step.network->options.kernels->rows);
+  }
+}
+
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out) {
   if (norm.kind == NormKind::kNone) return x;
-  ForRows(step.pool, rows, width, [&](size_t first, size_t count) { NormPiece(norm, x, first, count, width, out); });
+  ForRows(step.pool, rows, kNormWork * width, [&](size_t first, size_t count) { NormPiece(step, norm, x + first * width, count, width, out + first * width); });
   return out;
 }
 
@@ -91,11 +91,13 @@ void EmbedTokens(const Step& step, const PassSpan& span, const int32_t* ids) {
   step.profile->Leave();
   const ScopedTimer timer(step.profile, PassOperation::kEmbed);
   const size_t D = n.model.width;
-  for (size_t i = 0; i < span.count; ++i) {
-    float* x = n.buffers.x + (span.first_row + i) * D;
-    DecodeLinearRow(n.embedding, static_cast<uint32_t>(ids[i]), n.model.input.scale, x);
-    if (n.positions != nullptr) AddInPlace(x, n.positions + (span.position + i) * D, D);
-  }
+  ForRows(step.pool, span.count, kDecodeWork * D, [&](size_t first, size_t count) {
+    for (size_t i = first; i < first + count; ++i) {
+      float* x = n.buffers.x + (span.first_row + i) * D;
+      DecodeLinearRow(n.embedding, static_cast<uint32_t>(ids[i]), n.model.input.scale, x);
+      if (n.positions != nullptr) AddInPlace(x, n.positions + (span.position + i) * D, D);
+    }
+  });
   float* rows = n.buffers.x + span.first_row * D;
   NormRows(step, n.input_norm, rows, span.count, D, rows);
   for (size_t s = 1; s < n.model.input.streams; ++s) {
@@ -135,34 +137,33 @@ void EmbedImage(const Step& step, const float* pixels) {
 namespace {
 
 // What the mixer gave (b.y) joins the residual stream, as the block's form says; h is what it read.
-void Join(const Step& step, const BlockOp& block, const float* h) {
+void JoinRows(const Step& step, const BlockOp& block, const float* h, size_t first, size_t count) {
   const Buffers& b = step.network->buffers;
   const size_t D = step.network->model.width;
-  ForRows(step.pool, step.t, D, [&](size_t first, size_t count) {
-    float *x = b.x + first * D, *y = b.y + first * D;
-    const bool norm_sum = block.form == BlockForm::kPostNorm;
-    if (!norm_sum) NormPiece(block.post_norm, b.y, first, count, D, b.y);
-    if (block.scale != 1.0f) ScaleInPlace(y, block.scale, count * D);
-    if (block.form == BlockForm::kBranches) {
-      float* sum = b.sum + first * D;
-      if (block.begins_sum) {
-        std::memcpy(sum, y, count * D * sizeof(float));
-      } else {
-        AddInPlace(sum, y, count * D);
-      }
-      if (block.sum_norm.kind == NormKind::kNone) return;
-      NormPiece(block.sum_norm, b.sum, first, count, D, b.sum);
-      y = sum;
-    }
-    if (block.carry != 0) AddScaledInPlace(x, block.carry, h + first * D, count * D);
-    if (block.form == BlockForm::kReplace) {
-      std::memcpy(x, y, count * D * sizeof(float));
+  const RowKernels& rows = *step.network->options.kernels->rows;
+  float *x = b.x + first * D, *y = b.y + first * D;
+  const bool norm_sum = block.form == BlockForm::kPostNorm;
+  if (!norm_sum) NormPiece(step, block.post_norm, y, count, D, y);
+  if (block.scale != 1.0f) ScaleInPlace(y, block.scale, count * D);
+  if (block.form == BlockForm::kBranches) {
+    float* sum = b.sum + first * D;
+    if (block.begins_sum) {
+      std::memcpy(sum, y, count * D * sizeof(float));
     } else {
-      AddInPlace(x, y, count * D);
+      rows.add(sum, y, count * D);
     }
-    if (norm_sum) NormPiece(block.post_norm, b.x, first, count, D, b.x);
-    if (block.output_scale != 1.0f) ScaleInPlace(x, block.output_scale, count * D);
-  });
+    if (block.sum_norm.kind == NormKind::kNone) return;
+    NormPiece(step, block.sum_norm, sum, count, D, sum);
+    y = sum;
+  }
+  if (block.carry != 0) AddScaledInPlace(x, block.carry, h + first * D, count * D);
+  if (block.form == BlockForm::kReplace) {
+    std::memcpy(x, y, count * D * sizeof(float));
+  } else {
+    rows.add(x, y, count * D);
+  }
+  if (norm_sum) NormPiece(step, block.post_norm, x, count, D, x);
+  if (block.output_scale != 1.0f) ScaleInPlace(x, block.output_scale, count * D);
 }
 
 bool NothingWanted(const Step& step) {
@@ -189,7 +190,7 @@ void RunLayers(const Step& step) {
     const AttentionOp* attention = std::get_if<AttentionOp>(&n.blocks[i].mixer);
     if (attention == nullptr || attention->own_rope.shape.width == 0) continue;
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
-      FillRopeTable(attention->own_rope, span->position, span->count, span->first_row);
+      FillRopeTable(attention->own_rope, span->position, span->count, span->first_row, step.pool);
     }
   }
   const float* h = n.buffers.x;
@@ -205,7 +206,7 @@ void RunLayers(const Step& step) {
     VisitAlternative(block.mixer, [&](const auto& op) { RunMixer(step, op, h); });
     if (block.form == BlockForm::kStreams) continue;  // which has written all of them
     const ScopedTimer timer(step.profile, PassOperation::kJoin);
-    Join(step, block, h);
+    ForRows(step.pool, step.t, kJoinWork * n.model.width, [&](size_t first, size_t count) { JoinRows(step, block, h, first, count); });
   }
 }
 

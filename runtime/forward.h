@@ -47,7 +47,9 @@ void ComputeLogits(const Step& step);
 // Of weights in a mapped file: the kernel begins to read them, and nobody waits.
 void AskFor(const void* weights, size_t bytes);
 
-// For mixers (runtime/mixers/). The normed rows: `out`, or `x` itself where there is no norm.
+// For mixers (runtime/mixers/). Norms `count` rows on this thread; does nothing where there is no norm.
+void NormPiece(const Step& step, const NormOp& norm, const float* x, size_t count, size_t width, float* out);
+// The same on all threads. The normed rows: `out`, or `x` itself where there is no norm.
 const float* NormRows(const Step& step, const NormOp& norm, const float* x, size_t rows, size_t width, float* out);
 // Layers that read the same rows of x [rows, width]. The rows are made once for each key (ops/linear/linear.h) among them.
 void RunJobs(const Step& step, const LinearJob* jobs, size_t count, const float* x, size_t rows, size_t width);

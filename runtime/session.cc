@@ -167,7 +167,7 @@ void Session::HaveRows(size_t position, size_t rewind_limit) {
   const TurnHolder turn(engine_->turns());
   for (uint32_t i = 0; i < network().block_count; ++i) {
     const AttentionOp* attention = std::get_if<AttentionOp>(&network().blocks[i].mixer);
-    if (attention != nullptr && attention->own_rope.all_positions) FillRopeTable(attention->own_rope, 0, position, 0);
+    if (attention != nullptr && attention->own_rope.all_positions) FillRopeTable(attention->own_rope, 0, position, 0, nullptr);
   }
 }
 

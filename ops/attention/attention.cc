@@ -210,7 +210,7 @@ void WriteOutput(const AttentionTask& task, float* states) {
     // A query that sees nothing gets zeros.
     const float inverse = state[0] == kNothing ? 0.0f : factor / sum;
     float* out = a.out + t * a.out_stride + head * a.d;
-    for (size_t i = 0; i < a.d; ++i) out[i] = state[kStateHead + i] * inverse;
+    Map4(state + kStateHead, out, a.d, [=](Vec4 v) { return v * inverse; });
     if (a.out_cos != nullptr) {
       const size_t row = t * (a.rope.width / 2);
       ApplyInverseRope(a.rope, a.out_cos + row, a.out_sin + row, out);
@@ -227,8 +227,13 @@ void RunPair(void* context, size_t index, size_t worker) {
   float* chunk_state = task.At(c.layout.chunk_state_at);
   float* total_state = task.At(c.layout.total_state_at);
   Prepare(task);
-  ClearStates(total_state, c.layout);
-  for (size_t chunk = 0; chunk < task.Chunks(); ++chunk) {
+  // Whoever sees nothing of the first chunk has the state of nobody there, too.
+  if (task.Chunks() > 0) {
+    AttendChunk(task, 0, total_state);
+  } else {
+    ClearStates(total_state, c.layout);
+  }
+  for (size_t chunk = 1; chunk < task.Chunks(); ++chunk) {
     AttendChunk(task, chunk, chunk_state);
     MergeStates(c.layout, task.Rows(), c.args->d, chunk_state, total_state);
   }

@@ -1,24 +1,9 @@
 // A chunk of attention over int8 blocks: what the kernel of attention_kernel.h does not know, that is queries,
 // windows, and keys that have to be made first.
 #include "ops/attention/attention_parts.h"
-#include "ops/cache/int8_fours.h"
 
 namespace thimble {
 namespace {
-
-// Symmetric int8, with the score's factor in the scale. Rows beyond d are zero.
-void QuantiseQuery(const float* x, size_t d, size_t d4, float factor, int8_t* q, int32_t* sum, float* scale) {
-  const float largest = LargestMagnitude(x, d);
-  const float inverse = largest > kLeastMagnitude ? 127.0f / largest : 0.0f;
-  *scale = largest / 127.0f * factor;
-  Int4 sums = {};
-  for (size_t i = 0; i < d4; i += 4) {
-    const Int4 four = QuantiseFour(LoadFour(x, i, d), inverse);
-    StoreBytes(four, q + i);
-    sums += four;
-  }
-  *sum = sums[0] + sums[1] + sums[2] + sums[3];
-}
 
 // Blocks that hold the rows of `span`: those of the cache, or made in the scratch at `copy_at` of turned keys and of int4
 // rows. They begin with the same row of a block as the span does.
@@ -53,7 +38,7 @@ void PrepareQueriesInt8(const AttentionTask& task) {
   int32_t* sums = reinterpret_cast<int32_t*>(task.scratch + layout.sums_at);
   float* scales = task.At(layout.scales_at);
   for (size_t r = 0; r < task.Rows(); ++r) {
-    QuantiseQuery(task.Query(r), layout.d, layout.d4, task.args->scale, q + r * layout.d4, sums + r, scales + r);
+    task.args->kernel->query(task.Query(r), layout.d, task.args->scale, q + r * layout.d4, sums + r, scales + r);
   }
 }
 

@@ -64,7 +64,16 @@ struct AttentionKernel {
   // Makes int8 blocks at `to` (64-byte aligned) of `count` int4 blocks (cache_row.h) of heads of width d, exactly.
   void (*widen)(const uint8_t* from, size_t d, size_t count, uint8_t* to);
 
+  // A query: q[0, d rounded up to 4) and its parameters as AttentionQueries has them, `factor` the score's.
+  void (*query)(const float* x, size_t d, float factor, int8_t* q, int32_t* sum, float* scale);
+  // StoreCacheRow() of int8 rows wider than kCacheSearchedWidth (cache_row.h): row `row` < 16 of a block.
+  void (*store)(const float* x, size_t d, size_t row, uint8_t* block);
+
   const AttentionFloatKernel* floats;
 };
+
+// `query` and `store` of any CPU, four lanes at a time: as good as ARM's own.
+void QuantiseQueryPortable(const float* x, size_t d, float factor, int8_t* q, int32_t* sum, float* scale);
+void StoreRowPortable(const float* x, size_t d, size_t row, uint8_t* block);
 
 }  // namespace thimble

@@ -4,6 +4,7 @@
 #define THIMBLE_LANES 4
 #define THIMBLE_PLANES 0
 #include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_rows.h"
 #include "ops/attention/attention_widen.h"
 
 namespace thimble {
@@ -49,8 +50,11 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 
 }  // namespace
 
+void QuantiseQueryPortable(const float* x, size_t d, float factor, int8_t* q, int32_t* sum, float* scale) { QuantiseQuery(x, d, factor, q, sum, scale); }
+void StoreRowPortable(const float* x, size_t d, size_t row, uint8_t* block) { StoreRow(x, d, row, block); }
+
 constinit const AttentionKernel kAttentionScalar = {
-    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
-    .floats = &kAttentionFloatScalar};
+    .name = "attention_q8__scalar", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile, .query = QuantiseQueryPortable,
+    .store = StoreRowPortable, .floats = &kAttentionFloatScalar};
 
 }  // namespace thimble

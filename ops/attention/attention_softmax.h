@@ -12,8 +12,10 @@ typedef uint8_t ByteLanes __attribute__((vector_size(THIMBLE_LANES)));
 typedef uint16_t NarrowLanes __attribute__((vector_size(THIMBLE_LANES * 2)));
 
 static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
-  IntLanes index = {};
-  for (size_t l = 0; l < kLanes; ++l) index[l] = static_cast<int32_t>(first + l);
+  static const int32_t kCount[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  IntLanes index;
+  __builtin_memcpy(&index, kCount, sizeof index);
+  index += static_cast<int32_t>(first);
   return (index >= static_cast<int32_t>(begin)) & (index < static_cast<int32_t>(end));
 }
 
@@ -138,14 +140,14 @@ static void SoftmaxTile(float* scores, size_t begin, size_t end, const Attention
   // Below, 127 / heavy would overflow: such values are zero for everybody.
   const float inverse = heavy > 1e-30f ? 16383.0f / heavy : 0.0f;
   result->p_scale = heavy > 1e-30f ? heavy / 16383.0f : 0.0f;
-  __builtin_memset(p, 0, 2 * first * 16);
+  if (first != 0) __builtin_memset(p, 0, 2 * first * 16);
   for (size_t block = first; block < last; ++block) {
     for (size_t v = 0; v < kVectors; ++v) {
       const Lanes steps = LoadLanes(scores + block * 16 + v * kLanes) * inverse + 12582912.0f;
       StoreNumbers(p + block * 32, v * kLanes, (IntLanes)steps);
     }
   }
-  __builtin_memset(p + 2 * last * 16, 0, 2 * (n - last * 16));
+  if (last * 16 != n) __builtin_memset(p + 2 * last * 16, 0, 2 * (n - last * 16));
 }
 
 }  // namespace

@@ -17,8 +17,6 @@ uint8_t* Q8Block(const void* head, size_t position, size_t d) {
   return const_cast<uint8_t*>(static_cast<const uint8_t*>(head)) + position / kCacheBlockRows * block_bytes;
 }
 
-// Rows up to this width have their scale searched; in wider ones the errors of all scales are alike.
-constexpr size_t kSearchedWidth = 32;
 constexpr int kLeastSteps = 112;
 
 float SquaredError(const float* x, size_t d, float scale, float inverse) {
@@ -38,7 +36,7 @@ void StoreQ8(const float* x, size_t d, size_t position, void* head) {
   const float largest = LargestMagnitude(x, d);
   const bool zero = !(largest > kLeastMagnitude);
   float scale = zero ? 0.0f : largest / 127.0f, inverse = zero ? 0.0f : 127.0f / largest;
-  if (!zero && d <= kSearchedWidth) {
+  if (!zero && d <= kCacheSearchedWidth) {
     // A few numbers may happen to lie well on slightly larger steps.
     float least_error = SquaredError(x, d, scale, inverse);
     for (int steps = 126; steps >= kLeastSteps; --steps) {

@@ -32,6 +32,8 @@ enum class CacheType : uint8_t {
 inline constexpr uint8_t kCacheTypeCount = 4;
 inline constexpr size_t kCacheQ4Group = 32;
 inline constexpr size_t kCacheBlockRows = 16;
+// int8 rows up to this width have their scale searched; in wider ones the errors of all scales are alike.
+inline constexpr size_t kCacheSearchedWidth = 32;
 
 // Bytes that one more row takes.
 constexpr size_t CacheRowBytes(CacheType type, size_t d) {

@@ -181,8 +181,8 @@ constinit const AttentionKernel kAttentionNeon = {
     .scores = Scores,
     .softmax = SoftmaxTile,
     .values = Values,
-    .widen = WidenTile,
-    .floats = &kAttentionFloatNeon};
+    .widen = WidenTile, .query = QuantiseQueryPortable,
+    .store = StoreRowPortable, .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble
 

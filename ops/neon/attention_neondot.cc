@@ -163,8 +163,8 @@ constinit const AttentionKernel kAttentionNeonDot = {
     .scores = Scores,
     .softmax = SoftmaxTile,
     .values = Values,
-    .widen = WidenTile,
-    .floats = &kAttentionFloatNeon};
+    .widen = WidenTile, .query = QuantiseQueryPortable,
+    .store = StoreRowPortable, .floats = &kAttentionFloatNeon};
 
 }  // namespace thimble
 

@@ -1,4 +1,4 @@
-// LayerNorm and RMSNorm. Sums run in four double partial sums: precise enough that nothing else matters, and
+// LayerNorm, and RMSNorm by the row kernels. Sums run in double partial sums: precise enough that nothing else matters, and
 // the same order everywhere. The pointwise part is float.
 #include "ops/rows/norm.h"
 
@@ -53,18 +53,9 @@ void LayerNorm(const float* x, size_t x_stride, size_t count, size_t width, cons
   }
 }
 
-void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight,
-             float weight_offset, float eps, float* y, size_t y_stride) {
-  const double n = static_cast<double>(width);
-  for (size_t row = 0; row < count; ++row, x += x_stride, y += y_stride) {
-    const double mean_square = SumOfSquares(x, width, 0.0) / n;
-    const float factor = static_cast<float>(1.0 / std::sqrt(mean_square + static_cast<double>(eps)));
-    if (weight == nullptr) {
-      for (size_t i = 0; i < width; ++i) y[i] = x[i] * factor;
-    } else {
-      for (size_t i = 0; i < width; ++i) y[i] = x[i] * factor * (weight_offset + weight[i]);
-    }
-  }
+void RmsNorm(const float* x, size_t x_stride, size_t count, size_t width, const float* weight, float weight_offset, float eps, float* y,
+             size_t y_stride, const RowKernels& kernels) {
+  for (size_t row = 0; row < count; ++row, x += x_stride, y += y_stride) kernels.rms_norm(x, width, weight, weight_offset, eps, y);
 }
 
 double MeanSquare(const float* x, size_t width) { return SumOfSquares(x, width, 0.0) / static_cast<double>(width); }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/rows/row_kernels.h"
 #include "runtime/core/kinds.h"
 
 namespace thimble {
@@ -34,11 +35,12 @@ constexpr uint64_t RopeEnd(const RopeShape& shape) {
              : uint64_t{shape.offset} + shape.pair_stride + shape.width / 2;
 }
 
-// cos and sin [width / 2] of one position. Computed in double, the same bits everywhere.
-void FillRopeRow(const RopeShape& shape, uint32_t position, float* cos, float* sin);
+// cos and sin [count, width / 2] of positions from `first` on. Computed in double, the same bits everywhere.
+void FillRopeRows(const RopeShape& shape, uint32_t first, size_t count, float* cos, float* sin);
+inline void FillRopeRow(const RopeShape& shape, uint32_t position, float* cos, float* sin) { FillRopeRows(shape, position, 1, cos, sin); }
 
 // In place: (a, b) -> (a cos - b sin, a sin + b cos) for every pair of the head vector.
-void ApplyRope(const RopeShape& shape, const float* cos, const float* sin, float* head);
+void ApplyRope(const RopeShape& shape, const float* cos, const float* sin, float* head, const RowKernels& kernels = kRowsPortable);
 // The turn by the negative angle. Times magnitude squared when magnitude is not 1.
 void ApplyInverseRope(const RopeShape& shape, const float* cos, const float* sin, float* head);
 

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "ops/rows/activation.h"
+#include "ops/rows/row_kernels.h"
 #include "ops/rows/state_space.h"
 #include "ops/attention/attention_scalar.h"
 #include "ops/linear/linear_scalar.h"
@@ -24,6 +25,7 @@ constinit const KernelTable kScalarTable = {
     .activate = ActivatePortable,
     .turn = Turn,
     .state = &kStatePortable,
+    .rows = &kRowsPortable,
 };
 
 // Slowest first: the last one that a CPU supports is its best.

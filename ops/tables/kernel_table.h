@@ -7,6 +7,7 @@
 #include "ops/rows/activation_kernel.h"
 #include "ops/attention/attention_kernel.h"
 #include "ops/linear/linear.h"
+#include "ops/rows/row_kernel.h"
 #include "ops/rows/state_kernel.h"
 
 namespace thimble {
@@ -38,6 +39,7 @@ struct KernelTable {
   ActivateFn activate;
   TurnFn turn;
   const StateKernel* state;
+  const RowKernels* rows;
 
   // The portable kernel for a type that is not listed: never null.
   const LinearKernel* Kernel(WeightType type) const;

@@ -8,6 +8,7 @@
 #include "ops/linear/turn.h"
 #include "ops/neon/kernels.h"
 #include "ops/rows/activation.h"
+#include "ops/rows/row_kernels.h"
 #include "ops/rows/state_space.h"
 #include "ops/xnnpack/kernels.h"
 
@@ -51,6 +52,7 @@ constinit const KernelTable kNeonTable = {
     .activate = ActivatePortable,
     .turn = Turn,
     .state = &kStatePortable,
+    .rows = &kRowsPortable,
 };
 
 #if defined(__aarch64__)
@@ -64,6 +66,7 @@ constinit const KernelTable kNeonDotTable = {
     .activate = ActivatePortable,
     .turn = Turn,
     .state = &kStatePortable,
+    .rows = &kRowsPortable,
 };
 
 constinit const KernelTable kNeonI8mmTable = {
@@ -76,6 +79,7 @@ constinit const KernelTable kNeonI8mmTable = {
     .activate = ActivatePortable,
     .turn = Turn,
     .state = &kStatePortable,
+    .rows = &kRowsPortable,
 };
 #endif
 

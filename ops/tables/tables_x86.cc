@@ -52,6 +52,7 @@ constinit const KernelTable kAvx2Table = {
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
     .state = &kStateAvx2,
+    .rows = &kRowsAvx2,
 };
 
 constinit const KernelTable kAvxVnniTable = {
@@ -64,6 +65,7 @@ constinit const KernelTable kAvxVnniTable = {
     .activate = ActivateAvx2,
     .turn = TurnAvx2,
     .state = &kStateAvx2,
+    .rows = &kRowsAvx2,
 };
 
 constinit const KernelTable kAvx512VnniTable = {
@@ -76,6 +78,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .activate = ActivateAvx512,
     .turn = TurnAvx512,
     .state = &kStateAvx512,
+    .rows = &kRowsAvx512,
 };
 
 constinit const KernelTable kAmxTable = {
@@ -88,6 +91,7 @@ constinit const KernelTable kAmxTable = {
     .activate = ActivateAvx512,
     .turn = TurnAvx512,
     .state = &kStateAvx512,
+    .rows = &kRowsAvx512,
 };
 
 }  // namespace thimble

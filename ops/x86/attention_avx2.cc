@@ -8,6 +8,7 @@
 #define THIMBLE_LANES 8
 #define THIMBLE_PLANES 0
 #include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_rows.h"
 #include "ops/attention/attention_widen.h"
 #include "ops/lanes/row_groups.h"
 
@@ -157,8 +158,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx2 = {
-    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
-    .floats = &kAttentionFloatAvx2};
+    .name = "attention_q8__avx2", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile, .query = QuantiseQuery,
+    .store = StoreRow, .floats = &kAttentionFloatAvx2};
 
 }  // namespace thimble
 

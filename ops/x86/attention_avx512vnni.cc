@@ -8,6 +8,7 @@
 #define THIMBLE_LANES 16
 #define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_rows.h"
 #include "ops/attention/attention_widen.h"
 #include "ops/lanes/row_groups.h"
 
@@ -175,8 +176,8 @@ void Values(const uint8_t* p, const float* p_scales, size_t rows, const Attentio
 }  // namespace
 
 constinit const AttentionKernel kAttentionAvx512Vnni = {
-    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
-    .floats = &kAttentionFloatAvx512};
+    .name = "attention_q8__avx512vnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile, .query = QuantiseQuery,
+    .store = StoreRow, .floats = &kAttentionFloatAvx512};
 
 }  // namespace thimble
 

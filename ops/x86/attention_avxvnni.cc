@@ -8,6 +8,7 @@
 #define THIMBLE_LANES 8
 #define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_rows.h"
 #include "ops/attention/attention_widen.h"
 
 namespace thimble {
@@ -25,8 +26,8 @@ inline __m256i AddFours(__m256i sums, __m256i unsigned_bytes, __m256i signed_byt
 namespace thimble {
 
 constinit const AttentionKernel kAttentionAvxVnni = {
-    .name = "attention_q8__avxvnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
-    .floats = &kAttentionFloatAvx2};
+    .name = "attention_q8__avxvnni", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile, .query = QuantiseQuery,
+    .store = StoreRow, .floats = &kAttentionFloatAvx2};
 
 }  // namespace thimble
 

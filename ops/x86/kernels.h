@@ -5,6 +5,7 @@
 #include "ops/attention/attention_float_kernel.h"
 #include "ops/attention/attention_kernel.h"
 #include "ops/linear/linear_kernel.h"
+#include "ops/rows/row_kernel.h"
 #include "ops/rows/state_kernel.h"
 #include "runtime/core/block_format.h"
 
@@ -18,6 +19,8 @@ extern const AttentionFloatKernel kAttentionFloatAvx2;
 extern const AttentionFloatKernel kAttentionFloatAvx512;
 extern const StateKernel kStateAvx2;
 extern const StateKernel kStateAvx512;
+extern const RowKernels kRowsAvx2;
+extern const RowKernels kRowsAvx512;
 
 // Layouts kQ4x16c4 and kQ8x16c4, rows of q + 128.
 void LinearQ4Avx512Vnni(const PackedGemm* gemm);

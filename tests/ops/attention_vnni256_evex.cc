@@ -9,6 +9,7 @@
 #define THIMBLE_LANES 8
 #define THIMBLE_PLANES 1
 #include "ops/attention/attention_softmax.h"
+#include "ops/attention/attention_rows.h"
 #include "ops/attention/attention_widen.h"
 
 namespace thimble {
@@ -26,8 +27,8 @@ inline __m256i AddFours(__m256i sums, __m256i unsigned_bytes, __m256i signed_byt
 namespace thimble::test {
 
 constinit const AttentionKernel kAttentionVnni256Evex = {
-    .name = "attention_q8__vnni256_evex", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile,
-    .floats = &kAttentionFloatAvx2};
+    .name = "attention_q8__vnni256_evex", .scores = Scores, .softmax = SoftmaxTile, .values = Values, .widen = WidenTile, .query = QuantiseQuery,
+    .store = StoreRow, .floats = &kAttentionFloatAvx2};
 
 }  // namespace thimble::test
 

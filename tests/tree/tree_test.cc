@@ -33,7 +33,7 @@ struct Layer {
 
 // What kernels compiled with instruction set flags may see: contracts, and headers in which everything is static.
 const std::vector<std::string_view> kIsaKernels = {
-    "runtime/core/block_format.h", "ops/lanes/", "ops/linear/block_tile.h", "ops/rows/activation_", "ops/rows/state_kernel.h", "ops/rows/state_lanes.h", "ops/linear/linear_kernel.h", "ops/linear/quantise_blocks.h",
+    "runtime/core/block_format.h", "ops/lanes/", "ops/linear/block_tile.h", "ops/rows/activation_", "ops/rows/row_kernel.h", "ops/rows/row_lanes.h", "ops/rows/state_kernel.h", "ops/rows/state_lanes.h", "ops/linear/linear_kernel.h", "ops/linear/quantise_blocks.h",
     "ops/linear/quantise_row.h", "ops/linear/turn_lanes.h", "ops/attention/attention_",
     "!ops/attention/attention_parts.h", "ops/x86/", "ops/neon/"};
 

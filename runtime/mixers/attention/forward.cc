@@ -14,83 +14,77 @@
 namespace thimble {
 namespace {
 
+// Rows [first, first + count) of the pass, all of one span, on one thread: what the functions below do to them.
+struct Piece {
+  const Step& step;
+  const PassSpan& span;
+  size_t first, count;
+
+  size_t Position(size_t row) const { return span.position + (row - span.first_row); }
+  size_t end() const { return first + count; }
+};
+
 // The query of head h is the key row of its group, as projected.
-void CopyKeysToQueries(const AttentionSpec& a, size_t T, const float* k, float* q) {
+void CopyKeysToQueries(const Piece& piece, const AttentionSpec& a, const float* k, float* q) {
   const size_t d = a.head_width, group = a.heads / a.kv_heads;
-  for (size_t row = 0; row < T * a.heads; ++row) {
+  for (size_t row = piece.first * a.heads; row < piece.end() * a.heads; ++row) {
     const size_t token = row / a.heads, head = row % a.heads;
     std::memcpy(q + row * d, k + (token * a.kv_heads + head / group) * d, d * sizeof(float));
   }
 }
 
 // In place, over whole rows or over each head.
-void NormHeads(const Step& step, const NormOp& norm, float* x, size_t heads, size_t d) {
-  if (norm.scope == NormScope::kEachHead) {
-    for (size_t i = 0; i < step.t * heads; ++i) {
-      NormOp own = norm;
-      if (own.weight != nullptr) own.weight += i % heads * d;
-      if (own.bias != nullptr) own.bias += i % heads * d;
-      NormRows(step, own, x + i * d, 1, d, x + i * d);
-    }
-    return;
-  }
-  if (norm.scope == NormScope::kHead) {
-    NormRows(step, norm, x, step.t * heads, d, x);
-  } else {
-    NormRows(step, norm, x, step.t, heads * d, x);
+void NormHeads(const Piece& piece, const NormOp& norm, float* x, size_t heads, size_t d) {
+  if (norm.kind == NormKind::kNone) return;
+  x += piece.first * heads * d;
+  if (norm.scope == NormScope::kHead) return NormPiece(piece.step, norm, x, piece.count * heads, d, x);
+  if (norm.scope != NormScope::kEachHead) return NormPiece(piece.step, norm, x, piece.count, heads * d, x);
+  for (size_t i = 0; i < piece.count * heads; ++i, x += d) {
+    NormOp own = norm;
+    if (own.weight != nullptr) own.weight += i % heads * d;
+    if (own.bias != nullptr) own.bias += i % heads * d;
+    NormPiece(piece.step, own, x, 1, d, x);
   }
 }
 
-void RotateHeads(const Step& step, const RopeTable& rope, size_t heads, size_t d, float* x) {
-  for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
-    ForRows(step.pool, span->count, heads * d, [&](size_t first, size_t count) {
-      for (size_t i = first; i < first + count; ++i) {
-        const size_t row = span->first_row + i, angles = rope.Offset(span->position + i, row);
-        for (size_t head = 0; head < heads; ++head) {
-          ApplyRope(rope.shape, rope.cos + angles, rope.sin + angles, x + (row * heads + head) * d);
-        }
-      }
-    });
+void RotateHeads(const Piece& piece, const RopeTable& rope, size_t heads, size_t d, float* x) {
+  const RowKernels& kernels = *piece.step.network->options.kernels->rows;
+  for (size_t row = piece.first; row < piece.end(); ++row) {
+    const size_t angles = rope.Offset(piece.Position(row), row);
+    for (size_t head = 0; head < heads; ++head) {
+      ApplyRope(rope.shape, rope.cos + angles, rope.sin + angles, x + (row * heads + head) * d, kernels);
+    }
   }
 }
 
 // What the queries of later positions are larger by.
-void GrowQueries(const Step& step, const AttentionSpec& a, float* q) {
+void GrowQueries(const Piece& piece, const AttentionSpec& a, float* q) {
   if (a.query_period == 0) return;
   const size_t width = size_t{a.heads} * a.head_width;
-  for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
-    for (size_t i = 0; i < span->count; ++i) {
-      const size_t period = (span->position + i) / a.query_period;
-      if (period == 0) continue;
-      const double factor = 1.0 + static_cast<double>(a.query_growth) * LogDouble(1.0 + static_cast<double>(period));
-      ScaleInPlace(q + (span->first_row + i) * width, static_cast<float>(factor), width);
-    }
+  for (size_t row = piece.first; row < piece.end(); ++row) {
+    const size_t period = piece.Position(row) / a.query_period;
+    if (period == 0) continue;
+    const double factor = 1.0 + static_cast<double>(a.query_growth) * LogDouble(1.0 + static_cast<double>(period));
+    ScaleInPlace(q + row * width, static_cast<float>(factor), width);
   }
 }
 
-// b.heads, on their way to the output projection.
-void GateHeads(const Step& step, const AttentionOp& a, const AttentionBuffers& b) {
+void TurnHeads(const Piece& piece, uint32_t turn, size_t heads, size_t d, float* x) {
+  if (turn != 0) piece.step.network->options.kernels->turn(x + piece.first * heads * d, piece.count * heads * d, turn);
+}
+
+// What the heads gave, on its way to the output projection.
+void GateHeads(const Piece& piece, const AttentionOp& a, const float* gates, float* heads) {
   const size_t d = a.spec.head_width, H = a.spec.heads, width = H * d;
   if (a.gate.kernel != nullptr && a.gate.rows.n == H) {
-    ForRows(step.pool, step.t, width, [&](size_t first, size_t count) {
-      for (size_t i = first * H; i < (first + count) * H; ++i) {
-        const double factor = 1.0 / (1.0 + ExpDouble(-static_cast<double>(b.gate[i])));
-        ScaleInPlace(b.heads + i * d, static_cast<float>(factor), d);
-      }
-    });
+    for (size_t i = piece.first * H; i < piece.end() * H; ++i) {
+      const double factor = 1.0 / (1.0 + ExpDouble(-static_cast<double>(gates[i])));
+      ScaleInPlace(heads + i * d, static_cast<float>(factor), d);
+    }
   } else if (a.gate.kernel != nullptr) {
-    ForRows(step.pool, step.t, width, [&](size_t first, size_t count) {
-      SigmoidTimes(b.gate + first * width, b.heads + first * width, count * width);
-    });
+    SigmoidTimes(gates + piece.first * width, heads + piece.first * width, piece.count * width);
   }
-  NormHeads(step, a.out_norm, b.heads, a.spec.heads, a.spec.head_width);
-}
-
-void TurnHeads(const Step& step, uint32_t turn, size_t heads, size_t d, float* x) {
-  if (turn == 0) return;
-  ForRows(step.pool, step.t, heads * d, [&](size_t first, size_t count) {
-    step.network->options.kernels->turn(x + first * heads * d, count * heads * d, turn);
-  });
+  NormHeads(piece, a.out_norm, heads, H, d);
 }
 
 // b.q, b.k, b.v [T, heads * d] from the normed rows.
@@ -168,6 +162,50 @@ uint64_t CacheBytesRead(const AttentionArgs& args) {
                           uint64_t{recent} * bytes(args.recent_keys, args.recent_values));
 }
 
+// From what was projected to queries and to rows of the cache.
+void MakeQueriesAndRows(const Piece& piece, const AttentionOp& a, const SlotCache& cache) {
+  const AttentionBuffers& b = piece.step.network->buffers.mixers.attention;
+  const AttentionSpec& s = a.spec;
+  const size_t H = s.heads, G = s.kv_heads, d = s.head_width;
+  const bool own_rows = s.cache_source == -1;
+  const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
+  if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(piece, s, b.k, b.q);
+  const bool norm_first = s.norm_order == NormOrder::kBeforeRotation;
+  if (norm_first) NormHeads(piece, a.q_norm, b.q, H, d);
+  if (own_rows) {
+    if (s.latent != 0) {
+      for (size_t row = piece.first; row < piece.end(); ++row) NormPiece(piece.step, a.k_norm, b.k + row * G * d, 1, s.latent, b.k + row * G * d);
+    } else if (norm_first) {
+      NormHeads(piece, a.k_norm, b.k, G, d);
+    }
+    NormHeads(piece, a.v_norm, b.v, G, d);
+  }
+  if (a.rope() != nullptr) RotateHeads(piece, *a.rope(), H, d, b.q);
+  if (rotate_rows) {
+    RotateHeads(piece, *a.rope(), G, d, b.k);
+    // Values that are turned back with the query's position carry their own; a shared row was just rotated.
+    if (s.rotation == KeyRotation::kOnWriteInverseOutput && !SharesKeyAndValue(s.sharing)) RotateHeads(piece, *a.rope(), G, d, b.v);
+  }
+  if (!norm_first) {
+    NormHeads(piece, a.q_norm, b.q, H, d);
+    if (own_rows) NormHeads(piece, a.k_norm, b.k, G, d);
+  }
+  GrowQueries(piece, s, b.q);
+  TurnHeads(piece, a.key_turn, H, d, b.q);
+  if (!own_rows) return;
+  TurnHeads(piece, a.key_turn, G, d, b.k);
+  if (!SharesKeyAndValue(s.sharing)) TurnHeads(piece, a.value_turn, G, d, b.v);
+  const size_t first = piece.first * G * d;
+  AppendRows(*piece.step.network->options.kernels->attention, cache, G, d, piece.Position(piece.first), piece.count, b.k + first,
+             b.v == nullptr ? nullptr : b.v + first);
+}
+
+// f(Piece) for all rows of a span, on all threads; `width` floats of a row are seen about three times.
+template <typename F>
+void ForPieces(const Step& step, const PassSpan& span, size_t width, const F& f) {
+  ForRows(step.pool, span.count, 3 * width, [&](size_t first, size_t count) { f(Piece{step, span, span.first_row + first, count}); });
+}
+
 }  // namespace
 
 void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
@@ -181,47 +219,19 @@ void RunMixer(const Step& step, const AttentionOp& a, const float* h) {
   }
   {
     const ScopedTimer timer(step.profile, PassOperation::kAttention);
-    const bool own_rows = s.cache_source == -1;
-    const bool rotate_rows = own_rows && (s.rotation == KeyRotation::kOnWrite || s.rotation == KeyRotation::kOnWriteInverseOutput);
-    if (SharesQueryAndKey(s.sharing)) CopyKeysToQueries(s, T, b.k, b.q);
-    const bool norm_first = s.norm_order == NormOrder::kBeforeRotation;
-    if (norm_first) NormHeads(step, a.q_norm, b.q, H, d);
-    if (own_rows) {
-      if (s.latent != 0) {
-        for (size_t i = 0; i < T; ++i) NormRows(step, a.k_norm, b.k + i * G * d, 1, s.latent, b.k + i * G * d);
-      } else if (norm_first) {
-        NormHeads(step, a.k_norm, b.k, G, d);
-      }
-      NormHeads(step, a.v_norm, b.v, G, d);
-    }
-    if (a.rope() != nullptr) RotateHeads(step, *a.rope(), H, d, b.q);
-    if (rotate_rows) {
-      RotateHeads(step, *a.rope(), G, d, b.k);
-      // Values that are turned back with the query's position carry their own; a shared row was just rotated.
-      if (s.rotation == KeyRotation::kOnWriteInverseOutput && !SharesKeyAndValue(s.sharing)) {
-        RotateHeads(step, *a.rope(), G, d, b.v);
-      }
-    }
-    if (!norm_first) {
-      NormHeads(step, a.q_norm, b.q, H, d);
-      if (own_rows) NormHeads(step, a.k_norm, b.k, G, d);
-    }
-    GrowQueries(step, s, b.q);
-    TurnHeads(step, a.key_turn, H, d, b.q);
-    if (own_rows) TurnHeads(step, a.key_turn, G, d, b.k);
-    if (own_rows && !SharesKeyAndValue(s.sharing)) TurnHeads(step, a.value_turn, G, d, b.v);
     for (const PassSpan* span = step.spans; span != nullptr; span = span->next) {
       const SlotCache cache = InSlot(a.cache, n.Lines(span->stage), span->distance);
-      const size_t rows = span->first_row * G * d;
-      if (own_rows) AppendRows(cache, G, d, span->position, span->count, b.k + rows, b.v == nullptr ? nullptr : b.v + rows);
+      ForPieces(step, *span, (H + 2 * G) * d, [&](const Piece& piece) { MakeQueriesAndRows(piece, a, cache); });
       const AttentionArgs args = MakeArgs(step, *span, a, cache);
       Attention(args, b.tiles, step.pool);
+      ForPieces(step, *span, H * d, [&](const Piece& piece) {
+        TurnHeads(piece, a.value_turn, H, d, b.heads);
+        GateHeads(piece, a, b.gate, b.heads);
+      });
       const uint64_t read = CacheBytesRead(args);
       step.profile->totals.kv_bytes_read += read;
       step.profile->Read(read);
     }
-    TurnHeads(step, a.value_turn, H, d, b.heads);
-    GateHeads(step, a, b);
   }
   const ScopedTimer timer(step.profile, PassOperation::kOutput);
   RunJob(step, a.o, b.heads, T, H * d, n.buffers.y, D);

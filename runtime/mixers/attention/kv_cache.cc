@@ -3,11 +3,17 @@
 namespace thimble {
 namespace {
 
-void WriteRows(const CacheRows& rows, size_t kv_heads, size_t d, size_t position, size_t t, const float* x) {
+void WriteRows(const AttentionKernel& kernel, const CacheRows& rows, size_t kv_heads, size_t d, size_t position, size_t t, const float* x) {
+  const bool by_kernel = rows.type == CacheType::kQ8 && d > kCacheSearchedWidth;
   for (size_t i = 0; i < t; ++i) {
-    for (size_t g = 0; g < kv_heads; ++g) {
+    for (size_t g = 0; g < kv_heads; ++g, x += d) {
       const CacheRows::Where where = rows.At(g, position + i);
-      StoreCacheRow(rows.type, x + (i * kv_heads + g) * d, d, where.row, where.head);
+      const size_t in_block = where.row % kCacheBlockRows;
+      if (by_kernel) {
+        kernel.store(x, d, in_block, where.head + (where.row - in_block) * rows.row_bytes);
+      } else {
+        StoreCacheRow(rows.type, x, d, where.row, where.head);
+      }
     }
   }
 }
@@ -77,13 +83,14 @@ SlotCache InSlot(const LayerCache& cache, const StateLine* lines, size_t distanc
   return slot;
 }
 
-void AppendRows(const SlotCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k, const float* v) {
+void AppendRows(const AttentionKernel& kernel, const SlotCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k,
+                const float* v) {
   const bool separate = !SameRows(cache.values, cache.keys);
-  WriteRows(cache.keys, kv_heads, d, position, t, k);
-  if (separate) WriteRows(cache.values, kv_heads, d, position, t, v);
+  WriteRows(kernel, cache.keys, kv_heads, d, position, t, k);
+  if (separate) WriteRows(kernel, cache.values, kv_heads, d, position, t, v);
   if (cache.recent_tokens == 0) return;
-  if (!SameRows(cache.recent_keys, cache.keys)) WriteRows(cache.recent_keys, kv_heads, d, position, t, k);
-  if (separate && !SameRows(cache.recent_values, cache.values)) WriteRows(cache.recent_values, kv_heads, d, position, t, v);
+  if (!SameRows(cache.recent_keys, cache.keys)) WriteRows(kernel, cache.recent_keys, kv_heads, d, position, t, k);
+  if (separate && !SameRows(cache.recent_values, cache.values)) WriteRows(kernel, cache.recent_values, kv_heads, d, position, t, v);
 }
 
 }  // namespace thimble

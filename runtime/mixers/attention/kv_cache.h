@@ -49,6 +49,7 @@ SlotCache InSlot(const LayerCache& cache, const StateLine* lines, size_t distanc
 
 // Writes rows [position, position + t) from k and v, [T, G * d] each; v is not read when the rows are shared. t is at most
 // the options' chunk_tokens.
-void AppendRows(const SlotCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k, const float* v);
+void AppendRows(const AttentionKernel& kernel, const SlotCache& cache, size_t kv_heads, size_t d, size_t position, size_t t, const float* k,
+                const float* v);
 
 }  // namespace thimble

@@ -1,5 +1,7 @@
 #include "runtime/mixers/attention/rope_table.h"
 
+#include "ops/pool/parallel_rows.h"
+
 namespace thimble {
 
 RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_divisors, bool all_positions, uint64_t rows,
@@ -24,11 +26,12 @@ RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_di
   return table;
 }
 
-void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row) {
-  for (size_t i = 0; i < t; ++i) {
-    const size_t offset = table.Offset(first + i, first_row + i);
-    FillRopeRow(table.shape, static_cast<uint32_t>(first + i), table.cos + offset, table.sin + offset);
-  }
+void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row, ThreadPool* pool) {
+  // A sine is about as much work as 64 numbers that are copied.
+  ForRows(pool, t, 64 * (table.shape.width / 2), [&](size_t row, size_t count) {
+    const size_t offset = table.Offset(first + row, first_row + row);
+    FillRopeRows(table.shape, static_cast<uint32_t>(first + row), count, table.cos + offset, table.sin + offset);
+  });
 }
 
 bool SameRope(const RopeSpec& a, const RopeSpec& b) {

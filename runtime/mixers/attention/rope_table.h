@@ -8,6 +8,8 @@
 
 namespace thimble {
 
+struct ThreadPool;
+
 struct RopeTable {
   RopeShape shape;
   bool all_positions = false;
@@ -22,7 +24,7 @@ RopeTable TakeRopeTable(Arena& arena, const RopeSpec& spec, const float* freq_di
                         int32_t layer);
 
 // Positions [first, first + t), rows of the pass from first_row on.
-void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row);
+void FillRopeTable(const RopeTable& table, size_t first, size_t t, size_t first_row, ThreadPool* pool);
 
 // Two layers with equal specifications share a table.
 bool SameRope(const RopeSpec& a, const RopeSpec& b);
