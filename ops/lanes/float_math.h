@@ -4,6 +4,9 @@
 #pragma once
 
 #include <stdint.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace thimble {
 namespace {
@@ -45,6 +48,9 @@ static inline V Exp(V x) {
   p = p * r + 1.66666667e-1f;
   p = p * r + 0.5f;
   p = p * (r * r) + r + 1.0f;
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64) return (V)_mm512_scalef_ps((__m512)p, (__m512)nf);  // the same, rounded once
+#endif
   // 2^n in two factors, so that neither leaves the range of normal numbers.
   const IntsLike<V> half = n >> 1;
   return p * AsFloats<V>((half + 127) << 23) * AsFloats<V>((n - half + 127) << 23);
