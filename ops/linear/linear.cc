@@ -1,5 +1,4 @@
-// Cuts linear layers into tiles of a fixed size and hands them to the thread pool. The tile size belongs to
-// the kernel and never depends on the number of threads.
+// Cuts linear layers into tiles and hands them to the thread pool. The tile's size belongs to the kernel; results do not depend on it.
 #include "ops/linear/linear.h"
 
 #include <algorithm>
@@ -16,13 +15,24 @@ struct Region {
   const LinearJob* jobs;
   const RowBatch* x;
   size_t row_tiles;
+  size_t parts;  // that a tile's columns are cut into
   // Tasks of job i: [first_task[i], first_task[i + 1]).
   size_t first_task[kMaxLinearJobs + 1];
+
+  size_t Columns(size_t job) const { return jobs[job].op->kernel->column_tile / parts; }
+  // Of all jobs.
+  size_t CountTasks(size_t job_count) {
+    for (size_t i = 0; i < job_count; ++i) first_task[i + 1] = first_task[i] + row_tiles * CeilDiv(jobs[i].op->rows.n, Columns(i));
+    return first_task[job_count];
+  }
 };
 
 // Multiplications below which waking other threads costs more than they save. By shape alone, and without any
 // effect on results.
 constexpr size_t kWorthSharing = size_t{1} << 18;
+
+// With fewer tasks, threads share halves of tiles: of nine tasks one thread does five, and the other waits for the fifth.
+constexpr size_t kManyTasks = 24, kManyRows = 16;
 
 // The layer's columns from `column` on, which begins a tile.
 Linear ColumnsFrom(const Linear& op, size_t column) {
@@ -91,7 +101,7 @@ void RunTask(void* context, size_t task, size_t) {
   task -= region.first_task[i];
   // Neighbouring tasks share columns: with more rows than one tile holds, the weights are still in the cache.
   const size_t row = task % region.row_tiles * kernel.row_tile;
-  const size_t column = task / region.row_tiles * kernel.column_tile;
+  const size_t column = task / region.row_tiles * region.Columns(i);
   const LinearTile tile = {.op = job.op,
                            .x = region.x,
                            .y = job.y,
@@ -99,7 +109,7 @@ void RunTask(void* context, size_t task, size_t) {
                            .row_begin = row,
                            .row_end = std::min<size_t>(row + kernel.row_tile, region.x->t),
                            .column_begin = column,
-                           .column_end = std::min<size_t>(column + kernel.column_tile, job.op->rows.n)};
+                           .column_end = std::min<size_t>(column + region.Columns(i), job.op->rows.n)};
   kernel.run(tile);
   if (job.op->rows.fine) AddSecondPlane(tile);
 }
@@ -109,14 +119,21 @@ void RunTask(void* context, size_t task, size_t) {
 void RunLinears(const LinearJob* jobs, size_t job_count, const RowBatch& x, ThreadPool* pool) {
   if (x.t == 0) return;
   Region region = {
-      .jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .first_task = {}};
+      .jobs = jobs, .x = &x, .row_tiles = CeilDiv(x.t, jobs[0].op->kernel->row_tile), .parts = 1, .first_task = {}};
   size_t columns = 0;
+  bool halves = true;
   for (size_t i = 0; i < job_count; ++i) {
+    const LinearKernel& kernel = *jobs[i].op->kernel;
     columns += jobs[i].op->rows.n;
-    const size_t column_tiles = CeilDiv(jobs[i].op->rows.n, jobs[i].op->kernel->column_tile);
-    region.first_task[i + 1] = region.first_task[i] + region.row_tiles * column_tiles;
+    halves = halves && kernel.layout != nullptr && kernel.column_tile % (2 * kernel.layout->key.nr) == 0;
   }
-  ParallelFor(PoolFor(pool, x.t * columns * x.k, kWorthSharing), region.first_task[job_count], RunTask, &region);
+  pool = PoolFor(pool, x.t * columns * x.k, kWorthSharing);
+  size_t tasks = region.CountTasks(job_count);
+  if (pool != nullptr && halves && x.t >= kManyRows && tasks < kManyTasks) {
+    region.parts = 2;
+    tasks = region.CountTasks(job_count);
+  }
+  ParallelFor(pool, tasks, RunTask, &region);
 }
 
 void DecodeLinearRow(const Linear& op, uint32_t row, float factor, float* out) {
