@@ -43,13 +43,13 @@ static inline float LargestMagnitude(const float* x, size_t d) {
 template <typename F>
 static inline float QuantiseSixteens(const float* x, size_t d, float inverse, const F& f) {
   Lanes sums[kVectors] = {};
+  const Lanes least = Lanes{} - 127.0f;
   ForSixteens(x, d, [&](const float* sixteen, size_t i) {
     uint8_t bytes[16];
 #pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) {
       Lanes scaled = LoadLanes(sixteen + v * kLanes) * inverse;
-      scaled = scaled > -127.0f ? scaled : Lanes{} - 127.0f;
-      scaled = scaled < 127.0f ? scaled : Lanes{} + 127.0f;
+      scaled = scaled > least ? scaled : least;  // and not above 127, but for what rounds to it
       const Lanes moved = scaled + 12582912.0f;  // the integer stands in its low bits
       sums[v] += moved - 12582912.0f;
       StoreLowBytes(bytes + v * kLanes, (IntLanes)moved - 0x4b400000);

@@ -22,7 +22,8 @@ static inline IntLanes Inside(size_t first, size_t begin, size_t end) {
 // exp for x <= 0, relative error below 1e-5 and 1e-38 instead of anything smaller: enough for what becomes 14 bits and their
 // sum. 2^n is added to the exponent of a polynomial for 2^f, |f| <= 1/2; n stands in the low bits of `shifted`.
 static inline Lanes ExpForBytes(Lanes x) {
-  x = x < -87.0f ? Lanes{} - 87.0f : x;
+  const Lanes least = Lanes{} - 87.0f;
+  x = least > x ? least : x;
   const Lanes t = x * 1.44269504f, shifted = t + 12582912.0f, f = t - (shifted - 12582912.0f);
   Lanes p = f * 9.5701e-3f + 5.5917863e-2f;
   p = p * f + 2.4024745e-1f;
