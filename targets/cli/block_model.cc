@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,21 @@ int32_t AddTensor(ModelDescription& d, const char* name, uint32_t rows, uint32_t
 // "layer.3.ffn.down.weight" is of layer 3; what has no such name may be anybody's.
 bool IsOfAnotherLayer(std::string_view name, uint32_t layer) {
   return name.starts_with("layer.") && !name.starts_with("layer." + std::to_string(layer) + ".");
+}
+
+// Whether a hidden number is made of its own rows of gate and up alone: then some of them need no others.
+bool ColumnsStandAlone(const FfnSpec& ffn) { return ffn.norm.kind == NormKind::kNone && !ffn.sparse && ffn.gate.stack == 1 && ffn.up.stack == 1; }
+
+// Numbers of a tensor in a row.
+struct Slice {
+  uint64_t first, count;
+};
+
+// Leaves outputs [first, first + count) of a matrix, or of its bias.
+Slice CutOutputs(TensorSpec* tensor, bool bias, uint32_t first, uint32_t count) {
+  (bias ? tensor->cols : tensor->rows) = count;
+  const uint64_t row = bias ? 1 : tensor->cols;
+  return {first * row, count * row};
 }
 
 ContextOptions Context(uint32_t window, uint32_t threads) {
@@ -78,9 +94,17 @@ BlockModel::Parts BlockModel::Parts::Make(const ModelFile& file, uint32_t layer,
     }
   }
   int32_t select = kNoTensor;
+  std::map<int32_t, Slice> slices;
   if (first != kNothingSelected) {
     LinearSpec* out = OutputOf(&only.mixer);
-    const uint32_t k = d.tensors[static_cast<size_t>(out->weight)].spec.cols;
+    uint32_t k = d.tensors[static_cast<size_t>(out->weight)].spec.cols;
+    if (auto* ffn = std::get_if<FfnSpec>(&only.mixer); ffn != nullptr && ColumnsStandAlone(*ffn)) {
+      k = ffn->width = std::min(width, k - first);
+      for (const LinearSpec& linear : {ffn->gate, ffn->up})
+        for (const int32_t tensor : {linear.weight, linear.bias})
+          if (tensor != kNoTensor) slices[tensor] = CutOutputs(&d.tensors[static_cast<size_t>(tensor)].spec, tensor == linear.bias, first, k);
+      first = 0;
+    }
     select = AddTensor(d, "columns", width, k);
     *out = {select, kNoTensor, 1};
     only.form = BlockForm::kResidual;
@@ -112,8 +136,10 @@ BlockModel::Parts BlockModel::Parts::Make(const ModelFile& file, uint32_t layer,
   for (size_t i = 0; i < kept.size(); ++i) {
     if (!kept[i]) continue;
     const TensorSpec from = file.header().tensor(static_cast<uint32_t>(i));
-    std::memcpy(at(static_cast<int32_t>(i)), file.Segment(static_cast<uint32_t>(from.data_segment)),
-                uint64_t{from.rows} * from.cols * sizeof(float));
+    const auto cut = slices.find(static_cast<int32_t>(i));
+    const Slice slice = cut == slices.end() ? Slice{0, uint64_t{from.rows} * from.cols} : cut->second;
+    std::memcpy(at(static_cast<int32_t>(i)), reinterpret_cast<const float*>(file.Segment(static_cast<uint32_t>(from.data_segment))) + slice.first,
+                slice.count * sizeof(float));
   }
   if (select != kNoTensor) {
     const uint32_t k = d.tensors[static_cast<size_t>(select)].spec.cols;

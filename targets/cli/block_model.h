@@ -18,7 +18,7 @@ class BlockModel {
   // Of the file's main part. `window` rows at most enter at once. Throws Error.
   BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads);
   // The same with the block's output layer replaced: it hands on columns [first, first + D) of its input, to which the row that
-  // entered is added. Requires an output layer (OutputOf).
+  // entered is added. Requires an output layer (OutputOf). A feed-forward network computes those columns alone, where they need no others.
   BlockModel(const ModelFile& file, uint32_t layer, uint32_t block, uint32_t window, uint32_t threads, uint32_t first);
 
   // `in`, `out` [n, D], n <= window: a sequence from its first position on.

@@ -1,8 +1,11 @@
 // Models taken apart into blocks: run one after the other they give what the whole gives, for every kind of block.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <filesystem>
 
+#include "format/model_file.h"
+#include "targets/cli/block_model.h"
 #include "targets/cli/call.h"
 #include "targets/cli/calibration.h"
 #include "targets/cli/error.h"
@@ -102,4 +105,55 @@ TEST_CASE("block by block: what the head reads explains the logits, for every f3
   next:;
   }
   CHECK(checked == 8);
+}
+
+TEST_CASE("what a block's output layer reads, columns at a time, is what the block adds, for every f32 model of the zoo") {
+  constexpr size_t kRows = 5;
+  size_t checked = 0, wide = 0;
+  for (test::ZooModel& entry : test::ModelZoo()) {
+    ModelDescription& d = entry.builder.description();
+    if (d.spec.input.kind != InputKind::kTokens || !d.more_parts.empty()) continue;
+    if (std::any_of(d.tensors.begin(), d.tensors.end(), [](const NamedTensor& t) { return t.spec.type != WeightType::kF32; })) continue;
+    const std::string path = test::TemporaryPath(entry.name + "-columns.thimble");
+    entry.builder.WriteFile(path);
+    ModelFile file;
+    REQUIRE(file.Open(path.c_str()).ok());
+    const size_t width = d.spec.width;
+    std::vector<float> in(kRows * width), whole(in.size()), part(in.size());
+    for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i * 37 % 101) * 0.02f - 1;
+    for (uint32_t layer = 0; layer < d.layers.size(); ++layer) {
+      for (uint32_t b = 0; b < d.layers[layer].blocks.size(); ++b) {
+        BlockSpec block = d.layers[layer].blocks[b];
+        const auto* attention = std::get_if<AttentionSpec>(&block.mixer);
+        if (block.form != BlockForm::kResidual || block.post_norm.kind != NormKind::kNone || block.scale != 1 || block.output_scale != 1) continue;
+        if (attention != nullptr && (attention->cache_source >= 0 || attention->q_low.weight != kNoTensor)) continue;
+        const LinearSpec* out = OutputOf(&block.mixer);
+        if (out == nullptr) continue;
+        INFO(entry.name << ", layer " << layer << ", block " << b);
+        const size_t k = d.tensors[static_cast<size_t>(out->weight)].spec.cols;
+        const std::vector<float>& w = entry.builder.values(out->weight);
+        std::vector<double> sums(in.size()), sizes(in.size(), 1);
+        for (size_t i = 0; i < in.size(); ++i) sums[i] = out->bias == kNoTensor ? 0 : entry.builder.values(out->bias)[i % width];
+        for (size_t first = 0; first < k; first += width) {
+          cli::BlockModel(file, layer, b, kRows, 2, static_cast<uint32_t>(first)).Run(in.data(), kRows, part.data());
+          for (size_t t = 0; t < kRows; ++t) {
+            for (size_t j = 0; j < width; ++j) {
+              const double inside = static_cast<double>(part[t * width + j]) - in[t * width + j];
+              if (first + j >= k) CHECK(inside == 0);
+              for (size_t o = 0; o < width && first + j < k; ++o) {
+                sums[t * width + o] += w[o * k + first + j] * inside;
+                sizes[t * width + o] += std::fabs(w[o * k + first + j] * inside);
+              }
+            }
+          }
+        }
+        cli::BlockModel(file, layer, b, kRows, 2).Run(in.data(), kRows, whole.data());
+        for (size_t i = 0; i < in.size(); ++i) CHECK(std::fabs(whole[i] - in[i] - sums[i]) <= 1e-5 * sizes[i]);
+        ++checked;
+        wide += k > width && std::holds_alternative<FfnSpec>(block.mixer);
+      }
+    }
+  }
+  CHECK(checked >= 12);
+  CHECK(wide >= 2);
 }
