@@ -50,6 +50,8 @@ TEST_CASE("sums of rows are weighed second moments, the same for every number of
   const std::vector<float> moments = one.Moments();
   const std::vector<float> same = three.Moments();
   CHECK(std::memcmp(moments.data(), same.data(), moments.size() * sizeof(float)) == 0);
+  CHECK(one.Noise().plain == three.Noise().plain);
+  CHECK(one.Noise().turned == three.Noise().turned);
   for (size_t i = 0; i < kCols; ++i) {
     for (size_t j = 0; j < kCols; ++j) {
       double want = 0, size = 0;

@@ -16,13 +16,20 @@ namespace {
 
 constexpr size_t kRowsAtOnce = 64;
 
-// Rounding spreads evenly over a step of largest / 127.
-void AddNoise(const float* row, size_t k, double weight, std::vector<double>* noise) {
+// Of each group of 32 numbers.
+void Largest(const float* row, size_t k, float* largest) {
   for (size_t at = 0; at < k; at += 32) {
-    float largest = 0;
-    for (size_t i = at; i < std::min(k, at + 32); ++i) largest = std::max(largest, std::fabs(row[i]));
-    const double step = largest / 127.0;
-    (*noise)[at / 32] += weight * step * step / 12;
+    float most = 0;
+    for (size_t i = at; i < std::min(k, at + 32); ++i) most = std::max(most, std::fabs(row[i]));
+    largest[at / 32] = most;
+  }
+}
+
+// Rounding spreads evenly over a step of largest / 127.
+void AddNoise(const float* largest, double weight, std::vector<double>* noise) {
+  for (size_t g = 0; g < noise->size(); ++g) {
+    const double step = largest[g] / 127.0;
+    (*noise)[g] += weight * step * step / 12;
   }
 }
 
@@ -38,16 +45,22 @@ InputSums::InputSums(size_t k, size_t threads)
 void InputSums::Add(const float* rows, const float* weights, size_t n) {
   for (size_t first = 0; first < n; first += kRowsAtOnce) {
     const size_t count = std::min(kRowsAtOnce, n - first), padded = (count + 3) / 4 * 4;
+    const size_t groups = noise_.plain.size();
     scaled_.assign(padded * k_, 0);
-    std::vector<float> turned(k_);
-    for (size_t t = 0; t < count; ++t) {
+    std::vector<float> plain(count * groups), turned(count * groups);
+    InParallel(count, threads_, [&](size_t t) {
       const float *row = rows + (first + t) * k_, root = std::sqrt(weights[first + t]);
+      Largest(row, k_, plain.data() + t * groups);
+      std::vector<float> copy(row, row + k_);
+      if (const uint32_t block = TurnBlock(static_cast<uint32_t>(k_)); block > 1) Turn(copy.data(), k_, block);
+      Largest(copy.data(), k_, turned.data() + t * groups);
       for (size_t i = 0; i < k_; ++i) scaled_[t * k_ + i] = root * row[i];
+    });
+    // In the order of the rows.
+    for (size_t t = 0; t < count; ++t) {
       weight_ += weights[first + t];
-      AddNoise(row, k_, weights[first + t], &noise_.plain);
-      std::copy_n(row, k_, turned.begin());
-      if (const uint32_t block = TurnBlock(static_cast<uint32_t>(k_)); block > 1) Turn(turned.data(), k_, block);
-      AddNoise(turned.data(), k_, weights[first + t], &noise_.turned);
+      AddNoise(plain.data() + t * groups, weights[first + t], &noise_.plain);
+      AddNoise(turned.data() + t * groups, weights[first + t], &noise_.turned);
     }
     constexpr size_t kPiece = 16;  // even
     InParallel((k_ + kPiece - 1) / kPiece, threads_, [&](size_t piece) {

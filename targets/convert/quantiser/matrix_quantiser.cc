@@ -68,14 +68,16 @@ double MatrixQuantiser::Quantise(const BlockGrid& grid, uint32_t turn, const flo
 double MatrixQuantiser::OutputSize(const float* weights, size_t rows, size_t k, int32_t site, size_t most_rows) const {
   const std::vector<float> moments = moments_->Moments(site);
   const size_t step = (rows + most_rows - 1) / most_rows, count = (rows + step - 1) / step;
-  double size = 0;
-  for (size_t r = 0; r < count; ++r) {
+  std::vector<double> sizes(count);
+  InParallel(count, QuantiserThreads(threads_), [&](size_t r) {
     const float* w = weights + r * step * k;
     std::vector<float> sums(k);
     for (size_t i = 0; i < k; ++i)
       for (size_t j = 0; j < k; ++j) sums[j] += w[i] * moments[i * k + j];
-    for (size_t j = 0; j < k; ++j) size += static_cast<double>(sums[j]) * w[j];
-  }
+    for (size_t j = 0; j < k; ++j) sizes[r] += static_cast<double>(sums[j]) * w[j];
+  });
+  double size = 0;
+  for (const double row : sizes) size += row;
   return size * static_cast<double>(rows) / static_cast<double>(count);
 }
 
