@@ -60,6 +60,17 @@ void CheckStandsAlone(const BlockSpec& spec, uint32_t layer) {
                                 " has a block that reads more than the rows before it; convert with one weight type instead (--weights q8 or q4)");
 }
 
+uint64_t WeightsOf(const ModelDescription& model, const BlockSpec& block) {
+  uint64_t weights = 0;
+  VisitAlternative(block.mixer, [&](const auto& mixer) {
+    ForEachLinear(mixer, [&](const LinearSpec& linear) {
+      const TensorSpec& spec = model.tensors[static_cast<size_t>(linear.weight)].spec;
+      weights += uint64_t{spec.rows} * spec.cols;
+    });
+  });
+  return weights;
+}
+
 class Calibration {
  public:
   Calibration(const ModelFile& file, const ModelDescription& model, const std::vector<int32_t>& ids, uint32_t window_tokens, uint32_t threads, InputMoments* moments)
@@ -170,20 +181,22 @@ bool Calibrate(const std::filesystem::path& path, const std::vector<int32_t>& id
   }
   const ModelDescription model = DescribeFile(file);
   if (model.spec.input.kind != InputKind::kTokens || ids.empty()) return false;
-  size_t blocks = 0;
+  CalibrationStep step{};
   for (uint32_t layer = 0; layer < model.spec.layers; ++layer) {
     for (const BlockSpec& block : model.layers[layer].blocks) {
       const auto* attention = std::get_if<AttentionSpec>(&block.mixer);
       if (attention != nullptr && attention->cache_source >= 0) return false;
-      ++blocks;
+      ++step.blocks;
+      step.total_weights += WeightsOf(model, block);
     }
   }
   Calibration calibration(file, model, ids, window_tokens, threads, moments);
-  size_t done = 0;
   for (uint32_t layer = 0; layer < model.spec.layers; ++layer) {
     for (uint32_t block = 0; block < model.layers[layer].blocks.size(); ++block) {
-      if (progress && !progress(done++, blocks)) throw Error(kCancelled, "stopped while calibrating");
+      if (progress && !progress(step)) throw Error(kCancelled, "stopped while calibrating");
       calibration.Block(layer, block);
+      ++step.block;
+      step.done_weights += WeightsOf(model, model.layers[layer].blocks[block]);
     }
   }
   calibration.Head();

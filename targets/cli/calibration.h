@@ -11,8 +11,13 @@
 
 namespace thimble::cli {
 
-// Blocks that are done, of all; false stops.
-using CalibrationProgress = std::function<bool(size_t done, size_t total)>;
+// What is at hand. A block takes about as long as it has weights.
+struct CalibrationStep {
+  size_t block, blocks;
+  uint64_t done_weights, total_weights;
+};
+// False stops.
+using CalibrationProgress = std::function<bool(const CalibrationStep& step)>;
 
 // `model`: a .thimble file, all of whose weights are f32 in portable rows. The ids are read in windows of `window_tokens`, or as many as the
 // model has positions. A row counts in

@@ -93,7 +93,9 @@ QuantisedFloats QuantiseFloats(const std::string& floats, const std::string& out
     }
     moments.emplace(std::filesystem::absolute(output).parent_path());
     ProgressBar bar(arguments.quiet);
-    const auto show = [&](size_t done, size_t total) { return bar.Show(done, total, Format("calibrating, block %zu of %zu", done + 1, total)); };
+    const auto show = [&](const CalibrationStep& step) {
+      return bar.Show(step.done_weights, step.total_weights, Format("calibrating, block %zu of %zu", step.block + 1, step.blocks));
+    };
     if (ids.empty()) {
       result.inputs = "nothing: the model has no tokenizer to read a text with";
     } else if (Calibrate(floats, ids, arguments.vectors ? kShortText : kCalibrationWindow, threads, show, &*moments)) {
