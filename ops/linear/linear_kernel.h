@@ -66,4 +66,16 @@ struct PackedGemm {
   bool streams = false;  // as BlockGemm's
 };
 
+// Packed float tiles of 16 channels against rows of floats.
+struct FloatGemm {
+  const float* w;  // of the first channel; 64-byte aligned
+  size_t tile_floats;
+  size_t k;
+  const float* x;
+  size_t x_stride;
+  size_t rows, columns;
+  float* y;
+  size_t y_stride;
+};
+
 }  // namespace thimble

@@ -49,6 +49,33 @@ constexpr LinearKernel PackedLinear(const char* name, QuantiseRowFn quantise_row
           .run = RunPackedLinear<kLayout, kGemm, kReadsStreams>};
 }
 
+template <const PackedLayout& kLayout, void (*kGemm)(const FloatGemm*)>
+void RunFloatLinear(const LinearTile& tile) {
+  const WeightRows& rows = tile.op->rows;
+  const size_t tile_floats = static_cast<size_t>(kLayout.tile_bytes(kLayout.key, rows.k, rows.block)) / sizeof(float);
+  const FloatGemm gemm = {.w = static_cast<const float*>(tile.op->packed) + tile.column_begin / kLayout.key.nr * tile_floats,
+                          .tile_floats = tile_floats,
+                          .k = rows.k,
+                          .x = tile.x->x + tile.row_begin * tile.x->x_stride,
+                          .x_stride = tile.x->x_stride,
+                          .rows = tile.row_end - tile.row_begin,
+                          .columns = tile.column_end - tile.column_begin,
+                          .y = tile.y + tile.row_begin * tile.y_stride + tile.column_begin,
+                          .y_stride = tile.y_stride};
+  kGemm(&gemm);
+}
+
+template <const PackedLayout& kLayout, void (*kGemm)(const FloatGemm*)>
+constexpr LinearKernel FloatLinear(const char* name) {
+  return {.name = name,
+          .type = kLayout.type,
+          .layout = &kLayout,
+          .input = {},
+          .row_tile = kGemmRowTile,
+          .column_tile = kGemmColumnTile,
+          .run = RunFloatLinear<kLayout, kGemm>};
+}
+
 // Any block type: the kernel of the tile's layer.
 template <bool (*kReadsStreams)()>
 void RunBlockLinear(const LinearTile& tile) {

@@ -13,6 +13,7 @@ namespace {
 
 bool ReadsStreams() { return DetectCpu().reads_streams; }
 
+constinit const LinearKernel kF32Avx512 = FloatLinear<kF32x16, LinearF32Avx512>("linear_f32_12x32__avx512f");
 constinit const LinearKernel kQ8Avx512Vnni = PackedLinear<kQ8x16c4, LinearQ8Avx512Vnni, ReadsStreams>(
     "linear_q8_12x16c4__avx512vnni", QuantiseRowAvx512, kGemmRowTile);
 constinit const LinearKernel kQ4Avx512Vnni = PackedLinear<kQ4x16c4, LinearQ4Avx512Vnni, ReadsStreams>(

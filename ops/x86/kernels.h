@@ -22,6 +22,9 @@ extern const StateKernel kStateAvx512;
 extern const RowKernels kRowsAvx2;
 extern const RowKernels kRowsAvx512;
 
+// Layout kF32x16.
+void LinearF32Avx512(const FloatGemm* gemm);
+
 // Layouts kQ4x16c4 and kQ8x16c4, rows of q + 128.
 void LinearQ4Avx512Vnni(const PackedGemm* gemm);
 void LinearQ8Avx512Vnni(const PackedGemm* gemm);

@@ -7,7 +7,6 @@ namespace thimble {
 
 #if defined(__x86_64__)
 extern const LinearKernel kF32Fma3;
-extern const LinearKernel kF32Avx512;
 extern const LinearKernel kQ8Avx2;
 extern const LinearKernel kQ8AvxVnni;
 extern const LinearKernel kQ4Avx2;

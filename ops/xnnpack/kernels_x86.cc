@@ -12,10 +12,6 @@ constinit const LinearKernel kF32Fma3 =
     Gemm<kF32x16, 5, xnn_f32_gemm_minmax_ukernel_1x16__fma3_broadcast,
          xnn_f32_gemm_minmax_ukernel_5x16__fma3_broadcast>::Kernel("f32_gemm_5x16__fma3");
 
-constinit const LinearKernel kF32Avx512 =
-    Gemm<kF32x16, 6, xnn_f32_gemm_minmax_ukernel_1x16__avx512f_broadcast,
-         xnn_f32_gemm_minmax_ukernel_6x16__avx512f_broadcast>::Kernel("f32_gemm_6x16__avx512f");
-
 constinit const LinearKernel kQ8Avx2 =
     Gemm<kQ8x8c8, 4, xnn_qd8_f32_qc8w_gemm_minmax_ukernel_1x8c8__avx2,
          xnn_qd8_f32_qc8w_gemm_minmax_ukernel_4x8c8__avx2>::Kernel("qd8_f32_qc8w_gemm_4x8c8__avx2", QuantiseRowAvx2);
